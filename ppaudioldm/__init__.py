@@ -1,0 +1,1 @@
+"""ppaudioldm: AudioLDM 2 for PaddlePaddle."""

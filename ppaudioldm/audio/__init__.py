@@ -1,0 +1,1 @@
+"""Sound outside the networks: files, spectrograms."""

@@ -1,0 +1,246 @@
+"""What every network and checkpoint is made of: frozen dataclasses, and the table of published checkpoints.
+
+Defaults are audioldm2-full's. Variants are made with `dataclasses.replace`. Figures: arXiv:2308.05734 and the
+published code's own configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ClapTextConfig:
+    """RoBERTa-base with a projection into CLAP's joint space."""
+
+    vocab_size: int = 50265
+    hidden_size: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    intermediate_size: int = 3072
+    max_positions: int = 514  # positions start at pad_token_id + 1, so 512 tokens fit
+    pad_token_id: int = 1
+    projection_dim: int = 512
+
+
+@dataclass(frozen=True)
+class ClapAudioConfig:
+    """HTSAT-base (a Swin transformer on a folded mel spectrogram) with a projection into CLAP's joint space."""
+
+    spec_size: int = 256  # the folded spectrogram is spec_size x spec_size
+    n_mels: int = 64
+    patch_size: int = 4
+    hidden_size: int = 128  # of the first stage, doubled by every further one
+    depths: tuple[int, ...] = (2, 2, 12, 2)
+    num_heads: tuple[int, ...] = (4, 8, 16, 32)
+    window_size: int = 8
+    projection_dim: int = 512
+    sample_rate: int = 48000  # Hz, of the waveform it listens to
+
+
+@dataclass(frozen=True)
+class T5Config:
+    """FLAN-T5-large, the encoder."""
+
+    vocab_size: int = 32128
+    hidden_size: int = 1024
+    num_layers: int = 24
+    num_heads: int = 16
+    head_dim: int = 64
+    feed_forward_size: int = 2816
+    relative_buckets: int = 32
+    relative_max_distance: int = 128
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """GPT-2 base, run on embeddings; its token table is not used."""
+
+    hidden_size: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    max_positions: int = 1024
+
+
+@dataclass(frozen=True)
+class PhonemeEncoderConfig:
+    """The VITS text encoder, for speech checkpoints."""
+
+    vocab_size: int = 183
+    hidden_size: int = 192
+    num_layers: int = 6
+    num_heads: int = 2
+    feed_forward_size: int = 768
+    window_size: int = 4  # of the relative attention
+    max_phonemes: int = 310  # every sequence is padded to this
+
+
+@dataclass(frozen=True)
+class LoaConfig:
+    """How conditions become the sequence that GPT-2 continues with LOA tokens."""
+
+    condition_dims: tuple[int, ...] = (512, 1024)  # CLAP embedding, FLAN-T5 states (192: phoneme states)
+    hidden_size: int = 768
+    num_tokens: int = 8  # LOA tokens to generate; 512 for speech
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    in_channels: int = 8  # channels of the VAE latents
+    model_channels: int = 128
+    channel_mult: tuple[int, ...] = (1, 2, 3, 5)  # times model_channels, per level
+    num_res_blocks: int = 2  # per level going down, one more going up
+    attention_levels: tuple[int, ...] = (1, 2, 3)  # levels with transformers
+    head_dim: int = 32  # heads = channels / head_dim: 8, 12, 20
+    context_dims: tuple[int | None, ...] = (768, 1024)  # LOA, FLAN-T5; None = self-attention instead
+    transformer_depth: int = 1  # blocks a transformer
+    film_dim: int | None = None  # width of a global condition joined to the time embedding
+
+    @property
+    def time_embed_dim(self) -> int:
+        return 4 * self.model_channels
+
+    @property
+    def downsampling(self) -> int:
+        """Latent frames and bands must divide by this."""
+        return 2 ** (len(self.channel_mult) - 1)
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    channels: int = 128
+    channel_mult: tuple[int, ...] = (1, 2, 4)  # times channels, per level
+    num_res_blocks: int = 2  # per level in the encoder, one more in the decoder
+    latent_channels: int = 8
+    n_mels: int = 64
+    scale_factor: float = 1.0  # the UNet's latents are this times the VAE's; each checkpoint has its own
+
+    @property
+    def downsampling(self) -> int:
+        """Mel frames per latent frame, and mel bins per latent band."""
+        return 2 ** (len(self.channel_mult) - 1)
+
+
+@dataclass(frozen=True)
+class HifiGanConfig:
+    n_mels: int = 64
+    sample_rate: int = 16000  # Hz
+    upsample_rates: tuple[int, ...] = (5, 4, 2, 2, 2)  # their product is the hop length
+    upsample_kernels: tuple[int, ...] = (16, 16, 8, 4, 4)
+    initial_channels: int = 1024
+    resblock_kernels: tuple[int, ...] = (3, 7, 11)
+    resblock_dilations: tuple[int, ...] = (1, 3, 5)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per mel frame."""
+        hop = 1
+        for rate in self.upsample_rates:
+            hop *= rate
+        return hop
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The noise schedule the UNet was trained with."""
+
+    num_train_timesteps: int = 1000
+    beta_start: float = 0.0015
+    beta_end: float = 0.0195
+    prediction: str = "epsilon"  # what the UNet predicts: "epsilon" or "v"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything a checkpoint consists of. A network that a checkpoint does not have is None."""
+
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    vae: VAEConfig = field(default_factory=VAEConfig)
+    vocoder: HifiGanConfig = field(default_factory=HifiGanConfig)
+    clap_text: ClapTextConfig | None = field(default_factory=ClapTextConfig)
+    clap_audio: ClapAudioConfig | None = field(default_factory=ClapAudioConfig)
+    flan_t5: T5Config | None = field(default_factory=T5Config)
+    phoneme_encoder: PhonemeEncoderConfig | None = None
+    gpt2: GPT2Config | None = field(default_factory=GPT2Config)
+    loa: LoaConfig | None = field(default_factory=LoaConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.vocoder.sample_rate
+
+    @property
+    def latent_bands(self) -> int:
+        """Width of the latents along the mel axis."""
+        return self.vae.n_mels // self.vae.downsampling
+
+    @property
+    def samples_per_latent(self) -> int:
+        """Waveform samples per latent frame."""
+        return self.vocoder.hop_length * self.vae.downsampling
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """What the UNet's cross-attentions listen to, in the order of `unet.context_dims` without its None entries."""
+        return tuple(name for name, network in (("loa", self.loa), ("flan_t5", self.flan_t5)) if network)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`. Raises ValueError that names the first unknown or ill-typed field."""
+        return _from_dict(cls, values, "config")
+
+
+NETWORK_CONFIGS: dict[str, type] = {
+    "unet": UNetConfig,
+    "vae": VAEConfig,
+    "vocoder": HifiGanConfig,
+    "clap_text": ClapTextConfig,
+    "clap_audio": ClapAudioConfig,
+    "flan_t5": T5Config,
+    "phoneme_encoder": PhonemeEncoderConfig,
+    "gpt2": GPT2Config,
+    "loa": LoaConfig,
+    "diffusion": DiffusionConfig,
+}
+
+
+def _from_dict(cls: type, values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where}: expected an object, got {values!r}")
+    names = {f.name for f in fields(cls)}
+    for name in values:
+        if name not in names:
+            raise ValueError(f"{where}: unknown field {name!r}, allowed: {sorted(names)}")
+    return cls(**{name: _field_value(cls, name, value, f"{where}.{name}") for name, value in values.items()})
+
+
+def _field_value(cls: type, name: str, value: Any, where: str) -> Any:
+    """`value` from JSON as the type of the field's default."""
+    if cls is ModelConfig:
+        if value is None and name not in ("unet", "vae", "vocoder", "diffusion"):
+            return None
+        return _from_dict(NETWORK_CONFIGS[name], value, where)
+    default = getattr(cls(), name)
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(_is_count(v) or v is None for v in value):
+            return tuple(value)
+        raise ValueError(f"{where}: expected a list of integers, got {value!r}")
+    if isinstance(default, float):
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        raise ValueError(f"{where}: expected a number, got {value!r}")
+    if isinstance(default, str):
+        if isinstance(value, str):
+            return value
+        raise ValueError(f"{where}: expected a string, got {value!r}")
+    if _is_count(value) or (default is None and value is None):
+        return value
+    raise ValueError(f"{where}: expected a positive integer, got {value!r}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31

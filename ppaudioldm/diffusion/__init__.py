@@ -1,0 +1,1 @@
+"""Sampling: noise schedule, samplers and guidance, as arithmetic on arrays that knows no network."""

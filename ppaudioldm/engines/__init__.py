@@ -1,0 +1,1 @@
+"""Ways to run the networks, behind one small contract."""

@@ -1,0 +1,1 @@
+"""Checkpoints: finding them, reading every published layout safely, writing our own."""

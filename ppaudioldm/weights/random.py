@@ -1,0 +1,34 @@
+"""Random weights: the same values for a network's parameter in every layout, for benchmarks and tests."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+
+def random_weight(network: str, key: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """A float32 value for parameter `key` of `network` that keeps signals near unit size.
+
+    Depends on its arguments alone: neither on the other parameters nor on their order.
+    """
+    digest = hashlib.sha256(f"{seed}/{network}/{key}".encode()).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:8], "little")))
+    values = generator.standard_normal(shape, np.float32)
+    if len(shape) > 1:
+        return values / np.float32(math.sqrt(math.prod(shape[1:])))
+    if key.endswith("running_var"):
+        return 1 + np.abs(values)
+    values *= np.float32(0.1)
+    # A vector called `weight` is the gain of a norm; the others are biases and learned tokens.
+    return values + 1 if key.endswith("weight") else values
+
+
+def random_weights(
+    network: str, shapes: Mapping[str, tuple[int, ...]], seed: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and value of every parameter of `network`, one at a time."""
+    for key, shape in shapes.items():
+        yield key, random_weight(network, key, shape, seed)

@@ -1,0 +1,53 @@
+"""What the tests share: random networks, golden files, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.weights.random import random_weights
+
+GOLDEN = Path(__file__).parent / "golden"
+SEED = 1
+
+
+def random_network(name: str, network_class: type, config: object):
+    """`network_class(config)` with the random weights that `name` and SEED give."""
+    with framework.empty_weights():
+        network = network_class(config)
+    shapes = framework.parameter_shapes(network)
+    framework.assign_weights(network, random_weights(name, shapes, SEED))
+    return network
+
+
+def run(network, *inputs: np.ndarray | None) -> np.ndarray | tuple[np.ndarray, ...]:
+    """NumPy in, NumPy out."""
+    tensors = [None if x is None else framework.from_numpy(x) for x in inputs]
+    with framework.no_grad():
+        outputs = network(*tensors)
+    if isinstance(outputs, (tuple, list)):
+        return tuple(framework.to_numpy(x) for x in outputs)
+    return framework.to_numpy(outputs)
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """L2 norm of the difference over that of `expected`; infinite where a value is not finite or a shape differs."""
+    if actual.shape != expected.shape or not np.isfinite(actual).all():
+        return float("inf")
+    difference = np.linalg.norm((actual.astype(np.float64) - expected).ravel())
+    return float(difference / np.linalg.norm(expected.astype(np.float64).ravel()))
+
+
+def load_golden(name: str) -> dict[str, np.ndarray]:
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        return dict(file)
+
+
+def save_golden(name: str, **arrays: np.ndarray) -> None:
+    np.savez_compressed(GOLDEN / f"{name}.npz", **arrays)

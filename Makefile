@@ -1,0 +1,67 @@
+# make demo    a first sound in output/demo.wav
+# make test    the tests; make lint, make parity: what CI runs besides
+# make clean   remove the environment and everything built
+#
+# Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.
+
+PYTHON :=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test lint parity clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	$(BIN)/ppaudioldm generate "A dog barks in the rain" --checkpoint tiny -o output/demo.wav
+	@echo "The sound is in output/demo.wav"
+
+test: .venv/.installed-test
+	$(PYTEST)
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+parity: .venv/.installed-parity
+	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) tests/parity
+	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) tests/parity
+	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST)
+
+clean:
+	rm -rf .venv output build dist *.egg-info .*_cache
+	find ppaudioldm tests -name __pycache__ -exec rm -rf {} +
+
+# Stamps, so that a second run installs nothing, and a changed pyproject.toml installs again.
+
+.venv/.installed: .venv/.made pyproject.toml
+	@echo "Installing ppaudioldm into .venv: a few minutes the first time, some 400 MB of downloads"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.made pyproject.toml
+	@echo "Installing ppaudioldm and its tests into .venv: a few minutes the first time, some 400 MB of downloads"
+	@$(PIP) --editable ".[test]"
+	@touch $@ .venv/.installed
+
+.venv/.installed-parity: .venv/.installed-test pyproject.toml
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make parity needs Python 3.11 or later: make clean, then make parity PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing the references for tests/parity into .venv: PyTorch, transformers, diffusers"
+	@$(PIP) --editable ".[test,parity]"
+	@touch $@
+
+.venv/.made:
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.10 python); do \
+		"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { missing=$$python; continue; }; \
+		"$$python" -m venv --clear .venv && touch $@ && exit; \
+		exit 1; \
+	done; \
+	if [ "$$missing" ]; then \
+		echo "$$missing has no venv: install it (Debian, Ubuntu: apt install python3-venv) and run make again" >&2; \
+	else \
+		echo "No Python 3.10 to 3.13 found: install one, or name it with make PYTHON=/path/to/python" >&2; \
+	fi; \
+	exit 1

@@ -1,0 +1,51 @@
+"""Files and folders that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a free path beside `path` for the block to make a file or folder at; rename it to `path` at the end.
+
+    When the block raises anything, what it made is removed and what stood at `path` before stays. An existing folder
+    is replaced as a whole. Nothing is synced to the disk. Raises FileNotFoundError if the block made nothing.
+    """
+    path = Path(path)
+    token = secrets.token_hex(4)
+    # The suffix stays at the end: some libraries choose a format by it.
+    temporary = path.with_name(f".{path.stem[:200]}-{token}{path.suffix}")
+    try:
+        yield temporary
+        _replace(temporary, path, path.with_name(f".{path.stem[:200]}-{token}-old{path.suffix}"))
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _replace(temporary: Path, path: Path, aside: Path) -> None:
+    """Rename `temporary` to `path`; a folder in the way waits under the name `aside` until that has worked."""
+    # A folder cannot be renamed onto one that holds files.
+    if not (path.is_dir() and temporary.is_dir()):
+        os.replace(temporary, path)
+        return
+    os.replace(path, aside)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.replace(aside, path)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

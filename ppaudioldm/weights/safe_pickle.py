@@ -1,0 +1,368 @@
+"""Pickles read as descriptions: nothing that a file names is imported, called or given any state.
+
+A pickle is a program for a stack machine. This machine knows the instructions that PyTorch and Paddle write (protocols
+2 to 5), keeps long byte strings in the file, and lets a file "call" only names that the caller lists, each standing for
+a function of ours. Everything else a file names stays a `Symbol`, a piece of text.
+"""
+
+from __future__ import annotations
+
+import pickle  # for the names of its opcodes alone
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from ppaudioldm.errors import naming, shown
+
+INLINE = 1024  # bytes; a longer string is left in the file
+# Bytes of memory that one pickle may ask for, by a rough and generous count. A checkpoint of 5,300 tensors asks for 60
+# million. The same number bounds the time: about 2.5 million instructions.
+BUDGET = 512 << 20
+INSTRUCTION_COST = 200
+CALL_COST = 1200
+
+Container = TypeVar("Container", list, dict, set)
+Constructors = Mapping[str, Callable[..., object]]
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """The dotted name of a class or function, as a file gives it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FileBytes:
+    """`length` bytes at byte `offset` of the file that was read.
+
+    text: they are UTF-8 text instead, in which every character stands for one byte (how protocol 2 writes bytes).
+    """
+
+    offset: int
+    length: int
+    text: bool = False
+
+
+class Buildable:
+    """Something of ours that takes the state a file holds for it."""
+
+    def set_state(self, state: object) -> None:
+        """Raises ValueError when `state` is not what belongs there."""
+        raise NotImplementedError
+
+
+def read_pickle(
+    path: Path,
+    file: BinaryIO,
+    end: int,
+    constructors: Constructors,
+    persistent: Callable[[object], object] | None = None,
+) -> object:
+    """The value of the pickle that starts at the position of `file`, which is left just behind the pickle.
+
+    path: names the file in errors. end: no byte at or after this offset is read.
+    constructors: dotted name -> function that is called with a call's arguments. COMMON holds the usual ones.
+    persistent: called with each persistent id; None refuses them.
+    Raises CheckpointError on anything else, on damage, and on pickles that want more than BUDGET.
+    """
+    with naming(path):
+        return _Machine(file, end, constructors, persistent).run()
+
+
+def _ordered_dict() -> dict:
+    return {}
+
+
+def _tuple(items: object) -> tuple:
+    if not isinstance(items, tuple):
+        raise ValueError("tuple() of something else than a tuple")
+    return items
+
+
+def _encode(text: object, encoding: object) -> bytes | FileBytes:
+    if encoding != "latin1":
+        raise ValueError(f"bytes in encoding {shown(encoding)}")
+    if isinstance(text, FileBytes) and text.text:
+        return text
+    if not isinstance(text, str):
+        raise ValueError("bytes made from something else than text")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+COMMON: Constructors = {
+    "collections.OrderedDict": _ordered_dict,
+    "_codecs.encode": _encode,
+    "builtins.tuple": _tuple,
+    "__builtin__.tuple": _tuple,
+    "builtins.bytes": _no_bytes,
+    "__builtin__.bytes": _no_bytes,
+}
+
+CONSTANTS = {pickle.NONE: None, pickle.NEWTRUE: True, pickle.NEWFALSE: False, pickle.EMPTY_TUPLE: ()}
+CONTAINERS = {pickle.EMPTY_LIST: list, pickle.EMPTY_DICT: dict, pickle.EMPTY_SET: set}
+NUMBERS = {pickle.BININT: "<i", pickle.BININT1: "<B", pickle.BININT2: "<H"}
+LONGS = {pickle.LONG1: "<B", pickle.LONG4: "<i"}
+BYTES = {pickle.SHORT_BINBYTES: "<B", pickle.BINBYTES: "<I", pickle.BINBYTES8: "<Q", pickle.BYTEARRAY8: "<Q"}
+TEXTS = {pickle.SHORT_BINUNICODE: "<B", pickle.BINUNICODE: "<I", pickle.BINUNICODE8: "<Q"}
+PYTHON2_STRINGS = {pickle.SHORT_BINSTRING: "<B", pickle.BINSTRING: "<i"}
+PUTS = {pickle.BINPUT: "<B", pickle.LONG_BINPUT: "<I"}
+GETS = {pickle.BINGET: "<B", pickle.LONG_BINGET: "<I"}
+TUPLES = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
+
+
+class _Machine:
+    """Raises ValueError, or TypeError from a constructor, at the first thing that does not belong."""
+
+    def __init__(self, file: BinaryIO, end: int, constructors: Constructors, persistent: Callable | None):
+        self.file = file
+        self.position = file.tell()
+        self.end = end
+        self.constructors = constructors
+        self.persistent = persistent
+        self.budget = BUDGET
+        self.stack: list = []
+        self.marks: list[int] = []  # heights of the stack
+        self.memo: dict[int, object] = {}
+
+    def run(self) -> object:
+        if self.take(1) != pickle.PROTO or not 2 <= self.take(1)[0] <= 5:
+            raise ValueError("not a pickle of protocol 2 to 5")
+        while (code := self.take(1)) != pickle.STOP:
+            self.spend(INSTRUCTION_COST)
+            self.step(code)
+        return self.pop()
+
+    def step(self, code: bytes) -> None:
+        """One instruction."""
+        if code in TEXTS:
+            self.stack.append(self.text(TEXTS[code]))
+        elif code in NUMBERS:
+            self.stack.append(self.number(NUMBERS[code]))
+        elif code in PUTS:
+            self.memo[self.number(PUTS[code])] = self.top()
+        elif code in GETS:
+            self.stack.append(self.recall(self.number(GETS[code])))
+        elif code in TUPLES:
+            self.stack.append(tuple(self.pops(TUPLES[code])))
+        elif code in CONSTANTS:
+            self.stack.append(CONSTANTS[code])
+        elif code in CONTAINERS:
+            self.stack.append(CONTAINERS[code]())
+        elif code in BYTES:
+            self.stack.append(self.string(BYTES[code]))
+        elif code in PYTHON2_STRINGS:
+            value = self.string(PYTHON2_STRINGS[code])
+            self.stack.append(value.decode("latin1") if isinstance(value, bytes) else value)
+        elif code in LONGS:
+            self.stack.append(self.long(LONGS[code]))
+        elif code in ACTIONS:
+            ACTIONS[code](self)
+        else:
+            names = [name for name, value in vars(pickle).items() if name.isupper() and value == code]
+            raise ValueError(f"pickle instruction {names[0] if names else code!r} has no place in a checkpoint")
+
+    # Reading
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        self.advance(count)
+        data = self.file.read(count)
+        if len(data) != count:
+            raise ValueError("the pickle ends too early")
+        return data
+
+    def advance(self, count: int) -> None:
+        if count < 0 or count > self.end - self.position:
+            raise ValueError("the pickle ends too early")
+        self.position += count
+
+    def spend(self, cost: int) -> None:
+        self.budget -= cost
+        if self.budget < 0:
+            raise ValueError("the pickle describes more objects than a checkpoint has")
+
+    def number(self, form: str) -> int:
+        """A whole number in a format of `struct`."""
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def long(self, form: str) -> int:
+        length = self.number(form)
+        if length > 255:
+            raise ValueError("a number of more than 255 bytes")
+        return int.from_bytes(self.take(length), "little", signed=True)
+
+    def string(self, form: str) -> bytes | FileBytes:
+        """Bytes behind their length."""
+        length = self.number(form)
+        if length <= INLINE:
+            self.spend(max(length, 0))
+            return self.take(length)
+        start = self.position
+        self.advance(length)
+        self.file.seek(self.position)
+        return FileBytes(start, length)
+
+    def text(self, form: str) -> str | FileBytes:
+        value = self.string(form)
+        if isinstance(value, FileBytes):
+            return FileBytes(value.offset, value.length, text=True)
+        return value.decode("utf-8", "surrogatepass")
+
+    def line(self) -> str:
+        data = self.file.readline(min(INLINE, self.end - self.position))
+        self.advance(len(data))
+        self.spend(len(data))
+        if not data.endswith(b"\n"):
+            raise ValueError("a name without an end")
+        return data[:-1].decode("utf-8")
+
+    # The stack
+
+    def top(self) -> object:
+        # What lies below a mark belongs to whoever comes after the mark is gone.
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise ValueError("the pickle takes more than it has put down")
+        return self.stack[-1]
+
+    def pop(self) -> object:
+        self.top()
+        return self.stack.pop()
+
+    def pops(self, count: int) -> list:
+        return [self.pop() for _ in range(count)][::-1]
+
+    def mark(self) -> None:
+        self.marks.append(len(self.stack))
+
+    def pop_mark(self) -> list:
+        """Everything above the last mark."""
+        if not self.marks:
+            raise ValueError("the pickle takes back a mark that it has not set")
+        height = self.marks.pop()
+        items = self.stack[height:]
+        del self.stack[height:]
+        return items
+
+    def pop_or_unmark(self) -> None:
+        if self.marks and self.marks[-1] == len(self.stack):
+            self.marks.pop()
+        else:
+            self.pop()
+
+    def recall(self, index: int) -> object:
+        if index not in self.memo:
+            raise ValueError("the pickle refers to something it has not kept")
+        return self.memo[index]
+
+    def memoize(self) -> None:
+        self.memo[len(self.memo)] = self.top()
+
+    # Containers
+
+    def append(self, items: list) -> None:
+        self.filled(list).extend(items)
+
+    def set_items(self, items: list) -> None:
+        target = self.filled(dict)
+        if len(items) % 2:
+            raise ValueError("a key without a value")
+        target.update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
+
+    def add_items(self, items: list) -> None:
+        self.filled(set).update(map(checked_key, items))
+
+    def filled(self, kind: type[Container]) -> Container:
+        target = self.top()
+        if type(target) is not kind:
+            raise ValueError(f"something other than a {kind.__name__} is filled like one")
+        return target
+
+    # Names, calls and states
+
+    def global_name(self) -> None:
+        module = self.line()
+        self.stack.append(Symbol(f"{module}.{self.line()}"))
+
+    def stack_global(self) -> None:
+        module, name = self.pops(2)
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise ValueError("a global name that is not text")
+        self.spend(len(module) + len(name))
+        self.stack.append(Symbol(f"{module}.{name}"))
+
+    def call(self) -> None:
+        self.spend(CALL_COST)
+        symbol, arguments = self.pops(2)
+        if not isinstance(symbol, Symbol):
+            raise ValueError(f"a call of {shown(symbol)} was refused: it is not a global name")
+        if symbol.name not in self.constructors:
+            raise ValueError(f"a call of {shown(symbol.name)} was refused: weights need no such thing")
+        # Passing arguments copies them: a long tuple passed again and again would cost more than the budget knows.
+        if not isinstance(arguments, tuple) or len(arguments) > 16:
+            raise ValueError(f"a call of {shown(symbol.name)} without a short tuple of arguments")
+        self.stack.append(self.constructors[symbol.name](*arguments))
+
+    def build(self) -> None:
+        state, target = self.pop(), self.top()
+        if isinstance(target, Buildable):
+            target.set_state(state)
+        # PyTorch hangs the versions of a network's modules on its OrderedDict.
+        elif not (type(target) is dict and type(state) is dict and set(state) <= {"_metadata"}):
+            raise ValueError(f"a state for {shown(getattr(target, 'name', target))} was refused")
+
+    def persistent_id(self) -> None:
+        self.spend(CALL_COST)
+        if self.persistent is None:
+            raise ValueError("a persistent id, which only PyTorch's files have")
+        self.stack.append(self.persistent(self.pop()))
+
+
+ACTIONS: dict[bytes, Callable[[_Machine], object]] = {
+    pickle.FRAME: lambda m: m.take(8),  # how much a reader may fetch at once: of no use to us
+    pickle.BINFLOAT: lambda m: m.stack.append(struct.unpack(">d", m.take(8))[0]),
+    pickle.MARK: _Machine.mark,
+    pickle.POP: _Machine.pop_or_unmark,
+    pickle.POP_MARK: _Machine.pop_mark,
+    pickle.DUP: lambda m: m.stack.append(m.top()),
+    pickle.MEMOIZE: _Machine.memoize,
+    pickle.TUPLE: lambda m: m.stack.append(tuple(m.pop_mark())),
+    pickle.LIST: lambda m: m.stack.append(m.pop_mark()),
+    pickle.APPEND: lambda m: m.append([m.pop()]),
+    pickle.APPENDS: lambda m: m.append(m.pop_mark()),
+    pickle.SETITEM: lambda m: m.set_items(m.pops(2)),
+    pickle.SETITEMS: lambda m: m.set_items(m.pop_mark()),
+    pickle.ADDITEMS: lambda m: m.add_items(m.pop_mark()),
+    pickle.GLOBAL: _Machine.global_name,
+    pickle.STACK_GLOBAL: _Machine.stack_global,
+    pickle.REDUCE: _Machine.call,
+    pickle.NEWOBJ: _Machine.call,
+    pickle.BUILD: _Machine.build,
+    pickle.BINPERSID: _Machine.persistent_id,
+}
+
+
+def checked_key(key: object) -> object:
+    """A key of a dict, of a kind whose hash costs nothing; a tuple can be a bomb, a large number a chosen collision."""
+    if key is None or isinstance(key, (str, bytes, Symbol)) or (isinstance(key, int) and abs(key) < 2**32):
+        return key
+    raise ValueError(f"{shown(key)} as a key")
+
+
+def checked_shape(value: object) -> tuple[int, ...]:
+    """The sizes in a tuple or list from a file. Raises ValueError unless they can be an array's."""
+    if not isinstance(value, (tuple, list)) or len(value) > 32 or any(type(n) is not int for n in value):
+        raise ValueError("a shape that is not a short tuple of whole numbers")
+    count = 1
+    for n in value:
+        # Zeros are left out of the product: NumPy multiplies the sizes of empty arrays, too.
+        count *= max(n, 1)
+        if n < 0 or count > 2**48:
+            raise ValueError("a shape with sizes that are negative or too large")
+    return tuple(value)

@@ -1,0 +1,114 @@
+"""Safetensors files, and folders of weights in one or several files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.weights.safe_pickle import checked_shape
+from ppaudioldm.weights.tensors import DTYPES, FileTensor
+from ppaudioldm.weights.torch_files import read_torch
+
+DTYPE_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+LARGEST_INDEX = 64 << 20  # bytes of JSON
+
+
+def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
+    """The tensors of a safetensors file, which is mapped when one is read and must not change until then.
+
+    Raises CheckpointError if the file is not one or is damaged.
+    """
+    path = Path(path)
+    with naming(path):
+        try:
+            # Its own values would stay in memory once touched, so we read them; but its checks are the standard's.
+            safe_open(path, framework="numpy")
+        except SafetensorError as error:
+            raise ValueError(error) from error
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            header = _json(file.read(min(length, size)))
+        header.pop("__metadata__", None)
+        return {name: _tensor(path, name, entry, 8 + length, size) for name, entry in header.items()}
+
+
+def _json(data: bytes) -> dict:
+    try:
+        value = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("JSON that is not an object")
+    return value
+
+
+def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTensor:
+    """start: of the values in the file. size: of the file."""
+    dtype = DTYPE_NAMES.get(entry["dtype"])
+    if dtype is None:
+        raise ValueError(f"{shown(name)} is stored as {shown(entry['dtype'])}, which is not supported")
+    shape = checked_shape(entry["shape"])
+    begin, end = entry["data_offsets"]
+    if end - begin != math.prod(shape) * DTYPES[dtype].itemsize or not 0 <= begin <= end <= size - start:
+        raise ValueError(f"{shown(name)} does not lie within the file")
+    return FileTensor(path, start + begin, shape, dtype)
+
+
+def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str]) -> dict[str, FileTensor]:
+    """The tensors of the first file that `folder` has of `<stem>.safetensors`, then `<stem>.bin` (of torch.save).
+
+    Either may be replaced by several files and an index, `<stem>.safetensors.index.json`.
+    stem_candidates: such as ("diffusion_pytorch_model", "model", "pytorch_model"), the preferred first.
+    Raises CheckpointError when there is no such file, or one is damaged.
+    """
+    folder = Path(folder)
+    names = [f"{stem}{suffix}" for suffix in (".safetensors", ".bin") for stem in stem_candidates]
+    for name in names:
+        if (folder / name).is_file():
+            return _read(folder / name)
+        if (folder / f"{name}.index.json").is_file():
+            return _read_sharded(folder / f"{name}.index.json")
+    raise CheckpointError(f"{folder}: holds none of {', '.join(names)}, nor an index of one")
+
+
+def _read(path: Path) -> dict[str, FileTensor]:
+    return read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
+
+
+def _read_sharded(index: Path) -> dict[str, FileTensor]:
+    """The tensors that an index lists, each from the file it names."""
+    with naming(index):
+        if index.stat().st_size > LARGEST_INDEX:
+            raise ValueError("an index of more than 64 MB")
+        weight_map = _json(index.read_bytes()).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise ValueError("an index without a weight_map")
+        files = {}
+        for name, file in weight_map.items():
+            # By its name alone: within a download cache, even honest files are links that lead out of the folder.
+            if not isinstance(file, str) or not file.strip(".") or {"/", "\\", "\0", ":"} & set(file):
+                raise ValueError(f"{shown(name)} is said to be in {shown(file)}, which is not a file of this folder")
+            if file not in files:
+                files[file] = _read(index.parent / file)
+            if name not in files[file]:
+                raise ValueError(f"{shown(name)} is not in {shown(file)}, where the index puts it")
+        return {name: files[file][name] for name, file in weight_map.items()}

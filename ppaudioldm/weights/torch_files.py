@@ -1,0 +1,345 @@
+"""Files of `torch.save`, read and written without PyTorch.
+
+Since PyTorch 1.6 such a file is a zip archive: `<root>/data.pkl` is a pickle that describes the tensors, and
+`<root>/data/<key>` holds the bytes of one storage, uncompressed. Before, it was four pickles followed by the storages.
+Tensors are views of storages: several may share one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle  # for the names of its opcodes alone
+import struct
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.weights import pickle_writer as write
+from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.weights.pickled_arrays import NUMPY
+from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Symbol, checked_shape, read_pickle
+from ppaudioldm.weights.tensors import DTYPES, FileTensor, Stored, c_strides
+
+STORAGE_CLASSES = {
+    "torch.DoubleStorage": "float64",
+    "torch.FloatStorage": "float32",
+    "torch.HalfStorage": "float16",
+    "torch.BFloat16Storage": "bfloat16",
+    "torch.LongStorage": "int64",
+    "torch.IntStorage": "int32",
+    "torch.ShortStorage": "int16",
+    "torch.CharStorage": "int8",
+    "torch.ByteStorage": "uint8",
+    "torch.BoolStorage": "bool",
+}
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LARGEST_ZIP_INDEX = 8 << 20  # bytes; a model of 5,300 tensors needs half a megabyte
+MOST_REPEATED = 1 << 24  # values that a tensor may have if it repeats those of its storage
+ALIGNMENT = 64  # bytes, of storages in the files we write: that of PyTorch
+
+
+@dataclass(frozen=True)
+class Storage:
+    """dtype: a key of DTYPES, or another name for storages we cannot read. count: of values."""
+
+    key: str
+    dtype: str
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * DTYPES[self.dtype].itemsize
+
+
+@dataclass(frozen=True)
+class TorchTensor:
+    """A view of `storage`; offset and strides in values."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_torch(path: str | os.PathLike) -> dict[str, FileTensor]:
+    """The tensors of a file of `torch.save`: of the dict under its key `state_dict`, or else of the file's own dict.
+
+    Entries that are no tensors are left out. The file is mapped when a tensor is read, and must not change until then.
+    Raises CheckpointError if the file is not one, is damaged, or asks for anything but tensors.
+    """
+    path = Path(path)
+    with naming(path), path.open("rb") as file:
+        root, offsets = (_read_zip if file.read(4) == b"PK\x03\x04" else _read_legacy)(path, file)
+        if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
+            root = root["state_dict"]
+        if not isinstance(root, dict):
+            raise ValueError(f"holds {shown(root)}, not a dict of tensors")
+        tensors = {
+            name: _located(path, name, value, offsets)
+            for name, value in root.items()
+            if isinstance(name, str) and isinstance(value, TorchTensor)
+        }
+        if not tensors:
+            raise ValueError("holds no tensors")
+        return tensors
+
+
+# What a pickle of PyTorch may call
+
+
+def _storage(pid: object) -> Storage:
+    """The storage that a persistent id describes: ("storage", class, key, device, count[, None])."""
+    if not isinstance(pid, tuple) or len(pid) not in (5, 6) or not isinstance(pid[0], str) or pid[0] != "storage":
+        raise ValueError("a persistent id that is not a storage's")
+    _, kind, key, _device, count = pid[:5]
+    if len(pid) == 6 and pid[5] is not None:
+        raise ValueError("a storage that is a view of another, as PyTorch 0.3 wrote it")
+    if not isinstance(kind, Symbol) or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**48:
+        raise ValueError("a storage with a strange description")
+    return Storage(key, STORAGE_CLASSES.get(kind.name, kind.name), count)
+
+
+def _tensor(storage: object, offset: object, shape: object, strides: object, *_more: object) -> TorchTensor:
+    """`_more`: whether it takes gradients, and hooks."""
+    if not isinstance(storage, Storage):
+        raise ValueError(f"a tensor whose storage is {shown(storage)}")
+    shape, strides = checked_shape(shape), _checked_strides(strides)
+    if type(offset) is not int or offset < 0 or len(shape) != len(strides):
+        raise ValueError("a tensor with a strange layout")
+    return TorchTensor(storage, offset, shape, strides)
+
+
+def _checked_strides(value: object) -> tuple[int, ...]:
+    if not isinstance(value, (tuple, list)) or len(value) > 32 or any(type(n) is not int or n < 0 for n in value):
+        raise ValueError("strides that are not a short tuple of whole numbers")
+    return tuple(value)
+
+
+def _parameter(tensor: object, *_more: object) -> TorchTensor:
+    if not isinstance(tensor, TorchTensor):
+        raise ValueError(f"a parameter made from {shown(tensor)}")
+    return tensor
+
+
+def _nothing(*_arguments: object) -> None:
+    """For values that weights do not need: a device."""
+
+
+TORCH: Constructors = {
+    **COMMON,
+    **NUMPY,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch.Size": checked_shape,
+    "torch.device": _nothing,
+}
+
+
+def _located(path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tuple[int, int]]) -> FileTensor:
+    """`tensor` as part of the file. offsets: key of a storage -> its first byte and number of bytes."""
+    storage = tensor.storage
+    if storage.dtype not in DTYPES:
+        raise ValueError(f"{shown(name)} is stored as {shown(storage.dtype)}, which is not supported")
+    start, nbytes = offsets.get(storage.key, (0, -1))
+    if storage.nbytes > nbytes:
+        raise ValueError(f"the values of {shown(name)} are missing from the file")
+    count = math.prod(tensor.shape)
+    # A size of 1 makes its stride meaningless, and PyTorch leaves all kinds of numbers there.
+    strides = tuple(stride if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.strides, strict=True))
+    last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
+    if count and last >= storage.count:
+        raise ValueError(f"{shown(name)} reaches past the end of its storage")
+    if count > max(storage.count, MOST_REPEATED):
+        raise ValueError(f"{shown(name)} repeats {storage.count} stored values to make {count}")
+    dense = all(
+        size <= 1 or stride == dense_stride
+        for size, stride, dense_stride in zip(tensor.shape, strides, c_strides(tensor.shape), strict=True)
+    )
+    offset = start + tensor.offset * DTYPES[storage.dtype].itemsize
+    return FileTensor(path, offset, tensor.shape, storage.dtype, None if dense else strides)
+
+
+# The zip format
+
+
+class _Bounded:
+    """A file that refuses to read much at once: Python's zipfile takes an index of any claimed size into memory."""
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, count: int = -1) -> bytes:
+        data = self.file.read(LARGEST_ZIP_INDEX + 1 if count < 0 else min(count, LARGEST_ZIP_INDEX + 1))
+        if len(data) > LARGEST_ZIP_INDEX:
+            raise ValueError("a zip archive with a huge index")
+        return data
+
+
+def _read_zip(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[int, int]]]:
+    entries = _zip_entries(file)
+    pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError("a zip archive, but not one of torch.save: it has no data.pkl")
+    root = pickles[0].removesuffix("data.pkl")
+    start, size = entries.get(root + "byteorder", (0, 0))
+    file.seek(start)
+    if size and file.read(min(size, 10)) != b"little":
+        raise ValueError("written on a big-endian machine; only little-endian files are read")
+    start, size = entries[pickles[0]]
+    file.seek(start)
+    value = read_pickle(path, file, start + size, TORCH, _storage)
+    folder = root + "data/"
+    return value, {name.removeprefix(folder): place for name, place in entries.items() if name.startswith(folder)}
+
+
+def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
+    """Name -> first byte and number of bytes of every entry, all of them plain and inside the file."""
+    end = file.seek(0, os.SEEK_END)
+    try:
+        with zipfile.ZipFile(_Bounded(file)) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, OverflowError) as error:
+        raise ValueError(f"a damaged zip archive: {error}") from error
+    entries: dict[str, tuple[int, int]] = {}
+    for info in infos:
+        name = info.orig_filename
+        if name in entries or "\\" in name or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise ValueError(f"a zip archive with a repeated or unsafe name: {shown(name)}")
+        # 1: encrypted.
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.compress_size != info.file_size:
+            raise ValueError(f"entry {shown(name)} is compressed or encrypted, which torch.save never does")
+        start = _entry_start(file, info)
+        if not 0 <= info.file_size <= end - start:
+            raise ValueError(f"entry {shown(name)} reaches past the end of the file")
+        entries[name] = start, info.file_size
+    return entries
+
+
+def _entry_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Where the bytes of an entry begin: behind its own header, whose length only that header tells."""
+    if info.header_offset < 0:
+        raise ValueError("a damaged zip archive: an entry before the start of the file")
+    file.seek(info.header_offset)
+    header = file.read(30)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise ValueError(f"a damaged zip archive: entry {shown(info.orig_filename)} has no header")
+    name_length, extra_length = struct.unpack("<HH", header[26:30])
+    return info.header_offset + 30 + name_length + extra_length
+
+
+# The format before PyTorch 1.6
+
+
+def _read_legacy(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[int, int]]]:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    storages: dict[str, Storage] = {}
+
+    def remember(pid: object) -> Storage:
+        storage = _storage(pid)
+        if storages.setdefault(storage.key, storage) != storage:
+            raise ValueError(f"two descriptions of storage {shown(storage.key)}")
+        return storage
+
+    magic, _version, system = (read_pickle(path, file, end, COMMON) for _ in range(3))
+    if type(magic) is not int or magic != LEGACY_MAGIC:
+        raise ValueError("a pickle, but not one of torch.save")
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ValueError("written on a big-endian machine; only little-endian files are read")
+    value = read_pickle(path, file, end, TORCH, remember)
+    keys = read_pickle(path, file, end, COMMON)
+    if not isinstance(keys, list):
+        raise ValueError("no list of storages")
+    return value, _legacy_storages(file, end, keys, storages)
+
+
+def _legacy_storages(file: BinaryIO, end: int, keys: list, storages: dict[str, Storage]) -> dict[str, tuple[int, int]]:
+    """Where each storage begins: they follow each other, each behind its number of values as an int64."""
+    offsets: dict[str, tuple[int, int]] = {}
+    position = file.tell()
+    for key in keys:
+        storage = storages.get(key) if isinstance(key, str) else None
+        if storage is None or key in offsets:
+            raise ValueError(f"a storage that no tensor describes: {shown(key)}")
+        if storage.dtype not in DTYPES:
+            raise ValueError(f"a storage of {shown(storage.dtype)}, which is not supported")
+        file.seek(position)
+        count = file.read(8)
+        position += 8 + storage.nbytes
+        if position > end or count != struct.pack("<q", storage.count):
+            raise ValueError("ends before its last storage, or is damaged")
+        offsets[key] = position - storage.nbytes, storage.nbytes
+    return offsets
+
+
+# Writing
+
+
+def write_torch(
+    path: str | os.PathLike, tensors: Iterable[tuple[str, Stored]], wrap: str | None = "state_dict"
+) -> None:
+    """Write `tensors` as `torch.save({wrap: {name: tensor, ...}})` would, holding one of them at a time.
+
+    wrap: None saves the dict of tensors itself. The data type of what `read()` returns decides the one in the file.
+    `path` appears when it is complete. Raises CheckpointError for data types that PyTorch has no storage for.
+    """
+    written: list[tuple[str, Storage, tuple[int, ...]]] = []
+    with atomic_path(path) as temporary, temporary.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
+        for key, (name, stored) in enumerate(tensors):
+            values = np.asarray(stored.read(), order="C")
+            storage = Storage(str(key), _storable(path, name, stored, values), values.size)
+            _write_entry(archive, file, f"archive/data/{key}", values)
+            written.append((name, storage, values.shape))
+        _write_entry(archive, file, "archive/data.pkl", np.frombuffer(_description(written, wrap), np.uint8))
+        for name, content in {"byteorder": b"little", "version": b"3\n"}.items():
+            _write_entry(archive, file, f"archive/{name}", np.frombuffer(content, np.uint8))
+
+
+def _storable(path: str | os.PathLike, name: str, stored: Stored, values: np.ndarray) -> str:
+    """The key of DTYPES for `values`."""
+    if values.shape != tuple(stored.shape):
+        raise CheckpointError(f"{path}: {shown(name)} announced shape {stored.shape} and came as {values.shape}")
+    # NumPy's uint16 is no bfloat16, though that is how its bits are read.
+    if values.dtype.name not in STORAGE_CLASSES.values():
+        raise CheckpointError(f"{path}: {shown(name)} has data type {values.dtype}, which PyTorch files do not hold")
+    return values.dtype.name
+
+
+def _write_entry(archive: zipfile.ZipFile, file: BinaryIO, name: str, values: np.ndarray) -> None:
+    """One uncompressed entry, whose bytes begin at a multiple of ALIGNMENT."""
+    info = zipfile.ZipInfo(name)
+    large = values.nbytes >= 1 << 30  # then the header holds its sizes in 64 bits, 20 bytes more
+    start = file.tell() + 30 + len(name) + 4 + (20 if large else 0)
+    padding = -start % ALIGNMENT
+    info.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    with archive.open(info, "w", force_zip64=large) as entry:
+        entry.write(little.reshape(-1).view(np.uint8).data)
+
+
+def _description(tensors: list[tuple[str, Storage, tuple[int, ...]]], wrap: str | None) -> bytes:
+    """The pickle for `data.pkl`."""
+    classes = {dtype: name for name, dtype in STORAGE_CLASSES.items()}
+    rebuild = write.global_name("torch._utils", "_rebuild_tensor_v2")
+    hooks = write.call(write.global_name("collections", "OrderedDict"))
+    items: list[bytes] = []
+    for name, storage, shape in tensors:
+        kind = write.global_name(*classes[storage.dtype].split("."))
+        persistent = write.tuple_of(
+            write.text("storage"), kind, write.text(storage.key), write.text("cpu"), write.number(storage.count)
+        )
+        layout = write.number(0), write.numbers(shape), write.numbers(c_strides(shape))
+        items += write.text(name), write.call(rebuild, persistent + pickle.BINPERSID, *layout, pickle.NEWFALSE, hooks)
+    body = write.dict_of(*items)
+    if wrap is not None:
+        body = write.dict_of(write.text(wrap), body)
+    return pickle.PROTO + b"\x02" + body + pickle.STOP

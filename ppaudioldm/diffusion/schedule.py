@@ -1,0 +1,159 @@
+"""The noise schedule of DDPM (arXiv:2006.11239), and which of its noise levels a sampler visits.
+
+A noise level is written as its `alpha_bar`, the share of signal in the variance: noisy = sqrt(alpha_bar) x0 +
+sqrt(1 - alpha_bar) noise. Everything is computed once, in float64; arrays meet only Python floats, so NumPy arrays,
+Paddle tensors and PyTorch tensors are treated alike, keep their dtype, and never wait for the device.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..config import DiffusionConfig
+
+PREDICTIONS = ("epsilon", "v")
+SPACINGS = ("leading", "linear", "log-snr", "karras")
+KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
+
+Array = Any  # a NumPy array or a tensor of either framework
+
+
+@dataclass(frozen=True)
+class Path:
+    """The noise levels that a sampler visits, from noise to sound."""
+
+    timesteps: tuple[int, ...]  # what the network is told at each step
+    levels: tuple[float, ...]  # alpha_bar at each step
+    end: float  # alpha_bar after the last step
+
+    def last(self, num_steps: int) -> Path:
+        """The path without all but its last `num_steps` steps."""
+        return Path(self.timesteps[-num_steps:], self.levels[-num_steps:], self.end)
+
+
+class NoiseSchedule:
+    """betas linear in their square roots, alphas_cumprod: float64 arrays of num_train_timesteps."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        if config.prediction not in PREDICTIONS:
+            raise ValueError(f"diffusion.prediction is {config.prediction!r}, allowed: {', '.join(PREDICTIONS)}")
+        if config.num_train_timesteps < 1:
+            raise ValueError(f"diffusion.num_train_timesteps is {config.num_train_timesteps}, at least 1 is needed")
+        if not 0 < config.beta_start <= config.beta_end < 1:
+            raise ValueError(
+                f"diffusion.beta_start, beta_end are {config.beta_start}, {config.beta_end}, "
+                "allowed: 0 < beta_start <= beta_end < 1"
+            )
+        self.prediction = config.prediction
+        self.num_train_timesteps = config.num_train_timesteps
+        roots = np.linspace(math.sqrt(config.beta_start), math.sqrt(config.beta_end), config.num_train_timesteps)
+        self.betas = roots**2
+        self.alphas_cumprod = np.cumprod(1 - self.betas)
+
+    def alpha_bar(self, t: int) -> float:
+        """The noise level of a training timestep. Raises ValueError where there is no such timestep."""
+        if not 0 <= t < self.num_train_timesteps:
+            raise ValueError(f"timestep is {t}, allowed: 0 to {self.num_train_timesteps - 1}")
+        return float(self.alphas_cumprod[t])
+
+    def add_noise(self, x0: Array, noise: Array, t: int) -> Array:
+        """What x0 looks like at training timestep t; `noise` is standard normal, of x0's shape."""
+        return add_noise(x0, noise, self.alpha_bar(t))
+
+    def to_epsilon(self, prediction: Array, noisy: Array, alpha_bar: float) -> Array:
+        """The noise in `noisy`, from what the network predicted there."""
+        if self.prediction == "epsilon":
+            return prediction
+        return math.sqrt(alpha_bar) * prediction + math.sqrt(1 - alpha_bar) * noisy
+
+    def to_x0(self, prediction: Array, noisy: Array, alpha_bar: float) -> Array:
+        """The clean latents in `noisy`, from what the network predicted there."""
+        signal, noise = math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+        if self.prediction == "epsilon":
+            return (1 / signal) * noisy - (noise / signal) * prediction
+        return signal * noisy - noise * prediction
+
+    def target(self, x0: Array, noise: Array, alpha_bar: float) -> Array:
+        """What the network should predict for add_noise(x0, noise, alpha_bar): the noise, or v (arXiv:2202.00512)."""
+        if self.prediction == "epsilon":
+            return noise
+        return math.sqrt(alpha_bar) * noise - math.sqrt(1 - alpha_bar) * x0
+
+    def path(self, num_inference_steps: int, spacing: str = "leading", *, to_zero: bool = False) -> Path:
+        """The `num_inference_steps` noise levels that a sampler visits, noisiest first.
+
+        leading: every (1000 / steps)-th timestep, from 1 up: the original's wherever its number of steps is the one
+            asked for, which is where that number divides 1000.
+        linear: timesteps evenly from the last to 0, both included. Starts at the noise that training ended with, which
+            "leading" with few steps does not.
+        log-snr: noise levels evenly in the logarithm of noise / signal, over the same range.
+        karras: noise / signal evenly in its 7th root (arXiv:2206.00364, equation 5), over the same range.
+
+        Timesteps of the first two decrease strictly. The levels of the last two lie between training timesteps: the
+        sampler uses them as they are, and the network, which is trained on integers, is told the nearest; two
+        neighbours may share it. `to_zero` ends without any noise; otherwise the path ends at timestep 0's level, as the
+        original does, which is not quite clean. Raises ValueError on a bad count or spacing.
+        """
+        num_steps = check_count(num_inference_steps, self.num_train_timesteps)
+        if spacing == "leading":
+            timesteps = leading_timesteps(num_steps, self.num_train_timesteps)
+        elif spacing == "linear":
+            timesteps = linear_timesteps(num_steps, self.num_train_timesteps)
+        elif spacing in ("log-snr", "karras"):
+            return self._path_between_timesteps(num_steps, rho=math.inf if spacing == "log-snr" else KARRAS_RHO)
+        else:
+            raise ValueError(f"spacing is {spacing!r}, allowed: {', '.join(SPACINGS)}")
+        # A path that includes timestep 0 must still have somewhere to go from there.
+        end = 1.0 if to_zero or timesteps[-1] == 0 else self.alpha_bar(0)
+        return Path(tuple(timesteps), tuple(self.alpha_bar(t) for t in timesteps), end)
+
+    def _path_between_timesteps(self, num_steps: int, rho: float) -> Path:
+        sigmas = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)  # increasing
+        ramp = np.linspace(0, 1, num_steps)
+        if math.isinf(rho):
+            chosen = np.exp(np.log(sigmas[-1]) * (1 - ramp) + np.log(sigmas[0]) * ramp)
+        else:
+            chosen = (sigmas[-1] ** (1 / rho) * (1 - ramp) + sigmas[0] ** (1 / rho) * ramp) ** rho
+        nearest = np.rint(np.interp(np.log(chosen), np.log(sigmas), np.arange(len(sigmas))))
+        return Path(tuple(int(t) for t in nearest), tuple(float(level) for level in 1 / (1 + chosen**2)), 1.0)
+
+
+def add_noise(x0: Array, noise: Array, alpha_bar: float) -> Array:
+    """What x0 looks like at a noise level; `noise` is standard normal, of x0's shape."""
+    return math.sqrt(alpha_bar) * x0 + math.sqrt(1 - alpha_bar) * noise
+
+
+def leading_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[int]:
+    """1 + i * 1000 / num_steps, rounded down, the largest first; from 0 where every timestep is asked for.
+
+    The original takes 1000 // num_steps for the stride, which gives more steps than asked for unless the division is
+    exact, and fails where the last of them is 1000.
+    """
+    offset = 0 if num_steps == num_train_timesteps else 1
+    return [offset + i * num_train_timesteps // num_steps for i in reversed(range(num_steps))]
+
+
+def linear_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[int]:
+    """num_steps timesteps evenly from the last to 0, rounded; a single step starts at the last."""
+    if num_steps == 1:
+        return [num_train_timesteps - 1]
+    stride = (num_train_timesteps - 1) / (num_steps - 1)
+    return [math.floor(i * stride + 0.5) for i in reversed(range(num_steps))]
+
+
+def check_count(num_inference_steps: int, num_train_timesteps: int) -> int:
+    """The number of steps as an int. Raises ValueError that names the allowed range."""
+    try:
+        count = operator.index(num_inference_steps)
+    except TypeError:
+        count = 0
+    if isinstance(num_inference_steps, bool) or not 1 <= count <= num_train_timesteps:
+        raise ValueError(
+            f"num_inference_steps is {num_inference_steps!r}, allowed: whole numbers from 1 to {num_train_timesteps}"
+        )
+    return count

@@ -1,0 +1,28 @@
+"""Classifier-free guidance (arXiv:2207.12598)."""
+
+from __future__ import annotations
+
+import math
+
+from .schedule import Array
+
+
+def needs_unconditional(guidance_scale: float) -> bool:
+    """Whether the network must also be run without conditions. Raises ValueError on a scale that is not finite."""
+    if not math.isfinite(guidance_scale):
+        raise ValueError(f"guidance_scale is {guidance_scale!r}, allowed: finite numbers")
+    return guidance_scale != 1.0
+
+
+def combine(noise_pred_batch: Array, guidance_scale: float) -> Array:
+    """Guided prediction (B, ...): unconditional + guidance_scale * (conditional - unconditional).
+
+    noise_pred_batch: (2B, ...), unconditional half first; with guidance_scale 1 (B, ...), conditional alone.
+    """
+    if not needs_unconditional(guidance_scale):
+        return noise_pred_batch
+    size = noise_pred_batch.shape[0]
+    if size % 2:
+        raise ValueError(f"noise_pred_batch has {size} items, but guidance needs an unconditional for each conditional")
+    unconditional, conditional = noise_pred_batch[: size // 2], noise_pred_batch[size // 2 :]
+    return unconditional + guidance_scale * (conditional - unconditional)

@@ -11,6 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .PHONY: demo test lint parity clean
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 demo: .venv/.installed
 	$(BIN)/ppaudioldm generate "A dog barks in the rain" --checkpoint tiny -o output/demo.wav
@@ -36,12 +37,12 @@ clean:
 # Stamps, so that a second run installs nothing, and a changed pyproject.toml installs again.
 
 .venv/.installed: .venv/.made pyproject.toml
-	@echo "Installing ppaudioldm into .venv: a few minutes the first time, some 400 MB of downloads"
+	@echo "Installing ppaudioldm into .venv: a few minutes the first time, some 300 MB of downloads"
 	@$(PIP) --editable .
 	@touch $@
 
 .venv/.installed-test: .venv/.made pyproject.toml
-	@echo "Installing ppaudioldm and its tests into .venv: a few minutes the first time, some 400 MB of downloads"
+	@echo "Installing ppaudioldm and its tests into .venv: a few minutes the first time, some 300 MB of downloads"
 	@$(PIP) --editable ".[test]"
 	@touch $@ .venv/.installed
 
@@ -55,7 +56,7 @@ clean:
 .venv/.made:
 	@for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python3.10 python); do \
 		"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
-		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { missing=$$python; continue; }; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { missing=$${missing:-$$python}; continue; }; \
 		"$$python" -m venv --clear .venv && touch $@ && exit; \
 		exit 1; \
 	done; \

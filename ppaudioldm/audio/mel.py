@@ -1,0 +1,118 @@
+"""Waveform -> log-mel spectrogram, in NumPy: what the VAE was trained on, and what CLAP listens to."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+CLAP_SAMPLE_RATE = 48000  # Hz
+CLAP_MAX_SAMPLES = 480000  # CLAP hears the first 10 s
+CLAP_FRAMES = 1024
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """A mel spectrogram's layout; the defaults are the 16 kHz checkpoints'."""
+
+    sample_rate: int = 16000  # Hz
+    n_fft: int = 1024  # samples a frame, also the length of the window
+    hop_length: int = 160  # samples between frames
+    n_mels: int = 64
+    f_min: float = 0.0  # Hz, where the lowest band starts
+    f_max: float = 8000.0  # Hz, where the highest band ends
+
+
+MEL_16K = MelConfig()
+MEL_48K = MelConfig(sample_rate=48000, n_fft=2048, hop_length=480, n_mels=256, f_min=20.0, f_max=24000.0)
+MEL_CLAP = MelConfig(sample_rate=CLAP_SAMPLE_RATE, n_fft=1024, hop_length=480, n_mels=64, f_min=50.0, f_max=14000.0)
+
+
+def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
+    """Natural-log mel spectrogram (frames, n_mels) float32 of `waveform` (samples,), floating point.
+
+    Frame i is centred on sample i * hop_length, so there are samples // hop_length + 1. Magnitudes, floored at 1e-5.
+    Raises ValueError for a waveform that is empty, not finite, not 1-D or not floating point.
+    """
+    mel = stft_magnitude(_checked(waveform), config.n_fft, config.hop_length) @ mel_filters(config).T
+    return np.log(np.maximum(mel, 1e-5)).astype(np.float32)
+
+
+def clap_log_mel(waveform: np.ndarray) -> np.ndarray:
+    """CLAP's view (1, 1024, 64) float32, in dB, of `waveform` (samples,) at 48 kHz, floating point.
+
+    Only the first 10 s count, and a shorter waveform is stretched to the same 1024 frames, as CLAP was trained. CLAP
+    normalises every mel band before it stretches, which is the same: the weights of an interpolation sum to one.
+    Raises ValueError as `log_mel` does.
+    """
+    power = stft_magnitude(_checked(waveform)[:CLAP_MAX_SAMPLES], MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
+    decibels = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
+    return stretch(decibels, CLAP_FRAMES)[None].astype(np.float32)
+
+
+def _checked(waveform: np.ndarray) -> np.ndarray:
+    """`waveform` as float64, or ValueError that says what is wrong with it."""
+    waveform = np.asarray(waveform)
+    if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
+        raise ValueError(f"expected a 1-D floating-point waveform, got {waveform.dtype} of shape {waveform.shape}")
+    if not waveform.size:
+        raise ValueError("the waveform is empty")
+    if not np.isfinite(waveform).all():
+        raise ValueError("the waveform holds values that are not finite")
+    return waveform.astype(np.float64)
+
+
+def stft_magnitude(waveform: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+    """Magnitudes (frames, n_fft // 2 + 1) of frames centred on every hop, under a periodic Hann window.
+
+    The ends are mirrored, again and again where the waveform is shorter than half a frame.
+    """
+    padded = np.pad(waveform, n_fft // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    return np.abs(np.fft.rfft(frames * window))
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filters(config: MelConfig) -> np.ndarray:
+    """Triangular filters (n_mels, n_fft // 2 + 1), evenly spaced on Slaney's mel scale, each of unit area."""
+    low, high = _hertz_to_mel(config.f_min), _hertz_to_mel(config.f_max)
+    edges = _mel_to_hertz(np.linspace(low, high, config.n_mels + 2))
+    start, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    bins = np.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1)
+    triangles = np.minimum((bins - start) / (peak - start), (end - bins) / (end - peak))
+    filters = np.maximum(triangles, 0) * 2 / (end - start)
+    filters.setflags(write=False)  # shared by every caller
+    return filters
+
+
+# Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, 15 mel; above, 27 mel to a factor of 6.4.
+def _hertz_to_mel(hertz: float) -> float:
+    return 0.015 * hertz if hertz < 1000 else 15 + 27 * math.log(hertz / 1000) / math.log(6.4)
+
+
+def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15, mel / 0.015, 1000 * 6.4 ** ((mel - 15) / 27))
+
+
+def stretch(frames: np.ndarray, length: int) -> np.ndarray:
+    """`frames` (n, bands) resampled to (length, bands) by cubic interpolation, first and last frame kept in place.
+
+    Keys' kernel with a = -0.75 as in PyTorch's bicubic; beyond the ends the outermost frame repeats.
+    """
+    last = len(frames) - 1
+    places = np.linspace(0, last, length)
+    left = np.floor(places).astype(np.int64)
+    # The four neighbours of each place, and how far away they are.
+    neighbours = left[:, None] + np.arange(-1, 3)
+    weights = _cubic_weight(np.abs(places[:, None] - neighbours))
+    return np.einsum("tk,tkb->tb", weights, frames[np.clip(neighbours, 0, last)])
+
+
+def _cubic_weight(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
+    """Keys' kernel, IEEE Trans. ASSP 29(6), 1981, for distances in [0, 2]."""
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance <= 1, near, far)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ppaudioldm.config import ClapAudioConfig
+from ppaudioldm.models.clap_audio import HIDDEN, ClapAudio, shift_mask
+from tests.support import load_golden, noise, random_network, relative_error, run
+
+# Maps 16, 8 and 4 wide: two stages with shifted windows, one with a single window.
+REDUCED = ClapAudioConfig(
+    spec_size=64,
+    n_mels=16,
+    hidden_size=16,
+    depths=(2, 2, 2),
+    num_heads=(1, 2, 4),
+    window_size=4,
+    projection_dim=16,
+)
+
+
+def log_mel(config: ClapAudioConfig) -> np.ndarray:
+    return noise(2, 1, config.spec_size**2 // config.n_mels, config.n_mels)
+
+
+def test_matches_the_public_reference():
+    embedding = run(random_network("clap_audio", ClapAudio, REDUCED), log_mel(REDUCED))
+    assert relative_error(embedding, load_golden("clap_audio")["embedding"]) < 1e-5
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
+
+
+def test_batch_items_are_independent():
+    network = random_network("clap_audio", ClapAudio, REDUCED)
+    x = log_mel(REDUCED)
+    np.testing.assert_allclose(run(network, x[1:]), run(network, x)[1:], atol=1e-6)
+
+
+def test_shift_mask_hides_what_came_round():
+    mask = shift_mask(width=8, window=4, shift=2)[:, 0]
+    assert (mask[0] == 0).all()  # an inner window holds true neighbours only
+    corner = mask[3]  # its four quarters come from the four corners of the map
+    assert (corner == 0).sum() == 4 * 4 * 4
+    assert (corner == HIDDEN).sum() == 16 * 16 - 4 * 4 * 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 255, 16), (1, 1, 256, 15), (1, 2, 256, 16), (1, 256, 16)])
+def test_refuses_another_shape(shape):
+    network = random_network("clap_audio", ClapAudio, REDUCED)
+    with pytest.raises(ValueError, match=r"log_mel must be \(batch, 1, 256, 16\)"):
+        run(network, np.zeros(shape, np.float32))
+
+
+def test_refuses_a_map_that_cannot_be_folded_or_windowed():
+    with pytest.raises(ValueError, match="spec_size 64 must be a multiple of n_mels 15"):
+        ClapAudio(replace(REDUCED, n_mels=15))
+    with pytest.raises(ValueError, match="window_size 3 must divide the map of stage 0, 16 wide"):
+        ClapAudio(replace(REDUCED, window_size=3))

@@ -1,0 +1,79 @@
+"""GPT-2 base on embeddings: the network that continues a sequence of conditions with LOA tokens.
+
+Radford et al., "Language models are unsupervised multitask learners", 2019. No token table, no output head.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ppaudioldm.config import GPT2Config
+from ppaudioldm.framework import F, Linear, Tensor, attention, merge_heads, nn, split_heads, xp
+
+NORM_EPS = 1e-5
+
+
+class GPT2(nn.Module):
+    """Embeddings -> hidden states, each from the positions up to its own."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.positions = nn.Embedding(config.max_positions, config.hidden_size)
+        self.layers = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
+        self.norm = nn.LayerNorm(config.hidden_size, eps=NORM_EPS)
+
+    def forward(self, embeddings: Tensor, mask: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states after the final norm, and the keys and values to add to `cache`.
+
+        embeddings: (B, L, 768), what follows the S positions in `cache`; S + L is at most `max_positions`.
+        mask: (B, S + L) float key mask, 1 = attend. Positions count masked ones too.
+        cache: (layers, 2, B, heads, S, 64), keys and values of what came before; S may be 0, see `empty_cache`.
+        Returns (B, L, 768) and (layers, 2, B, heads, L, 64), the latter to be appended along axis 4.
+        """
+        positions, bias = _positions_and_bias(embeddings, mask)
+        x = embeddings + self.positions(positions)
+        added = []
+        for index, layer in enumerate(self.layers):
+            x, keys_and_values = layer(x, bias, cache[index])
+            added.append(keys_and_values)
+        return self.norm(x), xp.stack(added, 0)
+
+
+def empty_cache(config: GPT2Config, batch: int) -> np.ndarray:
+    """The cache before the first position, (layers, 2, batch, heads, 0, 64) float32."""
+    head_dim = config.hidden_size // config.num_heads
+    return np.zeros((config.num_layers, 2, batch, config.num_heads, 0, head_dim), np.float32)
+
+
+def _positions_and_bias(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions (L,) of `embeddings`, and what the mask and causality add to the scores, (B, 1, L, S + L)."""
+    # Lengths as sums of ones keep a trace free of shape arithmetic; integers, since half precision counts to 256 only.
+    ones = xp.ones_like(embeddings[0, :, 0], dtype=xp.int64)
+    all_ones = xp.ones_like(mask[0], dtype=xp.int64)
+    keys = xp.cumsum(all_ones, 0) - 1
+    queries = xp.cumsum(ones, 0) - 1 + (all_ones.sum() - ones.sum())
+    causal = (keys.unsqueeze(0) <= queries.unsqueeze(1)).to(mask.dtype)
+    allowed = mask.unsqueeze(1) * causal.unsqueeze(0)
+    return queries, ((1.0 - allowed) * -1e4).unsqueeze(1)
+
+
+class _Layer(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_heads
+        self.attention_norm = nn.LayerNorm(size, eps=NORM_EPS)
+        self.qkv = Linear(size, 3 * size)
+        self.attention_out = Linear(size, size)
+        self.feed_forward_norm = nn.LayerNorm(size, eps=NORM_EPS)
+        self.feed_forward_in = Linear(size, 4 * size)
+        self.feed_forward_out = Linear(4 * size, size)
+
+    def forward(self, x: Tensor, bias: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        query, key, value = (split_heads(y, self.heads) for y in xp.chunk(self.qkv(self.attention_norm(x)), 3, -1))
+        keys, values = xp.concat([past[0], key], 2), xp.concat([past[1], value], 2)
+        x = x + self.attention_out(merge_heads(attention(query, keys, values, bias)))
+        inner = F.gelu(self.feed_forward_in(self.feed_forward_norm(x)), approximate="tanh")
+        return x + self.feed_forward_out(inner), xp.stack([key, value], 0)

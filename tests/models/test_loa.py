@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.config import LoaConfig
+from ppaudioldm.framework import xp
+from ppaudioldm.models.gpt2 import GPT2, empty_cache
+from ppaudioldm.models.loa import LoaPrefix, generate_loa
+from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED
+from tests.support import load_golden, noise, random_network, relative_error, run
+
+REDUCED = LoaConfig(condition_dims=(16, 24), hidden_size=32)
+NUM_TOKENS = 5
+
+
+def conditions() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """States and masks of a CLAP vector and a padded prompt."""
+    mask = np.ones((2, 6), np.float32)
+    mask[1, 4:] = 0
+    return [noise(2, 1, 16), noise(2, 6, 24, seed=1)], [np.ones((2, 1), np.float32), mask]
+
+
+def make_prefix(network: LoaPrefix) -> tuple[np.ndarray, np.ndarray]:
+    states, masks = ([framework.from_numpy(x) for x in part] for part in conditions())
+    with framework.no_grad():
+        embeddings, mask = network(states, masks)
+    return framework.to_numpy(embeddings), framework.to_numpy(mask)
+
+
+def generate(prefix: np.ndarray, mask: np.ndarray, num_tokens: int = NUM_TOKENS) -> np.ndarray:
+    """With the reduced GPT-2 as an engine of NumPy arrays."""
+    network = random_network("gpt2", GPT2, GPT2_REDUCED)
+    return generate_loa(
+        prefix,
+        mask,
+        empty_cache(GPT2_REDUCED, len(prefix)),
+        lambda *arrays: run(network, *arrays),
+        num_tokens,
+        np.concatenate,
+        max_positions=GPT2_REDUCED.max_positions,
+    )
+
+
+def test_prefix_is_conditions_between_their_marks():
+    network = random_network("loa", LoaPrefix, REDUCED)
+    prefix, mask = make_prefix(network)
+    weights = {name: framework.to_numpy(value) for name, value in network.named_parameters()}
+    states, masks = conditions()
+    for item in range(2):
+        rows = []
+        for index in range(2):
+            x = states[index][item] @ weights[f"projections.{index}.weight"].T + weights[f"projections.{index}.bias"]
+            rows += [weights[f"sos_{index}"][None], x, weights[f"eos_{index}"][None]]
+        np.testing.assert_allclose(prefix[item], np.concatenate(rows), atol=1e-5)
+        np.testing.assert_array_equal(mask[item], [1, 1, 1, 1, *masks[1][item], 1])
+
+
+def test_prefix_refuses_another_number_of_conditions():
+    states, masks = conditions()
+    network = random_network("loa", LoaPrefix, REDUCED)
+    with pytest.raises(ValueError, match="expected 2 conditions, got 1 and 2 masks"):
+        network(states[:1], masks)
+
+
+def test_tokens_match_the_public_reference():
+    tokens = generate(*make_prefix(random_network("loa", LoaPrefix, REDUCED)))
+    assert relative_error(tokens, load_golden("loa")["tokens"]) < 1e-5
+
+
+def test_loop_runs_on_the_framework_too():
+    prefix, mask = make_prefix(random_network("loa", LoaPrefix, REDUCED))
+    network = random_network("gpt2", GPT2, GPT2_REDUCED)
+    arrays = [framework.from_numpy(x) for x in (prefix, mask, empty_cache(GPT2_REDUCED, 2))]
+    with framework.no_grad():
+        tokens = generate_loa(*arrays, network, NUM_TOKENS, xp.concat, max_positions=GPT2_REDUCED.max_positions)
+    np.testing.assert_allclose(framework.to_numpy(tokens), generate(prefix, mask), atol=1e-6)
+
+
+def test_long_prefix_is_cut_with_a_warning(caplog):
+    prefix, mask = noise(1, 30, 32), np.ones((1, 30), np.float32)
+    room = GPT2_REDUCED.max_positions - NUM_TOKENS
+    with caplog.at_level(logging.WARNING):
+        tokens = generate(prefix, mask)
+    assert f"cut from 30 to {room} positions" in caplog.text
+    np.testing.assert_array_equal(tokens, generate(prefix[:, :room], mask[:, :room]))
+
+
+@pytest.mark.parametrize("num_tokens", [0, 24])
+def test_impossible_number_of_tokens(num_tokens):
+    with pytest.raises(ValueError, match=f"cannot generate {num_tokens} LOA tokens, choose from 1 to 23"):
+        generate(noise(1, 3, 32), np.ones((1, 3), np.float32), num_tokens)

@@ -31,7 +31,7 @@ parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST)
 
 clean:
-	rm -rf .venv output build dist *.egg-info .*_cache
+	rm -rf .venv output build dist *.egg-info .*_cache .hypothesis
 	find ppaudioldm tests -name __pycache__ -exec rm -rf {} +
 
 # Stamps, so that a second run installs nothing, and a changed pyproject.toml installs again.

@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar
 from ppaudioldm.errors import naming, shown
 
 INLINE = 1024  # bytes; a longer string is left in the file
-# Bytes of memory that one pickle may ask for, by a rough and generous count. A checkpoint of 5,300 tensors asks for 60
+# Bytes of memory that one pickle may ask for, by a rough and generous count. A checkpoint of 5,300 tensors asks for 50
 # million. The same number bounds the time: about 2.5 million instructions.
 BUDGET = 512 << 20
 INSTRUCTION_COST = 200

@@ -41,6 +41,7 @@ STORAGE_CLASSES = {
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LARGEST_ZIP_INDEX = 8 << 20  # bytes; a model of 5,300 tensors needs half a megabyte
 MOST_REPEATED = 1 << 24  # values that a tensor may have if it repeats those of its storage
+LARGE = 1 << 30  # bytes; from here on the header of an entry holds its sizes in 64 bits, which takes 20 bytes more
 ALIGNMENT = 64  # bytes, of storages in the files we write: that of PyTorch
 
 
@@ -93,16 +94,25 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor]:
 # What a pickle of PyTorch may call
 
 
-def _storage(pid: object) -> Storage:
-    """The storage that a persistent id describes: ("storage", class, key, device, count[, None])."""
-    if not isinstance(pid, tuple) or len(pid) not in (5, 6) or not isinstance(pid[0], str) or pid[0] != "storage":
+def _storage(pid: object) -> Storage | Symbol:
+    """The storage that a persistent id describes: ("storage", class, key, device, count[, None]).
+
+    The legacy format also refers to classes of layers that way, as ("module", class, file, source): their name remains.
+    """
+    if not isinstance(pid, tuple) or len(pid) < 4:
         raise ValueError("a persistent id that is not a storage's")
-    _, kind, key, _device, count = pid[:5]
+    if pid[0] == "module" and isinstance(pid[1], Symbol):
+        return pid[1]
+    if pid[0] != "storage" or len(pid) not in (5, 6):
+        raise ValueError("a persistent id that is not a storage's")
     if len(pid) == 6 and pid[5] is not None:
         raise ValueError("a storage that is a view of another, as PyTorch 0.3 wrote it")
-    if not isinstance(kind, Symbol) or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**48:
+    _, storage_class, key, _device, count = pid[:5]
+    if not isinstance(storage_class, Symbol) or not isinstance(key, str):
         raise ValueError("a storage with a strange description")
-    return Storage(key, STORAGE_CLASSES.get(kind.name, kind.name), count)
+    if type(count) is not int or not 0 <= count < 2**48:
+        raise ValueError("a storage with a strange number of values")
+    return Storage(key, STORAGE_CLASSES.get(storage_class.name, storage_class.name), count)
 
 
 def _tensor(storage: object, offset: object, shape: object, strides: object, *_more: object) -> TorchTensor:
@@ -244,9 +254,9 @@ def _read_legacy(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[in
     file.seek(0)
     storages: dict[str, Storage] = {}
 
-    def remember(pid: object) -> Storage:
+    def remember(pid: object) -> Storage | Symbol:
         storage = _storage(pid)
-        if storages.setdefault(storage.key, storage) != storage:
+        if isinstance(storage, Storage) and storages.setdefault(storage.key, storage) != storage:
             raise ValueError(f"two descriptions of storage {shown(storage.key)}")
         return storage
 
@@ -317,7 +327,7 @@ def _storable(path: str | os.PathLike, name: str, stored: Stored, values: np.nda
 def _write_entry(archive: zipfile.ZipFile, file: BinaryIO, name: str, values: np.ndarray) -> None:
     """One uncompressed entry, whose bytes begin at a multiple of ALIGNMENT."""
     info = zipfile.ZipInfo(name)
-    large = values.nbytes >= 1 << 30  # then the header holds its sizes in 64 bits, 20 bytes more
+    large = values.nbytes >= LARGE
     start = file.tell() + 30 + len(name) + 4 + (20 if large else 0)
     padding = -start % ALIGNMENT
     info.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)

@@ -12,12 +12,19 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 FRAMEWORKS = ("paddle", "torch")
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 NAME = os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle")
 if NAME not in FRAMEWORKS:
     raise ValueError(f"unknown framework {NAME!r} in PPAUDIOLDM_FRAMEWORK, choose from {list(FRAMEWORKS)}")
@@ -26,7 +33,7 @@ Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker sees only one of t
 
 if NAME == "paddle":
     # Paddle sets OMP_NUM_THREADS=1 when it is unset, and warns on stderr when it is set: we want all cores, quietly.
-    os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         import paddle as xp
@@ -62,6 +69,18 @@ def default_device() -> str:
     return "gpu:0" if xp.device.is_compiled_with_cuda() and xp.device.cuda.device_count() else "cpu"
 
 
+def checked_device(device: str) -> str:
+    """`device` if the framework can use it. Raises ValueError that names it and an allowed one."""
+    kind, _, index = device.partition(":")
+    allowed = default_device()
+    if kind in ("cpu", "gpu", "cuda") and (not index or index.isdecimal()):
+        if kind == "cpu":
+            return "cpu"
+        if allowed != "cpu":
+            return f"{allowed.split(':')[0]}:{index or 0}"
+    raise ValueError(f"device {device!r} is not available with {NAME}, choose from {sorted({'cpu', allowed})}")
+
+
 def from_numpy(array: np.ndarray, device: str = "cpu") -> Tensor:
     """Copy `array` to a tensor on `device`, in its own dtype."""
     if NAME == "torch":
@@ -82,12 +101,18 @@ def constant(array: np.ndarray, like: Tensor) -> Tensor:
     """
     if NAME == "torch":
         return xp.from_numpy(array).to(like.device)
-    return xp.to_tensor(array, place=like.place)
+    # In a trace there are no places, and asking for one warns.
+    return xp.to_tensor(array, place=like.place) if xp.in_dynamic_mode() else xp.to_tensor(array)
 
 
 def parameter_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every parameter of `module`, in its order."""
     return {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
+
+
+def named_modules(module: nn.Module) -> Iterable[tuple[str, Any]]:
+    """Path and module of every module inside `module`."""
+    return module.named_modules() if NAME == "torch" else module.named_sublayers()
 
 
 def assign_weights(module: nn.Module, weights: Iterable[tuple[str, np.ndarray]], device: str = "cpu") -> None:
@@ -119,7 +144,9 @@ def _set_parameter(module: nn.Module, name: str, array: np.ndarray, device: str)
         parameter.stop_gradient = True
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, scale: float | None = None) -> Tensor:
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, scale: float | None = None
+) -> Tensor:
     """softmax(query key^T scale + mask) value.
 
     query (B, heads, L, D); key, value (B, heads, S, D); mask is added to the scores and broadcasts to
@@ -136,7 +163,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = N
 
 
 def additive_mask(mask: Tensor) -> Tensor:
-    """Key mask (B, S), 1 = attend, as scores to add (B, 1, 1, S): 0 or -1e4, whose softmax is exactly 0 in float16 too."""
+    """Key mask (B, S), 1 = attend, as scores to add (B, 1, 1, S): 0 or -1e4, which softmax makes exactly 0."""
     return ((1.0 - mask) * -1e4).unsqueeze(1).unsqueeze(1)
 
 
@@ -156,10 +183,3 @@ def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         return x.unflatten(dim, tuple(sizes))
     # In Paddle's reshape a 0 keeps a dimension; -1 fails in a trace once two dimensions are dynamic.
     return x.reshape([0] * dim + list(sizes) + list(x.shape[dim + 1 :]))
-
-
-@contextlib.contextmanager
-def inference() -> Iterator[None]:
-    """No gradients inside."""
-    with no_grad():
-        yield

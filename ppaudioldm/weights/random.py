@@ -18,7 +18,12 @@ def random_weight(network: str, key: str, shape: tuple[int, ...], seed: int) -> 
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:8], "little")))
     values = generator.standard_normal(shape, np.float32)
     if len(shape) > 1:
-        return values / np.float32(math.sqrt(math.prod(shape[1:])))
+        size = math.prod(shape[1:])
+        if network == "flan_t5" and ".query." in key:
+            # T5 does not scale its scores: queries of unit size would make its attention all but hard, and the network
+            # chaotic. Heads are 64 wide.
+            size *= 64
+        return values / np.float32(math.sqrt(size))
     if key.endswith("running_var"):
         return 1 + np.abs(values)
     values *= np.float32(0.1)
@@ -26,9 +31,7 @@ def random_weight(network: str, key: str, shape: tuple[int, ...], seed: int) -> 
     return values + 1 if key.endswith("weight") else values
 
 
-def random_weights(
-    network: str, shapes: Mapping[str, tuple[int, ...]], seed: int
-) -> Iterator[tuple[str, np.ndarray]]:
+def random_weights(network: str, shapes: Mapping[str, tuple[int, ...]], seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Name and value of every parameter of `network`, one at a time."""
     for key, shape in shapes.items():
         yield key, random_weight(network, key, shape, seed)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 # Names of data types as safetensors and PyTorch files use them -> how NumPy reads the bytes.
 # NumPy has no bfloat16: its 16 bits are the upper half of a float32.
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
@@ -53,7 +53,7 @@ class FileTensor:
         if 0 in self.shape:
             return np.zeros(self.shape, np.float32)
         strides = self.strides or c_strides(self.shape)
-        span = 1 + sum((n - 1) * stride for n, stride in zip(self.shape, strides))
+        span = 1 + sum((n - 1) * stride for n, stride in zip(self.shape, strides, strict=True))
         # A map for each tensor, dropped with it: a page of the file counts as ours only while it is being copied.
         flat = np.memmap(self.path, dtype, "r", self.offset, (span,))
         view = np.lib.stride_tricks.as_strided(flat, self.shape, [s * dtype.itemsize for s in strides], writeable=False)

@@ -1,0 +1,56 @@
+"""The networks of a checkpoint by name, and how to make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from ppaudioldm import framework
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.models.clap_audio import ClapAudio
+from ppaudioldm.models.clap_text import ClapText
+from ppaudioldm.models.flan_t5 import FlanT5Encoder
+from ppaudioldm.models.gpt2 import GPT2
+from ppaudioldm.models.hifigan import HifiGan
+from ppaudioldm.models.loa import LoaPrefix
+from ppaudioldm.models.unet import UNet
+from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
+
+# name -> (class, field of ModelConfig with its configuration)
+NETWORKS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "unet": (UNet, "unet"),
+    "vae_encoder": (VAEEncoder, "vae"),
+    "vae_decoder": (VAEDecoder, "vae"),
+    "vocoder": (HifiGan, "vocoder"),
+    "clap_text": (ClapText, "clap_text"),
+    "clap_audio": (ClapAudio, "clap_audio"),
+    "flan_t5": (FlanT5Encoder, "flan_t5"),
+    "gpt2": (GPT2, "gpt2"),
+    "loa": (LoaPrefix, "loa"),
+}
+
+
+def network_names(config: ModelConfig) -> list[str]:
+    """The networks that a checkpoint of `config` consists of."""
+    return [name for name, (_, field) in NETWORKS.items() if getattr(config, field) is not None]
+
+
+def build_empty(name: str, config: ModelConfig) -> Any:
+    """The network called `name`, its parameters without values: see `framework.assign_weights`."""
+    network_class, field = NETWORKS[name]
+    with framework.empty_weights():
+        return network_class(getattr(config, field))
+
+
+@lru_cache
+def parameter_shapes(name: str, config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every parameter of the network called `name`."""
+    return framework.parameter_shapes(build_empty(name, config))
+
+
+@lru_cache
+def linear_weights(name: str, config: ModelConfig) -> frozenset[str]:
+    """The parameters of the network called `name` that are matrices of linear layers."""
+    modules = framework.named_modules(build_empty(name, config))
+    return frozenset(f"{path}.weight" for path, module in modules if isinstance(module, framework.Linear))

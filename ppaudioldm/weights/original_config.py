@@ -1,0 +1,202 @@
+"""Reads the sizes of a published-layout checkpoint off its tensors, so that any member of the family loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from ppaudioldm.config import (
+    ClapAudioConfig,
+    ClapTextConfig,
+    GPT2Config,
+    HifiGanConfig,
+    LoaConfig,
+    ModelConfig,
+    T5Config,
+    UNetConfig,
+    VAEConfig,
+)
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.weights.original import RANKING_CLAP, UNET, VAE, VOCODER
+
+Shapes = Mapping[str, tuple[int, ...]]
+Config = TypeVar("Config")
+
+# What the shapes of a vocoder do not tell: upsampling kernels -> rates, and sample rate by number of mel bins.
+UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
+SAMPLE_RATES = {64: 16000, 256: 48000}
+
+
+def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
+    """The configuration of the checkpoint whose tensors have `shapes`.
+
+    Raises CheckpointError if they are not an AudioLDM 2 checkpoint's; `where` names the file in it.
+    """
+    try:
+        return _read_config(shapes, scale_factor)
+    except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
+        raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint ({error} not found)") from error
+
+
+def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
+    vocoder = vocoder_config(shapes, VOCODER)
+    has_loa = "cond_stage_models.0.start_of_sequence_tokens.weight" in shapes
+    t5 = "cond_stage_models.1.model." if has_loa else "cond_stage_models.0.model."
+    return ModelConfig(
+        unet=unet_config(shapes),
+        vae=vae_config(shapes, vocoder.n_mels, scale_factor),
+        vocoder=vocoder,
+        clap_text=clap_text_config(shapes, f"{RANKING_CLAP}text_branch.", f"{RANKING_CLAP}text_projection.0"),
+        clap_audio=clap_audio_config(shapes, f"{RANKING_CLAP}audio_branch.", f"{RANKING_CLAP}audio_projection.0"),
+        flan_t5=t5_config(shapes, t5) if f"{t5}encoder.final_layer_norm.weight" in shapes else None,
+        gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
+        loa=_loa_config(shapes) if has_loa else None,
+    )
+
+
+def unet_config(shapes: Shapes) -> UNetConfig:
+    first = shapes[f"{UNET}input_blocks.0.0.weight"]
+    down = [i for i in range(1, 100) if f"{UNET}input_blocks.{i}.0.op.weight" in shapes]
+    num_res_blocks = down[0] - 1
+    blocks = _count(shapes, UNET + r"input_blocks\.(\d+)\.0\..*")
+    widths = [
+        shapes[f"{UNET}input_blocks.{1 + level * (num_res_blocks + 1)}.0.out_layers.3.weight"][0]
+        for level in range(blocks // (num_res_blocks + 1))
+    ]
+    attention = [
+        level
+        for level in range(len(widths))
+        if f"{UNET}input_blocks.{1 + level * (num_res_blocks + 1)}.1.norm.weight" in shapes
+    ]
+    transformers = _count(shapes, UNET + r"middle_block\.(\d+)\.transformer_blocks\..*", start=1)
+    film = shapes.get(f"{UNET}film_emb.weight")
+    return UNetConfig(
+        in_channels=first[1],
+        model_channels=first[0],
+        channel_mult=tuple(width // first[0] for width in widths),
+        num_res_blocks=num_res_blocks,
+        attention_levels=tuple(attention),
+        context_dims=tuple(_context_dim(shapes, attention, num_res_blocks, k) for k in range(2, transformers + 1)),
+        transformer_depth=_count(shapes, UNET + r"middle_block\.1\.transformer_blocks\.(\d+)\..*"),
+        film_dim=film[1] if film else None,
+    )
+
+
+def _context_dim(shapes: Shapes, levels: list[int], num_res_blocks: int, transformer: int) -> int | None:
+    """Width of a transformer's context; none if it is as wide as the features at every level."""
+    keys = [
+        f"{UNET}input_blocks.{1 + level * (num_res_blocks + 1)}.{transformer}.transformer_blocks.0.attn2.to_k.weight"
+        for level in levels
+    ]
+    return None if all(shapes[key][0] == shapes[key][1] for key in keys) else shapes[keys[0]][1]
+
+
+def vae_config(shapes: Shapes, n_mels: int, scale_factor: float) -> VAEConfig:
+    first = shapes[f"{VAE}encoder.conv_in.weight"][0]
+    levels = _count(shapes, VAE + r"encoder\.down\.(\d+)\..*")
+    widths = [shapes[f"{VAE}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
+    return VAEConfig(
+        channels=first,
+        channel_mult=tuple(width // first for width in widths),
+        num_res_blocks=_count(shapes, VAE + r"encoder\.down\.0\.block\.(\d+)\..*"),
+        latent_channels=shapes[f"{VAE}post_quant_conv.weight"][0],
+        n_mels=n_mels,
+        scale_factor=scale_factor,
+    )
+
+
+def vocoder_config(shapes: Shapes, prefix: str) -> HifiGanConfig:
+    initial, n_mels, _ = shapes[f"{prefix}conv_pre.weight"]
+    kernels = tuple(shapes[f"{prefix}ups.{i}.weight"][2] for i in range(_count(shapes, prefix + r"ups\.(\d+)\..*")))
+    if kernels not in UPSAMPLE_RATES or n_mels not in SAMPLE_RATES:
+        raise ValueError(f"a vocoder with kernels {UPSAMPLE_RATES} and {list(SAMPLE_RATES)} mel bins")
+    stacks = _count(shapes, prefix + r"resblocks\.(\d+)\..*") // len(kernels)
+    return HifiGanConfig(
+        n_mels=n_mels,
+        sample_rate=SAMPLE_RATES[n_mels],
+        upsample_rates=UPSAMPLE_RATES[kernels],
+        upsample_kernels=kernels,
+        initial_channels=initial,
+        resblock_kernels=tuple(shapes[f"{prefix}resblocks.{i}.convs1.0.weight"][2] for i in range(stacks)),
+        resblock_dilations=HifiGanConfig.resblock_dilations,
+    )
+
+
+def clap_text_config(shapes: Shapes, prefix: str, projection: str) -> ClapTextConfig:
+    vocab_size, hidden_size = shapes[f"{prefix}embeddings.word_embeddings.weight"]
+    return ClapTextConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_layers=_count(shapes, re.escape(prefix) + r"encoder\.layer\.(\d+)\..*"),
+        num_heads=_heads(hidden_size, 64),
+        intermediate_size=shapes[f"{prefix}encoder.layer.0.intermediate.dense.weight"][0],
+        max_positions=shapes[f"{prefix}embeddings.position_embeddings.weight"][0],
+        projection_dim=shapes[f"{projection}.weight"][0],
+    )
+
+
+def clap_audio_config(shapes: Shapes, prefix: str, projection: str) -> ClapAudioConfig:
+    stages = _count(shapes, re.escape(prefix) + r"layers\.(\d+)\..*")
+    tables = [shapes[f"{prefix}layers.{i}.blocks.0.attn.relative_position_bias_table"] for i in range(stages)]
+    hidden_size, _, patch_size, _ = shapes[f"{prefix}patch_embed.proj.weight"]
+    n_mels = shapes[f"{prefix}bn0.weight"][0]
+    return ClapAudioConfig(
+        n_mels=n_mels,
+        patch_size=patch_size,
+        hidden_size=hidden_size,
+        depths=tuple(_count(shapes, re.escape(prefix) + rf"layers\.{i}\.blocks\.(\d+)\..*") for i in range(stages)),
+        num_heads=tuple(table[1] for table in tables),
+        window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
+        projection_dim=shapes[f"{projection}.weight"][0],
+    )
+
+
+def t5_config(shapes: Shapes, prefix: str) -> T5Config:
+    table = f"{prefix}shared.weight"
+    vocab_size, hidden_size = shapes[table if table in shapes else f"{prefix}encoder.embed_tokens.weight"]
+    attention = f"{prefix}encoder.block.0.layer.0.SelfAttention."
+    buckets, heads = shapes[f"{attention}relative_attention_bias.weight"]
+    return T5Config(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_layers=_count(shapes, re.escape(prefix) + r"encoder\.block\.(\d+)\..*"),
+        num_heads=heads,
+        head_dim=shapes[f"{attention}q.weight"][0] // heads,
+        feed_forward_size=shapes[f"{prefix}encoder.block.0.layer.1.DenseReluDense.wi_0.weight"][0],
+        relative_buckets=buckets,
+    )
+
+
+def gpt2_config(shapes: Shapes, prefix: str) -> GPT2Config:
+    max_positions, hidden_size = shapes[f"{prefix}wpe.weight"]
+    return GPT2Config(
+        hidden_size=hidden_size,
+        num_layers=_count(shapes, re.escape(prefix) + r"h\.(\d+)\..*"),
+        num_heads=_heads(hidden_size, 64),
+        max_positions=max_positions,
+    )
+
+
+def _loa_config(shapes: Shapes) -> LoaConfig:
+    prefix = "cond_stage_models.0.input_sequence_embed_linear."
+    dims = tuple(shapes[f"{prefix}{i}.weight"][1] for i in range(_count(shapes, prefix + r"(\d+)\..*")))
+    is_speech = "cond_stage_models.0.cond_stage_models.1.learnable_positional_embedding" in shapes
+    return LoaConfig(dims, shapes[f"{prefix}0.weight"][0], num_tokens=512 if is_speech else 8)
+
+
+def _heads(width: int, head_dim: int) -> int:
+    """RoBERTa and GPT-2 have heads of 64 at every size."""
+    if width % head_dim:
+        raise ValueError(f"a width divisible by {head_dim}")
+    return width // head_dim
+
+
+def _count(shapes: Shapes, pattern: str, start: int = 0) -> int:
+    """How many numbers, from `start` on, the group of `pattern` takes among the keys."""
+    compiled = re.compile(pattern)
+    numbers = {int(match[1]) for key in shapes if (match := compiled.fullmatch(key))}
+    count = 0
+    while start + count in numbers:
+        count += 1
+    return count

@@ -1,0 +1,164 @@
+"""The published checkpoints: where each is, what it is made of, its licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ppaudioldm.config import (
+    ClapAudioConfig,
+    ClapTextConfig,
+    GPT2Config,
+    HifiGanConfig,
+    LoaConfig,
+    ModelConfig,
+    PhonemeEncoderConfig,
+    T5Config,
+    UNetConfig,
+    VAEConfig,
+)
+
+LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """One entry of CHECKPOINTS. layout: "original" (one file), "diffusers" (a folder) or "random" (made here)."""
+
+    summary: str
+    config: ModelConfig
+    layout: str
+    repo: str = ""  # on the Hugging Face hub
+    filename: str = ""
+    licence: str = LICENCE
+    download_gb: float = 0.0
+
+
+_FULL = ModelConfig()
+_LARGE = replace(_FULL, unet=UNetConfig(context_dims=(768, 1024, None), transformer_depth=2))
+_SPEECH = replace(
+    _FULL,
+    unet=UNetConfig(context_dims=(768,)),
+    flan_t5=None,
+    phoneme_encoder=PhonemeEncoderConfig(),
+    loa=LoaConfig(condition_dims=(512, 192), num_tokens=512),
+)
+_T5_ONLY = replace(_FULL, unet=UNetConfig(context_dims=(1024,)), gpt2=None, loa=None)
+_48K = replace(
+    _FULL,
+    unet=UNetConfig(in_channels=16, context_dims=(None,), film_dim=512),
+    vae=VAEConfig(channel_mult=(1, 2, 4, 8), latent_channels=16, n_mels=256),
+    vocoder=HifiGanConfig(
+        n_mels=256,
+        sample_rate=48000,
+        upsample_rates=(6, 5, 4, 2, 2),
+        upsample_kernels=(12, 10, 8, 4, 4),
+        initial_channels=1536,
+        resblock_kernels=(3, 7, 11, 15),
+    ),
+    flan_t5=None,
+    gpt2=None,
+    loa=None,
+)
+
+# The same classes, as small as they get: for tests, and for a first run where nothing can be downloaded.
+TINY = ModelConfig(
+    unet=UNetConfig(
+        model_channels=32,
+        channel_mult=(1, 2, 3),
+        num_res_blocks=1,
+        attention_levels=(1, 2),
+        context_dims=(128, 160),
+    ),
+    vae=VAEConfig(channels=32, num_res_blocks=1, scale_factor=0.5),
+    vocoder=HifiGanConfig(initial_channels=64, resblock_kernels=(3, 7)),
+    clap_text=ClapTextConfig(300, 64, 2, 1, 128, 514, projection_dim=64),
+    clap_audio=ClapAudioConfig(hidden_size=32, depths=(2, 2), num_heads=(1, 2), projection_dim=64),
+    flan_t5=T5Config(300, 160, 2, 2, 64, 128),
+    gpt2=GPT2Config(128, 2, 2, 256),
+    loa=LoaConfig((64, 160), 128),
+)
+
+CHECKPOINTS: dict[str, CheckpointInfo] = {
+    "tiny": CheckpointInfo(
+        "the smallest configuration with random weights: makes noise, needs no download", TINY, "random", licence="none"
+    ),
+    "audioldm2-full": CheckpointInfo(
+        "sound effects, music and speech-like sounds",
+        _FULL,
+        "original",
+        "haoheliu/audioldm2-full",
+        "audioldm2-full.pth",
+        download_gb=8.8,
+    ),
+    "audioldm2-music-665k": CheckpointInfo(
+        "music", _FULL, "original", "haoheliu/audioldm2-music-665k", "audioldm2-music-665k.pth", download_gb=8.8
+    ),
+    "audioldm2-full-large-1150k": CheckpointInfo(
+        "sound effects and music, twice the size",
+        _LARGE,
+        "original",
+        "haoheliu/audioldm2-full-large-1150k",
+        "audioldm2-full-large-1150k.pth",
+        download_gb=11.7,
+    ),
+    "audioldm2-speech-gigaspeech": CheckpointInfo(
+        "speech in many voices",
+        _SPEECH,
+        "original",
+        "haoheliu/audioldm2-speech",
+        "audioldm2-speech-gigaspeech.pth",
+        download_gb=5.1,
+    ),
+    "audioldm2-speech-ljspeech": CheckpointInfo(
+        "speech in one voice",
+        _SPEECH,
+        "original",
+        "haoheliu/audioldm2-speech",
+        "audioldm2-speech-ljspeech.pth",
+        download_gb=5.1,
+    ),
+    "audioldm_48k": CheckpointInfo(
+        "sound effects and music at 48 kHz",
+        _48K,
+        "original",
+        "haoheliu/audioldm_48k",
+        "audioldm_48k.pth",
+        download_gb=5.4,
+    ),
+    "audioldm_16k_crossattn_t5": CheckpointInfo(
+        "sound effects, conditioned on FLAN-T5 alone",
+        _T5_ONLY,
+        "original",
+        "haoheliu/audioldm_16k_crossattn_t5",
+        "audioldm_16k_crossattn_t5.pth",
+        download_gb=4.9,
+    ),
+    "cvssp/audioldm2": CheckpointInfo(
+        "audioldm2-full as a diffusers folder", _FULL, "diffusers", "cvssp/audioldm2", download_gb=4.5
+    ),
+    "cvssp/audioldm2-large": CheckpointInfo(
+        "audioldm2-full-large as a diffusers folder", _LARGE, "diffusers", "cvssp/audioldm2-large", download_gb=6.0
+    ),
+    "cvssp/audioldm2-music": CheckpointInfo(
+        "audioldm2-music as a diffusers folder", _FULL, "diffusers", "cvssp/audioldm2-music", download_gb=4.5
+    ),
+    "anhnct/audioldm2_gigaspeech": CheckpointInfo(
+        "audioldm2-speech-gigaspeech as a diffusers folder",
+        _SPEECH,
+        "diffusers",
+        "anhnct/audioldm2_gigaspeech",
+        download_gb=2.5,
+    ),
+    "anhnct/audioldm2_ljspeech": CheckpointInfo(
+        "audioldm2-speech-ljspeech as a diffusers folder",
+        _SPEECH,
+        "diffusers",
+        "anhnct/audioldm2_ljspeech",
+        download_gb=2.5,
+    ),
+}
+
+
+def unknown_name(name: str) -> ValueError:
+    """The error for a name that is neither a checkpoint's nor a path."""
+    return ValueError(f"unknown checkpoint {name!r}: not a file or folder, nor one of {', '.join(CHECKPOINTS)}")

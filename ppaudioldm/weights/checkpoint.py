@@ -1,0 +1,144 @@
+"""Opening a checkpoint: one entry point for a name or a path in any layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
+from ppaudioldm.weights import diffusers, native, original, original_config, paddlemix
+from ppaudioldm.weights.hub import fetch_checkpoint
+from ppaudioldm.weights.mapping import Layout, Source, check_all_used, read_parameters
+from ppaudioldm.weights.paddle_files import read_paddle
+from ppaudioldm.weights.random import random_weight
+from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json, tokenizer_json
+from ppaudioldm.weights.torch_files import read_torch
+
+PADDLEMIX_FILE = "model_state.pdparams"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint: checked against its configuration, its values still in the file.
+
+    networks: network -> our parameter name -> tensor. tokenizer_json(kind): the text of a tokenizer.json; kind is
+    "clap" or "flan_t5".
+    """
+
+    name: str
+    layout: str
+    config: ModelConfig
+    networks: Mapping[str, Mapping[str, Stored]]
+    tokenizer_json: Callable[[str], str]
+
+    @property
+    def is_random(self) -> bool:
+        return self.layout == "random"
+
+    def weights(self, network: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and value of every parameter of `network`, read one at a time."""
+        for name, tensor in self.networks[network].items():
+            yield name, tensor.read()
+
+
+def open_checkpoint(name_or_path: str | Path, *, ema: bool = False) -> Checkpoint:
+    """Open a published checkpoint by name (downloading it if need be), or any file or folder by path.
+
+    Layouts are told apart by content: a published `.pth`, a diffusers folder, our own folder, PaddleMIX's
+    `model_state.pdparams` or its folder. ema: take the averaged UNet, which only the published files have.
+    Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
+    """
+    name = str(name_or_path)
+    path = Path(name)
+    if name in CHECKPOINTS and not path.exists():
+        info = CHECKPOINTS[name]
+        if info.config.phoneme_encoder:
+            raise CheckpointError(f"{name}: text to speech is not supported yet")
+        if info.layout == "random":
+            return random_checkpoint(name, info.config, seed=0)
+        path = fetch_checkpoint(name, info)
+    elif not path.exists():
+        raise unknown_name(name)
+    else:
+        name = path.stem
+    checkpoint = _open_folder(name, path) if path.is_dir() else _open_file(name, path, ema)
+    if ema and checkpoint.layout != "original":
+        raise CheckpointError(f"{path}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
+    return checkpoint
+
+
+def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:
+    """A checkpoint of `config` with the random weights of `seed`, made when they are read."""
+    networks = {
+        network: {
+            key: ComputedTensor(shape, lambda n=network, k=key, s=shape: random_weight(n, k, s, seed))  # type: ignore[misc]
+            for key, shape in parameter_shapes(network, config).items()
+        }
+        for network in network_names(config)
+    }
+    return Checkpoint(name, "random", config, networks, byte_tokenizer_json)
+
+
+def _open_folder(name: str, folder: Path) -> Checkpoint:
+    if (folder / "model_index.json").is_file():
+        config = diffusers.read_config(folder)
+        tensors = diffusers.read_folder(folder)
+        return _checked(name, "diffusers", config, tensors, diffusers.layout(config), diffusers.IGNORED, folder)
+    if (folder / PADDLEMIX_FILE).is_file():
+        return _open_file(name, folder / PADDLEMIX_FILE, ema=False)
+    if native.is_native(folder):
+        name, config, tensors = native.read_native(folder)
+        return _checked(name, "native", config, tensors, _native_layout, re.compile("(?!)"), folder)
+    raise CheckpointError(
+        f"{folder}: not a checkpoint folder: it has neither model_index.json (diffusers) nor config.json (ppaudioldm)"
+        f" nor {PADDLEMIX_FILE} (PaddleMIX)"
+    )
+
+
+def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
+    if path.suffix == ".pdparams":
+        tensors = read_paddle(path)
+        config = original_config.read_config(paddlemix.published_shapes(tensors), _scale_factor(tensors), str(path))
+        linear = frozenset((n, key) for n in network_names(config) for key in linear_weights(n, config))
+        layout = paddlemix.layout(config, linear)
+        return _checked(name, "paddlemix", config, tensors, layout, paddlemix.IGNORED, path)
+    tensors = dict(read_torch(path))
+    shapes = {key: tensor.shape for key, tensor in tensors.items()}
+    config = original_config.read_config(shapes, _scale_factor(tensors), str(path))
+    return _checked(name, "original", config, tensors, original.layout(config, ema), original.IGNORED, path)
+
+
+def _scale_factor(tensors: Mapping[str, Stored]) -> float:
+    stored = tensors.get("scale_factor")
+    return float(stored.read().reshape(-1)[0]) if stored is not None and stored.shape in ((), (1,)) else 1.0
+
+
+def _native_layout(network: str, name: str) -> list[Source]:
+    return [Source((f"{network}/{name}",))]
+
+
+def _checked(
+    name: str,
+    layout_name: str,
+    config: ModelConfig,
+    tensors: Mapping[str, Stored],
+    layout: Layout,
+    ignored: re.Pattern[str],
+    path: Path,
+) -> Checkpoint:
+    networks = {}
+    used: set[str] = set()
+    for network in network_names(config):
+        shapes = parameter_shapes(network, config)
+        networks[network], keys = read_parameters(network, shapes, layout, tensors, str(path))
+        used |= keys
+    check_all_used(tensors, used, ignored, str(path))
+    return Checkpoint(name, layout_name, config, networks, lambda kind: tokenizer_json(kind, path))

@@ -1,0 +1,158 @@
+"""Writing checkpoints: our own layout from any, and random ones in every published layout."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.weights import diffusers, native, original
+from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
+from ppaudioldm.weights.mapping import write_parameters
+from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.tokenizer_files import TOKENIZERS, folder_of, write_tokenizer
+from ppaudioldm.weights.torch_files import write_torch
+
+logger = logging.getLogger(__name__)
+
+LAYOUTS = ("original", "diffusers", "native")
+DTYPES = ("float32", "float16")
+MANIFESTS = Path(__file__).parent / "manifests"
+SAME_MANIFEST = {
+    "audioldm2-music-665k": "audioldm2-full",
+    "audioldm2-speech-ljspeech": "audioldm2-speech-gigaspeech",
+}
+
+Notify = Callable[[str], None]
+
+
+def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", notify: Notify = logger.info) -> None:
+    """Write `checkpoint` as a folder of our own layout. Memory holds one network at a time.
+
+    Tokenizers that can't be had are left out, with a warning: they are looked for again when the folder is used.
+    Raises CheckpointError for values that float16 cannot hold; OSError if the disk is full. Nothing is left then.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}, choose from {', '.join(DTYPES)}")
+    with atomic_path(folder) as temporary:
+        temporary.mkdir(parents=True)
+        for network, parameters in checkpoint.networks.items():
+            notify(f"writing {network}")
+            native.write_network(temporary, network, parameters, dtype)
+        _write_tokenizers(checkpoint, temporary)
+        native.write_config(temporary, checkpoint.name, checkpoint.config)
+
+
+def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:
+    """Write a checkpoint of the configuration of `name` with random values, at full size, in a published layout.
+
+    The same name and seed hold the same networks in every layout. "original" makes the file `destination` and a folder
+    of the same name without its suffix, for the tokenizers; the others make the folder `destination`.
+    Raises ValueError for an unknown name or layout.
+    """
+    if name not in CHECKPOINTS:
+        raise ValueError(f"unknown checkpoint {name!r}, choose from {', '.join(CHECKPOINTS)}")
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}, choose from {', '.join(LAYOUTS)}")
+    config = CHECKPOINTS[name].config
+    if config.phoneme_encoder:
+        raise CheckpointError(f"{name}: text to speech is not supported yet")
+    checkpoint = random_checkpoint(name, config, seed)
+    if layout == "native":
+        write_native(checkpoint, destination, notify=notify)
+    elif layout == "diffusers":
+        _write_diffusers(checkpoint, destination, notify)
+    else:
+        notify(f"writing {destination}")
+        _write_original(checkpoint, destination, seed)
+
+
+def _write_original(checkpoint: Checkpoint, path: Path, seed: int) -> None:
+    if not path.suffix:
+        raise ValueError(f"{path}: a published file needs a suffix, such as .pth")
+    config = checkpoint.config
+    layout = original.layout(config)
+    tensors: dict[str, Stored] = {}
+    for network, parameters in checkpoint.networks.items():
+        tensors.update(write_parameters(network, parameters, layout))
+    averaged = random_checkpoint(checkpoint.name, config, seed + 1).networks["unet"]
+    tensors.update(write_parameters("unet", averaged, original.layout(config, ema=True)))
+    tensors["scale_factor"] = _constant(np.float32(config.vae.scale_factor))
+    with atomic_path(folder_of(path)) as temporary:
+        temporary.mkdir(parents=True)
+        _write_tokenizers(checkpoint, temporary)
+    write_torch(path, _in_manifest_order(checkpoint.name, tensors))
+
+
+def _in_manifest_order(name: str, tensors: dict[str, Stored]) -> Iterator[tuple[str, Stored]]:
+    """`tensors` with everything else that the published file `name` holds, as zeros, in its order."""
+    for key, shape in read_manifest(name).items():
+        stored = tensors.pop(key, None)
+        if stored is None:
+            integers = ("position_ids", "relative_position_index", "num_batches_tracked", "num_updates")
+            stored = _constant(np.zeros(shape, np.int64 if key.endswith(integers) else np.float32))
+        yield key, stored
+    yield from tensors.items()
+
+
+def read_manifest(name: str) -> dict[str, tuple[int, ...]]:
+    """Key -> shape of every tensor in the published file `name`, in its order; empty if there is none."""
+    path = MANIFESTS / f"{SAME_MANIFEST.get(name, name)}.json.gz"
+    if not path.is_file():
+        return {}
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return {key: tuple(shape) for key, shape in json.load(file).items()}
+
+
+def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> None:
+    from safetensors.numpy import save_file
+
+    config = checkpoint.config
+    if config.loa is None or config.flan_t5 is None:
+        raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
+    layout = diffusers.layout(config)
+    components: dict[str, dict[str, Stored]] = {}
+    for network, parameters in checkpoint.networks.items():
+        # Only the first name of each: diffusers does not expect the others.
+        first = write_parameters(network, parameters, lambda network, key: layout(network, key)[:1])
+        for key, stored in first.items():
+            component, _, rest = key.partition("/")
+            components.setdefault(component, {})[rest] = stored
+    with atomic_path(folder) as temporary:
+        temporary.mkdir(parents=True)
+        for component, values in diffusers.write_configs(config).items():
+            _write_json(temporary / component, values)
+        for component, tensors in components.items():
+            notify(f"writing {component}")
+            stem = "diffusion_pytorch_model" if component in ("unet", "vae", "projection_model") else "model"
+            arrays = {key: stored.read() for key, stored in tensors.items()}
+            save_file(arrays, temporary / component / f"{stem}.safetensors", metadata={"format": "pt"})
+        _write_tokenizers(checkpoint, temporary)
+
+
+def _write_tokenizers(checkpoint: Checkpoint, folder: Path) -> None:
+    for kind in TOKENIZERS:
+        if kind == "flan_t5" and checkpoint.config.flan_t5 is None:
+            continue
+        try:
+            write_tokenizer(kind, folder, checkpoint.tokenizer_json(kind))
+        except CheckpointError as error:
+            logger.warning("left out the %s tokenizer: %s", kind, error)
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+
+
+def _constant(values: np.ndarray | np.generic) -> Stored:
+    array = np.asarray(values)
+    return ComputedTensor(array.shape, lambda: array)

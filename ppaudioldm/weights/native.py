@@ -1,0 +1,68 @@
+"""Our own layout: a folder with config.json, one safetensors file a network, and the tokenizers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.weights.safetensors_files import read_safetensors
+from ppaudioldm.weights.tensors import Stored
+
+FORMAT = "ppaudioldm"
+VERSION = 1
+CONFIG_LIMIT = 1 << 20  # bytes
+
+
+def is_native(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and not (folder / "model_index.json").exists()
+
+
+def read_native(folder: Path) -> tuple[str, ModelConfig, dict[str, Stored]]:
+    """Name, configuration and all tensors, under `network/parameter`. Raises CheckpointError."""
+    path = folder / "config.json"
+    with naming(path):
+        if path.stat().st_size > CONFIG_LIMIT:
+            raise ValueError("too large for a configuration")
+        values = _parsed(path.read_text("utf-8"))
+        if values.get("format") != FORMAT or values.get("version") != VERSION:
+            raise ValueError(f"not a ppaudioldm checkpoint of version {VERSION}")
+        config = ModelConfig.from_dict(values.get("config", {}))
+    tensors: dict[str, Stored] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors.update({f"{file.stem}/{key}": tensor for key, tensor in read_safetensors(file).items()})
+    return str(values.get("name", folder.name)), config, tensors
+
+
+def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], dtype: str) -> None:
+    """Write one network; `dtype` is "float32" or "float16". Memory holds this network once."""
+    from safetensors.numpy import save_file
+
+    arrays = {}
+    for name, parameter in parameters.items():
+        values = parameter.read()
+        with np.errstate(over="ignore"):
+            arrays[name] = values.astype(dtype)
+        if not np.isfinite(arrays[name]).all() and np.isfinite(values).all():
+            raise CheckpointError(f"{network}.{name}: too large for {dtype}, convert to float32 instead")
+    save_file(arrays, folder / f"{network}.safetensors", metadata={"format": "np"})
+
+
+def write_config(folder: Path, name: str, config: ModelConfig) -> None:
+    values = {"format": FORMAT, "version": VERSION, "name": name, "config": config.to_dict()}
+    (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(values, dict):
+        raise ValueError("expected a JSON object")
+    return values

@@ -1,0 +1,88 @@
+"""The settings of a generation: presets, limits and their checks. Imports no framework."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+MIN_DURATION = 0.3  # seconds
+MAX_DURATION = 60.0
+MAX_STEPS = 1000
+MAX_CANDIDATES = 64
+MAX_BATCH_SIZE = 64
+MAX_PROMPT = 100_000  # characters: the text encoders stop long before
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `done` of `total` steps of `stage` (load, text, denoise, decode, vocoder, rank)."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a generation, as `AudioLDM.generate` describes them."""
+
+    negative_prompt: str | None = None
+    duration: float = 10.0
+    num_inference_steps: int = 25
+    guidance_scale: float = 3.5
+    sampler: str = "dpm++"
+    eta: float | None = None
+    spacing: str | None = None
+    num_waveforms_per_prompt: int = 1
+    batch_size: int = 1
+
+    @classmethod
+    def from_preset(cls, preset: str, **overrides: Any) -> Options:
+        """The settings called `preset`, with those of `overrides` that are not None. Raises ValueError."""
+        if preset not in PRESETS:
+            raise ValueError(f"unknown preset {preset!r}, choose from {', '.join(PRESETS)}")
+        options = PRESETS[preset]
+        given = {name: value for name, value in overrides.items() if value is not None}
+        if given.get("sampler", options.sampler) != options.sampler:
+            options = replace(options, eta=None, spacing=None)  # the preset's belong to its own sampler
+        options = replace(options, **given)
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        if not _is_number(self.duration) or not MIN_DURATION <= self.duration <= MAX_DURATION:
+            raise ValueError(f"duration is {self.duration!r}, allowed: {MIN_DURATION} to {MAX_DURATION:g} seconds")
+        if not _is_number(self.guidance_scale) or not abs(self.guidance_scale) <= 100:
+            raise ValueError(f"guidance_scale is {self.guidance_scale!r}, allowed: -100 to 100")
+        for name, limit in (
+            ("num_inference_steps", MAX_STEPS),
+            ("num_waveforms_per_prompt", MAX_CANDIDATES),
+            ("batch_size", MAX_BATCH_SIZE),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
+                raise ValueError(f"{name} is {value!r}, allowed: 1 to {limit}")
+        if self.negative_prompt is not None:
+            self.check_prompts([self.negative_prompt], "negative_prompt")
+
+    def check_prompts(self, prompts: list[str], name: str = "prompt") -> list[str]:
+        """`prompts` if each is a text with something in it. Raises ValueError."""
+        if not prompts:
+            raise ValueError(f"{name} is an empty list, allowed: one text or more")
+        for prompt in prompts:
+            if not isinstance(prompt, str) or not prompt.strip():
+                raise ValueError(f"{name} is {prompt!r}, allowed: a text that is not empty")
+            if len(prompt) > MAX_PROMPT:
+                raise ValueError(f"{name} has {len(prompt)} characters, allowed: up to {MAX_PROMPT}")
+        return prompts
+
+
+PRESETS = {
+    "fast": Options(),
+    "original": Options(num_inference_steps=200, sampler="ddim", eta=1.0, num_waveforms_per_prompt=3),
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,275 @@
+"""From a prompt to a waveform: conditions -> latents -> mel -> waveform, and the best of several candidates."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.ranking import clap_scores
+from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
+from ppaudioldm.diffusion.denoise import denoise
+from ppaudioldm.diffusion.guidance import needs_unconditional
+from ppaudioldm.diffusion.noise import STEP, gaussian, item_seeds
+from ppaudioldm.diffusion.samplers import Sampler, make_sampler
+from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.engines.engine import Array, Engine
+from ppaudioldm.models.unet import timestep_features
+from ppaudioldm.options import Options, Progress
+from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
+
+
+class Cancelled(Exception):
+    """A progress callback returned False."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What `generate` made: one clip for each prompt.
+
+    waveforms: (prompts, samples) float32 in [-1, 1], at `sample_rate` Hz. scores: CLAP similarity with the prompt, of
+    each, or None where there was nothing to choose from. seeds: of each; the same seed and settings make the same clip.
+    seconds: how long each stage took.
+    """
+
+    waveforms: np.ndarray
+    sample_rate: int
+    prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    scores: tuple[float, ...] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the waveform to `path` (.wav, .flac, .ogg or .mp3); several become name_0.wav, name_1.wav, ...
+
+        Each file appears complete or not at all. Returns the paths. Raises ValueError or OSError in one line.
+        """
+        path = Path(path)
+        paths = [path]
+        if len(self.waveforms) > 1:
+            paths = [path.with_name(f"{path.stem}_{i}{path.suffix}") for i in range(len(self.waveforms))]
+        return [write_audio(p, w, self.sample_rate) for p, w in zip(paths, self.waveforms, strict=True)]
+
+
+class AudioLDM:
+    """AudioLDM 2: text to sound. Make one with `from_pretrained`."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: Engine) -> None:
+        self.checkpoint = checkpoint
+        self.config = checkpoint.config
+        self._engine = engine
+        self._encoder = PromptEncoder(checkpoint, engine)
+        self._schedule = NoiseSchedule(self.config.diffusion)
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path, *, device: str | None = None, ema: bool = False) -> AudioLDM:
+        """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
+
+        device: "cpu", "cuda:0" (PyTorch), "gpu:0" (Paddle); the best there is by default. ema: use the averaged UNet
+        of a published file. Networks are read when they are first needed.
+        Raises ValueError, in one line, for an unknown name or device, or a file that is no usable checkpoint.
+        """
+        opened = open_checkpoint(checkpoint, ema=ema)
+        return cls(opened, EagerEngine(opened, device))
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        negative_prompt: str | None = None,
+        duration: float = 10.0,
+        seed: int | None = None,
+        preset: str = "fast",
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        sampler: str | None = None,
+        eta: float | None = None,
+        spacing: str | None = None,
+        num_waveforms_per_prompt: int | None = None,
+        batch_size: int = 1,
+        progress: Callable[[Progress], bool | None] | None = None,
+    ) -> Clip:
+        """Sound for `prompt`, or for each of several.
+
+        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 60.
+        seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one.
+        preset: "fast" (DPM-Solver++, 25 steps, 1 candidate) or "original" (DDIM, 200 steps, eta 1, the best of 3);
+        the next six override parts of it. num_waveforms_per_prompt: candidates, of which the one that CLAP finds
+        nearest to the prompt is kept. batch_size: candidates made at once; more need more memory, and are faster only
+        on a GPU. progress: called after every step; stops the run, with `Cancelled`, when it returns False.
+        Raises ValueError for a value out of range, naming it and what is allowed.
+        """
+        options = Options.from_preset(
+            preset,
+            negative_prompt=negative_prompt,
+            duration=duration,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+            eta=eta,
+            spacing=spacing,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            batch_size=batch_size,
+        )
+        prompts = options.check_prompts([prompt] if isinstance(prompt, str) else list(prompt))
+        seeds = item_seeds(secrets.randbelow(2**32) if seed is None else seed, options.num_waveforms_per_prompt)
+        return _Generation(self, options, prompts, seeds, progress).run()
+
+
+class _Generation:
+    """One call of `generate`: its settings, and the clock and progress that run along."""
+
+    def __init__(
+        self,
+        pipeline: AudioLDM,
+        options: Options,
+        prompts: list[str],
+        seeds: list[int],
+        progress: Callable[[Progress], bool | None] | None,
+    ) -> None:
+        self.config = pipeline.config
+        self.engine = pipeline._engine
+        self.encoder = pipeline._encoder
+        self.schedule = pipeline._schedule
+        self.options = options
+        self.prompts = prompts
+        self.seeds = seeds  # of the candidates, the same for every prompt
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self.num_samples = round(options.duration * self.config.sample_rate)
+        self.new_sampler()  # an impossible combination of options is found before any work
+
+    def run(self) -> Clip:
+        with self.stage("load"):
+            for network in ("clap_text", "flan_t5", "loa", "gpt2", "unet", "vae_decoder", "vocoder"):
+                if network in self.needed_networks():
+                    self.engine.prepare(network)
+                    self.report("load")
+        with self.stage("text"):
+            conditions = self.encoder.encode(self.prompts)
+            unconditional = self.unconditional() if self.guided else None
+            self.report("text")
+        # Candidates of a prompt stand together: item i is candidate i % n of prompt i // n.
+        items = [(p, seed) for p in range(len(self.prompts)) for seed in self.seeds]
+        waveforms = np.empty((len(items), self.num_samples), np.float32)
+        for start in range(0, len(items), self.options.batch_size):
+            batch = items[start : start + self.options.batch_size]
+            waveforms[start : start + len(batch)] = self.waveforms(batch, conditions, unconditional)
+        return self.best(waveforms)
+
+    @property
+    def guided(self) -> bool:
+        return needs_unconditional(self.options.guidance_scale)
+
+    def needed_networks(self) -> set[str]:
+        config = self.config
+        names = {"unet", "vae_decoder", "vocoder"}
+        names |= {"flan_t5"} if config.flan_t5 else set()
+        names |= {"clap_text", "gpt2", "loa"} if config.loa else set()
+        return names | ({"clap_text"} if config.unet.film_dim else set())
+
+    def unconditional(self) -> Conditions:
+        """For one item: of the negative prompt if there is one."""
+        negative = self.options.negative_prompt
+        return self.encoder.encode([negative]) if negative else self.encoder.unconditional(1)
+
+    def waveforms(
+        self, items: list[tuple[int, int]], conditions: Conditions, unconditional: Conditions | None
+    ) -> np.ndarray:
+        """The waveforms (B, samples) of `items`: (index of the prompt, seed)."""
+        given = conditions.take([p for p, _ in items])
+        if unconditional is not None:
+            given = joined(unconditional.take([0] * len(items)), given)
+        with self.stage("denoise"):
+            latents = self.denoised(given, [seed for _, seed in items])
+        with self.stage("decode"):
+            mel = self.engine.run("vae_decoder", latents / self.config.vae.scale_factor)
+            self.report("decode")
+        with self.stage("vocoder"):
+            waveform = self.engine.to_numpy(self.engine.run("vocoder", mel))
+            self.report("vocoder")
+        return waveform[:, : self.num_samples]
+
+    def denoised(self, conditions: Conditions, seeds: list[int]) -> Array:
+        """Latents (B, channels, T, bands) for the items with `seeds`."""
+        engine, shape = self.engine, self.latent_shape()
+        contexts = [engine.asarray(context) for context in conditions.contexts]
+        masks = [engine.asarray(mask) for mask in conditions.masks]
+        film = None if conditions.film is None else engine.asarray(conditions.film)
+        batch = len(seeds) * (2 if self.guided else 1)
+
+        def predict(latents: Array, timestep: int) -> Array:
+            # Guidance as one call on [unconditional, conditional] instead of two calls.
+            doubled = engine.concat([latents, latents], 0) if self.guided else latents
+            features = timestep_features(np.full(batch, timestep), self.config.unet.model_channels)
+            return engine.run("unet", doubled, engine.asarray(features), contexts, masks, film)
+
+        sampler = self.new_sampler()
+        latents = engine.asarray(gaussian(shape, seeds))
+        steps = denoise(
+            predict,
+            sampler,
+            latents,
+            self.options.guidance_scale,
+            noise=lambda i: engine.asarray(gaussian(shape, seeds, STEP, i)),
+        )
+        for i, latents in steps:  # noqa: B007 - the last latents are the result
+            self.report("denoise", i + 1, len(sampler.timesteps))
+        return latents
+
+    def new_sampler(self) -> Sampler:
+        options = self.options
+        return make_sampler(
+            options.sampler, self.schedule, options.num_inference_steps, eta=options.eta, spacing=options.spacing
+        )
+
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(channels, T, bands): as many frames as the samples need, rounded up to what the UNet can halve."""
+        unit = self.config.unet.downsampling
+        frames = math.ceil(self.num_samples / self.config.samples_per_latent)
+        return self.config.vae.latent_channels, unit * math.ceil(frames / unit), self.config.latent_bands
+
+    def best(self, waveforms: np.ndarray) -> Clip:
+        """The candidate nearest to its prompt, of `waveforms` (prompts * candidates, samples)."""
+        count = len(self.seeds)
+        candidates = waveforms.reshape(len(self.prompts), count, -1)
+        if count == 1:
+            return self.clip(candidates[:, 0], [self.seeds[0]] * len(self.prompts), None)
+        with self.stage("rank"):
+            texts = self.encoder.clap(self.prompts)
+            scores = np.stack(
+                [
+                    clap_scores(self.engine, text, group, self.config.sample_rate)
+                    for text, group in zip(texts, candidates, strict=True)
+                ]
+            )
+            self.report("rank")
+        chosen = scores.argmax(1)
+        rows = np.arange(len(self.prompts))
+        return self.clip(
+            candidates[rows, chosen],
+            [self.seeds[i] for i in chosen],
+            tuple(float(score) for score in scores[rows, chosen]),
+        )
+
+    def clip(self, waveforms: np.ndarray, seeds: list[int], scores: tuple[float, ...] | None) -> Clip:
+        return Clip(waveforms, self.config.sample_rate, tuple(self.prompts), tuple(seeds), scores, self.seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        self.report(name, 0)
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def report(self, stage: str, done: int = 1, total: int = 1) -> None:
+        if self.progress is not None and self.progress(Progress(stage, done, total)) is False:
+            raise Cancelled(f"stopped during {stage}")

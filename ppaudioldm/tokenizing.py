@@ -1,0 +1,61 @@
+"""Prompts to token ids, with the limits the text encoders were trained with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+
+class PromptTokenizer:
+    """A tokenizer.json with a limit on the number of tokens. Raises CheckpointError if the text is none."""
+
+    def __init__(self, text: str, name: str, max_tokens: int, pad_token_id: int, vocab_size: int) -> None:
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer: Any = Tokenizer.from_str(text)
+        except Exception as error:  # the library raises plain Exception
+            raise CheckpointError(f"not a tokenizer.json for {name}: {str(error)[:200]}") from error
+        self._tokenizer.enable_truncation(max_tokens)
+        self._tokenizer.no_padding()
+        self._name = name
+        self._max_tokens = max_tokens
+        self._pad_token_id = pad_token_id
+        self._vocab_size = vocab_size
+
+    def __call__(self, prompts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids (B, L) int64 and mask (B, L) float32, 1 = token; L is that of the longest prompt.
+
+        A prompt beyond the limit is cut, with a warning that says where.
+        """
+        encodings = [self._tokenizer.encode(prompt) for prompt in prompts]
+        for prompt, encoding in zip(prompts, encodings, strict=True):
+            if encoding.overflowing:
+                end = max(end for _, end in encoding.offsets)
+                logger.warning(
+                    "prompt cut at %d %s tokens, after %r: the rest, %r, is ignored",
+                    self._max_tokens, self._name, prompt[max(0, end - 30) : end], _shortened(prompt[end:]),
+                )  # fmt: skip
+        length = max(len(encoding.ids) for encoding in encodings)
+        ids = np.full((len(prompts), length), self._pad_token_id, np.int64)
+        mask = np.zeros((len(prompts), length), np.float32)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        if ids.max() >= self._vocab_size:
+            raise CheckpointError(
+                f"the {self._name} tokenizer made token {ids.max()}, but the checkpoint knows {self._vocab_size}:"
+                " this is another model's tokenizer"
+            )
+        return ids, mask
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 import numpy as np
 
-from ppaudioldm import framework
 from ppaudioldm.config import T5Config
 from ppaudioldm.models.flan_t5 import FlanT5Encoder, relative_buckets
-from ppaudioldm.weights.random import random_weights
-from tests.support import SEED, load_golden, relative_error, run
+from tests.support import load_golden, random_network, relative_error, run
 
 # An inner width other than the hidden size, and a sequence longer than the largest distance.
 REDUCED = T5Config(vocab_size=99, hidden_size=24, num_layers=2, num_heads=4, head_dim=8, feed_forward_size=40)
@@ -23,29 +19,13 @@ def token_ids(config: T5Config, length: int = LENGTH) -> tuple[np.ndarray, np.nd
     return ids, mask
 
 
-def weights(config: T5Config, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Random weights whose queries are as small as T5's training starts them, since T5 does not scale its scores.
-
-    Without it 24 layers of nearly hard attention are chaotic: 1e-7 at the input becomes 2e-3 at the output.
-    """
-    for name, array in random_weights("flan_t5", shapes, SEED):
-        yield name, array * np.float32(config.head_dim**-0.5) if ".query." in name else array
-
-
-def make_network(config: T5Config) -> FlanT5Encoder:
-    with framework.empty_weights():
-        network = FlanT5Encoder(config)
-    framework.assign_weights(network, weights(config, framework.parameter_shapes(network)))
-    return network
-
-
 def test_matches_the_public_reference():
-    states = run(make_network(REDUCED), *token_ids(REDUCED))
+    states = run(random_network("flan_t5", FlanT5Encoder, REDUCED), *token_ids(REDUCED))
     assert relative_error(states[0], load_golden("flan_t5")["states"]) < 1e-5
 
 
 def test_padding_does_not_matter():
-    network = make_network(REDUCED)
+    network = random_network("flan_t5", FlanT5Encoder, REDUCED)
     ids, mask = token_ids(REDUCED)
     states = run(network, ids, mask)[1, : LENGTH // 2]
     ids[1, LENGTH // 2 :] = 7
@@ -56,7 +36,7 @@ def test_padding_does_not_matter():
 
 def test_one_token():
     ids = np.array([[1]])
-    states = run(make_network(REDUCED), ids, np.ones((1, 1), np.float32))
+    states = run(random_network("flan_t5", FlanT5Encoder, REDUCED), ids, np.ones((1, 1), np.float32))
     assert states.shape == (1, 1, REDUCED.hidden_size)
 
 

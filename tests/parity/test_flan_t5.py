@@ -10,9 +10,10 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from ppaudioldm import framework
 from ppaudioldm.config import T5Config
-from ppaudioldm.models.flan_t5 import relative_buckets
-from tests.models.test_flan_t5 import REDUCED, make_network, token_ids, weights
-from tests.support import relative_error, run, save_golden
+from ppaudioldm.models.flan_t5 import FlanT5Encoder, relative_buckets
+from ppaudioldm.weights.random import random_weights
+from tests.models.test_flan_t5 import REDUCED, token_ids
+from tests.support import SEED, random_network, relative_error, run, save_golden
 
 PATHS = (
     ("layers.", "encoder.block."),
@@ -43,7 +44,7 @@ def reference_network(config: T5Config, shapes) -> torch.nn.Module:
         )
     )
     state = {}
-    for name, array in weights(config, shapes):
+    for name, array in random_weights("flan_t5", shapes, SEED):
         for ours, theirs in PATHS:
             name = name.replace(ours, theirs)
         state["encoder.final_layer_norm.weight" if name == "norm.weight" else name] = torch.from_numpy(array)
@@ -54,7 +55,7 @@ def reference_network(config: T5Config, shapes) -> torch.nn.Module:
 
 @pytest.mark.parametrize("config", [REDUCED, T5Config()], ids=["reduced", "full"])
 def test_flan_t5(config, request):
-    network = make_network(config)
+    network = random_network("flan_t5", FlanT5Encoder, config)
     ids, mask = token_ids(config)
     with torch.no_grad():
         reference = reference_network(config, framework.parameter_shapes(network))

@@ -1,0 +1,247 @@
+"""The command line as a user meets it: files, messages, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+
+from ppaudioldm.audio import files
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.cli import main
+
+FAST = ["--checkpoint", "tiny", "--duration", "0.5", "--steps", "1"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "ppaudioldm.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+
+
+def failure(capsys, *arguments: str) -> str:
+    """The one line that `arguments` fail with, and exit code 2."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as error:  # argparse
+        code = error.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    return captured.err
+
+
+def test_file_has_exactly_the_samples_asked_for(tmp_path, capsys):
+    path = tmp_path / "a.wav"
+    assert main(["generate", "a dog barks", *FAST, "-o", str(path)]) == 0
+    samples, rate = soundfile.read(path)
+    assert samples.shape == (8000,)
+    assert rate == 16000
+    assert str(path) in capsys.readouterr().out
+
+
+def test_random_weights_are_said_to_be_noise(tmp_path, capsys):
+    main(["generate", "a dog barks", *FAST, "-o", str(tmp_path / "a.wav")])
+    assert "noise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prompt", ["a/b\\c: what?", "x" * 10_000, "../../etc/passwd", "雨の音 🌧️", "-"])
+def test_default_name_is_safe(prompt, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", *FAST, "--", prompt]) == 0
+    (made,) = tmp_path.iterdir()
+    assert made.suffix == ".wav"
+
+
+def test_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["generate", "rain", *FAST]) == 0
+    assert len(list(tmp_path.glob("rain*.wav"))) == 2
+
+
+def test_output_folder(tmp_path):
+    assert main(["generate", "rain", *FAST, "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "rain.wav").is_file()
+
+
+def test_json_reports_stages_and_repeats(tmp_path, capsys):
+    first, second = tmp_path / "a.flac", tmp_path / "b.flac"
+    assert main(["generate", "rain", *FAST, "-n", "2", "-o", str(first), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["seconds"]) == {"open", "load", "text", "denoise", "decode", "vocoder", "rank", "total"}
+    assert all(seconds >= 0 for seconds in report["seconds"].values())
+    assert report["samples"] == 8000 and report["sample_rate"] == 16000 and report["file"] == str(first)
+    assert -1 <= report["score"] <= 1
+    # The seed reported is the chosen candidate's: it makes the same clip alone.
+    assert main(["generate", "rain", *FAST, "--seed", str(report["seed"]), "-o", str(second)]) == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["generate", ""], "prompt is ''"),
+        (["generate", "   "], "prompt is '   '"),
+        (["generate", "x", "--duration", "0"], "duration is 0.0, allowed: 0.3 to 60 seconds"),
+        (["generate", "x", "--duration", "-1"], "duration is -1.0"),
+        (["generate", "x", "--duration", "nan"], "duration is nan"),
+        (["generate", "x", "--duration", "inf"], "duration is inf"),
+        (["generate", "x", "--duration", "1e9"], "duration is 1000000000.0"),
+        (["generate", "x", "--duration", "ten"], "invalid float value: 'ten'"),
+        (["generate", "x", "--steps", "0"], "--steps is 0, allowed: 1 to 1000"),
+        (["generate", "x", "--steps", "1001"], "--steps is 1001"),
+        (["generate", "x", "--candidates", "0"], "--candidates is 0"),
+        (["generate", "x", "--guidance-scale", "nan"], "guidance_scale is nan"),
+        (["generate", "x", "--sampler", "euler"], "'euler' (choose from"),
+        (["generate", "x", "--preset", "best"], "'best' (choose from"),
+        (["generate", "x", "--negative-prompt", ""], "negative_prompt is ''"),
+        (["generate", "x", "-c", "tiny", "--seed", "-1"], "seed is -1"),
+        (["generate", "x", "-c", "tiny", "--device", "tpu"], "device 'tpu'"),
+        (["generate", "x", "-c", "tiny", "--eta", "1"], "eta"),
+        (["generate", "x", "-c", "tiny", "--ema"], "averaged"),
+        (["generate", "x", "-c", "audioldm3"], "unknown checkpoint 'audioldm3'"),
+        (["generate", "x", "-c", "tiny", "-o", "x.txt"], "unknown extension '.txt'"),
+        (["generate", "x", "--bogus"], "--bogus"),
+        (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
+        (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
+        ([], "COMMAND"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, named, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert named in failure(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_name_lists_the_known_ones(capsys):
+    message = failure(capsys, "generate", "x", "-c", "audioldm3")
+    assert all(name in message for name in CHECKPOINTS)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02", b"hello" * 100, b"\xff\xd8\xff\xe0JFIF"])
+def test_foreign_file(content, capsys, tmp_path):
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    assert str(path) in failure(capsys, "generate", "x", "-c", str(path), "-o", str(tmp_path / "x.wav"))
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_pickle_that_runs_code_is_refused_unrun(capsys, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "run"),)
+
+    path = tmp_path / "model.pdparams"
+    path.write_bytes(pickle.dumps({"state_dict": Attack()}, protocol=2))
+    assert "mkdir" in failure(capsys, "generate", "x", "-c", str(path), "-o", str(tmp_path / "x.wav"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_unwritable_place_is_found_before_the_work(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    message = failure(capsys, "generate", "x", *FAST, "-o", str(tmp_path / "file" / "x.wav"))
+    assert "x.wav" in message
+
+
+def test_full_disk(capsys, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_replace", full)
+    path = tmp_path / "x.wav"
+    message = failure(capsys, "generate", "x", *FAST, "-o", str(path)).replace("\n", "")
+    assert message.endswith(f"cannot write {path}: No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_prompt_is_cut_with_a_warning(capsys, tmp_path):
+    assert main(["generate", "word " * 200, *FAST, "-o", str(tmp_path / "x.wav")]) == 0
+    warning = capsys.readouterr().err
+    assert "FLAN-T5" in warning and "cut at 128" in warning and "is ignored" in warning
+
+
+def test_interrupt_stops_within_a_step(tmp_path):
+    path = tmp_path / "x.wav"
+    command = [
+        sys.executable,
+        "-m",
+        "ppaudioldm.cli",
+        "generate",
+        "x",
+        "-c",
+        "tiny",
+        "--steps",
+        "1000",
+        "-o",
+        str(path),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)  # in the middle of the steps
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, message = process.communicate(timeout=60)
+    assert time.monotonic() - start < 10
+    assert process.returncode == 130
+    assert message == "ppaudioldm: stopped\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_imports_no_framework():
+    code = "import sys, ppaudioldm.cli as c\ntry: c.main(['generate', '--help'])\nexcept SystemExit: pass\n"
+    code += "sys.exit(bool({'paddle', 'torch', 'numpy', 'openvino'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "examples:" in result.stdout
+
+
+def test_unknown_framework():
+    result = run("info", "tiny", PPAUDIOLDM_FRAMEWORK="jax")
+    assert result.returncode == 2
+    assert "unknown framework 'jax'" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_checkpoints_lists_all_with_licence(capsys):
+    assert main(["checkpoints"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CHECKPOINTS)
+    assert all("CC-BY-NC-SA-4.0" in line for line in lines[1:])
+    assert main(["checkpoints", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == set(CHECKPOINTS)
+
+
+@pytest.mark.parametrize("layout", ["original", "diffusers", "native"])
+def test_random_checkpoint_info_convert_generate(layout, tmp_path, capsys):
+    source = tmp_path / ("tiny.pth" if layout == "original" else "tiny")
+    assert main(["random-checkpoint", "tiny", str(source), "--layout", layout, "--seed", "3"]) == 0
+    assert main(["info", str(source), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.partition("\n")[2])
+    assert report["layout"] == layout
+    assert report["parameters"]["unet"] > 1e6
+    assert main(["convert", str(source), str(tmp_path / "converted"), "--dtype", "float16"]) == 0
+    wav = tmp_path / "x.wav"
+    assert main(["generate", "x", *FAST[2:], "-c", str(tmp_path / "converted"), "-o", str(wav)]) == 0
+    assert wav.is_file()
+
+
+def test_existing_destination_is_not_replaced_unasked(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    assert "exists" in failure(capsys, "convert", "tiny", str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+    assert main(["convert", "tiny", str(tmp_path / "mine"), "--overwrite"]) == 0
+    assert (tmp_path / "mine" / "config.json").is_file()

@@ -58,6 +58,13 @@ def open_checkpoint(name_or_path: str | Path, *, ema: bool = False) -> Checkpoin
     """
     name = str(name_or_path)
     path = Path(name)
+    checkpoint = _open(name, path, ema)
+    if ema and checkpoint.layout != "original":
+        raise CheckpointError(f"{name}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
+    return checkpoint
+
+
+def _open(name: str, path: Path, ema: bool) -> Checkpoint:
     if name in CHECKPOINTS and not path.exists():
         info = CHECKPOINTS[name]
         if info.config.phoneme_encoder:
@@ -69,10 +76,7 @@ def open_checkpoint(name_or_path: str | Path, *, ema: bool = False) -> Checkpoin
         raise unknown_name(name)
     else:
         name = path.stem
-    checkpoint = _open_folder(name, path) if path.is_dir() else _open_file(name, path, ema)
-    if ema and checkpoint.layout != "original":
-        raise CheckpointError(f"{path}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
-    return checkpoint
+    return _open_folder(name, path) if path.is_dir() else _open_file(name, path, ema)
 
 
 def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:

@@ -15,6 +15,7 @@ import numpy as np
 from ppaudioldm.audio.files import write_audio
 from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
+from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
 from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.noise import STEP, gaussian, item_seeds
@@ -124,6 +125,14 @@ class AudioLDM:
         return _Generation(self, options, prompts, seeds, progress).run()
 
 
+def needed_networks(config: ModelConfig) -> list[str]:
+    """The networks that generation from text runs, in that order; ranking needs "clap_audio" besides."""
+    text = ["clap_text"] if config.loa or config.unet.film_dim else []
+    text += ["flan_t5"] if config.flan_t5 else []
+    text += ["loa", "gpt2"] if config.loa else []
+    return [*text, "unet", "vae_decoder", "vocoder"]
+
+
 class _Generation:
     """One call of `generate`: its settings, and the clock and progress that run along."""
 
@@ -145,14 +154,17 @@ class _Generation:
         self.progress = progress
         self.seconds: dict[str, float] = {}
         self.num_samples = round(options.duration * self.config.sample_rate)
-        self.new_sampler()  # an impossible combination of options is found before any work
+        num_batches = math.ceil(len(prompts) * len(seeds) / options.batch_size)
+        # Made here too, so that an impossible combination of options is found before any work.
+        self.num_steps = num_batches * len(self.new_sampler().timesteps)
+        self.steps_done = 0
 
     def run(self) -> Clip:
-        with self.stage("load"):
-            for network in ("clap_text", "flan_t5", "loa", "gpt2", "unet", "vae_decoder", "vocoder"):
-                if network in self.needed_networks():
-                    self.engine.prepare(network)
-                    self.report("load")
+        networks = needed_networks(self.config)
+        with self.stage("load", total=len(networks)):
+            for done, network in enumerate(networks, 1):
+                self.engine.prepare(network)
+                self.report("load", done, len(networks))
         with self.stage("text"):
             conditions = self.encoder.encode(self.prompts)
             unconditional = self.unconditional() if self.guided else None
@@ -169,13 +181,6 @@ class _Generation:
     def guided(self) -> bool:
         return needs_unconditional(self.options.guidance_scale)
 
-    def needed_networks(self) -> set[str]:
-        config = self.config
-        names = {"unet", "vae_decoder", "vocoder"}
-        names |= {"flan_t5"} if config.flan_t5 else set()
-        names |= {"clap_text", "gpt2", "loa"} if config.loa else set()
-        return names | ({"clap_text"} if config.unet.film_dim else set())
-
     def unconditional(self) -> Conditions:
         """For one item: of the negative prompt if there is one."""
         negative = self.options.negative_prompt
@@ -188,7 +193,7 @@ class _Generation:
         given = conditions.take([p for p, _ in items])
         if unconditional is not None:
             given = joined(unconditional.take([0] * len(items)), given)
-        with self.stage("denoise"):
+        with self.stage("denoise", self.steps_done, self.num_steps):
             latents = self.denoised(given, [seed for _, seed in items])
         with self.stage("decode"):
             mel = self.engine.run("vae_decoder", latents / self.config.vae.scale_factor)
@@ -221,8 +226,9 @@ class _Generation:
             self.options.guidance_scale,
             noise=lambda i: engine.asarray(gaussian(shape, seeds, STEP, i)),
         )
-        for i, latents in steps:  # noqa: B007 - the last latents are the result
-            self.report("denoise", i + 1, len(sampler.timesteps))
+        for _, latents in steps:  # noqa: B007 - the last latents are the result
+            self.steps_done += 1
+            self.report("denoise", self.steps_done, self.num_steps)
         return latents
 
     def new_sampler(self) -> Sampler:
@@ -264,9 +270,9 @@ class _Generation:
         return Clip(waveforms, self.config.sample_rate, tuple(self.prompts), tuple(seeds), scores, self.seconds)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, done: int = 0, total: int = 1) -> Iterator[None]:
         start = time.perf_counter()
-        self.report(name, 0)
+        self.report(name, done, total)
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ppaudioldm.errors import shown
+
 
 @dataclass(frozen=True)
 class ClapTextConfig:
@@ -210,37 +212,44 @@ NETWORK_CONFIGS: dict[str, type] = {
 
 def _from_dict(cls: type, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
-        raise ValueError(f"{where}: expected an object, got {values!r}")
+        raise ValueError(f"{where}: expected an object, got {short(values)}")
     names = {f.name for f in fields(cls)}
     for name in values:
         if name not in names:
-            raise ValueError(f"{where}: unknown field {name!r}, allowed: {sorted(names)}")
+            raise ValueError(f"{where}: unknown field {shown(name)}, allowed: {sorted(names)}")
     return cls(**{name: _field_value(cls, name, value, f"{where}.{name}") for name, value in values.items()})
 
 
 def _field_value(cls: type, name: str, value: Any, where: str) -> Any:
-    """`value` from JSON as the type of the field's default."""
+    """`value` from JSON as the type of the field's default; `config_check` looks at what it says."""
     if cls is ModelConfig:
         if value is None and name not in ("unet", "vae", "vocoder", "diffusion"):
             return None
         return _from_dict(NETWORK_CONFIGS[name], value, where)
     default = getattr(cls(), name)
     if isinstance(default, tuple):
-        if isinstance(value, list) and all(_is_count(v) or v is None for v in value):
+        if isinstance(value, list) and all(is_whole(v) or v is None for v in value):
             return tuple(value)
-        raise ValueError(f"{where}: expected a list of integers, got {value!r}")
+        raise ValueError(f"{where}: expected a list of integers, got {short(value)}")
     if isinstance(default, float):
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) or is_whole(value):
             return float(value)
-        raise ValueError(f"{where}: expected a number, got {value!r}")
+        raise ValueError(f"{where}: expected a number, got {short(value)}")
     if isinstance(default, str):
         if isinstance(value, str):
             return value
-        raise ValueError(f"{where}: expected a string, got {value!r}")
-    if _is_count(value) or (default is None and value is None):
+        raise ValueError(f"{where}: expected a string, got {short(value)}")
+    if is_whole(value) or (default is None and value is None):
         return value
-    raise ValueError(f"{where}: expected a positive integer, got {value!r}")
+    raise ValueError(f"{where}: expected an integer, got {short(value)}")
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+def is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def short(value: Any) -> str:
+    """A value from a file as it may stand in an error."""
+    if isinstance(value, (bool, int, float)):
+        return repr(value)[:100]
+    return "null" if value is None else shown(value)

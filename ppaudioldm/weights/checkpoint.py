@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.errors import CheckpointError
+from ppaudioldm.config_check import check_config
+from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, native, original, original_config, paddlemix
 from ppaudioldm.weights.hub import fetch_checkpoint
@@ -95,12 +98,12 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
     if (folder / "model_index.json").is_file():
         config = diffusers.read_config(folder)
         tensors = diffusers.read_folder(folder)
-        return _checked(name, "diffusers", config, tensors, diffusers.layout(config), diffusers.IGNORED, folder)
+        return _checked(name, "diffusers", config, tensors, diffusers.layout, diffusers.IGNORED, folder)
     if (folder / PADDLEMIX_FILE).is_file():
         return _open_file(name, folder / PADDLEMIX_FILE, ema=False)
     if native.is_native(folder):
         name, config, tensors = native.read_native(folder)
-        return _checked(name, "native", config, tensors, _native_layout, re.compile("(?!)"), folder)
+        return _checked(name, "native", config, tensors, lambda _: _native_source, re.compile("(?!)"), folder)
     raise CheckpointError(
         f"{folder}: not a checkpoint folder: it has neither model_index.json (diffusers) nor config.json (ppaudioldm)"
         f" nor {PADDLEMIX_FILE} (PaddleMIX)"
@@ -111,13 +114,12 @@ def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
     if path.suffix == ".pdparams":
         tensors = read_paddle(path)
         config = original_config.read_config(paddlemix.published_shapes(tensors), _scale_factor(tensors), str(path))
-        linear = frozenset((n, key) for n in network_names(config) for key in linear_weights(n, config))
-        layout = paddlemix.layout(config, linear)
-        return _checked(name, "paddlemix", config, tensors, layout, paddlemix.IGNORED, path)
+        return _checked(name, "paddlemix", config, tensors, _paddlemix_layout, paddlemix.IGNORED, path)
     tensors = dict(read_torch(path))
     shapes = {key: tensor.shape for key, tensor in tensors.items()}
     config = original_config.read_config(shapes, _scale_factor(tensors), str(path))
-    return _checked(name, "original", config, tensors, original.layout(config, ema), original.IGNORED, path)
+    ignored = original.IGNORED_WITH_EMA if ema else original.IGNORED
+    return _checked(name, "original", config, tensors, partial(original.layout, ema=ema), ignored, path)
 
 
 def _scale_factor(tensors: Mapping[str, Stored]) -> float:
@@ -125,8 +127,13 @@ def _scale_factor(tensors: Mapping[str, Stored]) -> float:
     return float(stored.read().reshape(-1)[0]) if stored is not None and stored.shape in ((), (1,)) else 1.0
 
 
-def _native_layout(network: str, name: str) -> list[Source]:
+def _native_source(network: str, name: str) -> list[Source]:
     return [Source((f"{network}/{name}",))]
+
+
+def _paddlemix_layout(config: ModelConfig) -> Layout:
+    linear = frozenset((n, key) for n in network_names(config) for key in linear_weights(n, config))
+    return paddlemix.layout(config, linear)
 
 
 def _checked(
@@ -134,15 +141,29 @@ def _checked(
     layout_name: str,
     config: ModelConfig,
     tensors: Mapping[str, Stored],
-    layout: Layout,
+    make_layout: Callable[[ModelConfig], Layout],
     ignored: re.Pattern[str],
     path: Path,
 ) -> Checkpoint:
+    """The checkpoint of `config` with `tensors` in the layout that `make_layout` gives, once both are sound."""
+    with naming(path):
+        check_config(config)  # before any network is built: sizes come from the file
+        all_shapes = {network: parameter_shapes(network, config) for network in network_names(config)}
+    layout = make_layout(config)
     networks = {}
     used: set[str] = set()
-    for network in network_names(config):
-        shapes = parameter_shapes(network, config)
+    for network, shapes in all_shapes.items():
         networks[network], keys = read_parameters(network, shapes, layout, tensors, str(path))
         used |= keys
     check_all_used(tensors, used, ignored, str(path))
+    _check_size(networks, path)
     return Checkpoint(name, layout_name, config, networks, lambda kind: tokenizer_json(kind, path))
+
+
+def _check_size(networks: Mapping[str, Mapping[str, Stored]], path: Path) -> None:
+    """A value takes a byte at least: a small file whose tensors all view the same values must not fill the memory."""
+    values = sum(math.prod(tensor.shape) for network in networks.values() for tensor in network.values())
+    files = path.rglob("*") if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    if values > size:
+        raise CheckpointError(f"{path}: {values} values in {size} bytes")

@@ -184,8 +184,11 @@ def read_config(folder: Path) -> ModelConfig:
     configs = {name: _read_json(folder / name / "config.json") for name in COMPONENTS}
     try:
         return _to_config(configs, _read_json(folder / "scheduler" / "scheduler_config.json"))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{folder}: a config.json of this diffusers folder is incomplete: {error!r}") from error
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        reason = repr(error)[:200]
+        raise CheckpointError(f"{folder}: a config.json of this diffusers folder is incomplete: {reason}") from error
 
 
 def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any]) -> ModelConfig:
@@ -247,7 +250,7 @@ def _unet_config(unet: dict[str, Any]) -> UNetConfig:
         # diffusers' own conversion script leaves the default 8, which is another function than the trained one.
         logger.warning(
             "unet/config.json says attention_head_dim=%s; using %s heads, as the weights were trained",
-            unet.get("attention_head_dim", 8),
+            repr(unet.get("attention_head_dim", 8))[:100],
             heads,
         )
     return config

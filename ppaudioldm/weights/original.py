@@ -260,3 +260,5 @@ IGNORED = re.compile(
     r"|cond_stage_models\.0\.model\.wte\.weight"
     r"|cond_stage_models\.0\.cond_stage_models\.2\.audiomae\..*"
 )
+# With the averaged UNet, the other one is the unused copy.
+IGNORED_WITH_EMA = re.compile(IGNORED.pattern + r"|model\.diffusion_model\..*")

@@ -26,6 +26,7 @@ Config = TypeVar("Config")
 # What the shapes of a vocoder do not tell: upsampling kernels -> rates, and sample rate by number of mel bins.
 UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
 SAMPLE_RATES = {64: 16000, 256: 48000}
+MOST_STAGES = 8  # every stage takes a pass over all keys
 
 
 def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
@@ -35,8 +36,10 @@ def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
     """
     try:
         return _read_config(shapes, scale_factor)
-    except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
+    except KeyError as error:
         raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint ({error} not found)") from error
+    except (IndexError, ValueError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint (strange shapes: {error})") from error
 
 
 def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
@@ -138,6 +141,8 @@ def clap_text_config(shapes: Shapes, prefix: str, projection: str) -> ClapTextCo
 
 def clap_audio_config(shapes: Shapes, prefix: str, projection: str) -> ClapAudioConfig:
     stages = _count(shapes, re.escape(prefix) + r"layers\.(\d+)\..*")
+    if stages > MOST_STAGES:
+        raise ValueError(f"{stages} stages of CLAP's audio branch")
     tables = [shapes[f"{prefix}layers.{i}.blocks.0.attn.relative_position_bias_table"] for i in range(stages)]
     hidden_size, _, patch_size, _ = shapes[f"{prefix}patch_embed.proj.weight"]
     n_mels = shapes[f"{prefix}bn0.weight"][0]

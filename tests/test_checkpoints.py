@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, unknown_name
+from ppaudioldm.weights.convert import read_manifest
+
+
+def test_every_entry_says_where_it_is_and_under_which_licence():
+    for name, info in CHECKPOINTS.items():
+        assert info.summary and "\n" not in info.summary
+        assert info.licence == ("none" if info.layout == "random" else LICENCE)
+        if info.layout == "random":
+            assert not info.repo
+        else:
+            assert info.repo.count("/") == 1 and info.download_gb > 1
+            assert info.filename == (f"{name}.pth" if info.layout == "original" else "")
+
+
+def test_there_is_one_checkpoint_without_a_download():
+    assert [name for name, info in CHECKPOINTS.items() if info.layout == "random"] == ["tiny"]
+
+
+def test_diffusers_folders_hold_what_the_published_files_hold():
+    for folder, file in {
+        "cvssp/audioldm2": "audioldm2-full",
+        "cvssp/audioldm2-large": "audioldm2-full-large-1150k",
+        "cvssp/audioldm2-music": "audioldm2-music-665k",
+        "anhnct/audioldm2_gigaspeech": "audioldm2-speech-gigaspeech",
+        "anhnct/audioldm2_ljspeech": "audioldm2-speech-ljspeech",
+    }.items():
+        assert CHECKPOINTS[folder].config == CHECKPOINTS[file].config
+
+
+@pytest.mark.parametrize("name", [name for name, info in CHECKPOINTS.items() if info.layout == "original"])
+def test_every_published_file_has_a_manifest(name):
+    assert len(read_manifest(name)) > 3000
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    message = str(unknown_name("audioldm3"))
+    assert "'audioldm3'" in message and all(name in message for name in CHECKPOINTS)
+    assert "\n" not in message

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.models.build import network_names, parameter_shapes
+from ppaudioldm.weights import original, original_config
+from ppaudioldm.weights.convert import read_manifest
+from ppaudioldm.weights.mapping import check_all_used, read_parameters
+from tests.weights.examples import only_shapes
+
+PUBLISHED = [name for name, info in CHECKPOINTS.items() if info.layout == "original"]
+# Networks that come with text to speech; until then their tensors are not looked at.
+LATER = {"audioldm2-speech": ("cond_stage_models.1.", "cond_stage_models.0.cond_stage_models.1.")}
+
+
+def without_later(name: str) -> dict[str, tuple[int, ...]]:
+    prefixes = next((prefixes for start, prefixes in LATER.items() if name.startswith(start)), ())
+    return {key: shape for key, shape in read_manifest(name).items() if not key.startswith(prefixes or ("-",))}
+
+
+@pytest.mark.parametrize("ema", [False, True])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name, ema):
+    config = CHECKPOINTS[name].config
+    tensors = only_shapes(without_later(name))
+    layout = original.layout(config, ema)
+    used: set[str] = set()
+    for network in network_names(config):
+        found, keys = read_parameters(network, parameter_shapes(network, config), layout, tensors, name)
+        assert found.keys() == parameter_shapes(network, config).keys()
+        used |= keys
+    check_all_used(tensors, used, original.IGNORED_WITH_EMA if ema else original.IGNORED, name)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_sizes_are_read_off_the_shapes(name):
+    shapes = read_manifest(name)
+    config = original_config.read_config(shapes, CHECKPOINTS[name].config.vae.scale_factor, name)
+    assert config == replace(CHECKPOINTS[name].config, phoneme_encoder=None)
+
+
+@pytest.mark.parametrize("name", ["audioldm2-full-large-1150k", "audioldm_48k"])
+def test_no_two_parameters_share_values(name):
+    config = CHECKPOINTS[name].config
+    layout = original.layout(config)
+    places = [
+        (source.keys, source.part)
+        for network in network_names(config)
+        for key in parameter_shapes(network, config)
+        for source in layout(network, key)[:1]
+    ]
+    assert len(places) == len(set(places))
+
+
+def test_the_ignored_tensors_are_no_ones_parameters():
+    # Whatever is left out on purpose is a buffer, a training leftover or a network of its own.
+    manifest = read_manifest("audioldm2-full")
+    ignored = [key for key in manifest if original.IGNORED.fullmatch(key)]
+    unknown = [
+        key
+        for key in ignored
+        if not key.startswith(("model_ema.", "cond_stage_models.0.cond_stage_models.2.audiomae."))
+        and key.endswith((".weight", ".bias"))
+    ]
+    kinds = {
+        "spectrogram_extractor", "tscam_conv", "head", "audio_transform", "text_transform", "wte"
+    }  # fmt: skip
+    assert {kind for key in unknown for kind in kinds if f".{kind}." in key} == kinds
+    assert all(any(f".{kind}." in key for kind in kinds) for key in unknown)
+
+
+def test_ranking_clap_and_conditioning_clap_may_each_be_alone():
+    layout = original.layout(CHECKPOINTS["audioldm2-full"].config)
+    first, second = (source.keys[0] for source in layout("clap_text", "pooler.weight"))
+    assert first == "cond_stage_models.0.cond_stage_models.0.model.text_branch.pooler.dense.weight"
+    assert second == "clap.model.text_branch.pooler.dense.weight"
+    assert layout("clap_audio", "norm.weight")[0].keys == ("clap.model.audio_branch.norm.weight",)
+
+
+def test_averaged_names_have_no_dots():
+    layout = original.layout(CHECKPOINTS["audioldm2-full"].config, ema=True)
+    assert layout("unet", "time_in.weight")[0].keys == ("model_ema.diffusion_modeltime_embed0weight",)
+    assert layout("vae_decoder", "conv_in.weight")[0].keys == ("first_stage_model.decoder.conv_in.weight",)

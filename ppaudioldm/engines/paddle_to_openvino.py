@@ -1,0 +1,124 @@
+"""A Paddle network as an OpenVINO model: traced, then translated operation by operation.
+
+Nothing is approximated: an operation, attribute or shape that is not understood raises `UnsupportedOp`. Dimensions that
+are None in the inputs stay dynamic. Paddle's traced programs are not a documented format, which is why pyproject.toml
+holds its minor version, and a test compares every network with Paddle.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import openvino
+import paddle
+from openvino import opset15 as ov
+
+from ppaudioldm.engines.inputs import Input, Inputs, flat_inputs
+from ppaudioldm.engines.paddle_ops import OPS
+from ppaudioldm.engines.traced_op import TracedOp, UnsupportedOp, location
+
+
+def translate(layer: paddle.nn.Layer, inputs: Inputs) -> openvino.Model:
+    """`layer` as a model that takes `inputs` in their order, without nesting, and gives what `forward` returns.
+
+    The model's constants are the memory of the layer's parameters, not copies. For one thread at a time, and none may
+    use Paddle meanwhile: it keeps the program that it traces in global variables.
+    Raises UnsupportedOp, a ValueError, at the first operation that cannot be translated.
+    """
+    program = _traced(layer, inputs)
+    parameters = {x.name: _parameter(x) for x in flat_inputs(inputs)}
+    weights = {tensor.name: tensor for tensor in [*layer.parameters(), *layer.buffers()]}
+    outputs = [value for value in paddle.utils.flatten(program.outputs) if isinstance(value, paddle.pir.Value)]
+    translation = _Translation(parameters, weights)
+    needed = _needed_ops(outputs)
+    for op in program.main_program.global_block().ops:
+        if op.id() in needed:
+            translation.add(op)
+    results = [ov.result(translation.values[value.id]) for value in outputs]
+    return openvino.Model(results, [p.get_node() for p in parameters.values()], type(layer).__name__)
+
+
+def _traced(layer: paddle.nn.Layer, inputs: Inputs) -> Any:
+    """Paddle's program of `layer.forward`."""
+
+    def spec(x: Any) -> Any:
+        return [spec(y) for y in x] if isinstance(x, list) else paddle.static.InputSpec(list(x.shape), x.dtype, x.name)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about tensors that have no place in a trace
+        # Of the method: to_static of a layer would replace its forward.
+        static = paddle.jit.to_static(layer.forward, input_spec=spec(inputs), full_graph=True)
+        return static.concrete_program
+
+
+def _parameter(x: Input) -> openvino.Output:
+    shape = [-1 if size is None else size for size in x.shape]
+    output = ov.parameter(shape, openvino.Type(x.dtype), x.name).output(0)
+    output.get_tensor().set_names({x.name})
+    return output
+
+
+def _needed_ops(outputs: Iterable[Any]) -> set[int]:
+    """Ids of the operations that `outputs` come from: a trace also holds shapes that nobody asks for."""
+    needed: set[int] = set()
+    pending = [value.get_defining_op() for value in outputs]
+    while pending:
+        op = pending.pop()
+        if op.id() not in needed:
+            needed.add(op.id())
+            pending += [value.get_defining_op() for value in op.operands_source() if value.initialized()]
+    return needed
+
+
+class _Translation:
+    """The part of a program translated so far. values: by the id of Paddle's value."""
+
+    def __init__(self, parameters: dict[str, openvino.Output], weights: dict[str, paddle.Tensor]) -> None:
+        self.parameters = parameters
+        self.weights = weights
+        self.values: dict[str, Any] = {}
+
+    def add(self, op: Any) -> None:
+        """Translate `op`, whose operands have been."""
+        if op.name() == "pd_op.data":
+            self.values[op.result(0).id] = self.parameters[op.attrs()["name"]]
+        elif op.name() == "builtin.parameter":
+            # A view, so that the network is in memory once; OpenVINO keeps it alive.
+            array = np.from_dlpack(self.weights[op.attrs()["parameter_name"]].detach())
+            self.values[op.result(0).id] = ov.constant(array, shared_memory=True).output(0)
+        else:
+            self._add_from_table(op)
+
+    def _add_from_table(self, op: Any) -> None:
+        if op.name() not in OPS:
+            raise UnsupportedOp(op.name(), "unknown operation", location(op))
+        traced = TracedOp(op, [self._operand(op, value) for value in op.operands_source()])
+        try:
+            translated = OPS[op.name()](traced)
+        except RuntimeError as error:  # OpenVINO does not like the arguments
+            raise traced.unsupported(" ".join(str(error).split())) from error
+        if traced.unread():
+            raise traced.unsupported(f"attributes {sorted(traced.unread())} are not supported")
+        results = translated if isinstance(translated, tuple) else (translated,)
+        for index, result in enumerate(results):
+            self.values[op.result(index).id] = _checked(traced, index, result)
+
+    def _operand(self, op: Any, value: Any) -> Any:
+        if not value.initialized():
+            return None  # an optional operand that was not given
+        if value.id not in self.values:
+            source = value.get_defining_op()
+            raise UnsupportedOp(source.name(), "only the first output is supported", location(op))
+        return self.values[value.id]
+
+
+def _checked(traced: TracedOp, index: int, result: Any) -> Any:
+    """`result` as an output or list of outputs, of the shape and type that Paddle says."""
+    if isinstance(result, list):
+        return result
+    output = result.output(0) if isinstance(result, openvino.Node) else result
+    traced.check_output(output, index)
+    return output

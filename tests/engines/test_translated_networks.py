@@ -1,0 +1,140 @@
+"""Every network, translated, against Paddle: one model for all batch sizes and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.checkpoints import TINY
+from ppaudioldm.config import HifiGanConfig, ModelConfig, UNetConfig, VAEConfig
+from ppaudioldm.engines.inputs import INPUTS, flat_inputs, network_inputs
+from ppaudioldm.models.build import NETWORKS
+from tests.support import noise, random_network, relative_error
+
+if framework.NAME != "paddle":
+    pytest.skip("only Paddle's programs are translated", allow_module_level=True)
+
+from ppaudioldm.engines.paddle_to_openvino import translate
+
+SMALL = UNetConfig(
+    model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)
+)
+CONFIGS: dict[str, ModelConfig] = {
+    "tiny": TINY,
+    "large": replace(TINY, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
+    "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
+    "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
+    "48k": replace(
+        TINY,
+        unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
+        vae=VAEConfig(channels=32, channel_mult=(1, 1, 2, 2), num_res_blocks=1, latent_channels=16, n_mels=256),
+        vocoder=HifiGanConfig(
+            n_mels=256,
+            upsample_rates=(6, 5, 4, 2, 2),
+            upsample_kernels=(12, 10, 8, 4, 4),
+            initial_channels=64,
+            resblock_kernels=(3, 7, 11, 15),
+        ),
+    ),
+}
+CASES = [("tiny", network) for network in NETWORKS] + [
+    ("large", "unet"),
+    ("one context", "unet"),
+    ("no context", "unet"),
+    ("48k", "unet"),
+    ("48k", "vae_encoder"),
+    ("48k", "vae_decoder"),
+    ("48k", "vocoder"),
+]
+SIZES = [(2, 2), (3, 5)]  # batch, length
+
+
+def mask(batch: int, length: int) -> np.ndarray:
+    """The last position of the first item is padding."""
+    ones = np.ones((batch, length), np.float32)
+    ones[0, 1:][-1:] = 0
+    return ones
+
+
+def unet(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    dims = [dim for dim in config.unet.context_dims if dim]
+    latents = noise(batch, config.unet.in_channels, 8 * n, config.latent_bands)
+    contexts = [noise(batch, n + i, dim) for i, dim in enumerate(dims)]
+    masks = [mask(batch, n + i) for i in range(len(dims))]
+    inputs = [latents, noise(batch, config.unet.model_channels), contexts, masks]
+    return [*inputs, noise(batch, config.unet.film_dim)] if config.unet.film_dim else inputs
+
+
+def tokens(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    return [np.random.default_rng(0).integers(2, 200, (batch, 90 * n)), mask(batch, 90 * n)]
+
+
+def gpt2(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    """The first size begins with an empty cache."""
+    past, size = n - SIZES[0][1], config.gpt2.hidden_size
+    shape = (config.gpt2.num_layers, 2, batch, config.gpt2.num_heads, past, size // config.gpt2.num_heads)
+    return [noise(batch, 4, size), mask(batch, past + 4), noise(*shape)]
+
+
+def loa(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    lengths = [1 if i == 0 else n for i in range(len(config.loa.condition_dims))]
+    states = [noise(batch, length, dim) for length, dim in zip(lengths, config.loa.condition_dims, strict=True)]
+    return [states, [mask(batch, length) for length in lengths]]
+
+
+EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
+    "unet": unet,
+    "vae_encoder": lambda c, batch, n: [noise(batch, 8 * n, c.vae.n_mels)],
+    "vae_decoder": lambda c, batch, n: [noise(batch, c.vae.latent_channels, n, c.latent_bands)],
+    "vocoder": lambda c, batch, n: [noise(batch, 3 * n, c.vocoder.n_mels)],
+    "clap_text": tokens,
+    "clap_audio": lambda c, batch, n: [10 * noise(batch, 1, 1024, 64)],
+    "flan_t5": tokens,
+    "gpt2": gpt2,
+    "loa": loa,
+}
+
+
+def flat(values: list[Any]) -> list[Any]:
+    return [x for group in values for x in (group if isinstance(group, list) else [group])]
+
+
+def eager(network: Any, inputs: list[Any]) -> list[np.ndarray]:
+    with framework.no_grad():
+        tensors = [
+            [framework.from_numpy(y) for y in x] if isinstance(x, list) else framework.from_numpy(x) for x in inputs
+        ]
+        outputs = network(*tensors)
+    return [framework.to_numpy(x) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
+
+
+@pytest.mark.parametrize(("name", "network"), CASES, ids=" ".join)
+def test_translated_network_is_paddles(name, network):
+    config = CONFIGS[name]
+    network_class, field = NETWORKS[network]
+    layer = random_network(network, network_class, getattr(config, field))
+    model = translate(layer, network_inputs(network, config))
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for batch, n in SIZES:
+        inputs = EXAMPLES[network](config, batch, n)
+        for actual, expected in zip(compiled(flat(inputs)).values(), eager(layer, inputs), strict=True):
+            error = relative_error(actual, expected)
+            print(f"{name} {network} {batch} x {n}: relative error {error:.1e}")
+            assert error <= 1e-5
+
+
+def test_inputs_of_every_network_are_those_of_its_forward():
+    assert set(INPUTS) == set(EXAMPLES) == set(NETWORKS)
+    for name, network in CASES:
+        config = CONFIGS[name]
+        expected = flat_inputs(network_inputs(network, config))
+        for array, x in zip(flat(EXAMPLES[network](config, *SIZES[0])), expected, strict=True):
+            assert array.dtype == x.dtype
+            assert len(array.shape) == len(x.shape)
+            assert all(size in (None, given) for size, given in zip(x.shape, array.shape, strict=True))

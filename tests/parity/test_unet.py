@@ -1,0 +1,98 @@
+"""Against diffusers' AudioLDM2UNet2DConditionModel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AudioLDM2UNet2DConditionModel
+
+from ppaudioldm import framework
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.config import ModelConfig, UNetConfig
+from ppaudioldm.weights import diffusers
+from ppaudioldm.weights.mapping import Source
+from tests.models.test_unet import TIMESTEPS, VARIANTS, Inputs, make_inputs, predict
+from tests.parity.references import Weights, build, give_weights, make_weights
+from tests.support import relative_error, save_golden
+
+
+def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
+    widths = [config.model_channels * mult for mult in config.channel_mult]
+    attends = [level in config.attention_levels for level in range(len(widths))]
+    film = {
+        "class_embed_type": "simple_projection",
+        "class_embeddings_concat": True,
+        "projection_class_embeddings_input_dim": config.film_dim,
+    }
+    with torch.device("meta"):
+        reference = AudioLDM2UNet2DConditionModel(
+            in_channels=config.in_channels,
+            out_channels=config.in_channels,
+            down_block_types=["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attends],
+            up_block_types=["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)],
+            block_out_channels=widths,
+            layers_per_block=config.num_res_blocks,
+            transformer_layers_per_block=config.transformer_depth,
+            cross_attention_dim=[[None, *config.context_dims] for _ in widths],
+            attention_head_dim=[width // config.head_dim for width in widths],  # a number of heads, despite its name
+            **(film if config.film_dim else {}),
+        )
+    published = diffusers.layout(replace(ModelConfig(), unet=config))
+
+    def layout(network: str, name: str) -> Sequence[Source]:
+        # No FiLM checkpoint was published as a diffusers folder, so the product has no name for this one.
+        if name.startswith("film."):
+            return [Source((name.replace("film.", "unet/class_embedding."),))]
+        return published(network, name)
+
+    return give_weights(reference, weights, layout)
+
+
+def reference_noise(reference: torch.nn.Module, inputs: Inputs) -> np.ndarray:
+    contexts, masks = ([torch.from_numpy(x) for x in arrays] for arrays in (inputs.contexts, inputs.masks))
+    contexts += [None] * (2 - len(contexts))
+    masks += [None] * (2 - len(masks))
+    with torch.no_grad():
+        output = reference(
+            torch.from_numpy(inputs.latents),
+            torch.from_numpy(TIMESTEPS),
+            contexts[0],
+            class_labels=None if inputs.film is None else torch.from_numpy(inputs.film),
+            encoder_attention_mask=masks[0],
+            encoder_hidden_states_1=contexts[1],
+            encoder_attention_mask_1=masks[1],
+        )
+    return output.sample.numpy()
+
+
+def measured_error(name: str, config: UNetConfig, inputs: Inputs) -> tuple[float, np.ndarray]:
+    weights = make_weights(replace(ModelConfig(), unet=config), "unet")
+    expected = reference_noise(reference_network(config, weights), inputs)
+    (network,) = build(replace(ModelConfig(), unet=config), weights)
+    del weights
+    error = relative_error(predict(network, inputs), expected)
+    print(f"unet {name} on {framework.NAME}: relative error {error:.1e}")
+    return error, expected
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_reduced(variant, request):
+    config = VARIANTS[variant]
+    error, expected = measured_error(f"reduced {variant}", config, make_inputs(config))
+    assert error <= 1e-4
+    if request.config.getoption("--write-golden"):
+        save_golden(f"unet_{variant}", noise_pred=expected)
+
+
+@pytest.mark.parametrize(
+    "checkpoint,frames",
+    [("audioldm2-full", 32), ("audioldm2-full-large-1150k", 8), ("audioldm_48k", 16)],
+)
+def test_full(checkpoint, frames):
+    model = CHECKPOINTS[checkpoint].config
+    inputs = make_inputs(model.unet, frames, model.latent_bands, lengths=(8, 20))
+    assert measured_error(f"full {checkpoint}", model.unet, inputs)[0] <= 1e-4

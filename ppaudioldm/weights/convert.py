@@ -38,10 +38,13 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
     """Write `checkpoint` as a folder of our own layout. Memory holds one network at a time.
 
     Tokenizers that can't be had are left out, with a warning: they are looked for again when the folder is used.
-    Raises CheckpointError for values that float16 cannot hold; OSError if the disk is full. Nothing is left then.
+    A checkpoint that we wrote to `folder` before is replaced.
+    Raises CheckpointError for values that float16 cannot hold, or if `folder` holds anything else; OSError if the disk
+    is full. What was there stays then.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}, choose from {', '.join(DTYPES)}")
+    _check_replaceable(folder, native.is_replaceable(folder))
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
         for network, parameters in checkpoint.networks.items():
@@ -86,10 +89,9 @@ def _write_original(checkpoint: Checkpoint, path: Path, seed: int) -> None:
     averaged = random_checkpoint(checkpoint.name, config, seed + 1).networks["unet"]
     tensors.update(write_parameters("unet", averaged, original.layout(config, ema=True)))
     tensors["scale_factor"] = _constant(np.float32(config.vae.scale_factor))
-    with atomic_path(folder_of(path)) as temporary:
-        temporary.mkdir(parents=True)
-        _write_tokenizers(checkpoint, temporary)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_torch(path, _in_manifest_order(checkpoint.name, tensors))
+    _write_tokenizers(checkpoint, folder_of(path))
 
 
 def _in_manifest_order(name: str, tensors: dict[str, Stored]) -> Iterator[tuple[str, Stored]]:
@@ -113,11 +115,10 @@ def read_manifest(name: str) -> dict[str, tuple[int, ...]]:
 
 
 def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> None:
-    from safetensors.numpy import save_file
-
     config = checkpoint.config
     if config.loa is None or config.flan_t5 is None:
         raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
+    _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)
     components: dict[str, dict[str, Stored]] = {}
     for network, parameters in checkpoint.networks.items():
@@ -134,7 +135,7 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
             notify(f"writing {component}")
             stem = "diffusion_pytorch_model" if component in ("unet", "vae", "projection_model") else "model"
             arrays = {key: stored.read() for key, stored in tensors.items()}
-            save_file(arrays, temporary / component / f"{stem}.safetensors", metadata={"format": "pt"})
+            native.save_safetensors(temporary / component / f"{stem}.safetensors", arrays, "pt")
         _write_tokenizers(checkpoint, temporary)
 
 
@@ -146,6 +147,12 @@ def _write_tokenizers(checkpoint: Checkpoint, folder: Path) -> None:
             write_tokenizer(kind, folder, checkpoint.tokenizer_json(kind))
         except CheckpointError as error:
             logger.warning("left out the %s tokenizer: %s", kind, error)
+
+
+def _check_replaceable(folder: Path, replaceable: bool) -> None:
+    """Folders are replaced as a whole: one with anybody's files must not be."""
+    if not replaceable:
+        raise CheckpointError(f"{folder}: exists, and is not a checkpoint of this layout: choose another folder")
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

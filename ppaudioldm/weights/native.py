@@ -23,6 +23,16 @@ def is_native(folder: Path) -> bool:
     return (folder / "config.json").is_file() and not (folder / "model_index.json").exists()
 
 
+def is_replaceable(folder: Path) -> bool:
+    """Whether a new checkpoint may take the place of `folder`: it holds nothing, or a checkpoint that we wrote."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return True
+    try:
+        return _parsed((folder / "config.json").read_text("utf-8")).get("format") == FORMAT
+    except (OSError, ValueError):
+        return False
+
+
 def read_native(folder: Path) -> tuple[str, ModelConfig, dict[str, Stored]]:
     """Name, configuration and all tensors, under `network/parameter`. Raises CheckpointError."""
     path = folder / "config.json"
@@ -41,8 +51,6 @@ def read_native(folder: Path) -> tuple[str, ModelConfig, dict[str, Stored]]:
 
 def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], dtype: str) -> None:
     """Write one network; `dtype` is "float32" or "float16". Memory holds this network once."""
-    from safetensors.numpy import save_file
-
     arrays = {}
     for name, parameter in parameters.items():
         values = parameter.read()
@@ -50,7 +58,18 @@ def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], 
             arrays[name] = values.astype(dtype)
         if not np.isfinite(arrays[name]).all() and np.isfinite(values).all():
             raise CheckpointError(f"{network}.{name}: too large for {dtype}, convert to float32 instead")
-    save_file(arrays, folder / f"{network}.safetensors", metadata={"format": "np"})
+    save_safetensors(folder / f"{network}.safetensors", arrays, "np")
+
+
+def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
+    """Write `arrays` to `path`; `kind` is "np" or "pt". Raises OSError if the disk is full."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file(arrays, path, metadata={"format": kind})
+    except SafetensorError as error:  # which is no OSError
+        raise OSError(f"{path.name}: {error}") from error
 
 
 def write_config(folder: Path, name: str, config: ModelConfig) -> None:

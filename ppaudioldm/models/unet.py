@@ -43,16 +43,20 @@ class Attention(nn.Module):
     def __init__(self, channels: int, context_dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.channels = channels
         self.query = Linear(channels, channels, bias=False)
         self.key = Linear(context_dim, channels, bias=False)
         self.value = Linear(context_dim, channels, bias=False)
         self.out = Linear(channels, channels)
 
-    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
-        """x (B, L, channels), context (B, S, context_dim), mask added to the scores (B, 1, 1, S) or None."""
-        query, key, value = (
-            split_heads(projected, self.heads) for projected in (self.query(x), self.key(context), self.value(context))
-        )
+    def project(self, context: Tensor) -> Tensor:
+        """Keys and values of `context` (B, S, context_dim), side by side: (B, S, 2 * channels)."""
+        return xp.cat([self.key(context), self.value(context)], 2)
+
+    def forward(self, x: Tensor, keys_values: Tensor, mask: Tensor | None) -> Tensor:
+        """x (B, L, channels), keys_values from `project`, mask added to the scores (B, 1, 1, S) or None."""
+        key, value = xp.chunk(keys_values, 2, 2)
+        query, key, value = (split_heads(y, self.heads) for y in (self.query(x), key, value))
         return self.out(merge_heads(attention(query, key, value, mask)))
 
 
@@ -81,11 +85,11 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(channels)
         self.feed_forward = FeedForward(channels)
 
-    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, keys_values: Tensor | None, mask: Tensor | None) -> Tensor:
         h = self.norm1(x)
-        x = x + self.self_attention(h, h, None)
+        x = x + self.self_attention(h, self.self_attention.project(h), None)
         h = self.norm2(x)
-        x = x + self.cross_attention(h, h if context is None else context, mask)
+        x = x + self.cross_attention(h, self.cross_attention.project(h) if keys_values is None else keys_values, mask)
         return x + self.feed_forward(self.norm3(x))
 
 
@@ -102,14 +106,40 @@ class Transformer(nn.Module):
         )
         self.proj_out = Linear(channels, channels)
 
-    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
-        """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f."""
+    def forward(self, x: Tensor, keys_values: Sequence[Tensor | None], mask: Tensor | None) -> Tensor:
+        """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f. keys_values: of the context, per block."""
         h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))  # (B, T*F, C)
-        for block in self.blocks:
-            h = block(h, context, mask)
+        for i, block in enumerate(self.blocks):
+            h = block(h, keys_values[i], mask)
         # The bands F are static and split off the end, so that T may be dynamic in a trace.
         h = unflatten(self.proj_out(h).transpose(1, 2), 2, (-1, x.shape[3]))
         return x + h
+
+
+class Heard:
+    """What the cross-attentions of one call listen to, handed out in the order in which they run.
+
+    keys_values: for each context, of every attention to it. masks: for each context, added to the scores.
+    guided: the features before the first cross-attention are those of half a batch. They do not depend on contexts, so
+    the unconditional and the conditional half share them; there they are doubled.
+    """
+
+    def __init__(self, keys_values: list[list[Tensor]], masks: list[Tensor], guided: bool) -> None:
+        self.keys_values = keys_values
+        self.masks = masks
+        self.guided = guided
+        self.doubled = False
+        self.taken = [0] * len(masks)
+
+    def take(self, context: int, count: int) -> list[Tensor]:
+        """Keys and values for the next `count` attentions to `context`."""
+        first = self.taken[context]
+        self.taken[context] = first + count
+        return self.keys_values[context][first : first + count]
+
+    @property
+    def must_double(self) -> bool:
+        return self.guided and not self.doubled
 
 
 class Transformers(nn.Module):
@@ -121,14 +151,16 @@ class Transformers(nn.Module):
         self.layers = nn.ModuleList([Transformer(config, channels, dim) for dim in dims])
         self.has_context = [dim is not None for dim in dims]
 
-    def forward(self, x: Tensor, contexts: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, heard: Heard) -> Tensor:
         given = 0
         for i, layer in enumerate(self.layers):
             if self.has_context[i]:
-                x = layer(x, contexts[given], masks[given])
+                if heard.must_double:
+                    x, heard.doubled = xp.cat([x, x], 0), True
+                x = layer(x, heard.take(given, len(layer.blocks)), heard.masks[given])
                 given += 1
             else:
-                x = layer(x, None, None)
+                x = layer(x, [None] * len(layer.blocks), None)
         return x
 
 
@@ -142,10 +174,10 @@ class Level(nn.Module):
         has_attention = level in config.attention_levels
         self.transformers = nn.ModuleList([Transformers(config, channels) for _ in in_channels if has_attention])
 
-    def block(self, i: int, x: Tensor, emb: Tensor, contexts: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    def block(self, i: int, x: Tensor, emb: Tensor, heard: Heard) -> Tensor:
         """Residual block `i` of the level and its transformers."""
         x = self.resnets[i](x, emb)
-        return self.transformers[i](x, contexts, masks) if len(self.transformers) else x
+        return self.transformers[i](x, heard) if len(self.transformers) else x
 
 
 class DownLevel(Level):
@@ -171,8 +203,8 @@ class Middle(nn.Module):
         self.transformers = Transformers(config, channels)
         self.resnet_out = ResBlock(channels, channels, RESNET_EPS, emb_dim)
 
-    def forward(self, x: Tensor, emb: Tensor, contexts: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-        x = self.transformers(self.resnet_in(x, emb), contexts, masks)
+    def forward(self, x: Tensor, emb: Tensor, heard: Heard) -> Tensor:
+        x = self.transformers(self.resnet_in(x, emb), heard)
         return self.resnet_out(x, emb)
 
 
@@ -214,26 +246,87 @@ class UNet(nn.Module):
         Source: AudioLDM 2, arXiv:2308.05734.
         """
         self._check_inputs(contexts, masks, film)
-        masks = [additive_mask(mask) for mask in masks]
+        return self.step(latents, time_features, self.project(contexts), masks, film)
+
+    def project(self, contexts: Sequence[Tensor]) -> list[Tensor]:
+        """Keys and values of all cross-attentions, which stay the same from step to step.
+
+        Returns, for each of `contexts` (B, L, D), one (B, L, width): those of its attentions side by side.
+        """
+        attentions = self._cross_attentions()
+        return [xp.cat([a.project(contexts[i]) for a in attentions[i]], 2) for i in range(len(attentions))]
+
+    def step(
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None = None,
+    ) -> Tensor:
+        """`forward` with the contexts as `project` returns them."""
+        return self._predict(latents, time_features, projected, masks, film, guided=False)
+
+    def guided_step(
+        self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
+    ) -> Tensor:
+        """`step` on two halves with the same latents and different contexts, exactly as if these were doubled.
+
+        latents and time_features of B items, projected and masks of 2B. Returns noise_pred of 2B. Faster than `step`:
+        what comes before the first cross-attention is computed once. Not for a UNet with film, which differs there.
+        """
+        return self._predict(latents, time_features, projected, masks, None, guided=True)
+
+    def _predict(
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None,
+        guided: bool,
+    ) -> Tensor:
+        heard = Heard(self._split(projected), [additive_mask(mask) for mask in masks], guided)
         emb = self.time_out(F.silu(self.time_in(time_features)))
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
+        both = xp.cat([emb, emb], 0) if guided else emb  # what residual blocks add once the features are doubled
         x = self.conv_in(latents)
-        skips = [x]
+        skips = [(x, heard.doubled)]
         for level in self.down_levels:
             for i in range(len(level.resnets)):
-                x = level.block(i, x, emb, contexts, masks)
-                skips.append(x)
+                x = level.block(i, x, both if heard.doubled else emb, heard)
+                skips.append((x, heard.doubled))
             if level.downsample is not None:
                 x = level.downsample(x)
-                skips.append(x)
-        x = self.middle(x, emb, contexts, masks)
+                skips.append((x, heard.doubled))
+        x = self.middle(x, both if heard.doubled else emb, heard)
         for level in self.up_levels:
             for i in range(len(level.resnets)):
-                x = level.block(i, xp.cat([x, skips.pop()], 1), emb, contexts, masks)
+                skip, is_whole = skips.pop()
+                skip = xp.cat([skip, skip], 0) if heard.doubled and not is_whole else skip
+                x = level.block(i, xp.cat([x, skip], 1), both, heard)
             if level.upsample is not None:
                 x = level.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.conv_out(F.silu(self.norm_out(x)))
+
+    def _cross_attentions(self) -> list[list[Attention]]:
+        """For each context, the attentions to it in the order in which they run."""
+        places = [place for level in self.down_levels for place in level.transformers]
+        places += [self.middle.transformers]
+        places += [place for level in self.up_levels for place in level.transformers]
+        count = sum(dim is not None for dim in self.config.context_dims)
+        found: list[list[Attention]] = [[] for _ in range(count)]
+        for place in places:
+            hearing = [layer for layer, has in zip(place.layers, place.has_context, strict=True) if has]
+            for i, layer in enumerate(hearing):
+                found[i] += [block.cross_attention for block in layer.blocks]
+        return found
+
+    def _split(self, projected: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The inverse of the concatenation in `project`."""
+        widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
+        return [list(xp.split(projected[i], widths[i], 2)) for i in range(len(widths))]
 
     def _check_inputs(self, contexts: Sequence[Tensor], masks: Sequence[Tensor], film: Tensor | None) -> None:
         expected = sum(dim is not None for dim in self.config.context_dims)

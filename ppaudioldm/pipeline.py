@@ -206,17 +206,7 @@ class _Generation:
     def denoised(self, conditions: Conditions, seeds: list[int]) -> Array:
         """Latents (B, channels, T, bands) for the items with `seeds`."""
         engine, shape = self.engine, self.latent_shape()
-        contexts = [engine.asarray(context) for context in conditions.contexts]
-        masks = [engine.asarray(mask) for mask in conditions.masks]
-        film = None if conditions.film is None else engine.asarray(conditions.film)
-        batch = len(seeds) * (2 if self.guided else 1)
-
-        def predict(latents: Array, timestep: int) -> Array:
-            # Guidance as one call on [unconditional, conditional] instead of two calls.
-            doubled = engine.concat([latents, latents], 0) if self.guided else latents
-            features = timestep_features(np.full(batch, timestep), self.config.unet.model_channels)
-            return engine.run("unet", doubled, engine.asarray(features), contexts, masks, film)
-
+        predict = self.predictor(conditions, len(seeds))
         sampler = self.new_sampler()
         latents = engine.asarray(gaussian(shape, seeds))
         steps = denoise(
@@ -230,6 +220,28 @@ class _Generation:
             self.steps_done += 1
             self.report("denoise", self.steps_done, self.num_steps)
         return latents
+
+    def predictor(self, conditions: Conditions, batch: int) -> Callable[[Array, int], Array]:
+        """What the UNet says of `batch` latents at a timestep: of 2 * batch, unconditional first, where guided."""
+        engine, unet = self.engine, self.config.unet
+        contexts = [engine.asarray(context) for context in conditions.contexts]
+        masks = [engine.asarray(mask) for mask in conditions.masks]
+        film = None if conditions.film is None else engine.asarray(conditions.film)
+        # The same at every step, so computed once.
+        projected = engine.run("unet_contexts", contexts) if contexts else []
+
+        def features(timestep: int, count: int) -> Array:
+            return engine.asarray(timestep_features(np.full(count, timestep), unet.model_channels))
+
+        def guided(latents: Array, timestep: int) -> Array:
+            return engine.run("unet_guided_step", latents, features(timestep, batch), projected, masks)
+
+        def plain(latents: Array, timestep: int) -> Array:
+            count = len(conditions.film) if conditions.film is not None else batch
+            latents = engine.concat([latents] * (count // batch), 0)
+            return engine.run("unet_step", latents, features(timestep, count), projected, masks, film)
+
+        return guided if self.guided and contexts and film is None else plain
 
     def new_sampler(self) -> Sampler:
         options = self.options

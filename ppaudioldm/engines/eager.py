@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.models.build import build_empty
+from ppaudioldm.models.build import build_empty, network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 
@@ -23,19 +23,21 @@ class EagerEngine:
         self.device = framework.checked_device(device) if device else framework.default_device()
         self._networks: dict[str, Any] = {}
 
-    def prepare(self, network: str) -> None:
+    def prepare(self, function: str) -> None:
+        network, _ = network_and_method(function)
         if network not in self._networks:
             module = build_empty(network, self.checkpoint.config)
             framework.assign_weights(module, self.checkpoint.weights(network), self.device)
             self._networks[network] = module
 
-    def run(self, network: str, *inputs: Any) -> Any:
-        self.prepare(network)
+    def run(self, function: str, *inputs: Any) -> Any:
+        self.prepare(function)
+        network, method = network_and_method(function)
         with framework.no_grad():
-            return self._networks[network](*inputs)
+            return getattr(self._networks[network], method)(*inputs)
 
-    def run_numpy(self, network: str, *inputs: np.ndarray) -> np.ndarray:
-        return self.to_numpy(self.run(network, *[self.asarray(x) for x in inputs]))
+    def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
+        return self.to_numpy(self.run(function, *[self.asarray(x) for x in inputs]))
 
     def asarray(self, array: np.ndarray) -> framework.Tensor:
         return framework.from_numpy(array, self.device)

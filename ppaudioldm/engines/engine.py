@@ -11,16 +11,19 @@ Array = Any  # an engine's own kind of array: NumPy, Paddle or PyTorch; supports
 
 
 class Engine(Protocol):
-    """Runs networks by name (see `models.build.NETWORKS`). A network is made ready when it is first run."""
+    """Runs functions by name: the forward of a network (`models.build.NETWORKS`), or one of `models.build.FUNCTIONS`.
 
-    def run(self, network: str, *inputs: Any) -> Any:
-        """The network's forward on the engine's arrays: arrays, lists of arrays or None in, arrays out."""
+    A network is made ready when it is first run.
+    """
 
-    def run_numpy(self, network: str, *inputs: np.ndarray) -> np.ndarray:
-        """`run` for a network with one output, NumPy in and out."""
+    def run(self, function: str, *inputs: Any) -> Any:
+        """The function on the engine's arrays: arrays, lists of arrays or None in, an array or a list of arrays out."""
 
-    def prepare(self, network: str) -> None:
-        """Load or compile `network` now, so that its first run is not slower than the next."""
+    def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
+        """`run` for a function with one output, NumPy in and out."""
+
+    def prepare(self, function: str) -> None:
+        """Load or compile what `function` needs now, so that its first run is not slower than the next."""
 
     def asarray(self, array: np.ndarray) -> Array: ...
 

@@ -14,7 +14,7 @@ import numpy as np
 from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.config_check import check_config
-from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, native, original, original_config, paddlemix
 from ppaudioldm.weights.hub import fetch_checkpoint
@@ -68,14 +68,18 @@ def open_checkpoint(name_or_path: str | Path, *, ema: bool = False) -> Checkpoin
 
 
 def _open(name: str, path: Path, ema: bool) -> Checkpoint:
-    if name in CHECKPOINTS and not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # such as a name that is too long, or a folder that may not be read
+        raise CheckpointError(f"{shown(name)}: {error.strerror}") from error
+    if name in CHECKPOINTS and not exists:
         info = CHECKPOINTS[name]
         if info.config.phoneme_encoder:
             raise CheckpointError(f"{name}: text to speech is not supported yet")
         if info.layout == "random":
             return random_checkpoint(name, info.config, seed=0)
         path = fetch_checkpoint(name, info)
-    elif not path.exists():
+    elif not exists:
         raise unknown_name(name)
     else:
         name = path.stem

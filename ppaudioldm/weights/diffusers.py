@@ -249,8 +249,8 @@ def _unet_config(unet: dict[str, Any]) -> UNetConfig:
     if unet.get("attention_head_dim", 8) != heads:
         # diffusers' own conversion script leaves the default 8, which is another function than the trained one.
         logger.warning(
-            "unet/config.json says attention_head_dim=%s; using %s heads, as the weights were trained",
-            repr(unet.get("attention_head_dim", 8))[:100],
+            "unet/config.json says attention_head_dim=%.100r; using %.100r heads, as the weights were trained",
+            unet.get("attention_head_dim", 8),
             heads,
         )
     return config

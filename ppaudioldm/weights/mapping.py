@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ppaudioldm.errors import CheckpointError
+from ppaudioldm.errors import CheckpointError, shown
 from ppaudioldm.weights.tensors import ComputedTensor, Stored
 
 
@@ -172,4 +172,5 @@ def _assembled(parts: list[tuple[Source, Stored]]) -> Stored:
 
 
 def _some(items: Sequence[str]) -> str:
-    return ", ".join(items[:3])
+    # The names of unexpected tensors are a stranger's.
+    return ", ".join(item if item.isprintable() and len(item) <= 200 else shown(item) for item in items[:3])

@@ -46,7 +46,10 @@ def read_native(folder: Path) -> tuple[str, ModelConfig, dict[str, Stored]]:
     tensors: dict[str, Stored] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors.update({f"{file.stem}/{key}": tensor for key, tensor in read_safetensors(file).items()})
-    return str(values.get("name", folder.name)), config, tensors
+    name = values.get("name")
+    if not isinstance(name, str) or not name.isprintable() or len(name) > 100:
+        name = folder.name
+    return name, config, tensors
 
 
 def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], dtype: str) -> None:

@@ -1,0 +1,342 @@
+"""What `open_checkpoint` promises for every layout; what is peculiar to one stands in that layout's own test."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.weights import pickle_writer as write
+from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
+from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
+from ppaudioldm.weights.torch_files import read_torch, write_torch
+from tests.weights.examples import (
+    LAYOUTS,
+    all_values,
+    assert_same_values,
+    error_of,
+    stored,
+    tiny_tensors,
+    write_published,
+)
+from tests.weights.hostile import LIVE, PROTOCOL
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(range(256)) * 8
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_all_layouts_hold_the_same(layouts, name):
+    checkpoint = open_checkpoint(layouts[name])
+    assert checkpoint.config == TINY and not checkpoint.is_random
+    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_opening_reads_no_values(layouts, name):
+    """Shapes are known at once, and are those of what is read later."""
+    for parameters in open_checkpoint(str(layouts[name])).networks.values():
+        for key, tensor in parameters.items():
+            assert tensor.shape == tensor.read().shape, key
+
+
+def test_random_by_name():
+    checkpoint = open_checkpoint("tiny")
+    assert (checkpoint.name, checkpoint.layout, checkpoint.is_random) == ("tiny", "random", True)
+    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+
+
+def test_a_path_comes_before_a_name(layouts, tmp_path, monkeypatch):
+    shutil.copytree(layouts["native"], tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert open_checkpoint("tiny").layout == "native"
+
+
+def test_a_file_may_have_any_suffix(layouts, tmp_path):
+    path = shutil.copyfile(layouts["original"], tmp_path / "model.ckpt")
+    checkpoint = open_checkpoint(path)
+    assert (checkpoint.name, checkpoint.layout) == ("model", "original")
+
+
+# Averaged weights
+
+
+def test_averaged_weights_replace_the_unets_alone(layouts):
+    raw, averaged = (all_values(open_checkpoint(layouts["original"], ema=ema)) for ema in (False, True))
+    for key, values in raw.items():
+        assert np.array_equal(averaged[key], values) == (not key.startswith("unet.")), key
+    other = all_values(random_checkpoint("tiny", TINY, 1))  # `write_random` takes the next seed for them
+    assert all(np.array_equal(averaged[key], other[key]) for key in raw if key.startswith("unet."))
+
+
+def test_a_published_file_without_averaged_weights(tmp_path):
+    path = write_published(tmp_path / "raw.pth", tiny_tensors())
+    assert open_checkpoint(path).layout == "original"
+    message = error_of(open_checkpoint, path, ema=True)
+    assert "tensors of unet are missing, the first: model_ema.diffusion_modeltime_embed0weight" in message
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "original"])
+def test_other_layouts_have_no_averaged_weights(layouts, name):
+    assert error_of(open_checkpoint, layouts[name], ema=True).startswith(f"{layouts[name]}: no averaged weights")
+
+
+def test_random_weights_have_no_averaged_ones():
+    assert "no averaged weights" in error_of(open_checkpoint, "tiny", ema=True)
+
+
+# Names and paths
+
+
+@pytest.mark.parametrize("name", ["audioldm3", "./missing.pth", "cvssp/audioldm", "", "x\ny", "\x1b[2J", "a" * 100])
+def test_unknown_names_list_the_known_ones(name):
+    if name:
+        message = error_of(open_checkpoint, name)
+        assert all(known in message for known in CHECKPOINTS)
+    else:
+        error_of(open_checkpoint, name)
+
+
+@pytest.mark.parametrize("name", ["audioldm2-speech-gigaspeech", "anhnct/audioldm2_ljspeech"])
+def test_speech_is_said_to_come_later(name):
+    assert error_of(open_checkpoint, name) == f"{name}: text to speech is not supported yet"
+
+
+def test_a_name_that_no_path_can_have():
+    assert error_of(open_checkpoint, "x" * 5000).endswith("...': File name too long")
+    assert "unknown checkpoint 'a\\x00b'" in error_of(open_checkpoint, "a\0b")
+
+
+# Files that are no checkpoint
+
+
+def text(path: Path) -> None:
+    path.write_text("hello, I am a checkpoint")
+
+
+def plain_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("song.txt", "la la")
+
+
+def safetensors_alone(path: Path) -> None:
+    save_file({"unet/conv_in.weight": np.zeros(3, np.float32)}, path)
+
+
+def another_model(path: Path) -> None:
+    write_torch(path, [("bert.embeddings.weight", stored(np.zeros((3, 4), np.float32)))])
+
+
+def a_list(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", PROTOCOL + pickle.EMPTY_LIST + pickle.STOP)
+
+
+FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), ""),
+    "one byte": (lambda path: path.write_bytes(b"\x80"), ""),
+    "text": (text, ""),
+    "JPEG": (lambda path: path.write_bytes(JPEG), ""),
+    "zeros": (lambda path: path.write_bytes(bytes(100_000)), ""),
+    "zip": (plain_zip, "not one of torch.save"),
+    "safetensors by itself": (safetensors_alone, ""),
+    "another model": (another_model, "not an AudioLDM 2 checkpoint ('first_stage_model.vocoder.conv_pre.weight'"),
+    "a list": (a_list, "not a dict of tensors"),
+    "folder": (lambda path: path.mkdir(), "not a checkpoint folder: it has neither model_index.json"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pdparams", ".ckpt"])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_files(tmp_path, kind, suffix):
+    make, message = FOREIGN[kind]
+    path = tmp_path / f"model{suffix}"
+    make(path)
+    found = error_of(open_checkpoint, path)
+    assert found.startswith(f"{path}: ")
+    if suffix != ".pdparams" or kind == "folder":
+        assert message in found
+
+
+@pytest.mark.parametrize("name", ["original", "paddlemix"])
+@pytest.mark.parametrize("part", [0.0001, 0.1, 0.5, 0.9, 0.999, 1])
+def test_truncated_files(copy_of, name, part):
+    path = copy_of(name)
+    size = path.stat().st_size
+    os.truncate(path, min(int(size * part), size - 1))
+    assert error_of(open_checkpoint, path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", ["native", "diffusers"])
+@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.999])
+def test_truncated_folders(copy_of, name, part):
+    folder = copy_of(name)
+    path = next(folder.rglob("*.safetensors"))
+    os.truncate(path, int(path.stat().st_size * part))
+    assert error_of(open_checkpoint, folder).startswith(f"{path}: ")
+
+
+def test_unreadable_files(copy_of):
+    path = copy_of("original")
+    path.chmod(0)
+    if not os.access(path, os.R_OK):  # root may read anything
+        assert error_of(open_checkpoint, path) == f"{path}: Permission denied"
+
+
+# Tensors that are wrong
+
+
+def changed(path: Path, **changes: object) -> Path:
+    """A published file with some tensors replaced, and those with None left out."""
+    tensors = {key: tensor for key, tensor in {**tiny_tensors(), **changes}.items() if tensor is not None}
+    return write_published(path, tensors)  # type: ignore[arg-type]
+
+
+VAE = "first_stage_model.decoder."
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {f"{VAE}conv_in.weight": stored(np.zeros((128, 8, 1, 1), np.float32))},
+            f"1 wrong shapes in vae_decoder, the first: {VAE}conv_in.weight [128, 8, 1, 1], expected [128, 8, 3, 3]",
+        ),
+        (
+            {f"{VAE}conv_in.{leaf}": None for leaf in ("weight", "bias")} | {f"{VAE}norm_out.weight": None},
+            f"3 tensors of vae_decoder are missing, the first: {VAE}conv_in.weight, {VAE}conv_in.bias, {VAE}norm_out",
+        ),
+        (
+            {f"lora.{i}": stored(np.zeros(1, np.float32)) for i in range(4)},
+            "4 unexpected tensors, the first: lora.0, lora.1, lora.2",
+        ),
+        ({"x\x1b[2J\ny": stored(np.zeros(1, np.float32))}, "1 unexpected tensors, the first: "),
+        ({"scale_factor": stored(np.asarray(np.nan, np.float32))}, "vae.scale_factor is nan, expected a positive"),
+        ({"scale_factor": stored(np.asarray(0, np.float32))}, "vae.scale_factor is 0.0, expected a positive"),
+        (
+            {"model.diffusion_model.input_blocks.0.0.weight": stored(np.zeros((32, 4, 3, 3), np.float32))},
+            "unet.in_channels is 4, but vae.latent_channels is 8",
+        ),
+        (
+            {"cond_stage_models.0.input_sequence_embed_linear.1.weight": stored(np.zeros((128, 96), np.float32))},
+            "loa.condition_dims is (64, 96), but the width of its conditions is (64, 160)",
+        ),
+        (
+            {"cond_stage_models.0.input_sequence_embed_linear.0.weight": stored(np.zeros((192, 64), np.float32))},
+            "unet.context_dims is (128, 160), but the width of ('loa', 'flan_t5') is (192, 160)",
+        ),
+    ],
+)
+def test_wrong_tensors(tmp_path, changes, message):
+    path = changed(tmp_path / "x.pth", **changes)
+    found = error_of(open_checkpoint, path)
+    assert found.startswith(f"{path}: ") and message in found
+
+
+@pytest.mark.parametrize("key, layers", [("clap.model.text_branch.encoder.layer.{}.x", 10**5)])
+def test_absurd_numbers_of_layers_end_before_networks_are_built(tmp_path, key, layers):
+    empty = stored(np.zeros(1, np.float32))
+    path = changed(tmp_path / "x.pth", **{key.format(i): empty for i in range(layers // 10)})
+    assert "clap_text.num_layers is 10000, expected 1 to 128" in error_of(open_checkpoint, path)
+
+
+def test_a_small_file_that_claims_much_memory(tmp_path):
+    """Every tensor a view of the same stored values: honest for tied weights, a bomb for all of them."""
+    tensors = {key: tensor.shape for key, tensor in tiny_tensors().items()}
+    largest = max(int(np.prod(shape)) for shape in tensors.values())
+    storage = write.tuple_of(
+        write.text("storage"), write.global_name("torch", "FloatStorage"), write.text("0"), write.text("cpu"),
+        write.number(largest),
+    ) + pickle.BINPERSID  # fmt: skip
+    items = []
+    for key, shape in tensors.items():
+        strides = tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
+        parts = storage, write.number(0), write.numbers(shape), write.numbers(strides), pickle.NEWFALSE, write.dict_of()
+        items += [write.text(key), write.call(write.global_name("torch._utils", "_rebuild_tensor_v2"), *parts)]
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", PROTOCOL + write.dict_of(*items) + pickle.STOP)
+        archive.writestr("x/data/0", np.ones(largest, "<f4").tobytes())
+    assert read_torch(path).keys() == tensors.keys()
+    found = error_of(open_checkpoint, path)
+    assert found.endswith(f"values in {path.stat().st_size} bytes")
+
+
+# Code in a file
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pdparams"])
+@pytest.mark.parametrize("attack", LIVE)
+def test_nothing_in_a_file_runs(tmp_path, attack, suffix):
+    marker, path = tmp_path / "pwned", tmp_path / f"evil{suffix}"
+    content = PROTOCOL + write.dict_of(write.text("state_dict"), LIVE[attack](marker)) + pickle.STOP
+    if suffix == ".pth":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/data.pkl", content)
+    else:
+        path.write_bytes(content)
+    assert error_of(open_checkpoint, path).startswith(f"{path}: ")
+    assert not marker.exists()
+
+
+def test_nothing_in_a_diffusers_pickle_runs(copy_of, tmp_path):
+    folder, marker = copy_of("diffusers"), tmp_path / "pwned"
+    (folder / "vocoder" / "model.safetensors").unlink()
+    with zipfile.ZipFile(folder / "vocoder" / "pytorch_model.bin", "w") as archive:
+        archive.writestr("x/data.pkl", PROTOCOL + LIVE["os.mkdir"](marker) + pickle.STOP)
+    assert "pytorch_model.bin: " in error_of(open_checkpoint, folder)
+    assert not marker.exists()
+
+
+def test_python_code_beside_a_checkpoint_is_not_looked_at(copy_of, tmp_path, monkeypatch):
+    folder = copy_of("diffusers")
+    for name in ("__init__.py", "pipeline.py", "sitecustomize.py", "unet/modeling.py"):
+        (folder / name).write_text(f"import os; os.mkdir({str(tmp_path / 'pwned')!r})")
+    monkeypatch.chdir(folder)
+    open_checkpoint(folder)
+    assert not (tmp_path / "pwned").exists()
+
+
+# Tokenizers
+
+
+@pytest.mark.parametrize("name", ["original", "diffusers", "native"])
+def test_tokenizers_stand_beside_the_weights(layouts, name):
+    checkpoint = open_checkpoint(layouts[name])
+    for kind in TOKENIZERS:
+        assert checkpoint.tokenizer_json(kind) == byte_tokenizer_json(kind)
+
+
+def test_tokenizers_that_are_nowhere(copy_of):
+    message = error_of(open_checkpoint(copy_of("paddlemix")).tokenizer_json, "clap")
+    assert message.startswith("cannot get FacebookAI/roberta-base/tokenizer.json") and "HF_HUB_OFFLINE=1" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"null", b"\xff\xfe\xfd", b"[" * 100_000])
+def test_damaged_tokenizers(copy_of, content):
+    path = copy_of("native")
+    (path / "tokenizer" / "tokenizer.json").write_bytes(content)
+
+    def use(checkpoint: Checkpoint) -> PromptTokenizer:
+        return PromptTokenizer(checkpoint.tokenizer_json("clap"), "CLAP", 512, 1, 300)
+
+    assert "tokenizer" in error_of(use, open_checkpoint(path))
+
+
+def test_a_huge_tokenizer(copy_of):
+    path = copy_of("native") / "tokenizer" / "tokenizer.json"
+    os.truncate(path, (64 << 20) + 1)
+    assert error_of(open_checkpoint(path.parents[1]).tokenizer_json, "clap") == f"{path}: too large for a tokenizer"
+
+
+def test_where_tokenizers_are_looked_for(tmp_path):
+    assert folder_of(tmp_path) == tmp_path
+    assert folder_of(tmp_path / "audioldm2-full.pth") == tmp_path / "audioldm2-full"

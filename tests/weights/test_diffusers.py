@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.models.build import network_names, parameter_shapes
+from ppaudioldm.weights import diffusers
+from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
+from ppaudioldm.weights.mapping import check_all_used, read_parameters
+from ppaudioldm.weights.torch_files import write_torch
+from tests.weights.examples import assert_same_values, error_of, only_shapes, stored
+
+MANIFESTS = Path(__file__).parent / "manifests"
+NAMES = ("cvssp/audioldm2", "cvssp/audioldm2-large", "cvssp/audioldm2-music")
+
+
+def manifest(name: str) -> dict[str, dict[str, list[int]]]:
+    """Component -> key -> shape, from diffusers' and transformers' own classes."""
+    with gzip.open(MANIFESTS / f"diffusers-{name.replace('/', '-')}.json.gz", "rt") as file:
+        return json.load(file)
+
+
+def write_folder(folder: Path, files: dict[str, dict[str, Any]]) -> Path:
+    for name, values in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(values))
+    return folder
+
+
+def published_folder(folder: Path, name: str) -> Path:
+    """The config.json files that diffusers' conversion script makes."""
+    path = MANIFESTS / f"diffusers-{name.replace('/', '-')}.config.json"
+    configs = json.loads(path.read_text())["configs"]
+    scheduler = configs.pop("scheduler")
+    files = {f"{component}/config.json": values for component, values in configs.items()}
+    return write_folder(folder, {**files, "scheduler/scheduler_config.json": scheduler})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name):
+    config = CHECKPOINTS[name].config
+    layout = diffusers.layout(config)
+    tensors = only_shapes(
+        {f"{part}/{key}": shape for part, keys in manifest(name).items() for key, shape in keys.items()}
+    )
+    used: set[str] = set()
+    for network in network_names(config):
+        used |= read_parameters(network, parameter_shapes(network, config), layout, tensors, name)[1]
+    check_all_used(tensors, used, diffusers.IGNORED, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, caplog):
+    config = diffusers.read_config(published_folder(tmp_path, name))
+    assert config.vae.scale_factor == diffusers.DEFAULT_SCALING_FACTOR  # each checkpoint has its own: none is stored
+    assert replace(config, vae=replace(config.vae, scale_factor=1.0)) == CHECKPOINTS[name].config
+    assert [record.getMessage() for record in caplog.records] == [
+        "unet/config.json says attention_head_dim=8; using [4, 8, 12, 20] heads, as the weights were trained"
+    ]
+
+
+@pytest.mark.parametrize("config", [TINY, CHECKPOINTS["cvssp/audioldm2-large"].config], ids=["tiny", "large"])
+def test_written_configurations_are_read_back(tmp_path, config, caplog):
+    config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
+    assert diffusers.read_config(write_folder(tmp_path, diffusers.write_configs(config))) == config
+    assert not caplog.records
+
+
+def test_written_tensors_have_the_manifests_names(layouts):
+    """No more and no fewer than diffusers' own classes hold, buffers aside."""
+    written = {key for key in diffusers.read_folder(layouts["diffusers"])}
+    tensors = {f"{part}/{key}" for part, keys in manifest("cvssp/audioldm2").items() for key in keys}
+    expected = {key for key in tensors if not diffusers.IGNORED.fullmatch(key)} - {
+        "text_encoder_2/encoder.embed_tokens.weight"
+    }
+    prefixes = (
+        "projection_model/",
+        "unet/time_embedding",
+        "unet/mid_block.",
+        "vae/encoder.mid_block.",
+        "vae/quant_conv",
+    )
+    for prefix in prefixes:
+        assert {key for key in written if key.startswith(prefix)} == {key for key in expected if key.startswith(prefix)}
+    # Tiny has fewer layers; its keys are among the full one's.
+    assert {key for key in written if not key.startswith(("unet/", "vae/"))} <= expected
+
+
+Tensors = dict[str, np.ndarray]
+
+
+def old_vae_names(tensors: Tensors) -> Tensors:
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    for new, old in names.items():
+        tensors = {key.replace(f"attentions.0.{new}.", f"attentions.0.{old}."): v for key, v in tensors.items()}
+    return tensors
+
+
+def with_language_model_head(tensors: Tensors) -> Tensors:
+    tokens = np.zeros((11, 128), np.float32)
+    buffers = {
+        "transformer.h.0.attn.bias": np.ones((1, 1, 4, 4), bool),
+        "transformer.h.0.attn.masked_bias": np.zeros((), np.float32),
+    }
+    renamed = {f"transformer.{key}": values for key, values in tensors.items()}
+    return {**renamed, **buffers, "transformer.wte.weight": tokens, "lm_head.weight": tokens.copy()}
+
+
+def other_t5_copy(tensors: Tensors) -> Tensors:
+    return {key.replace("shared.", "encoder.embed_tokens."): values for key, values in tensors.items()}
+
+
+def with_buffers(tensors: Tensors) -> Tensors:
+    return {
+        **tensors,
+        "text_model.embeddings.position_ids": np.arange(514)[None],
+        "audio_model.audio_encoder.batch_norm.num_batches_tracked": np.asarray(5),
+        "logit_scale_a": np.asarray(1, np.float32),
+    }
+
+
+@pytest.mark.parametrize(
+    "file, change",
+    [
+        ("vae/diffusion_pytorch_model.safetensors", old_vae_names),
+        ("language_model/model.safetensors", with_language_model_head),
+        ("text_encoder_2/model.safetensors", other_t5_copy),
+        ("text_encoder/model.safetensors", with_buffers),
+    ],
+)
+def test_other_versions_of_the_libraries(copy_of, file: str, change: Callable[[Tensors], Tensors]):
+    folder = copy_of("diffusers")
+    before = load_file(folder / file)
+    after = change(before)
+    assert after.keys() != before.keys()
+    save_file(after, folder / file)
+    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+
+
+def test_several_files_a_component(copy_of):
+    folder = copy_of("diffusers")
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    path.unlink()
+    index = {}
+    for part in range(2):
+        name = f"diffusion_pytorch_model-0000{part + 1}-of-00002.safetensors"
+        keys = sorted(tensors)[part::2]
+        save_file({key: tensors[key] for key in keys}, path.with_name(name))
+        index.update(dict.fromkeys(keys, name))
+    path.with_name(f"{path.name}.index.json").write_text(json.dumps({"weight_map": index}))
+    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+
+
+def test_pickles_instead_of_safetensors(copy_of):
+    folder = copy_of("diffusers")
+    for path in list(folder.rglob("*.safetensors")):
+        stem = path.stem if path.stem == "diffusion_pytorch_model" else "pytorch_model"
+        write_torch(path.with_name(f"{stem}.bin"), [(k, stored(v)) for k, v in load_file(path).items()], wrap=None)
+        path.unlink()
+    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+
+
+def test_half_precision(copy_of):
+    folder = copy_of("diffusers")
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    save_file({key: values.astype(np.float16) for key, values in load_file(path).items()}, path)
+    values = random_checkpoint("tiny", TINY, 0).networks["vae_decoder"]["conv_in.weight"].read()
+    read = open_checkpoint(folder).networks["vae_decoder"]["conv_in.weight"].read()
+    np.testing.assert_array_equal(read, values.astype(np.float16).astype(np.float32))
+
+
+def change_json(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+WRONG = {
+    "unet": [
+        ({"block_out_channels": [2**31, 2**32]}, "unet.model_channels is 2147483648, expected 1 to 16384"),
+        ({"block_out_channels": [0, 0, 0]}, "incomplete: ZeroDivisionError"),
+        ({"block_out_channels": "abc"}, "incomplete: TypeError"),
+        ({"block_out_channels": []}, "incomplete: IndexError"),
+        ({"block_out_channels": [32] * 100_000}, "unet.channel_mult has 100000 entries"),
+        ({"layers_per_block": 10**6}, "unet.num_res_blocks is 1000000, expected 1 to 16"),
+        ({"layers_per_block": [1, 1]}, "unet.num_res_blocks is a list, expected 1 to 16"),
+        ({"transformer_layers_per_block": 2.5}, "unet.transformer_depth is 2.5, expected 1 to 16"),
+        ({"in_channels": 4}, "unet.in_channels is 4, but vae.latent_channels is 8"),
+        ({"in_channels": float("nan")}, "unet.in_channels is nan, expected 1 to 16384"),
+        ({"cross_attention_dim": [[128, 160]]}, "does not begin with a self-attention"),
+        ({"cross_attention_dim": [[None, 128, {}]]}, "unet.context_dims is a dict"),
+        ({"cross_attention_dim": 5}, "incomplete: TypeError"),
+        ({"cross_attention_dim": [[None, 999, 160]]}, "unet.context_dims is (999, 160), but"),
+        ({"down_block_types": [1, 2]}, "incomplete: AttributeError"),
+        ({"down_block_types": ["DownBlock2D"] * 3}, "unet.attention_levels has 0 entries"),
+    ],
+    "vae": [
+        ({"scaling_factor": float("nan")}, "vae.scale_factor is nan, expected a positive number"),
+        ({"scaling_factor": -1}, "vae.scale_factor is -1, expected a positive number"),
+        ({"latent_channels": "8"}, "vae.latent_channels is '8', expected 1 to 16384"),
+    ],
+    "text_encoder": [
+        ({"text_config": None}, "incomplete: AttributeError"),
+        ({"audio_config": {"depths": 5}}, "incomplete: TypeError"),
+        ({"audio_config": {"window_size": 10**6}}, "clap_audio.window_size is 1000000"),
+    ],
+    "text_encoder_2": [
+        ({"model_type": "vits"}, "speech checkpoints as diffusers folders are not supported yet"),
+        ({"num_layers": 10**6}, "flan_t5.num_layers is 1000000, expected 1 to 128"),
+        ({"d_model": 161}, "flan_t5"),
+    ],
+    "language_model": [({"n_head": 0}, "gpt2.num_heads is 0"), ({"max_new_tokens": 2000}, "loa.num_tokens is 2000")],
+    "vocoder": [
+        ({"resblock_dilation_sizes": [[1], [2]]}, "differ between kernels"),
+        ({"model_in_dim": 72}, "vae.n_mels is 72, which the halvings"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "component, values, message", [(component, *case) for component, cases in WRONG.items() for case in cases]
+)
+def test_wrong_configurations(tmp_path, component, values, message):
+    """Without weights: none of these may get as far as looking at them."""
+    write_folder(tmp_path, diffusers.write_configs(TINY))
+    change_json(tmp_path / component / "config.json", **values)
+    for name in diffusers.COMPONENTS:
+        save_file({}, tmp_path / name / "model.safetensors")
+    assert message in error_of(open_checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * (1 << 20) + b'"'])
+def test_damaged_configurations(tmp_path, content):
+    write_folder(tmp_path, diffusers.write_configs(TINY))
+    path = tmp_path / "unet" / "config.json"
+    path.write_bytes(content)
+    assert error_of(open_checkpoint, tmp_path).startswith(f"{path}: ")
+
+
+def test_a_missing_component_is_named(copy_of):
+    folder = copy_of("diffusers")
+    (folder / "vocoder" / "model.safetensors").unlink()
+    assert f"{folder / 'vocoder'}: holds none of" in error_of(open_checkpoint, folder)
+    (folder / "vocoder" / "config.json").unlink()
+    assert error_of(open_checkpoint, folder) == f"{folder / 'vocoder' / 'config.json'}: not found"
+
+
+def test_a_missing_field_is_named(tmp_path):
+    write_folder(tmp_path, diffusers.write_configs(TINY))
+    path = tmp_path / "language_model" / "config.json"
+    values = json.loads(path.read_text())
+    del values["n_embd"]
+    path.write_text(json.dumps(values))
+    assert "incomplete: KeyError('n_embd')" in error_of(open_checkpoint, tmp_path)

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.models.gpt2 import empty_cache
-from ppaudioldm.models.loa import generate_loa
+from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint
 

@@ -17,13 +17,13 @@ from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
+from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.noise import STEP, gaussian, item_seeds
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.engines.engine import Array, Engine
-from ppaudioldm.models.unet import timestep_features
 from ppaudioldm.options import Options, Progress
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 

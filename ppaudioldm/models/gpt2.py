@@ -5,8 +5,6 @@ Radford et al., "Language models are unsupervised multitask learners", 2019. No 
 
 from __future__ import annotations
 
-import numpy as np
-
 from ppaudioldm.config import GPT2Config
 from ppaudioldm.framework import F, Linear, Tensor, attention, merge_heads, nn, split_heads, xp
 
@@ -27,7 +25,7 @@ class GPT2(nn.Module):
 
         embeddings: (B, L, 768), what follows the S positions in `cache`; S + L is at most `max_positions`.
         mask: (B, S + L) float key mask, 1 = attend. Positions count masked ones too.
-        cache: (layers, 2, B, heads, S, 64), keys and values of what came before; S may be 0, see `empty_cache`.
+        cache: (layers, 2, B, heads, S, 64), keys and values of what came before; S may be 0 (`loa_generation`).
         Returns (B, L, 768) and (layers, 2, B, heads, L, 64), the latter to be appended along axis 4.
         """
         positions, bias = _positions_and_bias(embeddings, mask)
@@ -37,12 +35,6 @@ class GPT2(nn.Module):
             x, keys_and_values = layer(x, bias, cache[index])
             added.append(keys_and_values)
         return self.norm(x), xp.stack(added, 0)
-
-
-def empty_cache(config: GPT2Config, batch: int) -> np.ndarray:
-    """The cache before the first position, (layers, 2, batch, heads, 0, 64) float32."""
-    head_dim = config.hidden_size // config.num_heads
-    return np.zeros((config.num_layers, 2, batch, config.num_heads, 0, head_dim), np.float32)
 
 
 def _positions_and_bias(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,7 @@ Every published variant (base, large, speech, T5 only, FiLM) is this class with 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.framework import (
@@ -27,16 +24,6 @@ from ppaudioldm.models.resnet import ResBlock, group_norm
 
 RESNET_EPS = 1e-5
 TRANSFORMER_EPS = 1e-6
-
-
-def timestep_features(timesteps: np.ndarray, dim: int) -> np.ndarray:
-    """Sinusoids of `timesteps` (B,), cosines first: (B, dim) float32.
-
-    An input of the network rather than a part of it: in bfloat16 these would lose most of their precision.
-    """
-    frequencies = np.exp(-math.log(10000) * np.arange(dim // 2) / (dim // 2))
-    angles = np.asarray(timesteps, np.float64)[:, None] * frequencies
-    return np.concatenate([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
 
 
 class Attention(nn.Module):
@@ -240,7 +227,7 @@ class UNet(nn.Module):
         """Predict the noise (or v, see DiffusionConfig.prediction) in `latents`.
 
         latents: (B, 8, T, 16), T latent frames (10.24 s is 256), T and bands divisible by `config.downsampling`.
-        time_features: (B, 128), see `timestep_features`. contexts: one (B, L, D) for each entry of
+        time_features: (B, 128), see `diffusion.features`. contexts: one (B, L, D) for each entry of
         `config.context_dims` that is not None; masks: (B, L) for each, 1 = attend. film: (B, film_dim).
         Returns noise_pred with the shape of `latents`. Raises ValueError on a wrong number of contexts.
         Source: AudioLDM 2, arXiv:2308.05734.

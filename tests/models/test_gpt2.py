@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from ppaudioldm.config import GPT2Config
-from ppaudioldm.models.gpt2 import GPT2, empty_cache
+from ppaudioldm.loa_generation import empty_cache
+from ppaudioldm.models.gpt2 import GPT2
 from tests.support import load_golden, noise, random_network, relative_error, run
 
 REDUCED = GPT2Config(hidden_size=32, num_layers=2, num_heads=4, max_positions=24)

@@ -8,8 +8,9 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.config import LoaConfig
 from ppaudioldm.framework import xp
-from ppaudioldm.models.gpt2 import GPT2, empty_cache
-from ppaudioldm.models.loa import LoaPrefix, generate_loa
+from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.models.gpt2 import GPT2
+from ppaudioldm.models.loa import LoaPrefix
 from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED
 from tests.support import load_golden, noise, random_network, relative_error, run
 

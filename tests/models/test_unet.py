@@ -9,7 +9,8 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import UNetConfig
-from ppaudioldm.models.unet import UNet, timestep_features
+from ppaudioldm.diffusion.features import timestep_features
+from ppaudioldm.models.unet import UNet
 from tests.support import load_golden, noise, random_network, relative_error
 
 BASE = UNetConfig(

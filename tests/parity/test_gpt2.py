@@ -9,8 +9,9 @@ import transformers
 
 from ppaudioldm import framework
 from ppaudioldm.config import GPT2Config, LoaConfig
-from ppaudioldm.models.gpt2 import GPT2, empty_cache
-from ppaudioldm.models.loa import LoaPrefix, generate_loa
+from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.models.gpt2 import GPT2
+from ppaudioldm.models.loa import LoaPrefix
 from ppaudioldm.weights.random import random_weights
 from tests.models import test_loa as loa
 from tests.models.test_gpt2 import REDUCED, sequence

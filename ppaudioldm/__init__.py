@@ -1,8 +1,8 @@
-"""ppaudioldm: AudioLDM 2, text to sound effects, music and speech, for PaddlePaddle.
+"""AudioLDM 2, text to sound effects, music and speech, for PaddlePaddle.
 
-    from ppaudioldm import AudioLDM
-    pipe = AudioLDM.from_pretrained("audioldm2-full")
-    pipe.generate("a cat purring", duration=10, seed=0).save("cat.wav")
+from ppaudioldm import AudioLDM
+pipe = AudioLDM.from_pretrained("audioldm2-full")
+pipe.generate("a cat purring", duration=10, seed=0).save("cat.wav")
 """
 
 from __future__ import annotations

@@ -6,9 +6,7 @@ conditions, one token after another.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from typing import Any
 
 from ppaudioldm.config import LoaConfig
 from ppaudioldm.framework import Linear, Tensor, nn, xp

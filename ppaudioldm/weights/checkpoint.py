@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
+from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.config_check import check_config
-from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, native, original, original_config, paddlemix
-from ppaudioldm.weights.hub import fetch_checkpoint
+from ppaudioldm.weights.locate import Description, Located, locate
 from ppaudioldm.weights.mapping import Layout, Source, check_all_used, read_parameters
 from ppaudioldm.weights.paddle_files import read_paddle
 from ppaudioldm.weights.random import random_weight
@@ -29,22 +29,13 @@ PADDLEMIX_FILE = "model_state.pdparams"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Description):
     """An opened checkpoint: checked against its configuration, its values still in the file.
 
-    networks: network -> our parameter name -> tensor. tokenizer_json(kind): the text of a tokenizer.json; kind is
-    "clap" or "flan_t5".
+    networks: network -> our parameter name -> tensor.
     """
 
-    name: str
-    layout: str
-    config: ModelConfig
     networks: Mapping[str, Mapping[str, Stored]]
-    tokenizer_json: Callable[[str], str]
-
-    @property
-    def is_random(self) -> bool:
-        return self.layout == "random"
 
     def weights(self, network: str) -> Iterator[tuple[str, np.ndarray]]:
         """Name and value of every parameter of `network`, read one at a time."""
@@ -52,38 +43,27 @@ class Checkpoint:
             yield name, tensor.read()
 
 
-def open_checkpoint(name_or_path: str | Path, *, ema: bool = False) -> Checkpoint:
+def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool = False) -> Checkpoint:
     """Open a published checkpoint by name (downloading it if need be), or any file or folder by path.
 
     Layouts are told apart by content: a published `.pth`, a diffusers folder, our own folder, PaddleMIX's
     `model_state.pdparams` or its folder. ema: take the averaged UNet, which only the published files have.
     Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
     """
-    name = str(name_or_path)
-    path = Path(name)
-    checkpoint = _open(name, path, ema)
+    located = name_or_path if isinstance(name_or_path, Located) else locate(name_or_path)
+    checkpoint = _open(located, ema)
     if ema and checkpoint.layout != "original":
-        raise CheckpointError(f"{name}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
+        where = located.path or located.name
+        raise CheckpointError(f"{where}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
     return checkpoint
 
 
-def _open(name: str, path: Path, ema: bool) -> Checkpoint:
-    try:
-        exists = path.exists()
-    except OSError as error:  # such as a name that is too long, or a folder that may not be read
-        raise CheckpointError(f"{shown(name)}: {error.strerror}") from error
-    if name in CHECKPOINTS and not exists:
-        info = CHECKPOINTS[name]
-        if info.config.phoneme_encoder:
-            raise CheckpointError(f"{name}: text to speech is not supported yet")
-        if info.layout == "random":
-            return random_checkpoint(name, info.config, seed=0)
-        path = fetch_checkpoint(name, info)
-    elif not exists:
-        raise unknown_name(name)
-    else:
-        name = path.stem
-    return _open_folder(name, path) if path.is_dir() else _open_file(name, path, ema)
+def _open(located: Located, ema: bool) -> Checkpoint:
+    if located.path is None:
+        return random_checkpoint(located.name, CHECKPOINTS[located.name].config, seed=0)
+    if located.path.is_dir():
+        return _open_folder(located.name, located.path)
+    return _open_file(located.name, located.path, ema)
 
 
 def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:
@@ -95,7 +75,7 @@ def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:
         }
         for network in network_names(config)
     }
-    return Checkpoint(name, "random", config, networks, byte_tokenizer_json)
+    return Checkpoint(name, "random", config, byte_tokenizer_json, networks)
 
 
 def _open_folder(name: str, folder: Path) -> Checkpoint:
@@ -161,7 +141,7 @@ def _checked(
         used |= keys
     check_all_used(tensors, used, ignored, str(path))
     _check_size(networks, path)
-    return Checkpoint(name, layout_name, config, networks, lambda kind: tokenizer_json(kind, path))
+    return Checkpoint(name, layout_name, config, lambda kind: tokenizer_json(kind, path), networks)
 
 
 def _check_size(networks: Mapping[str, Mapping[str, Stored]], path: Path) -> None:

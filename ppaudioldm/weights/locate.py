@@ -1,0 +1,71 @@
+"""Finding a checkpoint, without opening it or importing a framework."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import CheckpointError, shown
+from ppaudioldm.weights.hub import fetch_checkpoint
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a checkpoint besides its weights.
+
+    tokenizer_json(kind): the text of a tokenizer.json; kind is "clap" or "flan_t5".
+    """
+
+    name: str
+    layout: str
+    config: ModelConfig
+    tokenizer_json: Callable[[str], str]
+
+    @property
+    def is_random(self) -> bool:
+        return self.layout == "random"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A checkpoint that was found. path: its file or folder, None if it is made here, with random weights."""
+
+    name: str
+    path: Path | None
+
+    def fingerprint(self) -> str:
+        """Changes when the checkpoint's files do: a hash of their names, sizes and times, or of the configuration."""
+        if self.path is None:
+            facts: object = [self.name, CHECKPOINTS[self.name].config.to_dict()]
+        else:
+            files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
+            stats = [(str(file.relative_to(self.path)), file.stat()) for file in files if file.is_file()]
+            facts = [str(self.path.resolve()), [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def locate(name_or_path: str | Path) -> Located:
+    """Find a published checkpoint by name, downloading it if need be, or any file or folder by path.
+
+    A path that exists comes before a name. Raises ValueError for an unknown name, CheckpointError for a download that
+    fails.
+    """
+    name = str(name_or_path)
+    path = Path(name)
+    try:
+        exists = path.exists()
+    except OSError as error:  # such as a name that is too long, or a folder that may not be read
+        raise CheckpointError(f"{shown(name)}: {error.strerror}") from error
+    if exists:
+        return Located(path.stem, path)
+    if name not in CHECKPOINTS:
+        raise unknown_name(name)
+    info = CHECKPOINTS[name]
+    if info.config.phoneme_encoder:
+        raise CheckpointError(f"{name}: text to speech is not supported yet")
+    return Located(name, None if info.layout == "random" else fetch_checkpoint(name, info))

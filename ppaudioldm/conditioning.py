@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -68,12 +68,19 @@ class PromptEncoder:
         return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
 
     def encode(self, prompts: Sequence[str]) -> Conditions:
-        """Conditions for `prompts`."""
+        """Conditions for `prompts`.
+
+        Each is encoded alone: GPT-2's positions count padding, so the LOA tokens of a prompt padded to another's length
+        would be different ones.
+        """
+        return reduce(joined, [self._encode(prompt) for prompt in prompts])
+
+    def _encode(self, prompt: str) -> Conditions:
         config = self._config
-        clap = self.clap(prompts) if config.loa or config.unet.film_dim else None
+        clap = self.clap([prompt]) if config.loa or config.unet.film_dim else None
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
-            ids, mask = self._t5_tokenizer(prompts)
+            ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
         if config.loa:
             assert clap is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import math
 import os
 import warnings
@@ -34,9 +35,14 @@ Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker sees only one of t
 if NAME == "paddle":
     # Paddle sets OMP_NUM_THREADS=1 when it is unset, and warns on stderr when it is set: we want all cores, quietly.
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    # It also gives the root logger a handler and a level, which are the program's to choose.
+    _root = logging.getLogger()
+    _handlers, _level = _root.handlers[:], _root.level
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         import paddle as xp
+    _root.handlers[:] = _handlers
+    _root.setLevel(_level)
     import paddle.nn.functional as F
     from paddle import nn
 

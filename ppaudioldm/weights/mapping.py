@@ -51,8 +51,11 @@ class Source:
         if self.transposed:
             arrays = [array.T for array in arrays]
         array = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-        size = len(array) // self.of
-        return np.ascontiguousarray(array[self.part * size : (self.part + 1) * size]).reshape(shape)
+        if self.of > 1:
+            size = len(array) // self.of
+            # A copy: a view would keep all parts in memory.
+            array = array[self.part * size : (self.part + 1) * size].copy()
+        return np.ascontiguousarray(array).reshape(shape)
 
     def _axis(self, shape: tuple[int, ...]) -> int:
         return len(shape) - 1 if self.transposed else 0

@@ -35,6 +35,7 @@ def test_stored_ways(source, in_file):
     extracted = source.extract([in_file], MATRIX.shape)
     np.testing.assert_array_equal(extracted, MATRIX)
     assert extracted.flags.c_contiguous
+    assert source.of == 1 or extracted.base is None or extracted.base.size == extracted.size  # no more stays in memory
     written = write_parameters("net", {"w": stored(MATRIX)}, lambda network, name: [source])
     np.testing.assert_array_equal(written["k"].read(), in_file)
     assert written["k"].shape == in_file.shape

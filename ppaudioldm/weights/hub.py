@@ -32,10 +32,10 @@ def fetch_file(repo: str, filename: str) -> Path:
 
 def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
     """The file or folder of the published checkpoint `name`. Tells its licence when it has to be downloaded."""
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     probe = info.filename or "model_index.json"
-    if not isinstance(try_to_load_from_cache(info.repo, probe), str) and os.environ.get("HF_HUB_OFFLINE") != "1":
+    if not isinstance(try_to_load_from_cache(info.repo, probe), str) and not constants.HF_HUB_OFFLINE:
         logger.warning(
             "downloading %s (about %.1f GB) from %s; its weights are licensed %s", name, info.download_gb, info.repo,
             info.licence,
@@ -61,10 +61,13 @@ def _has_weights(folder: Path, extensions: Sequence[str]) -> bool:
 
 def _explained(what: str, error: Exception) -> CheckpointError:
     """One line for the many things that huggingface_hub and its HTTP client raise."""
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
         reason = "it is not in the local cache, and HF_HUB_OFFLINE=1 forbids a download"
     else:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines[:2])[:300] or type(error).__name__
     return CheckpointError(
         f"cannot get {what} from {os.environ.get('HF_ENDPOINT', 'the Hugging Face hub')}: {reason}"
         " (a mirror can be set in HF_ENDPOINT)"

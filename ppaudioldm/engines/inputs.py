@@ -1,4 +1,4 @@
-"""What each network takes: names, dtypes and shapes of its inputs. Imports no framework."""
+"""What an engine's functions take: names, dtypes and shapes of their inputs. Imports no framework."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ppaudioldm.config import ModelConfig
 
 @dataclass(frozen=True)
 class Input:
-    """One array that a network takes. shape: None where any size goes."""
+    """One array that a function takes. shape: None where any size goes."""
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
 
 
-Inputs: TypeAlias = "list[Input | list[Input]]"  # nested as the arguments of a network's forward
+Inputs: TypeAlias = "list[Input | list[Input]]"  # nested as the arguments of the function
 
 
-def network_inputs(network: str, config: ModelConfig) -> Inputs:
-    """The inputs of the network of `config` called `network`, nested as its forward takes them."""
-    return INPUTS[network](config)
+def function_inputs(function: str, config: ModelConfig) -> Inputs:
+    """The inputs of the engine's `function` (see `engine.Engine`), nested as it takes them."""
+    return INPUTS[function](config)
 
 
 def flat_inputs(inputs: Inputs) -> list[Input]:
@@ -32,13 +32,41 @@ def flat_inputs(inputs: Inputs) -> list[Input]:
 
 
 def _unet(config: ModelConfig) -> Inputs:
+    return [*_latents(config), *_sequences("context", _context_dims(config)), *_film(config)]
+
+
+def _unet_contexts(config: ModelConfig) -> Inputs:
+    contexts, _ = _sequences("context", _context_dims(config))
+    return [contexts]
+
+
+def _unet_step(config: ModelConfig) -> Inputs:
+    return [*_unet_guided_step(config), *_film(config)]
+
+
+def _unet_guided_step(config: ModelConfig) -> Inputs:
+    """Of latents and time features half as many as of the rest."""
     unet = config.unet
-    inputs: Inputs = [
-        Input("latents", (None, unet.in_channels, None, config.latent_bands)),
-        Input("time_features", (None, unet.model_channels)),
-        *_sequences("context", [dim for dim in unet.context_dims if dim is not None]),
+    widths = [unet.model_channels * mult for mult in unet.channel_mult]
+    # Where cross-attentions are: in every residual block of a level on the way down and up, and in the middle.
+    places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
+    keys_and_values = 2 * unet.transformer_depth * sum(places)
+    return [*_latents(config), *_sequences("projected", [keys_and_values] * len(_context_dims(config)))]
+
+
+def _latents(config: ModelConfig) -> Inputs:
+    return [
+        Input("latents", (None, config.unet.in_channels, None, config.latent_bands)),
+        Input("time_features", (None, config.unet.model_channels)),
     ]
-    return inputs + ([Input("film", (None, unet.film_dim))] if unet.film_dim else [])
+
+
+def _film(config: ModelConfig) -> Inputs:
+    return [Input("film", (None, config.unet.film_dim))] if config.unet.film_dim else []
+
+
+def _context_dims(config: ModelConfig) -> list[int]:
+    return [dim for dim in config.unet.context_dims if dim is not None]
 
 
 def _loa(config: ModelConfig) -> Inputs:
@@ -89,6 +117,9 @@ def _gpt2(config: ModelConfig) -> Inputs:
 
 INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "unet": _unet,
+    "unet_contexts": _unet_contexts,
+    "unet_step": _unet_step,
+    "unet_guided_step": _unet_guided_step,
     "vae_encoder": _vae_encoder,
     "vae_decoder": _vae_decoder,
     "vocoder": _vocoder,

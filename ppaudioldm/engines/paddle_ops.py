@@ -115,6 +115,12 @@ def split_with_num(op: TracedOp) -> Translated:
     return ov.split(op.inputs[0], ov.constant(np.int64(op.number(1))), op.attribute("num")).outputs()
 
 
+@translates("pd_op.split")
+def split_by_sizes(op: TracedOp) -> Translated:
+    axis, sizes = np.int64(op.number(2)), integers(op.integers(1))
+    return ov.variadic_split(op.inputs[0], ov.constant(axis), sizes).outputs()
+
+
 @translates("builtin.combine")
 def combine(op: TracedOp) -> Translated:
     return list(op.inputs)

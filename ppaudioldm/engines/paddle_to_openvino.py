@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -21,37 +22,44 @@ from ppaudioldm.engines.paddle_ops import OPS
 from ppaudioldm.engines.traced_op import TracedOp, UnsupportedOp, location
 
 
-def translate(layer: paddle.nn.Layer, inputs: Inputs) -> openvino.Model:
-    """`layer` as a model that takes `inputs` in their order, without nesting, and gives what `forward` returns.
+def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -> openvino.Model:
+    """A method of `layer` as a model that takes `inputs` in their order, without nesting.
 
+    Its output is called "output" if the method returns one tensor, "output_0" and so on if it returns several.
     The model's constants are the memory of the layer's parameters, not copies. For one thread at a time, and none may
     use Paddle meanwhile: it keeps the program that it traces in global variables.
     Raises UnsupportedOp, a ValueError, at the first operation that cannot be translated.
     """
-    program = _traced(layer, inputs)
+    program = _traced(layer, inputs, method)
     parameters = {x.name: _parameter(x) for x in flat_inputs(inputs)}
     weights = {tensor.name: tensor for tensor in [*layer.parameters(), *layer.buffers()]}
-    outputs = [value for value in paddle.utils.flatten(program.outputs) if isinstance(value, paddle.pir.Value)]
+    # Paddle puts into a list what is not one, and also one of length 1.
+    returned = program.outputs[0] if len(program.outputs) == 1 else program.outputs
+    outputs = list(returned) if isinstance(returned, (list, tuple)) else [returned]
     translation = _Translation(parameters, weights)
     needed = _needed_ops(outputs)
     for op in program.main_program.global_block().ops:
         if op.id() in needed:
             translation.add(op)
-    results = [ov.result(translation.values[value.id]) for value in outputs]
-    return openvino.Model(results, [p.get_node() for p in parameters.values()], type(layer).__name__)
+    names = ["output"] if returned is outputs[0] else [f"output_{i}" for i in range(len(outputs))]
+    results = [_result(translation.values[value.id], name) for value, name in zip(outputs, names, strict=True)]
+    return openvino.Model(results, [p.get_node() for p in parameters.values()], f"{type(layer).__name__}.{method}")
 
 
-def _traced(layer: paddle.nn.Layer, inputs: Inputs) -> Any:
-    """Paddle's program of `layer.forward`."""
+def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
+    """Paddle's program of a method of `layer`, whose Python runs once: in it a dynamic size is -1."""
 
     def spec(x: Any) -> Any:
         return [spec(y) for y in x] if isinstance(x, list) else paddle.static.InputSpec(list(x.shape), x.dtype, x.name)
 
+    # Marked not to be rewritten for branches that depend on data: that takes four times as long, and leaves operations
+    # behind for every size asked for. The mark goes on a copy, for it stays.
+    code = getattr(type(layer), method)
+    copy = FunctionType(code.__code__, code.__globals__, method, code.__defaults__, code.__closure__)
+    bound = MethodType(paddle.jit.not_to_static(copy), layer)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about tensors that have no place in a trace
-        # Of the method: to_static of a layer would replace its forward.
-        static = paddle.jit.to_static(layer.forward, input_spec=spec(inputs), full_graph=True)
-        return static.concrete_program
+        return paddle.jit.to_static(bound, input_spec=spec(inputs), full_graph=True).concrete_program
 
 
 def _parameter(x: Input) -> openvino.Output:
@@ -59,6 +67,12 @@ def _parameter(x: Input) -> openvino.Output:
     output = ov.parameter(shape, openvino.Type(x.dtype), x.name).output(0)
     output.get_tensor().set_names({x.name})
     return output
+
+
+def _result(value: openvino.Output, name: str) -> openvino.Node:
+    node = ov.result(value)
+    node.output(0).get_tensor().set_names({name})
+    return node
 
 
 def _needed_ops(outputs: Iterable[Any]) -> set[int]:

@@ -40,7 +40,7 @@ class Function(paddle.nn.Layer):
 
     def __init__(self, function: Callable[..., Any], *weights: paddle.Tensor) -> None:
         super().__init__()
-        self.function = paddle.jit.not_to_static(function)  # or Paddle would rewrite its source
+        self.function = function
         self.weights = paddle.nn.ParameterList([paddle.create_parameter(w.shape, w.dtype) for w in weights])
         for parameter, value in zip(self.weights, weights, strict=True):
             parameter.set_value(value)
@@ -101,6 +101,8 @@ CASES = [
     Case("pd_op.stack", lambda x, y: paddle.stack([x, y], -1), (BLC, BLC)),
     Case("pd_op.split_with_num", lambda x: paddle.chunk(x, 4, -1)),
     Case("builtin.split", lambda x: paddle.chunk(x, 2, 1)[1], (IMAGE,)),
+    Case("pd_op.split", lambda x: paddle.split(x, [2, 6], -1)),
+    Case("pd_op.split", lambda x: paddle.split(x, [1, -1, 3], 1), (IMAGE,)),
     Case("builtin.combine", lambda x, y: paddle.concat([y, x], 1), (BLC, (None, 3, 8))),
     Case("pd_op.roll", lambda x: paddle.roll(x, (-3, 2), (1, 2)), (IMAGE,)),
     Case("pd_op.roll", lambda x: paddle.roll(x, 4, 1)),
@@ -328,6 +330,7 @@ def test_network_itself_is_left_as_it_was():
     network = Function(lambda x: x * 2)
     translate(network, [Input("x", BLC)])
     assert "forward" not in vars(network)
+    assert not vars(Function.forward)
 
 
 def test_inputs_keep_their_order_names_and_dynamic_dimensions():
@@ -335,10 +338,31 @@ def test_inputs_keep_their_order_names_and_dynamic_dimensions():
 
     class Nested(paddle.nn.Layer):
         def forward(self, first, middle, last):
-            return first + 1.0, middle[1]
+            return first + 1.0, middle[1] * 2
 
     model = translate(Nested(), inputs)
     assert [port.get_any_name() for port in model.inputs] == [x.name for x in flat_inputs(inputs)]
     shapes = [[-1 if dim.is_dynamic else dim.get_length() for dim in port.get_partial_shape()] for port in model.inputs]
     assert shapes == [[-1, -1, 8], [-1, 3], [-1], [2]]
-    assert len(model.outputs) == 2
+    assert [port.get_any_name() for port in model.outputs] == ["output_0", "output_1"]
+
+
+class Several(paddle.nn.Layer):
+    def one(self, x):
+        return x + 1.0
+
+    def list_of_one(self, x):
+        return [x + 1.0]
+
+    def tuple_of_two(self, x):
+        return x + 1.0, x * 2
+
+
+def test_methods_and_what_they_return():
+    for method, names in {
+        "one": ["output"],
+        "list_of_one": ["output_0"],
+        "tuple_of_two": ["output_0", "output_1"],
+    }.items():
+        model = translate(Several(), [Input("x", BLC)], method)
+        assert [port.get_any_name() for port in model.outputs] == names

@@ -1,9 +1,10 @@
-"""Every network, translated, against Paddle: one model for all batch sizes and lengths."""
+"""Every function that an engine runs, translated, against Paddle: one model for all batch sizes and lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import TINY
 from ppaudioldm.config import HifiGanConfig, ModelConfig, UNetConfig, VAEConfig
-from ppaudioldm.engines.inputs import INPUTS, flat_inputs, network_inputs
-from ppaudioldm.models.build import NETWORKS
+from ppaudioldm.engines.inputs import INPUTS, flat_inputs, function_inputs
+from ppaudioldm.models.build import FUNCTIONS, NETWORKS, network_and_method
 from tests.support import noise, random_network, relative_error
 
 if framework.NAME != "paddle":
@@ -27,6 +28,7 @@ SMALL = UNetConfig(
 )
 CONFIGS: dict[str, ModelConfig] = {
     "tiny": TINY,
+    "two contexts": replace(TINY, unet=SMALL),
     "large": replace(TINY, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
     "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
     "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
@@ -43,16 +45,26 @@ CONFIGS: dict[str, ModelConfig] = {
         ),
     ),
 }
-CASES = [("tiny", network) for network in NETWORKS] + [
-    ("large", "unet"),
-    ("one context", "unet"),
+CASES = [("tiny", function) for function in NETWORKS] + [
+    ("two contexts", "unet_contexts"),
+    ("two contexts", "unet_step"),
+    ("two contexts", "unet_guided_step"),
+    ("large", "unet_guided_step"),
+    ("one context", "unet_contexts"),
+    ("one context", "unet_step"),
     ("no context", "unet"),
-    ("48k", "unet"),
+    ("48k", "unet_step"),
     ("48k", "vae_encoder"),
     ("48k", "vae_decoder"),
     ("48k", "vocoder"),
 ]
 SIZES = [(2, 2), (3, 5)]  # batch, length
+
+
+@lru_cache(1)
+def layer_of(network: str, config: ModelConfig) -> Any:
+    network_class, field = NETWORKS[network]
+    return random_network(network, network_class, getattr(config, field))
 
 
 def mask(batch: int, length: int) -> np.ndarray:
@@ -63,12 +75,40 @@ def mask(batch: int, length: int) -> np.ndarray:
 
 
 def unet(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    contexts = unet_contexts(config, batch, n)
+    masks = [mask(batch, x.shape[1]) for x in contexts[0]]
+    return [*latents(config, batch, n), *contexts, masks, *film(config, batch)]
+
+
+def unet_contexts(config: ModelConfig, batch: int, n: int) -> list[Any]:
     dims = [dim for dim in config.unet.context_dims if dim]
-    latents = noise(batch, config.unet.in_channels, 8 * n, config.latent_bands)
-    contexts = [noise(batch, n + i, dim) for i, dim in enumerate(dims)]
-    masks = [mask(batch, n + i) for i in range(len(dims))]
-    inputs = [latents, noise(batch, config.unet.model_channels), contexts, masks]
-    return [*inputs, noise(batch, config.unet.film_dim)] if config.unet.film_dim else inputs
+    return [[noise(batch, n + i, dim) for i, dim in enumerate(dims)]]
+
+
+def unet_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    return [*latents(config, batch, n), *projected(config, batch, n), *film(config, batch)]
+
+
+def unet_guided_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    return [*latents(config, batch, n), *projected(config, 2 * batch, n)]
+
+
+def latents(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:
+    return [
+        noise(batch, config.unet.in_channels, 8 * n, config.latent_bands),
+        noise(batch, config.unet.model_channels),
+    ]
+
+
+def projected(config: ModelConfig, batch: int, n: int) -> list[list[np.ndarray]]:
+    """What the network itself makes of contexts, and masks."""
+    contexts = unet_contexts(config, batch, n)
+    made = eager(layer_of("unet", config), "project", contexts) if contexts[0] else []
+    return [made, [mask(batch, x.shape[1]) for x in made]]
+
+
+def film(config: ModelConfig, batch: int) -> list[np.ndarray]:
+    return [noise(batch, config.unet.film_dim)] if config.unet.film_dim else []
 
 
 def tokens(config: ModelConfig, batch: int, n: int) -> list[Any]:
@@ -90,6 +130,9 @@ def loa(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "unet": unet,
+    "unet_contexts": unet_contexts,
+    "unet_step": unet_step,
+    "unet_guided_step": unet_guided_step,
     "vae_encoder": lambda c, batch, n: [noise(batch, 8 * n, c.vae.n_mels)],
     "vae_decoder": lambda c, batch, n: [noise(batch, c.vae.latent_channels, n, c.latent_bands)],
     "vocoder": lambda c, batch, n: [noise(batch, 3 * n, c.vocoder.n_mels)],
@@ -105,36 +148,36 @@ def flat(values: list[Any]) -> list[Any]:
     return [x for group in values for x in (group if isinstance(group, list) else [group])]
 
 
-def eager(network: Any, inputs: list[Any]) -> list[np.ndarray]:
+def eager(network: Any, method: str, inputs: list[Any]) -> list[np.ndarray]:
+    def tensor(x: Any) -> Any:
+        return [tensor(y) for y in x] if isinstance(x, list) else framework.from_numpy(x)
+
     with framework.no_grad():
-        tensors = [
-            [framework.from_numpy(y) for y in x] if isinstance(x, list) else framework.from_numpy(x) for x in inputs
-        ]
-        outputs = network(*tensors)
-    return [framework.to_numpy(x) for x in (outputs if isinstance(outputs, tuple) else [outputs])]
+        outputs = getattr(network, method)(*tensor(inputs))
+    return [framework.to_numpy(x) for x in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
 
-@pytest.mark.parametrize(("name", "network"), CASES, ids=" ".join)
-def test_translated_network_is_paddles(name, network):
+@pytest.mark.parametrize(("name", "function"), CASES, ids=[f"{name} {function}" for name, function in CASES])
+def test_translated_function_is_paddles(name, function):
     config = CONFIGS[name]
-    network_class, field = NETWORKS[network]
-    layer = random_network(network, network_class, getattr(config, field))
-    model = translate(layer, network_inputs(network, config))
+    network, method = network_and_method(function)
+    layer = layer_of(network, config)
+    model = translate(layer, function_inputs(function, config), method)
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for batch, n in SIZES:
-        inputs = EXAMPLES[network](config, batch, n)
-        for actual, expected in zip(compiled(flat(inputs)).values(), eager(layer, inputs), strict=True):
+        inputs = EXAMPLES[function](config, batch, n)
+        for actual, expected in zip(compiled(flat(inputs)).values(), eager(layer, method, inputs), strict=True):
             error = relative_error(actual, expected)
-            print(f"{name} {network} {batch} x {n}: relative error {error:.1e}")
+            print(f"{name} {function} {batch} x {n}: relative error {error:.1e}")
             assert error <= 1e-5
 
 
-def test_inputs_of_every_network_are_those_of_its_forward():
-    assert set(INPUTS) == set(EXAMPLES) == set(NETWORKS)
-    for name, network in CASES:
+def test_inputs_of_every_function_are_what_it_takes():
+    assert set(INPUTS) == set(EXAMPLES) == {*NETWORKS, *FUNCTIONS}
+    for name, function in CASES:
         config = CONFIGS[name]
-        expected = flat_inputs(network_inputs(network, config))
-        for array, x in zip(flat(EXAMPLES[network](config, *SIZES[0])), expected, strict=True):
+        expected = flat_inputs(function_inputs(function, config))
+        for array, x in zip(flat(EXAMPLES[function](config, *SIZES[0])), expected, strict=True):
             assert array.dtype == x.dtype
             assert len(array.shape) == len(x.shape)
             assert all(size in (None, given) for size, given in zip(x.shape, array.shape, strict=True))

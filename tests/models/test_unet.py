@@ -156,6 +156,25 @@ def test_film_is_joined_to_the_time_embedding():
     assert relative_error(predict(network, changed), predict(network, inputs)) > 1e-2
 
 
+@pytest.mark.parametrize("variant", ["base", "large", "speech", "t5"])
+def test_guided_step_is_the_step_on_doubled_latents(variant):
+    config = VARIANTS[variant]
+    network, inputs = make_network(config), make_inputs(config)
+    other = [context[:, ::-1].copy() for context in inputs.contexts]  # what the other half listens to
+    contexts = [framework.from_numpy(np.concatenate(pair)) for pair in zip(inputs.contexts, other, strict=True)]
+    masks = [framework.from_numpy(np.concatenate([mask, np.ones_like(mask)])) for mask in inputs.masks]
+    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
+    with framework.no_grad():
+        projected = network.project(contexts)
+        guided = network.guided_step(latents, features, projected, masks)
+        doubled = [framework.xp.concat([x, x], 0) for x in (latents, features)]
+        whole = network.step(*doubled, projected, masks)
+    halves = framework.to_numpy(guided)
+    assert relative_error(halves, framework.to_numpy(whole)) < 1e-5
+    assert relative_error(halves[:2], predict(network, inputs)) < 1e-5
+    assert relative_error(halves[2:], halves[:2]) > 1e-3
+
+
 @pytest.mark.parametrize(
     "variant,given,message",
     [

@@ -20,6 +20,9 @@ from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options, Pro
 
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
+# As in the modules of these names, which are too heavy for `--help`.
+ENGINES = ("auto", "openvino", "eager")
+PRECISIONS = ("auto", "f32", "bf16")
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")
 
@@ -71,7 +74,13 @@ def generate(options: argparse.Namespace) -> None:
     _choose_framework(options)
     from ppaudioldm.pipeline import AudioLDM
 
-    pipeline = AudioLDM.from_pretrained(options.checkpoint, device=options.device, ema=options.ema)
+    pipeline = AudioLDM.from_pretrained(
+        options.checkpoint,
+        engine=options.engine,
+        device=options.device,
+        precision=options.precision,
+        ema=options.ema,
+    )
     opened = time.perf_counter() - start
     with _ProgressBar() as bar:
         clip = pipeline.generate(
@@ -158,6 +167,21 @@ def random_checkpoint(options: argparse.Namespace) -> None:
     print(options.destination)
 
 
+def cache(options: argparse.Namespace) -> None:
+    from ppaudioldm.engines.prepared import cache_folder, clear, entries
+
+    found = clear(options.name) if options.clear else entries()
+    if options.json:
+        rows = [dataclasses.asdict(entry) | {"folder": str(entry.folder)} for entry in found]
+        print(json.dumps({"folder": str(cache_folder()), "removed" if options.clear else "entries": rows}, indent=1))
+        return
+    for entry in found:
+        verb = "removed " if options.clear else ""
+        print(f"{verb}{entry.name}  {entry.precision}  {entry.size / 1e6:.0f} MB  {', '.join(entry.functions)}")
+    if not found:
+        print(f"nothing in {cache_folder()}")
+
+
 # ---- What they share
 
 # Options of `generate` that are settings of a preset: command line name = keyword of AudioLDM.generate.
@@ -208,6 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--ema", action="store_true", help="take the averaged UNet of a published file")
     _add_overwrite_and_framework(command)
     command.set_defaults(run=convert)
+
+    command = commands.add_parser("cache", help="show or clear the networks prepared for the openvino engine")
+    command.add_argument("name", nargs="?", help="of a checkpoint: only its entries are cleared")
+    command.add_argument("--clear", action="store_true", help="remove them")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=cache)
 
     command = commands.add_parser("random-checkpoint", help="write a full-size checkpoint of random values")
     command.add_argument("name", metavar="NAME", choices=list(CHECKPOINTS), help="whose configuration to take")
@@ -266,6 +296,8 @@ def _add_generate(commands: Any) -> None:
     add("--batch-size", type=int, metavar="N", help="candidates made at once; default: 1")
     add("-s", "--seed", type=int, metavar="N", help="makes the same sound again; default: a new one each time")
     add("--ema", action="store_true", help="use the averaged UNet of a published file")
+    add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
+    add("--precision", choices=PRECISIONS, default="auto", help="of openvino; default: bf16 where the CPU has it")
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
     _add_framework(command)

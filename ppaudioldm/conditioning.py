@@ -11,7 +11,7 @@ import numpy as np
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.tokenizing import PromptTokenizer
-from ppaudioldm.weights.checkpoint import Checkpoint
+from ppaudioldm.weights.locate import Description
 
 CLAP_MAX_TOKENS = 512
 T5_MAX_TOKENS = 128
@@ -58,7 +58,7 @@ def _padded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class PromptEncoder:
     """The text side of a checkpoint, run by `engine`."""
 
-    def __init__(self, checkpoint: Checkpoint, engine: Engine) -> None:
+    def __init__(self, checkpoint: Description, engine: Engine) -> None:
         self._checkpoint = checkpoint
         self._config = checkpoint.config
         self._engine = engine

@@ -35,6 +35,7 @@ Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker sees only one of t
 if NAME == "paddle":
     # Paddle sets OMP_NUM_THREADS=1 when it is unset, and warns on stderr when it is set: we want all cores, quietly.
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ side warns on stderr of things that are no concern here
     # It also gives the root logger a handler and a level, which are the program's to choose.
     _root = logging.getLogger()
     _handlers, _level = _root.handlers[:], _root.level

@@ -22,10 +22,10 @@ from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.noise import STEP, gaussian, item_seeds
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
-from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.engines.choice import make_engine
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.options import Options, Progress
-from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
+from ppaudioldm.weights.locate import Description, locate
 
 
 class Cancelled(Exception):
@@ -63,7 +63,7 @@ class Clip:
 class AudioLDM:
     """AudioLDM 2: text to sound. Make one with `from_pretrained`."""
 
-    def __init__(self, checkpoint: Checkpoint, engine: Engine) -> None:
+    def __init__(self, checkpoint: Description, engine: Engine) -> None:
         self.checkpoint = checkpoint
         self.config = checkpoint.config
         self._engine = engine
@@ -71,15 +71,24 @@ class AudioLDM:
         self._schedule = NoiseSchedule(self.config.diffusion)
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str | Path, *, device: str | None = None, ema: bool = False) -> AudioLDM:
+    def from_pretrained(
+        cls,
+        checkpoint: str | Path,
+        *,
+        engine: str | None = None,
+        device: str | None = None,
+        precision: str = "auto",
+        ema: bool = False,
+    ) -> AudioLDM:
         """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
 
-        device: "cpu", "cuda:0" (PyTorch), "gpu:0" (Paddle); the best there is by default. ema: use the averaged UNet
-        of a published file. Networks are read when they are first needed.
-        Raises ValueError, in one line, for an unknown name or device, or a file that is no usable checkpoint.
+        engine: "openvino" (CPU; the networks are translated once and kept in a cache folder), "eager" (Paddle or
+        PyTorch as they are) or "auto": openvino on a CPU, eager on a GPU. device: "cpu", "cuda:0" (PyTorch), "gpu:0"
+        (Paddle); the best there is by default. precision: of the openvino engine, "bf16", "f32", or "auto": bf16 where
+        the CPU has it. ema: use the averaged UNet of a published file. Networks are read when they are first needed.
+        Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
-        opened = open_checkpoint(checkpoint, ema=ema)
-        return cls(opened, EagerEngine(opened, device))
+        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema))
 
     def generate(
         self,
@@ -125,12 +134,14 @@ class AudioLDM:
         return _Generation(self, options, prompts, seeds, progress).run()
 
 
-def needed_networks(config: ModelConfig) -> list[str]:
-    """The networks that generation from text runs, in that order; ranking needs "clap_audio" besides."""
+def needed_functions(config: ModelConfig, guided: bool) -> list[str]:
+    """What generation from text runs, in that order (see `engines.engine`); ranking needs "clap_audio" besides."""
     text = ["clap_text"] if config.loa or config.unet.film_dim else []
     text += ["flan_t5"] if config.flan_t5 else []
     text += ["loa", "gpt2"] if config.loa else []
-    return [*text, "unet", "vae_decoder", "vocoder"]
+    unet = ["unet_contexts"] if config.contexts else []
+    unet += ["unet_guided_step" if guided and config.contexts and not config.unet.film_dim else "unet_step"]
+    return [*text, *unet, "vae_decoder", "vocoder"]
 
 
 class _Generation:
@@ -160,11 +171,11 @@ class _Generation:
         self.steps_done = 0
 
     def run(self) -> Clip:
-        networks = needed_networks(self.config)
-        with self.stage("load", total=len(networks)):
-            for done, network in enumerate(networks, 1):
-                self.engine.prepare(network)
-                self.report("load", done, len(networks))
+        functions = needed_functions(self.config, self.guided)
+        with self.stage("load", total=len(functions)):
+            for done, function in enumerate(functions, 1):
+                self.engine.prepare(function)
+                self.report("load", done, len(functions))
         with self.stage("text"):
             conditions = self.encoder.encode(self.prompts)
             unconditional = self.unconditional() if self.guided else None

@@ -1,8 +1,18 @@
 import os
 
+import pytest
+
 # No test reaches the network. Before any import: huggingface_hub reads this once.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Tests of the pipeline run it on the framework itself, unless they say otherwise.
+os.environ["PPAUDIOLDM_ENGINE"] = "eager"
 
 
 def pytest_addoption(parser):
     parser.addoption("--write-golden", action="store_true", help="store the references' outputs in tests/golden")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Prepared networks go to a folder of the run."""
+    os.environ["PPAUDIOLDM_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import openvino
-
-if TYPE_CHECKING:  # a prepared network runs without a framework
-    from ppaudioldm.weights.checkpoint import Checkpoint
 
 PRECISIONS = ("auto", "f32", "bf16")
 # Called many times with the same shapes, and a quarter faster when these are known.
@@ -24,20 +21,17 @@ _preparing = threading.Lock()  # for all engines: Paddle can trace in one thread
 
 
 class OpenVINOEngine:
-    """Runs the networks of `checkpoint` on the CPU.
+    """Runs functions on the CPU. Any number of threads may call it.
 
-    precision: of the arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32
-    either way. model_of: where the model of a function comes from; translated here by default. Any number of threads
-    may call it.
+    model_of: gives the model of a function: `translator.Translator`, or `prepared.PreparedModels.model`. precision: of
+    the arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32 either way.
     Raises ValueError for a precision that is unknown or that the CPU does not have.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str = "auto", model_of: Callable[[str], openvino.Model] | None = None
-    ) -> None:
+    def __init__(self, model_of: Callable[[str], openvino.Model], precision: str = "auto") -> None:
         self._core = openvino.Core()
-        self.precision = checked_precision(self._core, precision)
-        self._model_of = model_of or (lambda function: translated(checkpoint, function))
+        self.precision = checked_precision(precision, self._core)
+        self._model_of = model_of
         self._functions: dict[str, _Compiled | _CompiledByShape] = {}
 
     def prepare(self, function: str) -> None:
@@ -69,33 +63,14 @@ class OpenVINOEngine:
         return self._core.compile_model(model, "CPU", options)
 
 
-def checked_precision(core: openvino.Core, precision: str) -> str:
+def checked_precision(precision: str, core: Any = None) -> str:
     """ "f32" or "bf16". Raises ValueError for one that is unknown or that the CPU does not have."""
-    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has_bf16 = "BF16" in (core or openvino.Core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}, choose from {list(PRECISIONS)}")
     if precision == "bf16" and not has_bf16:
         raise ValueError("precision 'bf16' needs a CPU with AVX512-BF16 or AMX, choose from ['auto', 'f32']")
     return precision if precision != "auto" else "bf16" if has_bf16 else "f32"
-
-
-def translated(checkpoint: Checkpoint, function: str) -> openvino.Model:
-    """The model of a function of `checkpoint`, its values read and traced by Paddle.
-
-    Raises ValueError if the process uses another framework.
-    """
-    from ppaudioldm import framework
-
-    if framework.NAME != "paddle":
-        raise ValueError(f"the OpenVINO engine needs Paddle to prepare a network, this process uses {framework.NAME}")
-    from ppaudioldm.engines.inputs import function_inputs
-    from ppaudioldm.engines.paddle_to_openvino import translate
-    from ppaudioldm.models.build import build_empty, network_and_method
-
-    network, method = network_and_method(function)
-    layer = build_empty(network, checkpoint.config)
-    framework.assign_weights(layer, checkpoint.weights(network))
-    return translate(layer, function_inputs(function, checkpoint.config), method)
 
 
 class _Compiled:

@@ -12,6 +12,7 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision
+from ppaudioldm.engines.translator import Translator
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.engines.test_translated_networks import CONFIGS, EXAMPLES
@@ -36,7 +37,7 @@ class FakeCore:
 
 @pytest.fixture(scope="module")
 def engine() -> OpenVINOEngine:
-    return OpenVINOEngine(CHECKPOINT, "f32")
+    return OpenVINOEngine(Translator(CHECKPOINT), "f32")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_runs_as_the_eager_engine_does(engine, eager, function):
 
 
 def test_list_of_one_array_stays_a_list():
-    engine = OpenVINOEngine(random_checkpoint("speech", CONFIGS["one context"], 0), "f32")
+    engine = OpenVINOEngine(Translator(random_checkpoint("speech", CONFIGS["one context"], 0)), "f32")
     (projected,) = engine.run("unet_contexts", [noise(2, 3, 128)])
     assert projected.shape[:2] == (2, 3)
 
@@ -122,7 +123,7 @@ def test_unet_is_compiled_once_a_shape_and_the_last_shapes_are_kept(engine, monk
 
 
 def test_threads_get_what_they_would_get_alone():
-    engine = OpenVINOEngine(CHECKPOINT, "f32")
+    engine = OpenVINOEngine(Translator(CHECKPOINT), "f32")
     sizes = [("loa", 1), ("unet_step", 1), ("loa", 2), ("unet_step", 2)]
     examples = [(function, EXAMPLES[function](CONFIG, batch, 1)) for function, batch in sizes]
     with ThreadPoolExecutor(10) as pool:
@@ -139,12 +140,12 @@ def test_model_may_come_from_elsewhere():
         raise Elsewhere(function)
 
     with pytest.raises(Elsewhere, match="vocoder"):
-        OpenVINOEngine(CHECKPOINT, "f32", model_of).prepare("vocoder")
+        OpenVINOEngine(model_of, "f32").prepare("vocoder")
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bf16")
 def test_bf16_is_near_f32(engine):
-    half = OpenVINOEngine(CHECKPOINT, "bf16")
+    half = OpenVINOEngine(Translator(CHECKPOINT), "bf16")
     for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", "flan_t5", "gpt2"):
         inputs = EXAMPLES[function](CONFIG, 2, 2)
         found = errors(half.run(function, *inputs), engine.run(function, *inputs))
@@ -152,10 +153,10 @@ def test_bf16_is_near_f32(engine):
 
 
 def test_precision_is_what_the_cpu_has():
-    assert checked_precision(FakeCore("FP32", "BF16"), "auto") == "bf16"
-    assert checked_precision(FakeCore("FP32"), "auto") == "f32"
-    assert checked_precision(FakeCore("FP32", "BF16"), "f32") == "f32"
+    assert checked_precision("auto", FakeCore("FP32", "BF16")) == "bf16"
+    assert checked_precision("auto", FakeCore("FP32")) == "f32"
+    assert checked_precision("f32", FakeCore("FP32", "BF16")) == "f32"
     with pytest.raises(ValueError, match=r"'bf16' needs a CPU with .*choose from \['auto', 'f32'\]"):
-        checked_precision(FakeCore("FP32"), "bf16")
+        checked_precision("bf16", FakeCore("FP32"))
     with pytest.raises(ValueError, match=r"unknown precision 'fp16', choose from \['auto', 'f32', 'bf16'\]"):
-        OpenVINOEngine(CHECKPOINT, "fp16")
+        OpenVINOEngine(Translator(CHECKPOINT), "fp16")

@@ -1,0 +1,68 @@
+"""Which engine runs a checkpoint: OpenVINO on a CPU, the framework as it is on a GPU, or what the user says."""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+
+from ppaudioldm.engines.engine import Engine
+from ppaudioldm.weights.locate import Description, Located
+
+ENGINES = ("auto", "openvino", "eager")
+
+
+def checked_engine(name: str | None) -> str:
+    """`name`, or $PPAUDIOLDM_ENGINE, or "auto". Raises ValueError for an unknown one."""
+    name = name or os.environ.get("PPAUDIOLDM_ENGINE") or "auto"
+    if name not in ENGINES:
+        raise ValueError(f"unknown engine {name!r}, choose from {', '.join(ENGINES)}")
+    return name
+
+
+def make_engine(
+    located: Located, engine: str | None = None, device: str | None = None, precision: str = "auto", ema: bool = False
+) -> tuple[Description, Engine]:
+    """What is known of the checkpoint `located`, and what runs it.
+
+    engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision: of the OpenVINO
+    engine, see there. Raises ValueError for an unknown value or a combination that cannot be.
+    """
+    name = checked_engine(engine)
+    if name == "auto":
+        name = "openvino" if _is_for_cpu(device) else "eager"
+    elif name == "openvino" and device not in (None, "cpu"):
+        raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
+    return _openvino(located, precision, ema) if name == "openvino" else _eager(located, device, precision, ema)
+
+
+def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description, Engine]:
+    from ppaudioldm.engines.openvino import OpenVINOEngine, checked_precision
+    from ppaudioldm.engines.prepared import PreparedModels
+
+    models = PreparedModels(located, ema, checked_precision(precision))
+    return models.description(), OpenVINOEngine(models.model, precision)
+
+
+def _eager(located: Located, device: str | None, precision: str, ema: bool) -> tuple[Description, Engine]:
+    if precision not in ("auto", "f32"):
+        raise ValueError(f"precision is {precision!r}, but the eager engine has 'f32' only")
+    from ppaudioldm.engines.eager import EagerEngine
+    from ppaudioldm.weights.checkpoint import open_checkpoint
+
+    checkpoint = open_checkpoint(located, ema=ema)
+    return checkpoint, EagerEngine(checkpoint, device)
+
+
+def _is_for_cpu(device: str | None) -> bool:
+    """Whether a run on `device` is one on a CPU; found out without importing a framework where that is possible."""
+    if os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle") != "paddle":
+        return False  # OpenVINO models are made by Paddle
+    if device is not None:
+        return device == "cpu"
+    try:
+        metadata.version("paddlepaddle-gpu")
+    except metadata.PackageNotFoundError:
+        return True
+    from ppaudioldm import framework
+
+    return framework.default_device() == "cpu"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,12 @@ def layouts(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def copy_of(layouts, tmp_path) -> Callable[[str], Path]:
+def copy_of(layouts, tmp_path) -> Iterator[Callable[[str], Path]]:
     """Makes a copy of a layout that a test may change."""
 
     def copy(layout: str) -> Path:
         source = layouts[layout]
         return Path((shutil.copytree if source.is_dir() else shutil.copyfile)(source, tmp_path / source.name))
 
-    return copy
+    yield copy
+    shutil.rmtree(tmp_path)  # pytest keeps the folders of three runs: gigabytes

@@ -81,13 +81,18 @@ def one_naming(layout: Layout, published: bool) -> Layout:
     return sources
 
 
-def tiny_tensors(seed: int = 0) -> dict[str, Stored]:
-    """The tensors of a published file of the tiny configuration."""
-    checkpoint = random_checkpoint("tiny", TINY, seed)
+def tiny_tensors() -> dict[str, Stored]:
+    """The tensors of a published file of the tiny configuration, all zeros."""
+    checkpoint = random_checkpoint("tiny", TINY, 0)
     tensors: dict[str, Stored] = {}
     for network, parameters in checkpoint.networks.items():
         tensors.update(write_parameters(network, parameters, original.layout(TINY)))
-    return {**tensors, "scale_factor": stored(np.float32(TINY.vae.scale_factor)[()].reshape(()))}
+    zeros = {key: zeros_of(tensor.shape) for key, tensor in tensors.items()}
+    return {**zeros, "scale_factor": stored(np.asarray(TINY.vae.scale_factor, np.float32))}
+
+
+def zeros_of(shape: tuple[int, ...]) -> ComputedTensor:
+    return ComputedTensor(shape, lambda: np.zeros(shape, np.float32))
 
 
 def write_published(path: Path, tensors: Mapping[str, Stored]) -> Path:

@@ -6,7 +6,7 @@ import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -167,16 +167,17 @@ def test_foreign_files(tmp_path, kind, suffix):
 
 
 @pytest.mark.parametrize("name", ["original", "paddlemix"])
-@pytest.mark.parametrize("part", [0.0001, 0.1, 0.5, 0.9, 0.999, 1])
-def test_truncated_files(copy_of, name, part):
-    path = copy_of(name)
-    size = path.stat().st_size
-    os.truncate(path, min(int(size * part), size - 1))
+@pytest.mark.parametrize("part", [0.0001, 0.1, 0.5, 0.999, 1])
+def test_truncated_files(layouts, tmp_path, name, part):
+    content = layouts[name].read_bytes()
+    path = tmp_path / layouts[name].name
+    path.write_bytes(content[: min(int(len(content) * part), len(content) - 1)])
     assert error_of(open_checkpoint, path).startswith(f"{path}: ")
+    path.unlink()
 
 
 @pytest.mark.parametrize("name", ["native", "diffusers"])
-@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.999])
+@pytest.mark.parametrize("part", [0, 0.01, 0.999])
 def test_truncated_folders(copy_of, name, part):
     folder = copy_of(name)
     path = next(folder.rglob("*.safetensors"))
@@ -192,6 +193,13 @@ def test_unreadable_files(copy_of):
 
 
 # Tensors that are wrong
+
+
+@pytest.fixture
+def path(tmp_path) -> Iterator[Path]:
+    """For a file that is removed again."""
+    yield tmp_path / "x.pth"
+    (tmp_path / "x.pth").unlink()
 
 
 def changed(path: Path, **changes: object) -> Path:
@@ -235,17 +243,16 @@ VAE = "first_stage_model.decoder."
         ),
     ],
 )
-def test_wrong_tensors(tmp_path, changes, message):
-    path = changed(tmp_path / "x.pth", **changes)
+def test_wrong_tensors(path, changes, message):
+    changed(path, **changes)
     found = error_of(open_checkpoint, path)
     assert found.startswith(f"{path}: ") and message in found
 
 
-@pytest.mark.parametrize("key, layers", [("clap.model.text_branch.encoder.layer.{}.x", 10**5)])
-def test_absurd_numbers_of_layers_end_before_networks_are_built(tmp_path, key, layers):
+def test_absurd_numbers_of_layers_end_before_networks_are_built(path):
     empty = stored(np.zeros(1, np.float32))
-    path = changed(tmp_path / "x.pth", **{key.format(i): empty for i in range(layers // 10)})
-    assert "clap_text.num_layers is 10000, expected 1 to 128" in error_of(open_checkpoint, path)
+    changed(path, **{f"clap.model.text_branch.encoder.layer.{i}.x": empty for i in range(1000)})
+    assert "clap_text.num_layers is 1000, expected 1 to 128" in error_of(open_checkpoint, path)
 
 
 def test_a_small_file_that_claims_much_memory(tmp_path):

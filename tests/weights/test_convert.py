@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,13 @@ from ppaudioldm.weights.torch_files import read_torch
 from tests.weights.examples import all_values, assert_same_values, error_of
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def cleared(tmp_path) -> Iterator[None]:
+    """pytest keeps the folders of three runs: gigabytes."""
+    yield
+    shutil.rmtree(tmp_path)
 
 
 def with_tensor(checkpoint: Checkpoint, network: str, key: str, tensor: ComputedTensor) -> Checkpoint:

@@ -91,6 +91,7 @@ def test_parameters_are_in_memory_once(tmp_path, suffix):
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, cwd=REPOSITORY, timeout=120
     )
+    path.unlink()
     assert run.returncode == 0, run.stderr
     peak = json.loads(run.stdout)
     print(f"{suffix}: peak {peak / parameters:.3f} times {parameters / 1e6:.0f} MB")

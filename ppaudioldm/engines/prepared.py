@@ -73,7 +73,7 @@ class PreparedModels:
 
     def description(self) -> Description:
         """What is known of the checkpoint, from the cache if it is there."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads((self.folder / ENTRY).read_text("utf-8"))
             config = ModelConfig.from_dict(values["config"])
             return Description(str(values["name"]), str(values["layout"]), config, self._tokenizer_json)

@@ -16,7 +16,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.config_check import check_config
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
-from ppaudioldm.weights import diffusers, native, original, original_config, paddlemix
+from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
 from ppaudioldm.weights.locate import Description, Located, locate
 from ppaudioldm.weights.mapping import Layout, Source, check_all_used, read_parameters
 from ppaudioldm.weights.paddle_files import read_paddle
@@ -80,7 +80,7 @@ def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:
 
 def _open_folder(name: str, folder: Path) -> Checkpoint:
     if (folder / "model_index.json").is_file():
-        config = diffusers.read_config(folder)
+        config = diffusers_config.read_config(folder)
         tensors = diffusers.read_folder(folder)
         return _checked(name, "diffusers", config, tensors, diffusers.layout, diffusers.IGNORED, folder)
     if (folder / PADDLEMIX_FILE).is_file():

@@ -13,7 +13,7 @@ import numpy as np
 
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.weights import diffusers, native, original
+from ppaudioldm.weights import diffusers, diffusers_config, native, original
 from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import write_parameters
@@ -129,7 +129,7 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
             components.setdefault(component, {})[rest] = stored
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
-        for component, values in diffusers.write_configs(config).items():
+        for component, values in diffusers_config.write_configs(config).items():
             _write_json(temporary / component, values)
         for component, tensors in components.items():
             notify(f"writing {component}")

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from ppaudioldm.checkpoints import CHECKPOINTS, TINY
 from ppaudioldm.models.build import network_names, parameter_shapes
-from ppaudioldm.weights import diffusers
+from ppaudioldm.weights import diffusers, diffusers_config
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
@@ -60,8 +60,10 @@ def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, caplog):
-    config = diffusers.read_config(published_folder(tmp_path, name))
-    assert config.vae.scale_factor == diffusers.DEFAULT_SCALING_FACTOR  # each checkpoint has its own: none is stored
+    config = diffusers_config.read_config(published_folder(tmp_path, name))
+    assert (
+        config.vae.scale_factor == diffusers_config.DEFAULT_SCALING_FACTOR
+    )  # each checkpoint has its own: none is stored
     assert replace(config, vae=replace(config.vae, scale_factor=1.0)) == CHECKPOINTS[name].config
     assert [record.getMessage() for record in caplog.records] == [
         "unet/config.json says attention_head_dim=8; using [4, 8, 12, 20] heads, as the weights were trained"
@@ -71,7 +73,7 @@ def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, c
 @pytest.mark.parametrize("config", [TINY, CHECKPOINTS["cvssp/audioldm2-large"].config], ids=["tiny", "large"])
 def test_written_configurations_are_read_back(tmp_path, config, caplog):
     config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
-    assert diffusers.read_config(write_folder(tmp_path, diffusers.write_configs(config))) == config
+    assert diffusers_config.read_config(write_folder(tmp_path, diffusers_config.write_configs(config))) == config
     assert not caplog.records
 
 
@@ -230,7 +232,7 @@ WRONG = {
 )
 def test_wrong_configurations(tmp_path, component, values, message):
     """Without weights: none of these may get as far as looking at them."""
-    write_folder(tmp_path, diffusers.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(TINY))
     change_json(tmp_path / component / "config.json", **values)
     for name in diffusers.COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
@@ -239,7 +241,7 @@ def test_wrong_configurations(tmp_path, component, values, message):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * (1 << 20) + b'"'])
 def test_damaged_configurations(tmp_path, content):
-    write_folder(tmp_path, diffusers.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(TINY))
     path = tmp_path / "unet" / "config.json"
     path.write_bytes(content)
     assert error_of(open_checkpoint, tmp_path).startswith(f"{path}: ")
@@ -254,7 +256,7 @@ def test_a_missing_component_is_named(copy_of):
 
 
 def test_a_missing_field_is_named(tmp_path):
-    write_folder(tmp_path, diffusers.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(TINY))
     path = tmp_path / "language_model" / "config.json"
     values = json.loads(path.read_text())
     del values["n_embd"]

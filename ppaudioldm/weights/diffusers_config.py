@@ -1,0 +1,329 @@
+"""The config.json files of a diffusers folder: read into our configuration, and written from it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ppaudioldm.config import (
+    ClapAudioConfig,
+    ClapTextConfig,
+    DiffusionConfig,
+    GPT2Config,
+    HifiGanConfig,
+    LoaConfig,
+    ModelConfig,
+    T5Config,
+    UNetConfig,
+    VAEConfig,
+)
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.weights.diffusers import COMPONENTS
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, where a config.json does not say
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration in the config.json files of `folder`. Raises CheckpointError."""
+    configs = {name: _read_json(folder / name / "config.json") for name in COMPONENTS}
+    try:
+        return _to_config(configs, _read_json(folder / "scheduler" / "scheduler_config.json"))
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        reason = repr(error)[:200]
+        raise CheckpointError(f"{folder}: a config.json of this diffusers folder is incomplete: {reason}") from error
+
+
+def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any]) -> ModelConfig:
+    clap, t5, gpt2, vocoder = (
+        configs[name] for name in ("text_encoder", "text_encoder_2", "language_model", "vocoder")
+    )
+    if t5.get("model_type") != "t5":
+        raise CheckpointError("speech checkpoints as diffusers folders are not supported yet: use the original file")
+    projection = configs["projection_model"]
+    return ModelConfig(
+        unet=_unet_config(configs["unet"]),
+        vae=_vae_config(configs["vae"], vocoder["model_in_dim"]),
+        vocoder=_vocoder_config(vocoder),
+        clap_text=_clap_text_config(clap["text_config"]),
+        clap_audio=_clap_audio_config(clap["audio_config"]),
+        flan_t5=T5Config(
+            vocab_size=t5["vocab_size"],
+            hidden_size=t5["d_model"],
+            num_layers=t5["num_layers"],
+            num_heads=t5["num_heads"],
+            head_dim=t5["d_kv"],
+            feed_forward_size=t5["d_ff"],
+            relative_buckets=t5.get("relative_attention_num_buckets", 32),
+            relative_max_distance=t5.get("relative_attention_max_distance", 128),
+        ),
+        gpt2=GPT2Config(gpt2["n_embd"], gpt2["n_layer"], gpt2["n_head"], gpt2["n_positions"]),
+        loa=LoaConfig(
+            (projection["text_encoder_dim"], projection["text_encoder_1_dim"]),
+            # diffusers misspells this field; accept it spelt right too.
+            projection.get("langauge_model_dim") or projection["language_model_dim"],
+            gpt2.get("max_new_tokens", 8),
+        ),
+        diffusion=DiffusionConfig(
+            num_train_timesteps=scheduler.get("num_train_timesteps", 1000),
+            beta_start=scheduler.get("beta_start", 0.0015),
+            beta_end=scheduler.get("beta_end", 0.0195),
+            prediction={"epsilon": "epsilon", "v_prediction": "v"}[scheduler.get("prediction_type", "epsilon")],
+        ),
+    )
+
+
+def _unet_config(unet: dict[str, Any]) -> UNetConfig:
+    widths = unet["block_out_channels"]
+    contexts = unet["cross_attention_dim"]
+    dims = contexts[0] if isinstance(contexts[0], list) else contexts
+    if dims[0] is not None:
+        raise ValueError(f"cross_attention_dim {contexts!r} does not begin with a self-attention")
+    config = UNetConfig(
+        in_channels=unet["in_channels"],
+        model_channels=widths[0],
+        channel_mult=tuple(width // widths[0] for width in widths),
+        num_res_blocks=unet["layers_per_block"],
+        attention_levels=tuple(i for i, kind in enumerate(unet["down_block_types"]) if kind.startswith("CrossAttn")),
+        context_dims=tuple(dims[1:]),
+        transformer_depth=unet.get("transformer_layers_per_block", 1),
+    )
+    heads = [width // config.head_dim for width in widths]
+    if unet.get("attention_head_dim", 8) != heads:
+        # diffusers' own conversion script leaves the default 8, which is another function than the trained one.
+        logger.warning(
+            "unet/config.json says attention_head_dim=%.100r; using %.100r heads, as the weights were trained",
+            unet.get("attention_head_dim", 8),
+            heads,
+        )
+    return config
+
+
+def _vae_config(vae: dict[str, Any], n_mels: int) -> VAEConfig:
+    widths = vae["block_out_channels"]
+    return VAEConfig(
+        channels=widths[0],
+        channel_mult=tuple(width // widths[0] for width in widths),
+        num_res_blocks=vae["layers_per_block"],
+        latent_channels=vae["latent_channels"],
+        n_mels=n_mels,
+        scale_factor=vae.get("scaling_factor", DEFAULT_SCALING_FACTOR),
+    )
+
+
+def _vocoder_config(vocoder: dict[str, Any]) -> HifiGanConfig:
+    dilations = vocoder["resblock_dilation_sizes"]
+    if any(row != dilations[0] for row in dilations):
+        raise ValueError(f"resblock_dilation_sizes {dilations!r} differ between kernels")
+    return HifiGanConfig(
+        n_mels=vocoder["model_in_dim"],
+        sample_rate=vocoder["sampling_rate"],
+        upsample_rates=tuple(vocoder["upsample_rates"]),
+        upsample_kernels=tuple(vocoder["upsample_kernel_sizes"]),
+        initial_channels=vocoder["upsample_initial_channel"],
+        resblock_kernels=tuple(vocoder["resblock_kernel_sizes"]),
+        resblock_dilations=tuple(dilations[0]),
+    )
+
+
+def _clap_text_config(text: dict[str, Any]) -> ClapTextConfig:
+    default = ClapTextConfig()
+    return ClapTextConfig(
+        vocab_size=text.get("vocab_size", default.vocab_size),
+        hidden_size=text.get("hidden_size", default.hidden_size),
+        num_layers=text.get("num_hidden_layers", default.num_layers),
+        num_heads=text.get("num_attention_heads", default.num_heads),
+        intermediate_size=text.get("intermediate_size", default.intermediate_size),
+        max_positions=text.get("max_position_embeddings", default.max_positions),
+        pad_token_id=text.get("pad_token_id", default.pad_token_id),
+        projection_dim=text.get("projection_dim", default.projection_dim),
+    )
+
+
+def _clap_audio_config(audio: dict[str, Any]) -> ClapAudioConfig:
+    default = ClapAudioConfig()
+    return replace(
+        default,
+        spec_size=audio.get("spec_size", default.spec_size),
+        n_mels=audio.get("num_mel_bins", default.n_mels),
+        patch_size=audio.get("patch_size", default.patch_size),
+        hidden_size=audio.get("patch_embeds_hidden_size", default.hidden_size),
+        depths=tuple(audio.get("depths", default.depths)),
+        num_heads=tuple(audio.get("num_attention_heads", default.num_heads)),
+        window_size=audio.get("window_size", default.window_size),
+        projection_dim=audio.get("projection_dim", default.projection_dim),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > 1 << 20:
+            raise CheckpointError(f"{path}: too large for a configuration")
+        values = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: not found") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: expected a JSON object")
+    return values
+
+
+def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
+    """File -> contents of the JSON files of a diffusers folder for `config`: the inverse of `read_config`.
+
+    Fields that are not ours have the values of diffusers' own conversion script.
+    """
+    unet, vae, vocoder, text, audio = config.unet, config.vae, config.vocoder, config.clap_text, config.clap_audio
+    t5, gpt2, loa = config.flan_t5, config.gpt2, config.loa
+    assert text and audio and t5 and gpt2 and loa
+    levels = range(len(unet.channel_mult))
+    has_attention = [level in unet.attention_levels for level in levels]
+    return {
+        "model_index.json": {
+            "_class_name": "AudioLDM2Pipeline",
+            "feature_extractor": ["transformers", "ClapFeatureExtractor"],
+            "language_model": ["transformers", "GPT2LMHeadModel"],
+            "projection_model": ["audioldm2", "AudioLDM2ProjectionModel"],
+            "scheduler": ["diffusers", "DDIMScheduler"],
+            "text_encoder": ["transformers", "ClapModel"],
+            "text_encoder_2": ["transformers", "T5EncoderModel"],
+            "tokenizer": ["transformers", "RobertaTokenizerFast"],
+            "tokenizer_2": ["transformers", "T5TokenizerFast"],
+            "unet": ["audioldm2", "AudioLDM2UNet2DConditionModel"],
+            "vae": ["diffusers", "AutoencoderKL"],
+            "vocoder": ["transformers", "SpeechT5HifiGan"],
+        },
+        "unet/config.json": {
+            "_class_name": "AudioLDM2UNet2DConditionModel",
+            "sample_size": 256,
+            "in_channels": unet.in_channels,
+            "out_channels": unet.in_channels,
+            "down_block_types": ["CrossAttnDownBlock2D" if has else "DownBlock2D" for has in has_attention],
+            "up_block_types": ["CrossAttnUpBlock2D" if has else "UpBlock2D" for has in reversed(has_attention)],
+            "block_out_channels": [unet.model_channels * mult for mult in unet.channel_mult],
+            "layers_per_block": unet.num_res_blocks,
+            "transformer_layers_per_block": unet.transformer_depth,
+            "cross_attention_dim": [[None, *unet.context_dims] for _ in levels],
+            "attention_head_dim": [unet.model_channels * mult // unet.head_dim for mult in unet.channel_mult],
+        },
+        "vae/config.json": {
+            "_class_name": "AutoencoderKL",
+            "sample_size": 1024,
+            "in_channels": 1,
+            "out_channels": 1,
+            "down_block_types": ["DownEncoderBlock2D"] * len(vae.channel_mult),
+            "up_block_types": ["UpDecoderBlock2D"] * len(vae.channel_mult),
+            "block_out_channels": [vae.channels * mult for mult in vae.channel_mult],
+            "latent_channels": vae.latent_channels,
+            "layers_per_block": vae.num_res_blocks,
+            "scaling_factor": vae.scale_factor,
+        },
+        "text_encoder/config.json": {
+            "model_type": "clap",
+            "architectures": ["ClapModel"],
+            "projection_dim": text.projection_dim,
+            "hidden_size": text.hidden_size,
+            "text_config": {
+                "model_type": "clap_text_model",
+                "vocab_size": text.vocab_size,
+                "hidden_size": text.hidden_size,
+                "num_hidden_layers": text.num_layers,
+                "num_attention_heads": text.num_heads,
+                "intermediate_size": text.intermediate_size,
+                "max_position_embeddings": text.max_positions,
+                "type_vocab_size": 1,
+                "layer_norm_eps": 1e-5,
+                "pad_token_id": text.pad_token_id,
+                "projection_dim": text.projection_dim,
+            },
+            "audio_config": {
+                "model_type": "clap_audio_model",
+                "spec_size": audio.spec_size,
+                "num_mel_bins": audio.n_mels,
+                "patch_size": audio.patch_size,
+                "patch_stride": [audio.patch_size, audio.patch_size],
+                "patch_embeds_hidden_size": audio.hidden_size,
+                "hidden_size": audio.hidden_size * 2 ** (len(audio.depths) - 1),
+                "depths": list(audio.depths),
+                "num_hidden_layers": len(audio.depths),
+                "num_attention_heads": list(audio.num_heads),
+                "window_size": audio.window_size,
+                "projection_dim": audio.projection_dim,
+                "enable_fusion": False,
+            },
+        },
+        "text_encoder_2/config.json": {
+            "model_type": "t5",
+            "architectures": ["T5EncoderModel"],
+            "vocab_size": t5.vocab_size,
+            "d_model": t5.hidden_size,
+            "d_kv": t5.head_dim,
+            "d_ff": t5.feed_forward_size,
+            "num_layers": t5.num_layers,
+            "num_heads": t5.num_heads,
+            "feed_forward_proj": "gated-gelu",
+            "relative_attention_num_buckets": t5.relative_buckets,
+            "relative_attention_max_distance": t5.relative_max_distance,
+        },
+        "language_model/config.json": {
+            "model_type": "gpt2",
+            "architectures": ["GPT2LMHeadModel"],
+            "n_embd": gpt2.hidden_size,
+            "n_layer": gpt2.num_layers,
+            "n_head": gpt2.num_heads,
+            "n_positions": gpt2.max_positions,
+            "max_new_tokens": loa.num_tokens,
+        },
+        "tokenizer/tokenizer_config.json": {"tokenizer_class": "RobertaTokenizerFast", "model_max_length": 512},
+        "tokenizer_2/tokenizer_config.json": {"tokenizer_class": "T5TokenizerFast", "model_max_length": 128},
+        "feature_extractor/preprocessor_config.json": {
+            "feature_extractor_type": "ClapFeatureExtractor",
+            "feature_size": audio.n_mels,
+            "sampling_rate": audio.sample_rate,
+            "hop_length": 480,
+            "max_length_s": 10,
+            "fft_window_size": 1024,
+            "frequency_min": 50,
+            "frequency_max": 14000,
+            "truncation": "rand_trunc",
+            "padding": "repeatpad",
+        },
+        "projection_model/config.json": {
+            "_class_name": "AudioLDM2ProjectionModel",
+            "text_encoder_dim": loa.condition_dims[0],
+            "text_encoder_1_dim": loa.condition_dims[1],
+            "langauge_model_dim": loa.hidden_size,  # spelt as diffusers spells it
+        },
+        "vocoder/config.json": {
+            "model_type": "hifigan",
+            "architectures": ["SpeechT5HifiGan"],
+            "model_in_dim": vocoder.n_mels,
+            "sampling_rate": vocoder.sample_rate,
+            "upsample_initial_channel": vocoder.initial_channels,
+            "upsample_rates": list(vocoder.upsample_rates),
+            "upsample_kernel_sizes": list(vocoder.upsample_kernels),
+            "resblock_kernel_sizes": list(vocoder.resblock_kernels),
+            "resblock_dilation_sizes": [list(vocoder.resblock_dilations) for _ in vocoder.resblock_kernels],
+            "normalize_before": False,
+        },
+        "scheduler/scheduler_config.json": {
+            "_class_name": "DDIMScheduler",
+            "num_train_timesteps": config.diffusion.num_train_timesteps,
+            "beta_start": config.diffusion.beta_start,
+            "beta_end": config.diffusion.beta_end,
+            "beta_schedule": "scaled_linear",
+            "steps_offset": 1,
+            "clip_sample": False,
+            "set_alpha_to_one": False,
+            "prediction_type": {"epsilon": "epsilon", "v": "v_prediction"}[config.diffusion.prediction],
+            "timestep_spacing": "leading",
+        },
+    }

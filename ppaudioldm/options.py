@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,8 +67,10 @@ class Options:
         if self.negative_prompt is not None:
             self.check_prompts([self.negative_prompt], "negative_prompt")
 
-    def check_prompts(self, prompts: list[str], name: str = "prompt") -> list[str]:
+    def check_prompts(self, prompts: Sequence[str], name: str = "prompt") -> list[str]:
         """`prompts` if each is a text with something in it. Raises ValueError."""
+        if not isinstance(prompts, Sequence):
+            raise ValueError(f"{name} is {prompts!r}, allowed: a text, or a list of texts")
         if not prompts:
             raise ValueError(f"{name} is an empty list, allowed: one text or more")
         for prompt in prompts:
@@ -75,7 +78,7 @@ class Options:
                 raise ValueError(f"{name} is {prompt!r}, allowed: a text that is not empty")
             if len(prompt) > MAX_PROMPT:
                 raise ValueError(f"{name} has {len(prompt)} characters, allowed: up to {MAX_PROMPT}")
-        return prompts
+        return list(prompts)
 
 
 PRESETS = {

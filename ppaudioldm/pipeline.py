@@ -129,7 +129,7 @@ class AudioLDM:
             num_waveforms_per_prompt=num_waveforms_per_prompt,
             batch_size=batch_size,
         )
-        prompts = options.check_prompts([prompt] if isinstance(prompt, str) else list(prompt))
+        prompts = options.check_prompts([prompt] if isinstance(prompt, str) else prompt)
         seeds = item_seeds(secrets.randbelow(2**32) if seed is None else seed, options.num_waveforms_per_prompt)
         return _Generation(self, options, prompts, seeds, progress).run()
 

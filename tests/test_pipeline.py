@@ -263,6 +263,8 @@ def test_progress_can_stop_the_run(stage, done):
         ({"prompt": ""}, "prompt is '', allowed: a text that is not empty"),
         ({"prompt": " \n"}, r"prompt is ' \\n', allowed"),
         ({"prompt": []}, "prompt is an empty list, allowed: one text or more"),
+        ({"prompt": 5}, "prompt is 5, allowed: a text, or a list of texts"),
+        ({"prompt": None}, "prompt is None, allowed: a text, or a list of texts"),
         ({"prompt": ["Birds", ""]}, "prompt is '', allowed"),
         ({"prompt": ["Birds", None]}, "prompt is None, allowed"),
         ({"prompt": "a" * 100_001}, "prompt has 100001 characters, allowed: up to 100000"),

@@ -45,14 +45,17 @@ def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
 def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     vocoder = vocoder_config(shapes, VOCODER)
     has_loa = "cond_stage_models.0.start_of_sequence_tokens.weight" in shapes
-    t5 = "cond_stage_models.1.model." if has_loa else "cond_stage_models.0.model."
+    # The copy that conditions the diffusion, or the one inside the LOA module.
+    t5_places = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
+    t5 = [f"cond_stage_models.{place}" for place in t5_places]
+    t5 = [prefix for prefix in t5 if f"{prefix}encoder.final_layer_norm.weight" in shapes]
     return ModelConfig(
         unet=unet_config(shapes),
         vae=vae_config(shapes, vocoder.n_mels, scale_factor),
         vocoder=vocoder,
         clap_text=clap_text_config(shapes, f"{RANKING_CLAP}text_branch.", f"{RANKING_CLAP}text_projection.0"),
         clap_audio=clap_audio_config(shapes, f"{RANKING_CLAP}audio_branch.", f"{RANKING_CLAP}audio_projection.0"),
-        flan_t5=t5_config(shapes, t5) if f"{t5}encoder.final_layer_norm.weight" in shapes else None,
+        flan_t5=t5_config(shapes, t5[0]) if t5 else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
         loa=_loa_config(shapes) if has_loa else None,
     )

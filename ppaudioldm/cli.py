@@ -22,7 +22,7 @@ USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 # As in the modules of these names, which are too heavy for `--help`.
 ENGINES = ("auto", "openvino", "eager")
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "fp16")
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")
 
@@ -80,6 +80,7 @@ def generate(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         ema=options.ema,
+        compile_step=options.compile,
     )
     opened = time.perf_counter() - start
     with _ProgressBar() as bar:
@@ -297,7 +298,8 @@ def _add_generate(commands: Any) -> None:
     add("-s", "--seed", type=int, metavar="N", help="makes the same sound again; default: a new one each time")
     add("--ema", action="store_true", help="use the averaged UNet of a published file")
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
-    add("--precision", choices=PRECISIONS, default="auto", help="of openvino; default: bf16 where the CPU has it")
+    add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
+    add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
     _add_framework(command)

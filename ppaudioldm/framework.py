@@ -101,6 +101,16 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
     return tensor.float().numpy() if tensor.dtype in (xp.bfloat16, xp.float16) else tensor.numpy()
 
 
+def dtype_of(precision: str) -> Any:
+    """The framework's data type for "f32", "bf16" or "fp16"."""
+    return {"f32": xp.float32, "bf16": xp.bfloat16, "fp16": xp.float16}[precision]
+
+
+def is_float(x: Any) -> bool:
+    """Whether `x` is a tensor of floating-point numbers."""
+    return getattr(x, "dtype", None) in (xp.float32, xp.float16, xp.bfloat16)
+
+
 def constant(array: np.ndarray, like: Tensor) -> Tensor:
     """A constant table of a network as a tensor beside `like`.
 

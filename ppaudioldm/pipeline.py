@@ -79,16 +79,19 @@ class AudioLDM:
         device: str | None = None,
         precision: str = "auto",
         ema: bool = False,
+        compile_step: bool = False,
     ) -> AudioLDM:
         """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
 
         engine: "openvino" (CPU; the networks are translated once and kept in a cache folder), "eager" (Paddle or
         PyTorch as they are) or "auto": openvino on a CPU, eager on a GPU. device: "cpu", "cuda:0" (PyTorch), "gpu:0"
-        (Paddle); the best there is by default. precision: of the openvino engine, "bf16", "f32", or "auto": bf16 where
-        the CPU has it. ema: use the averaged UNet of a published file. Networks are read when they are first needed.
+        (Paddle); the best there is by default. precision: of the arithmetic, "f32", "bf16", "fp16" (PyTorch) or
+        "auto": bf16 where a CPU or a PyTorch GPU has it. ema: use the averaged UNet of a published file. compile_step:
+        let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. Networks are
+        read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
-        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema))
+        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema, compile_step))
 
     def generate(
         self,
@@ -241,8 +244,13 @@ class _Generation:
         # The same at every step, so computed once.
         projected = engine.run("unet_contexts", contexts) if contexts else []
 
+        # All at once, so that no step waits for a transfer to a GPU.
+        timesteps = sorted(set(self.new_sampler().timesteps))
+        rows = engine.asarray(timestep_features(np.array(timesteps), unet.model_channels))
+
         def features(timestep: int, count: int) -> Array:
-            return engine.asarray(timestep_features(np.full(count, timestep), unet.model_channels))
+            row = timesteps.index(timestep)
+            return engine.concat([rows[row : row + 1]] * count, 0)
 
         def guided(latents: Array, timestep: int) -> Array:
             return engine.run("unet_guided_step", latents, features(timestep, batch), projected, masks)

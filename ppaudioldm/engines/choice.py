@@ -20,19 +20,28 @@ def checked_engine(name: str | None) -> str:
 
 
 def make_engine(
-    located: Located, engine: str | None = None, device: str | None = None, precision: str = "auto", ema: bool = False
+    located: Located,
+    engine: str | None = None,
+    device: str | None = None,
+    precision: str = "auto",
+    ema: bool = False,
+    compile_step: bool = False,
 ) -> tuple[Description, Engine]:
     """What is known of the checkpoint `located`, and what runs it.
 
-    engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision: of the OpenVINO
-    engine, see there. Raises ValueError for an unknown value or a combination that cannot be.
+    engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision,
+    compile_step: see the engines. Raises ValueError for an unknown value or a combination that cannot be.
     """
     name = checked_engine(engine)
     if name == "auto":
         name = "openvino" if _is_for_cpu(device) else "eager"
     elif name == "openvino" and device not in (None, "cpu"):
         raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
-    return _openvino(located, precision, ema) if name == "openvino" else _eager(located, device, precision, ema)
+    if name == "eager":
+        return _eager(located, device, precision, ema, compile_step)
+    if compile_step:
+        raise ValueError("compile_step is for the eager engine; openvino always compiles")
+    return _openvino(located, precision, ema)
 
 
 def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description, Engine]:
@@ -43,14 +52,14 @@ def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description,
     return models.description(), OpenVINOEngine(models.model, precision)
 
 
-def _eager(located: Located, device: str | None, precision: str, ema: bool) -> tuple[Description, Engine]:
-    if precision not in ("auto", "f32"):
-        raise ValueError(f"precision is {precision!r}, but the eager engine has 'f32' only")
+def _eager(
+    located: Located, device: str | None, precision: str, ema: bool, compile_step: bool
+) -> tuple[Description, Engine]:
     from ppaudioldm.engines.eager import EagerEngine
     from ppaudioldm.weights.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(located, ema=ema)
-    return checkpoint, EagerEngine(checkpoint, device)
+    return checkpoint, EagerEngine(checkpoint, device, precision, compile_step)
 
 
 def _is_for_cpu(device: str | None) -> bool:

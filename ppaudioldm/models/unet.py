@@ -277,6 +277,7 @@ class UNet(nn.Module):
         emb = self.time_out(F.silu(self.time_in(time_features)))
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
+        emb = emb.to(latents.dtype)
         both = xp.cat([emb, emb], 0) if guided else emb  # what residual blocks add once the features are doubled
         x = self.conv_in(latents)
         skips = [(x, heard.doubled)]

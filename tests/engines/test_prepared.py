@@ -175,7 +175,8 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
         ({"engine": "onnx"}, "unknown engine 'onnx', choose from auto, openvino, eager"),
         ({"engine": "openvino", "device": "cuda:0"}, "runs on the cpu only"),
         ({"engine": "openvino", "precision": "int8"}, "unknown precision 'int8'"),
-        ({"engine": "eager", "precision": "bf16"}, "has 'f32' only"),
+        ({"engine": "openvino", "compile_step": True}, "openvino always compiles"),
+        ({"engine": "eager", "precision": "bf16"}, "with PyTorch only"),
         ({"engine": "eager", "device": "tpu"}, "device 'tpu'"),
     ],
 )

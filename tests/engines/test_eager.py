@@ -1,0 +1,87 @@
+"""The networks on Paddle or PyTorch as they are: devices, half precision, the compiled step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.checkpoints import TINY
+from ppaudioldm.diffusion.features import timestep_features
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.support import noise, relative_error
+
+CHECKPOINT = random_checkpoint("tiny", TINY, 0)
+only_torch = pytest.mark.skipif(framework.NAME != "torch", reason="half precision and compilation are PyTorch's")
+only_paddle = pytest.mark.skipif(framework.NAME != "paddle", reason="what Paddle does not have")
+
+
+def guided_step(engine: EagerEngine) -> np.ndarray:
+    """One guided UNet step, as the pipeline runs it."""
+    contexts = [engine.asarray(noise(2, 8, 128, seed=1)), engine.asarray(noise(2, 5, 160, seed=2))]
+    masks = [engine.asarray(np.ones(shape, np.float32)) for shape in ((2, 8), (2, 5))]
+    latents = engine.asarray(noise(1, 8, 8, 16))
+    features = engine.asarray(timestep_features(np.array([500]), TINY.unet.model_channels))
+    projected = engine.run("unet_contexts", contexts)
+    return engine.to_numpy(engine.run("unet_guided_step", latents, features, projected, masks))
+
+
+def waveform(engine: EagerEngine) -> np.ndarray:
+    clip = AudioLDM(CHECKPOINT, engine).generate("rain", duration=0.5, num_inference_steps=3, seed=1)
+    return clip.waveforms
+
+
+@only_torch
+@pytest.mark.parametrize(("precision", "limit"), [("bf16", 3e-2), ("fp16", 4e-3)])
+def test_half_precision(precision, limit):
+    exact, half = EagerEngine(CHECKPOINT, "cpu"), EagerEngine(CHECKPOINT, "cpu", precision)
+    error = relative_error(guided_step(half), guided_step(exact))
+    assert 1e-5 < error < limit  # it is half precision, and no worse than that
+    assert relative_error(waveform(half), waveform(exact)) < limit
+
+
+@only_torch
+def test_arrays_between_networks_are_float32():
+    engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
+    mel = engine.run("vae_decoder", engine.asarray(noise(1, 8, 8, 16)))
+    assert mel.dtype == framework.xp.float32
+
+
+@only_torch
+def test_time_layers_stay_in_float32():
+    engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
+    engine.prepare("unet_step")
+    dtypes = {name: parameter.dtype for name, parameter in engine._networks["unet"].named_parameters()}
+    precise = {name for name, dtype in dtypes.items() if dtype == framework.xp.float32}
+    assert precise == {f"time_{side}.{leaf}" for side in ("in", "out") for leaf in ("weight", "bias")}
+
+
+@only_torch
+def test_auto_precision_on_a_cpu_is_f32():
+    assert EagerEngine(CHECKPOINT, "cpu").precision == "f32"
+
+
+@only_paddle
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_paddle_has_no_half_precision(precision):
+    with pytest.raises(ValueError, match=f"precision is '{precision}', but the eager engine has it with PyTorch only"):
+        EagerEngine(CHECKPOINT, "cpu", precision)
+
+
+@only_paddle
+def test_paddle_has_no_compiled_step():
+    with pytest.raises(ValueError, match="compile_step needs PyTorch"):
+        EagerEngine(CHECKPOINT, "cpu", compile_step=True)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "cpu0", ""])
+def test_unknown_device(device):
+    with pytest.raises(ValueError, match=f"device '{device}' is not available"):
+        EagerEngine(CHECKPOINT, device)
+
+
+def test_unknown_precision():
+    with pytest.raises(ValueError, match="unknown precision 'int8', choose from auto, f32, bf16, fp16"):
+        EagerEngine(CHECKPOINT, "cpu", "int8")

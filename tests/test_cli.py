@@ -242,6 +242,14 @@ def test_existing_destination_is_not_replaced_unasked(tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     assert "exists" in failure(capsys, "convert", "tiny", str(tmp_path / "mine"))
+    # Not even when asked to: it is no checkpoint.
+    assert str(tmp_path / "mine") in failure(capsys, "convert", "tiny", str(tmp_path / "mine"), "--overwrite")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
-    assert main(["convert", "tiny", str(tmp_path / "mine"), "--overwrite"]) == 0
+
+
+def test_a_checkpoint_is_replaced_when_asked(tmp_path, capsys):
+    for extra in ([], ["--overwrite"]):
+        assert main(["convert", "tiny", str(tmp_path / "mine"), *extra]) == 0
     assert (tmp_path / "mine" / "config.json").is_file()
+    capsys.readouterr()
+    assert "exists" in failure(capsys, "convert", "tiny", str(tmp_path / "mine"))

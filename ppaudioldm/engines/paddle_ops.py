@@ -13,6 +13,7 @@ import numpy as np
 import openvino
 from openvino import opset15 as ov
 
+from ppaudioldm.engines.subpixel import transposed_convolution, upsampled_convolution
 from ppaudioldm.engines.traced_op import TracedOp
 from ppaudioldm.engines.unit_axes import added_axis, convolution, integers, with_axis, without_axis
 
@@ -313,6 +314,11 @@ def group_norm(op: TracedOp) -> Translated:
 @translates("pd_op.conv2d")
 def conv2d(op: TracedOp) -> Translated:
     op.expect(data_format="NCHW", padding_algorithm="EXPLICIT", groups=1)
+    x, weight = op.inputs
+    if doubles(x.get_node()) and is_constant(weight) and list(weight.get_shape())[2:] == [3, 3]:
+        sizes = [op.attribute(name) for name in ("strides", "paddings", "dilations")]
+        if all(value == 1 for values in sizes for value in values):
+            return upsampled_convolution(x.get_node().input_value(0), weight.get_node().data)
     return convolution(op, ov.convolution)
 
 
@@ -322,8 +328,19 @@ def conv2d_transpose(op: TracedOp) -> Translated:
     if op.integers(2):
         raise op.unsupported("a given output size is not supported")
 
-    def make(x: openvino.Output, weight: openvino.Output, strides: list[int], *sizes: list[int]) -> openvino.Node:
-        return ov.convolution_backprop_data(x, weight, strides, None, *sizes)
+    def make(
+        x: openvino.Output,
+        weight: openvino.Output,
+        strides: list[int],
+        begin: list[int],
+        end: list[int],
+        dilations: list[int],
+    ) -> openvino.Node:
+        if len(strides) == 1 and begin == end and dilations == [1] and is_constant(weight):
+            taps = weight.get_node().data
+            if taps.shape[2] >= strides[0]:
+                return transposed_convolution(x, taps, strides[0], begin[0])
+        return ov.convolution_backprop_data(x, weight, strides, None, begin, end, dilations)
 
     return convolution(op, make)
 
@@ -349,6 +366,15 @@ def nearest_interp(op: TracedOp) -> Translated:
 
 
 # What the functions share
+
+
+def is_constant(x: openvino.Output) -> bool:
+    return x.get_node().get_type_name() == "Constant"
+
+
+def doubles(node: openvino.Node) -> bool:
+    """Whether `node` repeats every pixel twice in both directions: see `nearest_interp`."""
+    return node.get_type_name() == "Interpolate" and list(node.input_value(1).get_node().data) == [2, 2]
 
 
 def reduced_axes(op: TracedOp) -> openvino.Node:

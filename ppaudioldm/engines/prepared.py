@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # a prepared network runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 2  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
 

@@ -49,13 +49,20 @@ class Located:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def locate(name_or_path: str | Path) -> Located:
+def locate(name_or_path: str | Path, *, random_weights: bool = False) -> Located:
     """Find a published checkpoint by name, downloading it if need be, or any file or folder by path.
 
-    A path that exists comes before a name. Raises ValueError for an unknown name, CheckpointError for a download that
+    A path that exists comes before a name. random_weights: take only the configuration of a name, and fill it at
+    random, which is as fast or slow to run. Raises ValueError for an unknown name, CheckpointError for a download that
     fails.
     """
     name = str(name_or_path)
+    if random_weights:
+        if name not in CHECKPOINTS:
+            raise ValueError(
+                f"{shown(name)}: only a published checkpoint can be filled at random: {', '.join(CHECKPOINTS)}"
+            )
+        return Located(name, None)
     path = Path(name)
     try:
         exists = path.exists()

@@ -98,6 +98,11 @@ def _tokens(config: ModelConfig) -> Inputs:
     return [Input("ids", (None, None), "int64"), Input("mask", (None, None))]
 
 
+def _phonemes(config: ModelConfig) -> Inputs:
+    assert config.phoneme_encoder
+    return [Input("ids", (None, config.phoneme_encoder.max_phonemes), "int64")]
+
+
 def _clap_audio(config: ModelConfig) -> Inputs:
     assert config.clap_audio
     size, mels = config.clap_audio.spec_size, config.clap_audio.n_mels
@@ -126,6 +131,7 @@ INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "clap_text": _tokens,
     "clap_audio": _clap_audio,
     "flan_t5": _tokens,
+    "phoneme_encoder": _phonemes,
     "gpt2": _gpt2,
     "loa": _loa,
 }

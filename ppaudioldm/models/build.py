@@ -14,6 +14,7 @@ from ppaudioldm.models.flan_t5 import FlanT5Encoder
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.models.loa import LoaPrefix
+from ppaudioldm.models.phoneme_encoder import PhonemeEncoder
 from ppaudioldm.models.unet import UNet
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 
@@ -26,6 +27,7 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "clap_text": (ClapText, "clap_text"),
     "clap_audio": (ClapAudio, "clap_audio"),
     "flan_t5": (FlanT5Encoder, "flan_t5"),
+    "phoneme_encoder": (PhonemeEncoder, "phoneme_encoder"),
     "gpt2": (GPT2, "gpt2"),
     "loa": (LoaPrefix, "loa"),
 }

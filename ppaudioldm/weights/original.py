@@ -11,6 +11,7 @@ from ppaudioldm.weights.mapping import Rule, Source, apply_rules
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 VOCODER = "first_stage_model.vocoder."
+PHONEMES = "cond_stage_models.0.cond_stage_models.1."
 RANKING_CLAP = "clap.model."
 
 RESNET = {
@@ -177,6 +178,26 @@ T5_RULES = [
     Rule("norm", "encoder.final_layer_norm"),
 ]
 
+# The layers of the phoneme encoder stand in a list each; those of its attention are convolutions of size 1.
+_SPEECH = "text_encoder.encoder."
+PHONEME_RULES = [
+    Rule("embedding", "text_encoder.emb"),
+    Rule("positions", "learnable_positional_embedding"),
+    *[
+        Rule(rf"{_LAYER}\.{ours}", rf"{_SPEECH}attn_layers.\1.{theirs}", trailing=1)
+        for ours, theirs in (("query", "conv_q"), ("key", "conv_k"), ("value", "conv_v"), ("attention_out", "conv_o"))
+    ],
+    Rule(_LAYER + r"\.relative_keys", _SPEECH + r"attn_layers.\1.emb_rel_k"),
+    Rule(_LAYER + r"\.relative_values", _SPEECH + r"attn_layers.\1.emb_rel_v"),
+    Rule(_LAYER + r"\.feed_forward_in", _SPEECH + r"ffn_layers.\1.conv_1"),
+    Rule(_LAYER + r"\.feed_forward_out", _SPEECH + r"ffn_layers.\1.conv_2"),
+    *[
+        Rule(rf"{_LAYER}\.{ours}_norm\.{leaf}", rf"{_SPEECH}norm_layers_{number}.\1.{theirs}")
+        for number, ours in ((1, "attention"), (2, "feed_forward"))
+        for leaf, theirs in (("weight", "gamma"), ("bias", "beta"))
+    ],
+]
+
 # GPT-2's linear layers are stored as (inputs, outputs).
 GPT2_RULES = [
     Rule("positions", "wpe"),
@@ -240,6 +261,8 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
             return [clap_source(name, "audio", HTSAT_RULES, p) for p in (RANKING_CLAP, *clap_prefixes)]
         if network == "flan_t5":
             return [source for prefix in t5_prefixes for source in t5_sources(name, prefix)]
+        if network == "phoneme_encoder":
+            return [apply_rules(PHONEME_RULES, name, PHONEMES)]
         if network == "gpt2":
             return [apply_rules(GPT2_RULES, name, f"{loa}model.")]
         assert network == "loa", network
@@ -249,7 +272,7 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
 
 
 # Tensors of the published files that generation does not use: schedules that follow from the configuration, fixed
-# transforms, position tables, the averaged UNet, the classification heads of CLAP, AudioMAE and the phoneme encoder.
+# transforms, position tables, the averaged UNet, the classification heads of CLAP and the phoneme encoder, AudioMAE.
 IGNORED = re.compile(
     r"logvar|scale_factor|(log_|sqrt_)*(betas|one_minus_.*|alphas_cumprod.*|recip.*)|posterior_.*|lvlb_weights"
     r"|model_ema\..*"
@@ -258,6 +281,7 @@ IGNORED = re.compile(
     r"|.*mel_transform\..*|.*\.(spectrogram_extractor|logmel_extractor|tscam_conv|head|audio_transform|text_transform)\..*"
     r"|.*\.logit_scale_[at]"
     r"|cond_stage_models\.0\.model\.wte\.weight"
+    r"|cond_stage_models\.0\.cond_stage_models\.1\.text_encoder\.proj\..*"
     r"|cond_stage_models\.0\.cond_stage_models\.2\.audiomae\..*"
 )
 # With the averaged UNet, the other one is the unused copy.

@@ -13,12 +13,13 @@ from ppaudioldm.config import (
     HifiGanConfig,
     LoaConfig,
     ModelConfig,
+    PhonemeEncoderConfig,
     T5Config,
     UNetConfig,
     VAEConfig,
 )
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.weights.original import RANKING_CLAP, UNET, VAE, VOCODER
+from ppaudioldm.weights.original import PHONEMES, RANKING_CLAP, UNET, VAE, VOCODER
 
 Shapes = Mapping[str, tuple[int, ...]]
 Config = TypeVar("Config")
@@ -26,6 +27,7 @@ Config = TypeVar("Config")
 # What the shapes of a vocoder do not tell: upsampling kernels -> rates, and sample rate by number of mel bins.
 UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
 SAMPLE_RATES = {64: 16000, 256: 48000}
+POSITIONS = f"{PHONEMES}learnable_positional_embedding"  # speech checkpoints have it
 MOST_STAGES = 8  # every stage takes a pass over all keys
 
 
@@ -45,6 +47,7 @@ def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
 def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     vocoder = vocoder_config(shapes, VOCODER)
     has_loa = "cond_stage_models.0.start_of_sequence_tokens.weight" in shapes
+    has_phonemes = has_loa and POSITIONS in shapes
     # The copy that conditions the diffusion, or the one inside the LOA module.
     t5_places = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
     t5 = [f"cond_stage_models.{place}" for place in t5_places]
@@ -56,8 +59,9 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
         clap_text=clap_text_config(shapes, f"{RANKING_CLAP}text_branch.", f"{RANKING_CLAP}text_projection.0"),
         clap_audio=clap_audio_config(shapes, f"{RANKING_CLAP}audio_branch.", f"{RANKING_CLAP}audio_projection.0"),
         flan_t5=t5_config(shapes, t5[0]) if t5 else None,
+        phoneme_encoder=_phoneme_config(shapes) if has_phonemes else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
-        loa=_loa_config(shapes) if has_loa else None,
+        loa=_loa_config(shapes, num_tokens=512 if has_phonemes else 8) if has_loa else None,
     )
 
 
@@ -186,15 +190,29 @@ def gpt2_config(shapes: Shapes, prefix: str) -> GPT2Config:
     )
 
 
-def _loa_config(shapes: Shapes) -> LoaConfig:
+def _phoneme_config(shapes: Shapes) -> PhonemeEncoderConfig:
+    encoder = f"{PHONEMES}text_encoder.encoder."
+    vocab_size, hidden_size = shapes[f"{PHONEMES}text_encoder.emb.weight"]
+    _, distances, head_dim = shapes[f"{encoder}attn_layers.0.emb_rel_k"]
+    return PhonemeEncoderConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_layers=_count(shapes, re.escape(encoder) + r"attn_layers\.(\d+)\..*"),
+        num_heads=_heads(hidden_size, head_dim),
+        feed_forward_size=shapes[f"{encoder}ffn_layers.0.conv_1.weight"][0],
+        window_size=distances // 2,
+        max_phonemes=shapes[POSITIONS][2],
+    )
+
+
+def _loa_config(shapes: Shapes, num_tokens: int) -> LoaConfig:
     prefix = "cond_stage_models.0.input_sequence_embed_linear."
     dims = tuple(shapes[f"{prefix}{i}.weight"][1] for i in range(_count(shapes, prefix + r"(\d+)\..*")))
-    is_speech = "cond_stage_models.0.cond_stage_models.1.learnable_positional_embedding" in shapes
-    return LoaConfig(dims, shapes[f"{prefix}0.weight"][0], num_tokens=512 if is_speech else 8)
+    return LoaConfig(dims, shapes[f"{prefix}0.weight"][0], num_tokens)
 
 
 def _heads(width: int, head_dim: int) -> int:
-    """RoBERTa and GPT-2 have heads of 64 at every size."""
+    """How many heads of `head_dim`: 64 in RoBERTa and GPT-2 at every size."""
     if width % head_dim:
         raise ValueError(f"a width divisible by {head_dim}")
     return width // head_dim

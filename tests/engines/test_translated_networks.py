@@ -13,7 +13,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import TINY
-from ppaudioldm.config import HifiGanConfig, ModelConfig, UNetConfig, VAEConfig
+from ppaudioldm.config import HifiGanConfig, LoaConfig, ModelConfig, PhonemeEncoderConfig, UNetConfig, VAEConfig
 from ppaudioldm.engines.inputs import INPUTS, flat_inputs, function_inputs
 from ppaudioldm.models.build import FUNCTIONS, NETWORKS, network_and_method
 from tests.support import noise, random_network, relative_error
@@ -32,6 +32,9 @@ CONFIGS: dict[str, ModelConfig] = {
     "large": replace(TINY, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
     "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
     "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
+    "speech": replace(
+        TINY, phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30), loa=LoaConfig((64, 64), 128)
+    ),
     "48k": replace(
         TINY,
         unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
@@ -45,7 +48,8 @@ CONFIGS: dict[str, ModelConfig] = {
         ),
     ),
 }
-CASES = [("tiny", function) for function in NETWORKS] + [
+CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_encoder"] + [
+    ("speech", "phoneme_encoder"),
     ("two contexts", "unet_contexts"),
     ("two contexts", "unet_step"),
     ("two contexts", "unet_guided_step"),
@@ -128,6 +132,14 @@ def loa(config: ModelConfig, batch: int, n: int) -> list[Any]:
     return [states, [mask(batch, length) for length in lengths]]
 
 
+def phonemes(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    """The first item is longer than its window, the others are shorter."""
+    encoder = config.phoneme_encoder
+    ids = np.random.default_rng(0).integers(1, encoder.vocab_size, (batch, encoder.max_phonemes))
+    ids[0, 20:], ids[1:, n - 1 :] = 0, 0
+    return [ids]
+
+
 EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "unet": unet,
     "unet_contexts": unet_contexts,
@@ -139,6 +151,7 @@ EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "clap_text": tokens,
     "clap_audio": lambda c, batch, n: [10 * noise(batch, 1, 1024, 64)],
     "flan_t5": tokens,
+    "phoneme_encoder": phonemes,
     "gpt2": gpt2,
     "loa": loa,
 }

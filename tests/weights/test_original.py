@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from ppaudioldm.checkpoints import CHECKPOINTS
@@ -12,20 +10,13 @@ from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from tests.weights.examples import only_shapes
 
 PUBLISHED = [name for name, info in CHECKPOINTS.items() if info.layout == "original"]
-# Networks that come with text to speech; until then their tensors are not looked at.
-LATER = {"audioldm2-speech": ("cond_stage_models.1.", "cond_stage_models.0.cond_stage_models.1.")}
-
-
-def without_later(name: str) -> dict[str, tuple[int, ...]]:
-    prefixes = next((prefixes for start, prefixes in LATER.items() if name.startswith(start)), ())
-    return {key: shape for key, shape in read_manifest(name).items() if not key.startswith(prefixes or ("-",))}
 
 
 @pytest.mark.parametrize("ema", [False, True])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name, ema):
     config = CHECKPOINTS[name].config
-    tensors = only_shapes(without_later(name))
+    tensors = only_shapes(read_manifest(name))
     layout = original.layout(config, ema)
     used: set[str] = set()
     for network in network_names(config):
@@ -39,10 +30,10 @@ def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name, ema):
 def test_the_sizes_are_read_off_the_shapes(name):
     shapes = read_manifest(name)
     config = original_config.read_config(shapes, CHECKPOINTS[name].config.vae.scale_factor, name)
-    assert config == replace(CHECKPOINTS[name].config, phoneme_encoder=None)
+    assert config == CHECKPOINTS[name].config
 
 
-@pytest.mark.parametrize("name", ["audioldm2-full-large-1150k", "audioldm_48k"])
+@pytest.mark.parametrize("name", ["audioldm2-full-large-1150k", "audioldm_48k", "audioldm2-speech-gigaspeech"])
 def test_no_two_parameters_share_values(name):
     config = CHECKPOINTS[name].config
     layout = original.layout(config)
@@ -70,6 +61,13 @@ def test_the_ignored_tensors_are_no_ones_parameters():
     }  # fmt: skip
     assert {kind for key in unknown for kind in kinds if f".{kind}." in key} == kinds
     assert all(any(f".{kind}." in key for kind in kinds) for key in unknown)
+
+
+def test_of_the_phoneme_encoder_only_the_unused_means_are_left_out():
+    prefix = original.PHONEMES
+    keys = [key for key in read_manifest("audioldm2-speech-gigaspeech") if key.startswith(prefix)]
+    ignored = [key.removeprefix(prefix) for key in keys if original.IGNORED.fullmatch(key)]
+    assert ignored == ["text_encoder.proj.weight", "text_encoder.proj.bias"]
 
 
 def test_ranking_clap_and_conditioning_clap_may_each_be_alone():

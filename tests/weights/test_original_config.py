@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.config import PhonemeEncoderConfig
+from ppaudioldm.models.build import parameter_shapes
+from ppaudioldm.weights.original import layout
 from ppaudioldm.weights.original_config import read_config
 from tests.weights.examples import error_of, tiny_tensors
 
@@ -42,10 +45,39 @@ def test_self_attention_instead_of_a_context(shapes):
     assert read_config(shapes, 0.5, "x").unet.context_dims == (128, None)
 
 
-def test_speech_has_512_loa_tokens(shapes):
-    shapes["cond_stage_models.0.cond_stage_models.1.learnable_positional_embedding"] = (1, 192, 310)
-    loa = read_config(shapes, 0.5, "x").loa
-    assert loa == replace(TINY.loa, num_tokens=512)
+PHONEMES = PhonemeEncoderConfig(50, 24, 3, 4, 40, 5, 60)
+
+
+@pytest.fixture
+def speech_shapes(shapes) -> dict[str, tuple[int, ...]]:
+    config = replace(CHECKPOINTS["audioldm2-speech-ljspeech"].config, phoneme_encoder=PHONEMES)
+    for name, shape in parameter_shapes("phoneme_encoder", config).items():
+        (source,) = layout(config)("phoneme_encoder", name)
+        shapes[source.keys[0]] = source.stored_shape(shape)
+    return shapes
+
+
+def test_speech_has_512_loa_tokens(speech_shapes):
+    config = read_config(speech_shapes, 0.5, "x")
+    assert config == replace(TINY, phoneme_encoder=PHONEMES, loa=replace(TINY.loa, num_tokens=512))
+
+
+@pytest.mark.parametrize(
+    "key, shape",
+    [
+        ("learnable_positional_embedding", (24, 60)),
+        ("text_encoder.emb.weight", (50,)),
+        ("text_encoder.encoder.attn_layers.0.emb_rel_k", (1, 11, 0)),
+        ("text_encoder.encoder.attn_layers.0.emb_rel_k", (11, 6)),
+        ("text_encoder.encoder.attn_layers.0.emb_rel_k", (1, 11, 7)),
+        ("text_encoder.encoder.ffn_layers.0.conv_1.weight", ()),
+    ],
+)
+def test_strange_shapes_of_the_phoneme_encoder(speech_shapes, key, shape):
+    key = f"cond_stage_models.0.cond_stage_models.1.{key}"
+    assert key in speech_shapes
+    speech_shapes[key] = shape
+    assert "(strange shapes" in error_of(read_config, speech_shapes, 1.0, "x.pth")
 
 
 @pytest.mark.parametrize(

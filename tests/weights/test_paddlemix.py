@@ -33,7 +33,7 @@ def test_both_namings(layouts, naming):
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-@pytest.mark.parametrize("name", ["audioldm2-full", "audioldm2-full-large-1150k"])
+@pytest.mark.parametrize("name", ["audioldm2-full", "audioldm2-full-large-1150k", "audioldm2-speech-ljspeech"])
 def test_the_sizes_of_full_checkpoints_are_read_off_the_shapes(name, naming):
     config = CHECKPOINTS[name].config
     layout = one_naming(paddlemix_layout(config), published=naming == "paddlemix-published")

@@ -1,0 +1,99 @@
+"""The encoder of speech checkpoints: what is to be said, phoneme by phoneme.
+
+The text encoder of VITS (arXiv:2106.06103), a transformer with relative positions (arXiv:1803.02155) and convolutions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ppaudioldm.config import PhonemeEncoderConfig
+from ppaudioldm.framework import (
+    F,
+    Linear,
+    Tensor,
+    additive_mask,
+    constant,
+    merge_heads,
+    nn,
+    split_heads,
+    xp,
+)
+
+NORM_EPS = 1e-5
+KERNEL = 3  # of the convolutions
+
+
+class PhonemeEncoder(nn.Module):
+    """Phoneme ids -> one state a phoneme."""
+
+    def __init__(self, config: PhonemeEncoderConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.scale = math.sqrt(size)
+        self.window = config.window_size
+        self.embedding = nn.Embedding(config.vocab_size, size)
+        self.layers = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
+        self.positions = nn.Parameter(xp.empty([1, size, config.max_phonemes]))
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """The states (B, 310, 192) of `ids` (B, 310) int64, padded with 0 behind, and their mask (B, 310) float.
+
+        The mask is 1 for as many positions as there are ids other than 0. States at padding are the positional table.
+        """
+        numbers = xp.cumsum(xp.ones_like(ids), 1)  # 1, 2, 3, ...
+        x = self.embedding(ids) * self.scale
+        mask = (numbers <= xp.clip(ids, 0, 1).sum(1, keepdim=True)).to(x.dtype)
+        bias, column, near = additive_mask(mask), mask.unsqueeze(2), self._near(ids).to(x.dtype)
+        for layer in self.layers:
+            x = layer(x, bias, column, near)
+        return x * column + self.positions.transpose(1, 2), mask
+
+    def _near(self, ids: Tensor) -> Tensor:
+        """(L, L, 2 * window + 1): which distance from query to key it is, one-hot; all zeros beyond the window."""
+        positions = xp.cumsum(xp.ones_like(ids[0]), 0)
+        distances = positions.unsqueeze(0) - positions.unsqueeze(1)
+        beyond = self.window + 1
+        one_hot = np.eye(2 * beyond + 1, dtype=np.float32)[:, 1:-1]
+        return F.embedding(xp.clip(distances, -beyond, beyond) + beyond, constant(np.ascontiguousarray(one_hot), ids))
+
+
+class _Layer(nn.Module):
+    """Post-norm transformer block, its feed-forward part of convolutions over neighbours."""
+
+    def __init__(self, config: PhonemeEncoderConfig) -> None:
+        super().__init__()
+        size, width, heads = config.hidden_size, config.feed_forward_size, config.num_heads
+        self.heads = heads
+        self.query = Linear(size, size)
+        self.key = Linear(size, size)
+        self.value = Linear(size, size)
+        self.attention_out = Linear(size, size)
+        # One row a distance, from -window to window, for all heads.
+        self.relative_keys = nn.Parameter(xp.empty([1, 2 * config.window_size + 1, size // heads]))
+        self.relative_values = nn.Parameter(xp.empty([1, 2 * config.window_size + 1, size // heads]))
+        self.attention_norm = nn.LayerNorm(size, eps=NORM_EPS)
+        self.feed_forward_in = nn.Conv1d(size, width, KERNEL, padding=KERNEL // 2)
+        self.feed_forward_out = nn.Conv1d(width, size, KERNEL, padding=KERNEL // 2)
+        self.feed_forward_norm = nn.LayerNorm(size, eps=NORM_EPS)
+
+    def forward(self, x: Tensor, bias: Tensor, mask: Tensor, near: Tensor) -> Tensor:
+        """x: (B, L, C). bias: (B, 1, 1, L), added to the scores. mask: (B, L, 1). near: (L, L, distances)."""
+        x = self.attention_norm(x + self._attention(x, bias, near))
+        row = mask.transpose(1, 2)
+        inner = F.relu(self.feed_forward_in((x * mask).transpose(1, 2)))
+        return self.feed_forward_norm(x + self.feed_forward_out(inner * row).transpose(1, 2))
+
+    def _attention(self, x: Tensor, bias: Tensor, near: Tensor) -> Tensor:
+        query, key, value = (split_heads(f(x), self.heads) for f in (self.query, self.key, self.value))
+        query = query / math.sqrt(query.shape[-1])
+        # What every query gives to every distance, spread over the keys at that distance.
+        given = xp.matmul(query, self.relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
+        spread = xp.matmul(given, near.transpose(1, 2).unsqueeze(1)).permute(1, 2, 0, 3)
+        weights = F.softmax(xp.matmul(query, key.transpose(2, 3)) + spread + bias, -1)
+        # And back: how much of its attention every query gives to every distance.
+        gathered = xp.matmul(weights.permute(2, 0, 1, 3), near.unsqueeze(1)).permute(1, 2, 0, 3)
+        heads = xp.matmul(weights, value) + xp.matmul(gathered, self.relative_values)
+        return self.attention_out(merge_heads(heads))

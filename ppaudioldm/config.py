@@ -79,6 +79,19 @@ class PhonemeEncoderConfig:
 
 
 @dataclass(frozen=True)
+class AudioMAEConfig:
+    """AudioMAE's encoder (a ViT-B), which turns a recording into LOA tokens."""
+
+    n_mels: int = 128
+    frames: int = 1024  # of the filter bank, 10 ms each; every recording is cut or padded to this
+    patch_size: int = 16
+    hidden_size: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    pooling: int = 8  # pooling x pooling patches become one token; 1 for speech
+
+
+@dataclass(frozen=True)
 class LoaConfig:
     """How conditions become the sequence that GPT-2 continues with LOA tokens."""
 

@@ -1,0 +1,68 @@
+"""Waveform -> what AudioMAE hears: Kaldi's log-mel filter bank, in NumPy."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from ppaudioldm.audio.mel import _checked
+
+SAMPLE_RATE = 16000  # Hz
+FRAMES = 1024  # 10.255 s
+N_MELS = 128
+FRAME_LENGTH = 400  # samples, 25 ms
+HOP_LENGTH = 160  # samples, 10 ms
+N_FFT = 512
+F_MIN = 20.0  # Hz, where the lowest band starts; the highest ends at the Nyquist frequency
+PRE_EMPHASIS = 0.97
+FLOOR = float(np.finfo(np.float32).eps)  # of a band's power
+# Statistics of AudioMAE's training data.
+MEAN = -4.2677393
+SPREAD = 2 * 4.5689974
+
+
+def audiomae_fbank(waveform: np.ndarray) -> np.ndarray:
+    """AudioMAE's view (1024, 128) float32, normalised, of `waveform` (samples,) at 16 kHz, floating point.
+
+    Only the first 10.255 s count. A shorter recording is followed by zeros, which are not silence: they stand for a
+    log-power of 0, far above it. AudioMAE was trained so. Raises ValueError as `audio.mel.log_mel` does.
+    """
+    waveform = _checked(waveform)
+    fbank = log_fbank((waveform - waveform.mean())[: (FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)
+    padded = np.pad(fbank, ((0, FRAMES - len(fbank)), (0, 0)))
+    return ((padded - MEAN) / SPREAD).astype(np.float32)
+
+
+def log_fbank(waveform: np.ndarray, n_mels: int) -> np.ndarray:
+    """Kaldi's natural-log mel powers (frames, n_mels) of `waveform` (samples,) at 16 kHz.
+
+    Frames lie wholly inside the waveform, so there are (samples - 400) // 160 + 1; what is shorter than one frame,
+    where Kaldi gives none, is filled up with silence.
+    """
+    waveform = np.pad(waveform, (0, max(0, FRAME_LENGTH - len(waveform))))
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME_LENGTH)[::HOP_LENGTH]
+    frames = frames - frames.mean(1, keepdims=True)
+    # Every frame is filtered by itself: its first sample counts as its own predecessor.
+    previous = np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+    power = np.abs(np.fft.rfft((frames - PRE_EMPHASIS * previous) * np.hanning(FRAME_LENGTH), N_FFT)) ** 2
+    return np.log(np.maximum(power @ mel_filters(n_mels).T, FLOOR))
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filters(n_mels: int) -> np.ndarray:
+    """Kaldi's triangles (n_mels, 257): evenly spaced, and straight, on the mel scale of HTK, all with a peak of 1.
+
+    With 128 of them the lowest are narrower than a bin of the spectrum; one that no bin falls into is all zeros.
+    """
+    edges = np.linspace(_hertz_to_mel(F_MIN), _hertz_to_mel(SAMPLE_RATE / 2), n_mels + 2)
+    start, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    bins = _hertz_to_mel(np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1))
+    triangles = np.minimum((bins - start) / (peak - start), (end - bins) / (end - peak))
+    filters = np.maximum(triangles, 0)
+    filters.setflags(write=False)  # shared by every caller
+    return filters
+
+
+def _hertz_to_mel(hertz: np.ndarray | float) -> np.ndarray:
+    return 1127 * np.log1p(np.asarray(hertz) / 700)

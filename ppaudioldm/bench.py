@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-PROMPT = "A dog barks in the distance while rain falls on a tin roof"
+PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a byte: as many as of a usual sentence
 STEPS = ("unet_guided_step", "unet_step")
 
 

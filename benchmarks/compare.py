@@ -1,0 +1,266 @@
+"""ppaudioldm beside diffusers: audioldm2-full's size, random weights, one clip with guidance, stage by stage.
+
+    python benchmarks/compare.py                    # CPU: diffusers in fp32, bf16, bf16 channels-last
+    python benchmarks/compare.py --device cuda      # GPU: diffusers in fp16, eager and compiled; ours on PyTorch
+
+Needs the packages of `pip install 'ppaudioldm[parity]'`. Every round times each stage of each contender once, in turn,
+so that what else the machine does meets all of them alike; the table has medians over rounds. Memory is the peak of a
+process of its own for each contender: all networks, one short clip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a byte: as many as of a usual sentence
+STAGES = ("text", "step", "decode", "vocoder")
+CPU = ("diffusers fp32", "diffusers bf16", "diffusers bf16 channels-last", "ppaudioldm")
+CUDA = ("diffusers fp16", "diffusers fp16 compiled", "ppaudioldm")
+CLIP_STEPS = (25, 200)
+
+Contender = dict[str, Callable[[], object]]  # stage -> what runs it once
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="ppaudioldm beside diffusers, stage by stage")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--duration", type=float, default=10.0, help="seconds")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.device == "cuda":
+        os.environ["PPAUDIOLDM_FRAMEWORK"] = "torch"
+    if options.memory_of:
+        print(json.dumps(peak_memory(options.memory_of, options.device, options.duration)))
+        return
+    names = CPU if options.device == "cpu" else CUDA
+    memory = {name: memory_of(name, options.device, options.duration) for name in names}
+    contenders = {name: contender(name, options.device, options.duration) for name in names}
+    seconds = rounds(contenders, options.device, options.rounds)
+    report(seconds, memory, options.json)
+
+
+def rounds(contenders: dict[str, Contender], device: str, count: int) -> dict[str, dict[str, float]]:
+    """Median seconds of every stage of every contender."""
+    times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in contenders}
+    for number in range(count + 1):
+        for stage in STAGES:
+            for name, run in contenders.items():
+                start = time.perf_counter()
+                run[stage]()
+                wait_for(device)
+                if number:  # the first round compiles and warms up
+                    times[name][stage].append(time.perf_counter() - start)
+        print(f"round {number} of {count}", file=sys.stderr, flush=True)
+    medians = {name: {stage: statistics.median(found[stage]) for stage in STAGES} for name, found in times.items()}
+    for found in medians.values():
+        found["decode + vocoder"] = found["decode"] + found["vocoder"]
+        for steps in CLIP_STEPS:
+            found[f"clip, {steps} steps (sum)"] = found["text"] + steps * found["step"] + found["decode + vocoder"]
+    return medians
+
+
+def report(seconds: dict[str, dict[str, float]], memory: dict[str, float | None], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"seconds": seconds, "peak_memory_gb": memory}, indent=1))
+        return
+    ours, *others = reversed(seconds)
+    others.reverse()
+    print("| | " + " | ".join([*others, ours]) + " | " + " | ".join(f"of {name}" for name in others) + " |")
+    print("|---|" + "---:|" * (2 * len(others) + 1))
+    for stage in seconds[ours]:
+        values = [seconds[name][stage] for name in (*others, ours)]
+        ratios = [seconds[ours][stage] / seconds[name][stage] for name in others]
+        cells = [f"{value:.3f} s" for value in values] + [f"{ratio:.2f}x" for ratio in ratios]
+        print(f"| {stage} | " + " | ".join(cells) + " |")
+    if all(memory.values()):
+        cells = [f"{memory[name]:.2f} GB" for name in (*others, ours)]
+        cells += [f"{(memory[ours] or 0) / (memory[name] or 1):.2f}x" for name in others]
+        print("| peak memory | " + " | ".join(cells) + " |")
+
+
+def contender(name: str, device: str, duration: float) -> Contender:
+    return ours(device, duration) if name == "ppaudioldm" else diffusers(name, device, duration)
+
+
+def memory_of(name: str, device: str, duration: float) -> float | None:
+    """GB that a process of its own needs at most."""
+    arguments = ["--device", device, "--duration", str(duration), "--memory-of", name]
+    process = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def peak_memory(name: str, device: str, duration: float) -> float | None:
+    run = contender(name, device, duration)
+    for stage in ("text", "step", "step", "decode", "vocoder"):
+        run[stage]()
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 1e9
+    from ppaudioldm.bench import peak_memory_gb
+
+    return peak_memory_gb()
+
+
+def wait_for(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def ours(device: str, duration: float) -> Contender:
+    from ppaudioldm.conditioning import PromptEncoder, joined
+    from ppaudioldm.diffusion.features import timestep_features
+    from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.weights.locate import locate
+
+    located = locate("audioldm2-full", random_weights=True)
+    description, engine = make_engine(located, device="cuda:0" if device == "cuda" else "cpu")
+    config, encoder = description.config, PromptEncoder(description, engine)
+
+    def conditions() -> object:
+        return joined(encoder.unconditional(1), encoder.encode([PROMPT]))
+
+    found = conditions()
+    contexts, masks = [[engine.asarray(x) for x in arrays] for arrays in (found.contexts, found.masks)]
+    projected = engine.run("unet_contexts", contexts)
+    latents = engine.asarray(noise(1, config.vae.latent_channels, frames(duration), config.latent_bands))
+    features = engine.asarray(timestep_features(np.array([500]), config.unet.model_channels))
+    mel = engine.asarray(noise(1, 4 * frames(duration), config.vae.n_mels))
+    return {
+        "text": conditions,
+        "step": lambda: engine.run("unet_guided_step", latents, features, projected, masks),
+        "decode": lambda: engine.run("vae_decoder", latents),
+        "vocoder": lambda: engine.run("vocoder", mel),
+    }
+
+
+def diffusers(name: str, device: str, duration: float) -> Contender:
+    import torch
+    import transformers as hf
+    from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL
+
+    dtype = torch.float32 if "fp32" in name else torch.bfloat16 if "bf16" in name else torch.float16
+    layout = torch.channels_last if "channels-last" in name else torch.contiguous_format
+
+    def network(make: Callable[..., torch.nn.Module], *arguments: object, **keywords: object) -> torch.nn.Module:
+        # Made in its dtype: converting afterwards would count as memory.
+        torch.set_default_dtype(dtype)
+        try:
+            return make(*arguments, **keywords).eval().to(device)
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    clap = network(hf.ClapModel, hf.ClapConfig())
+    t5 = network(
+        hf.T5EncoderModel,
+        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"),
+    )
+    projection = network(AudioLDM2ProjectionModel, 512, 1024, 768)
+    gpt2 = network(hf.GPT2Model, hf.GPT2Config())
+    unet = network(
+        AudioLDM2UNet2DConditionModel,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(128, 256, 384, 640),
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
+        up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
+        attention_head_dim=(4, 8, 12, 20),
+        cross_attention_dim=[(None, 768, 1024)] * 4,
+    ).to(memory_format=layout)
+    vae = network(
+        AutoencoderKL,
+        in_channels=1,
+        out_channels=1,
+        latent_channels=8,
+        block_out_channels=(128, 256, 512),
+        layers_per_block=2,
+        down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3,
+    ).to(memory_format=layout)
+    vocoder = network(
+        hf.SpeechT5HifiGan,
+        hf.SpeechT5HifiGanConfig(
+            model_in_dim=64,
+            upsample_initial_channel=1024,
+            upsample_rates=[5, 4, 2, 2, 2],
+            upsample_kernel_sizes=[16, 16, 8, 4, 4],
+            normalize_before=False,
+        ),
+    )
+    if "compiled" in name:
+        unet, vae.decode, vocoder = torch.compile(unet), torch.compile(vae.decode), torch.compile(vocoder)
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(device, dtype)
+
+    def text() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As AudioLDM2Pipeline.encode_prompt does: LOA tokens, T5 states and their mask, unconditional first."""
+        tokens = len(PROMPT) + 1
+        ids = torch.full((1, tokens), 50, device=device)
+        mask = torch.ones(1, tokens, dtype=torch.long, device=device)
+        short = torch.zeros_like(mask)
+        short[:, 0] = 1
+        states, loa = [], []
+        for given in (short, mask):  # the negative prompt is padded to the prompt's length
+            embedding = clap.get_text_features(input_ids=ids, attention_mask=given).pooler_output[:, None]
+            states.append(t5(ids, attention_mask=given).last_hidden_state)
+            ones = given.new_ones(1, 1)
+            prefix = projection(embedding, states[-1], ones, given)
+            x, cache = prefix.hidden_states, None
+            attended = prefix.attention_mask
+            for step in range(8):
+                output = gpt2(
+                    inputs_embeds=x if step == 0 else x[:, -1:],
+                    attention_mask=attended,
+                    past_key_values=cache,
+                    use_cache=True,
+                )
+                cache = output.past_key_values
+                x = torch.cat([x, output.last_hidden_state[:, -1:]], 1)
+                attended = torch.cat([attended, ones], 1)
+            loa.append(x[:, -8:])
+        return torch.cat(loa), torch.cat(states), torch.cat([short, mask])
+
+    with torch.inference_mode():
+        loa, states, mask = text()
+    latents = tensor(noise(2, 8, frames(duration), 16)).contiguous(memory_format=layout)
+    mel = tensor(noise(1, 4 * frames(duration), 64))
+    timestep = torch.tensor(500, device=device)
+
+    def step() -> object:
+        contexts = {"encoder_hidden_states": loa, "encoder_hidden_states_1": states, "encoder_attention_mask_1": mask}
+        return unet(latents, timestep, **contexts, return_dict=False)[0]
+
+    stages: Contender = {
+        "text": text,
+        "step": step,
+        "decode": lambda: vae.decode(latents[:1], return_dict=False)[0],
+        "vocoder": lambda: vocoder(mel),
+    }
+    return {stage: torch.inference_mode()(run) for stage, run in stages.items()}
+
+
+def frames(duration: float) -> int:
+    """Latent frames of a clip: one is 640 samples at 16 kHz, and the UNet halves their number three times."""
+    return 8 * -(-round(duration * 16000) // (8 * 640))
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,16 @@
 import torch
 
-from ppaudioldm import framework
+_forward = torch.nn.ConvTranspose1d.forward
 
-if framework.NAME == "paddle":
-    # Two OpenMP runtimes in one process: PyTorch's libgomp beside Paddle's libiomp5. With several threads PyTorch 2.13
-    # then computes some transposed convolutions wrong by 10 %, such as the second of the 48 kHz vocoder.
-    torch.set_num_threads(1)
+
+def _exact_forward(self, x, output_size=None):
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        return _forward(self, x, output_size)
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+# The references' transposed convolutions: `framework.ConvTranspose1d` says what is wrong with PyTorch's.
+torch.nn.ConvTranspose1d.forward = _exact_forward

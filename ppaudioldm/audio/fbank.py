@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from ppaudioldm.audio.mel import _checked
+from ppaudioldm.audio.mel import checked_waveform
 
 SAMPLE_RATE = 16000  # Hz
 FRAMES = 1024  # 10.255 s
@@ -28,7 +28,7 @@ def audiomae_fbank(waveform: np.ndarray) -> np.ndarray:
     Only the first 10.255 s count. A shorter recording is followed by zeros, which are not silence: they stand for a
     log-power of 0, far above it. AudioMAE was trained so. Raises ValueError as `audio.mel.log_mel` does.
     """
-    waveform = _checked(waveform)
+    waveform = checked_waveform(waveform)
     fbank = log_fbank((waveform - waveform.mean())[: (FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)
     padded = np.pad(fbank, ((0, FRAMES - len(fbank)), (0, 0)))
     return ((padded - MEAN) / SPREAD).astype(np.float32)

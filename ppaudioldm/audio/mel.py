@@ -36,7 +36,7 @@ def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
     Frame i is centred on sample i * hop_length, so there are samples // hop_length + 1. Magnitudes, floored at 1e-5.
     Raises ValueError for a waveform that is empty, not finite, not 1-D or not floating point.
     """
-    mel = stft_magnitude(_checked(waveform), config.n_fft, config.hop_length) @ mel_filters(config).T
+    mel = stft_magnitude(checked_waveform(waveform), config.n_fft, config.hop_length) @ mel_filters(config).T
     return np.log(np.maximum(mel, 1e-5)).astype(np.float32)
 
 
@@ -47,12 +47,12 @@ def clap_log_mel(waveform: np.ndarray) -> np.ndarray:
     normalises every mel band before it stretches, which is the same: the weights of an interpolation sum to one.
     Raises ValueError as `log_mel` does.
     """
-    power = stft_magnitude(_checked(waveform)[:CLAP_MAX_SAMPLES], MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
+    power = stft_magnitude(checked_waveform(waveform)[:CLAP_MAX_SAMPLES], MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
     decibels = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
     return stretch(decibels, CLAP_FRAMES)[None].astype(np.float32)
 
 
-def _checked(waveform: np.ndarray) -> np.ndarray:
+def checked_waveform(waveform: np.ndarray) -> np.ndarray:
     """`waveform` as float64, or ValueError that says what is wrong with it."""
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):

@@ -159,6 +159,11 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
 }
 
 
+def speech_names() -> list[str]:
+    """The published checkpoints that speak."""
+    return [name for name, info in CHECKPOINTS.items() if info.config.phoneme_encoder]
+
+
 def unknown_name(name: str) -> ValueError:
     """The error for a name that is neither a checkpoint's nor a path."""
     return ValueError(f"unknown checkpoint {name!r}: not a file or folder, nor one of {', '.join(CHECKPOINTS)}")

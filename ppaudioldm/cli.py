@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ppaudioldm import __version__
-from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options, Progress
 
 USAGE_ERROR = 2
@@ -23,6 +23,7 @@ INTERRUPTED = 128 + signal.SIGINT
 # As in the modules of these names, which are too heavy for `--help`.
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
+SPEAKER = "A female reporter is speaking"
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")
 
@@ -31,6 +32,7 @@ examples:
   ppaudioldm generate "a cat purring" -o cat.wav
   ppaudioldm generate "a cat purring" --checkpoint cvssp/audioldm2 --preset original --seed 7
   ppaudioldm generate "rain on a tin roof" --duration 30 --negative-prompt "music, speech"
+  ppaudioldm speak "Wish you have a good day" --speaker "A man speaks slowly" -o wish.wav
   ppaudioldm checkpoints
   ppaudioldm convert audioldm2-full.pth audioldm2-full --dtype float16
 """
@@ -61,10 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def generate(options: argparse.Namespace) -> None:
+    _make(options, options.prompt)
+
+
+def speak(options: argparse.Namespace) -> None:
+    if not options.phonemes:
+        from ppaudioldm.audio.phonemes import to_phonemes
+
+        to_phonemes(options.text)  # a missing extra, or nothing to say, is found before a download
+    _make(options, options.text)
+
+
+def _make(options: argparse.Namespace, title: str) -> None:
+    """What `generate` and `speak` share: everything but the call that makes the clip. title: names the file."""
     start = time.perf_counter()
     settings = {field: getattr(options, field) for field in _SETTINGS}
     checked = Options.from_preset(options.preset, **settings)
     checked.check_prompts([options.prompt])
+    _check_speaks(options)
 
     from ppaudioldm.audio.files import check_writable, safe_name, unique_path
 
@@ -83,11 +99,23 @@ def generate(options: argparse.Namespace) -> None:
         compile_step=options.compile,
     )
     opened = time.perf_counter() - start
+    settings |= {"seed": options.seed, "preset": options.preset}
     with _ProgressBar() as bar:
-        clip = pipeline.generate(
-            options.prompt, seed=options.seed, preset=options.preset, progress=bar.show, **settings
-        )
-    target = target or unique_path(folder or ".", safe_name(options.prompt), ".wav")
+        if _speaks(options):
+            from ppaudioldm import speech
+
+            settings["duration"] = checked.duration
+            clip = speech.speak(
+                pipeline,
+                options.text,
+                speaker=options.prompt,
+                phonemes=options.phonemes,
+                progress=bar.show,
+                **settings,
+            )
+        else:
+            clip = pipeline.generate(options.prompt, progress=bar.show, **settings)
+    target = target or unique_path(folder or ".", safe_name(title), ".wav")
     (path,) = clip.save(target)
     if pipeline.checkpoint.is_random:
         _tell(f"note: {options.checkpoint} has random weights, so this is noise and not the sound of the prompt")
@@ -95,6 +123,7 @@ def generate(options: argparse.Namespace) -> None:
     report = {
         "file": str(path),
         "prompt": options.prompt,
+        **({"text": options.text} if _speaks(options) else {}),
         "seed": clip.seeds[0],
         "score": clip.scores[0] if clip.scores else None,
         "checkpoint": str(options.checkpoint),
@@ -225,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ppaudioldm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands)
+    _add_speak(commands)
 
     command = commands.add_parser("checkpoints", help="list the published checkpoints")
     command.add_argument("--json", action="store_true", help="print JSON")
@@ -279,21 +309,43 @@ def _add_generate(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    command.add_argument("prompt", help="what it should sound like")
+    _add_settings(command, "audioldm2-full", "prompt")
+    command.set_defaults(run=generate)
+
+
+def _add_speak(commands: Any) -> None:
+    command = commands.add_parser("speak", help="say a text, of any length")
+    command.add_argument("text", help="what to say, in English")
+    command.add_argument(
+        "--speaker",
+        dest="prompt",
+        default=SPEAKER,
+        metavar="TEXT",
+        help=f"who says it, and how; default: {SPEAKER!r}",
+    )
+    command.add_argument(
+        "--phonemes", action="store_true", help="the text is phonemes as espeak writes them, not words"
+    )
+    _add_settings(command, "audioldm2-speech-gigaspeech", "text")
+    command.set_defaults(run=speak)
+
+
+def _add_settings(command: argparse.ArgumentParser, checkpoint: str, named_after: str) -> None:
     add = command.add_argument
-    add("prompt", help="what it should sound like")
     add(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help=".wav, .flac, .ogg or .mp3, or a folder; named after the prompt by default",
+        help=f".wav, .flac, .ogg or .mp3, or a folder; named after the {named_after} by default",
     )
     add(
         "-c",
         "--checkpoint",
-        default="audioldm2-full",
+        default=checkpoint,
         metavar="NAME|PATH",
-        help="see `ppaudioldm checkpoints`; default: audioldm2-full",
+        help=f"see `ppaudioldm checkpoints`; default: {checkpoint}",
     )
     add("-d", "--duration", type=float, metavar="S", help=f"{MIN_DURATION} to {MAX_DURATION:g} seconds; default: 10")
     add(
@@ -325,7 +377,6 @@ def _add_generate(commands: Any) -> None:
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
     _add_framework(command)
-    command.set_defaults(run=generate)
 
 
 def _add_framework(command: argparse.ArgumentParser) -> None:
@@ -346,6 +397,19 @@ def _choose_framework(options: argparse.Namespace) -> None:
 def _check_free(destination: Path, overwrite: bool) -> None:
     if os.path.lexists(destination) and not overwrite:
         raise ValueError(f"{destination} exists: choose another name, or add --overwrite")
+
+
+def _speaks(options: argparse.Namespace) -> bool:
+    return options.run is speak
+
+
+def _check_speaks(options: argparse.Namespace) -> None:
+    """Raise ValueError for a published checkpoint of the other kind, before it is downloaded."""
+    info = CHECKPOINTS.get(options.checkpoint)
+    if info and (info.config.phoneme_encoder is not None) != _speaks(options):
+        if _speaks(options):
+            raise ValueError(f"{options.checkpoint} does not speak, choose from {', '.join(speech_names())}")
+        raise ValueError(f"{options.checkpoint} says a text: use `ppaudioldm speak`")
 
 
 class _ProgressBar:

@@ -67,15 +67,15 @@ class PromptEncoder:
         """CLAP embeddings of `prompts`, (B, 512), of length 1."""
         return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
 
-    def encode(self, prompts: Sequence[str]) -> Conditions:
-        """Conditions for `prompts`.
+    def encode(self, prompts: Sequence[str], phonemes: np.ndarray | None = None) -> Conditions:
+        """Conditions for `prompts`; phonemes: (1, 310) int64, what each of them says, for a speech checkpoint.
 
         Each is encoded alone: GPT-2's positions count padding, so the LOA tokens of a prompt padded to another's length
         would be different ones.
         """
-        return reduce(joined, [self._encode(prompt) for prompt in prompts])
+        return reduce(joined, [self._encode(prompt, phonemes) for prompt in prompts])
 
-    def _encode(self, prompt: str) -> Conditions:
+    def _encode(self, prompt: str, phonemes: np.ndarray | None) -> Conditions:
         config = self._config
         clap = self.clap([prompt]) if config.loa or config.unet.film_dim else None
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -84,7 +84,8 @@ class PromptEncoder:
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
         if config.loa:
             assert clap is not None
-            found["loa"] = self._loa(clap, *found["flan_t5"])
+            second = found["flan_t5"] if config.phoneme_encoder is None else self._spoken(phonemes)
+            found["loa"] = self._loa(clap, *second)
         return self._conditions(found, clap)
 
     def unconditional(self, batch: int) -> Conditions:
@@ -100,6 +101,13 @@ class PromptEncoder:
             found["loa"] = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
         clap = self.clap([""]) if config.unet.film_dim else None
         return self._conditions(found, clap).take([0] * batch)
+
+    def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """States and mask of the phonemes, which take the place of FLAN-T5's before GPT-2."""
+        engine = self._engine
+        assert phonemes is not None
+        states, mask = engine.run("phoneme_encoder", engine.asarray(phonemes))
+        return engine.to_numpy(states), engine.to_numpy(mask)
 
     def _loa(self, clap: np.ndarray, states: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         config, engine = self._config, self._engine

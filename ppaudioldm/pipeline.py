@@ -14,6 +14,7 @@ import numpy as np
 
 from ppaudioldm.audio.files import write_audio
 from ppaudioldm.audio.ranking import clap_scores
+from ppaudioldm.checkpoints import speech_names
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
@@ -24,6 +25,7 @@ from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.choice import make_engine
 from ppaudioldm.engines.engine import Array, Engine
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.options import Options, Progress
 from ppaudioldm.weights.locate import Description, locate
 
@@ -108,6 +110,8 @@ class AudioLDM:
         spacing: str | None = None,
         num_waveforms_per_prompt: int | None = None,
         batch_size: int = 1,
+        transcription: str | None = None,
+        phonemes: str | None = None,
         progress: Callable[[Progress], bool | None] | None = None,
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
@@ -117,7 +121,9 @@ class AudioLDM:
         preset: "fast" (DPM-Solver++, 25 steps, 1 candidate) or "original" (DDIM, 200 steps, eta 1, the best of 3);
         the next six override parts of it. num_waveforms_per_prompt: candidates, of which the one that CLAP finds
         nearest to the prompt is kept. batch_size: candidates made at once; more need more memory, and are faster only
-        on a GPU. progress: called after every step; stops the run, with `Cancelled`, when it returns False.
+        on a GPU. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes it; a speech
+        checkpoint needs one of them, and the prompt says who speaks. What does not fit is an error: `speech.speak` says
+        any length. progress: called after every step; stops the run, with `Cancelled`, when it returns False.
         Raises ValueError for a value out of range, naming it and what is allowed.
         """
         options = Options.from_preset(
@@ -133,14 +139,35 @@ class AudioLDM:
             batch_size=batch_size,
         )
         prompts = options.check_prompts([prompt] if isinstance(prompt, str) else prompt)
+        spoken = self._phoneme_ids(transcription, phonemes)
         seeds = item_seeds(secrets.randbelow(2**32) if seed is None else seed, options.num_waveforms_per_prompt)
-        return _Generation(self, options, prompts, seeds, progress).run()
+        return _Generation(self, options, prompts, spoken, seeds, progress).run()
+
+    def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
+        """What a speech checkpoint is to say, (1, 310) int64. Raises ValueError if that is missing, or for another."""
+        encoder = self.config.phoneme_encoder
+        if encoder is None:
+            if transcription is not None or phonemes is not None:
+                raise ValueError(f"transcription is for speech checkpoints: {', '.join(speech_names())}")
+            return None
+        if (transcription is None) == (phonemes is None):
+            raise ValueError("transcription is missing: a speech checkpoint needs it, or phonemes, and not both")
+        from ppaudioldm.audio.phonemes import phoneme_ids, to_phonemes
+
+        if phonemes is None:
+            assert transcription is not None
+            phonemes = to_phonemes(transcription)
+        ids = phoneme_ids(phonemes, encoder.max_phonemes)
+        if ids.max() >= encoder.vocab_size:
+            raise CheckpointError(f"phoneme {ids.max()} is needed, but the checkpoint knows {encoder.vocab_size}")
+        return ids
 
 
 def needed_functions(config: ModelConfig, guided: bool) -> list[str]:
     """What generation from text runs, in that order (see `engines.engine`); ranking needs "clap_audio" besides."""
     text = ["clap_text"] if config.loa or config.unet.film_dim else []
     text += ["flan_t5"] if config.flan_t5 else []
+    text += ["phoneme_encoder"] if config.phoneme_encoder else []
     text += ["loa", "gpt2"] if config.loa else []
     unet = ["unet_contexts"] if config.contexts else []
     unet += ["unet_guided_step" if guided and config.contexts and not config.unet.film_dim else "unet_step"]
@@ -155,6 +182,7 @@ class _Generation:
         pipeline: AudioLDM,
         options: Options,
         prompts: list[str],
+        phonemes: np.ndarray | None,
         seeds: list[int],
         progress: Callable[[Progress], bool | None] | None,
     ) -> None:
@@ -164,6 +192,7 @@ class _Generation:
         self.schedule = pipeline._schedule
         self.options = options
         self.prompts = prompts
+        self.phonemes = phonemes
         self.seeds = seeds  # of the candidates, the same for every prompt
         self.progress = progress
         self.seconds: dict[str, float] = {}
@@ -180,7 +209,7 @@ class _Generation:
                 self.engine.prepare(function)
                 self.report("load", done, len(functions))
         with self.stage("text"):
-            conditions = self.encoder.encode(self.prompts)
+            conditions = self.encoder.encode(self.prompts, self.phonemes)
             unconditional = self.unconditional() if self.guided else None
             self.report("text")
         # Candidates of a prompt stand together: item i is candidate i % n of prompt i // n.
@@ -198,7 +227,7 @@ class _Generation:
     def unconditional(self) -> Conditions:
         """For one item: of the negative prompt if there is one."""
         negative = self.options.negative_prompt
-        return self.encoder.encode([negative]) if negative else self.encoder.unconditional(1)
+        return self.encoder.encode([negative], self.phonemes) if negative else self.encoder.unconditional(1)
 
     def waveforms(
         self, items: list[tuple[int, int]], conditions: Conditions, unconditional: Conditions | None

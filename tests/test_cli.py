@@ -116,6 +116,13 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "audioldm3"], "unknown checkpoint 'audioldm3'"),
         (["generate", "x", "-c", "tiny", "-o", "x.txt"], "unknown extension '.txt'"),
         (["generate", "x", "--bogus"], "--bogus"),
+        (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "says a text: use `ppaudioldm speak`"),
+        (
+            ["speak", "tˈɛst", "--phonemes", "-c", "tiny"],
+            "tiny does not speak, choose from audioldm2-speech-gigaspeech",
+        ),
+        (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "prompt is ''"),
+        (["speak", "tˈɛst", "--phonemes", "-c", "anhnct/audioldm2_ljspeech"], "are not supported yet"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
         (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
         ([], "COMMAND"),

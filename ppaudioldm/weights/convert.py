@@ -66,8 +66,6 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}, choose from {', '.join(LAYOUTS)}")
     config = CHECKPOINTS[name].config
-    if config.phoneme_encoder:
-        raise CheckpointError(f"{name}: text to speech is not supported yet")
     checkpoint = random_checkpoint(name, config, seed)
     if layout == "native":
         write_native(checkpoint, destination, notify=notify)

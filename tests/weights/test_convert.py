@@ -225,7 +225,7 @@ def test_native_config_is_readable_json(tmp_path):
         (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, audioldm2-full"),
         (("tiny", "out", "onnx", 0), "unknown layout 'onnx', choose from original, diffusers, native"),
         (("tiny", "out", "original", 0), "out: a published file needs a suffix, such as .pth"),
-        (("audioldm2-speech-gigaspeech", "out.pth", "original", 0), "text to speech is not supported yet"),
+        (("audioldm2-speech-gigaspeech", "out", "diffusers", 0), "has no diffusers layout: choose original or native"),
         (("audioldm_48k", "out", "diffusers", 0), "audioldm_48k has no diffusers layout: choose original or native"),
         (("audioldm_16k_crossattn_t5", "out", "diffusers", 0), "has no diffusers layout"),
     ],

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a byte: as many as of a usual sentence
+PHONEMES = "wˈɪʃ juː hæv ɐ ɡˈʊd dˈeɪ"  # what a speech checkpoint says
 STEPS = ("unet_guided_step", "unet_step")
 
 
@@ -126,6 +127,7 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
         steps_done: list[float] = []
         pipeline.generate(
             PROMPT,
+            phonemes=PHONEMES if description.config.phoneme_encoder else None,
             duration=settings.duration,
             num_inference_steps=settings.num_inference_steps,
             seed=0,

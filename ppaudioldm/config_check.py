@@ -24,6 +24,7 @@ LARGEST = 16384
 LARGEST_OF = {
     "vocab_size": 1 << 20,
     "max_positions": 1 << 16,
+    "max_phonemes": 1024,
     "sample_rate": 384000,
     "num_train_timesteps": 100_000,
     "num_layers": 128,

@@ -138,3 +138,11 @@ WRONG = {
 def test_what_cannot_be(message, changes):
     networks = {name: values and replace(getattr(FULL, name), **values) for name, values in changes.items()}
     assert message in error_of(check_config, replace(FULL, **networks))
+
+
+def test_phonemes_beyond_what_attention_can_hold():
+    speech = CHECKPOINTS["audioldm2-speech-gigaspeech"].config
+    assert speech.phoneme_encoder
+    config = replace(speech, phoneme_encoder=replace(speech.phoneme_encoder, max_phonemes=16384))
+    with pytest.raises(ValueError, match="phoneme_encoder.max_phonemes is 16384, expected 1 to 1024"):
+        check_config(config)

@@ -125,7 +125,8 @@ class _CompiledByShape:
 
     def _compile(self, shapes: Sequence[tuple[int, ...]]) -> _Compiled:
         model = self._model.clone()  # shares the weights
-        model.reshape({index: openvino.PartialShape(list(shape)) for index, shape in enumerate(shapes)})
+        ports = zip(model.inputs, shapes, strict=True)
+        model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
         return _Compiled(self._compile_model, model)
 
 

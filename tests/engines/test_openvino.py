@@ -12,7 +12,6 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision
-from ppaudioldm.engines.translator import Translator
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.engines.test_translated_networks import CONFIGS, EXAMPLES
@@ -20,6 +19,8 @@ from tests.support import noise, relative_error
 
 if framework.NAME != "paddle":
     pytest.skip("only Paddle's programs are translated", allow_module_level=True)
+
+from ppaudioldm.engines.translator import Translator
 
 CONFIG = CONFIGS["two contexts"]
 CHECKPOINT = random_checkpoint("small", CONFIG, 0)

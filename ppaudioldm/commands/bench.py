@@ -1,0 +1,34 @@
+"""`bench`: how long each stage of a generation takes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+from ppaudioldm.commands.common import ENGINES, PRECISIONS, add_framework, choose_framework
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("bench", help="time every stage of a generation: in a new process, again, and warm")
+    command.add_argument("-c", "--checkpoint", default="audioldm2-full", metavar="NAME|PATH")
+    command.add_argument("--random-weights", action="store_true", help="of that size, without a download")
+    command.add_argument("-d", "--duration", type=float, default=10.0, metavar="S", help="default: 10")
+    command.add_argument("--steps", type=int, dest="num_inference_steps", default=10, metavar="N", help="default: 10")
+    command.add_argument("--engine", choices=ENGINES)
+    command.add_argument("--precision", choices=PRECISIONS, default="auto")
+    command.add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    add_framework(command)
+    command.set_defaults(run=bench)
+
+
+def bench(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    from ppaudioldm.bench import Settings, table
+    from ppaudioldm.bench import bench as measured
+
+    names = [field.name for field in dataclasses.fields(Settings)]
+    result = measured(Settings(**{name: getattr(options, name) for name in names}))
+    print(json.dumps(result, indent=1) if options.json else table(result))

@@ -1,0 +1,109 @@
+"""`checkpoints`, `info`, `convert` and `random-checkpoint`: the models themselves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.commands.common import add_framework, choose_framework
+from ppaudioldm.commands.console import tell
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("checkpoints", help="list the published checkpoints")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=checkpoints)
+
+    command = commands.add_parser("info", help="say what a checkpoint file or folder holds")
+    command.add_argument("path", metavar="NAME|PATH")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    add_framework(command)
+    command.set_defaults(run=info)
+
+    command = commands.add_parser("convert", help="write a checkpoint as a folder of this project's layout")
+    command.add_argument("source", metavar="NAME|PATH")
+    command.add_argument("destination", type=Path, metavar="FOLDER")
+    command.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: float32")
+    command.add_argument("--ema", action="store_true", help="take the averaged UNet of a published file")
+    _add_overwrite_and_framework(command)
+    command.set_defaults(run=convert)
+
+    command = commands.add_parser("random-checkpoint", help="write a full-size checkpoint of random values")
+    command.add_argument("name", metavar="NAME", choices=list(CHECKPOINTS), help="whose configuration to take")
+    command.add_argument("destination", type=Path, metavar="PATH")
+    command.add_argument("--layout", choices=("original", "diffusers", "native"), default="native")
+    command.add_argument("--seed", type=int, default=0)
+    _add_overwrite_and_framework(command)
+    command.set_defaults(run=random_checkpoint)
+
+
+def checkpoints(options: argparse.Namespace) -> None:
+    if options.json:
+        table = {
+            name: {field: getattr(info, field) for field in ("summary", "layout", "repo", "licence", "download_gb")}
+            | {"sample_rate": info.config.sample_rate}
+            for name, info in CHECKPOINTS.items()
+        }
+        print(json.dumps(table, indent=1))
+        return
+    width = max(map(len, CHECKPOINTS))
+    for name, info in CHECKPOINTS.items():
+        size = f"{info.download_gb:4.1f} GB" if info.download_gb else "built in"
+        print(f"{name:{width}}  {info.config.sample_rate // 1000} kHz  {size:>8}  {info.licence}  {info.summary}")
+
+
+def info(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    import math
+
+    from ppaudioldm.weights.checkpoint import open_checkpoint
+
+    checkpoint = open_checkpoint(options.path)
+    sizes = {
+        network: sum(math.prod(tensor.shape) for tensor in parameters.values())
+        for network, parameters in checkpoint.networks.items()
+    }
+    if options.json:
+        values = {"name": checkpoint.name, "layout": checkpoint.layout, "parameters": sizes}
+        print(json.dumps(values | {"config": checkpoint.config.to_dict()}, indent=1))
+        return
+    config = checkpoint.config
+    print(f"{checkpoint.name}: {checkpoint.layout} layout, {config.sample_rate} Hz")
+    print(f"conditions: {', '.join([*config.contexts, *(['CLAP by FiLM'] if config.unet.film_dim else [])])}")
+    for network, size in sizes.items():
+        print(f"  {network:12} {size / 1e6:8.2f} M parameters")
+    print(f"  {'all':12} {sum(sizes.values()) / 1e6:8.2f} M parameters")
+
+
+def convert(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    _check_free(options.destination, options.overwrite)
+    from ppaudioldm.weights.checkpoint import open_checkpoint
+    from ppaudioldm.weights.convert import write_native
+
+    checkpoint = open_checkpoint(options.source, ema=options.ema)
+    write_native(checkpoint, options.destination, options.dtype, notify=tell)
+    print(options.destination)
+
+
+def random_checkpoint(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    _check_free(options.destination, options.overwrite)
+    from ppaudioldm.weights.convert import write_random
+
+    write_random(options.name, options.destination, options.layout, options.seed, notify=tell)
+    print(options.destination)
+
+
+def _add_overwrite_and_framework(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace what stands at the destination")
+    add_framework(command)
+
+
+def _check_free(destination: Path, overwrite: bool) -> None:
+    if os.path.lexists(destination) and not overwrite:
+        raise ValueError(f"{destination} exists: choose another name, or add --overwrite")

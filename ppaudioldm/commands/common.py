@@ -1,0 +1,161 @@
+"""What the commands that make a clip share: their options, opening a checkpoint, writing the clip and reporting it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppaudioldm.commands.console import ProgressBar, tell
+from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options
+
+if TYPE_CHECKING:
+    from ppaudioldm.pipeline import AudioLDM, Clip
+
+# As in the modules of these names, which are too heavy for `--help`.
+ENGINES = ("auto", "openvino", "eager")
+PRECISIONS = ("auto", "f32", "bf16", "fp16")
+SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
+SPACINGS = ("leading", "linear", "log-snr", "karras")
+# Options that are settings of a preset: command line name = keyword of AudioLDM.generate.
+SETTINGS = (
+    "negative_prompt",
+    "duration",
+    "num_inference_steps",
+    "guidance_scale",
+    "sampler",
+    "eta",
+    "spacing",
+    "num_waveforms_per_prompt",
+    "batch_size",
+)
+
+
+# ---- Options
+
+
+def add_settings(command: argparse.ArgumentParser, checkpoint: str, named_after: str) -> None:
+    """The options of every command that makes a clip. checkpoint: the default. named_after: what names the file."""
+    add = command.add_argument
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f".wav, .flac, .ogg or .mp3, or a folder; named after the {named_after} by default",
+    )
+    add(
+        "-c",
+        "--checkpoint",
+        default=checkpoint,
+        metavar="NAME|PATH",
+        help=f"see `ppaudioldm checkpoints`; default: {checkpoint}",
+    )
+    add("-d", "--duration", type=float, metavar="S", help=f"{MIN_DURATION} to {MAX_DURATION:g} seconds; default: 10")
+    add(
+        "--preset",
+        choices=list(PRESETS),
+        default="fast",
+        help="fast: 25 steps of dpm++, the default; original: 200 of ddim, best of 3",
+    )
+    add("--steps", type=int, dest="num_inference_steps", metavar="N", help="denoising steps, 1 to 1000")
+    add("--sampler", choices=SAMPLERS)
+    add("--eta", type=float, help="of ddim: 0 draws no noise between steps, 1 as much as ddpm")
+    add("--spacing", choices=SPACINGS, help="of the steps of dpm++; default: log-snr")
+    add("-w", "--guidance-scale", type=float, metavar="W", help="how closely to follow the prompt; default: 3.5")
+    add("-x", "--negative-prompt", metavar="TEXT", help="what it should not sound like")
+    add(
+        "-n",
+        "--candidates",
+        type=int,
+        dest="num_waveforms_per_prompt",
+        metavar="N",
+        help="make N, keep the one that CLAP finds nearest to the prompt",
+    )
+    add("--batch-size", type=int, metavar="N", help="candidates made at once; default: 1")
+    add("-s", "--seed", type=int, metavar="N", help="makes the same sound again; default: a new one each time")
+    add("--ema", action="store_true", help="use the averaged UNet of a published file")
+    add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
+    add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
+    add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
+    add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
+    add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
+    add_framework(command)
+
+
+def add_framework(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--framework", choices=("paddle", "torch"), help="default: paddle, or $PPAUDIOLDM_FRAMEWORK")
+
+
+def choose_framework(options: argparse.Namespace) -> None:
+    """Must come before the first import of a module that uses `framework`."""
+    if options.framework:
+        os.environ["PPAUDIOLDM_FRAMEWORK"] = options.framework
+
+
+# ---- Making a clip
+
+
+def make(
+    options: argparse.Namespace, title: str, create: Callable[..., Clip], told: dict[str, Any] | None = None
+) -> None:
+    """Check the options of `add_settings`, open the checkpoint, make a clip, write it and report it.
+
+    title: names the file where `--output` doesn't. create: called with the pipeline and with the keywords of
+    `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says.
+    """
+    start = time.perf_counter()
+    settings = {field: getattr(options, field) for field in SETTINGS}
+    checked = Options.from_preset(options.preset, **settings)
+
+    from ppaudioldm.audio.files import check_writable, safe_name, unique_path
+
+    folder = options.output if options.output and options.output.is_dir() else None
+    target = options.output if folder is None and options.output else None
+    check_writable(target or Path(folder or ".", "probe.wav"))
+    pipeline = open_pipeline(options)
+    opened = time.perf_counter() - start
+    settings |= {"seed": options.seed, "preset": options.preset, "duration": checked.duration}
+    with ProgressBar() as bar:
+        clip = create(pipeline, progress=bar.show, **settings)
+    (path,) = clip.save(target or unique_path(folder or ".", safe_name(title), ".wav"))
+    if pipeline.checkpoint.is_random:
+        tell(f"note: {options.checkpoint} has random weights, so this is noise and not the sound of the prompt")
+    seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
+    report = {
+        "file": str(path),
+        "prompt": options.prompt,
+        **(told or {}),
+        "seed": clip.seeds[0],
+        "score": clip.scores[0] if clip.scores else None,
+        "checkpoint": str(options.checkpoint),
+        "sample_rate": clip.sample_rate,
+        "samples": clip.waveforms.shape[1],
+        "settings": dataclasses.asdict(checked),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    }
+    if options.json:
+        print(json.dumps(report))
+    else:
+        fit = f", CLAP score {clip.scores[0]:.3f}" if clip.scores else ""
+        print(f"{path}  (seed {clip.seeds[0]}{fit}, {seconds['total']:.1f} s)")
+
+
+def open_pipeline(options: argparse.Namespace) -> AudioLDM:
+    """The pipeline that the options name."""
+    choose_framework(options)
+    from ppaudioldm.pipeline import AudioLDM
+
+    return AudioLDM.from_pretrained(
+        options.checkpoint,
+        engine=options.engine,
+        device=options.device,
+        precision=options.precision,
+        ema=options.ema,
+        compile_step=options.compile,
+    )

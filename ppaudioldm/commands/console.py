@@ -1,0 +1,39 @@
+"""What the commands say on stderr: one line at a time, and a progress bar."""
+
+from __future__ import annotations
+
+import sys
+
+from ppaudioldm.options import Progress
+
+
+def tell(message: str) -> None:
+    print(f"ppaudioldm: {message}", file=sys.stderr, flush=True)
+
+
+def one_line(message: object) -> str:
+    return " ".join(str(message).splitlines()) or type(message).__name__
+
+
+class ProgressBar:
+    """A bar on stderr, where that is a terminal: the stage, the steps of the longest one, and the time left."""
+
+    def __enter__(self) -> ProgressBar:
+        from tqdm import tqdm
+
+        self._shown = ("", 0)
+        self._bar = tqdm(
+            total=0, disable=None, leave=False, bar_format="{desc} {bar} {n_fmt}/{total_fmt} {remaining} left"
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        if (progress.stage, progress.total) != self._shown:
+            self._shown = progress.stage, progress.total
+            self._bar.reset(progress.total)
+            self._bar.set_description_str(f"{progress.stage:8}")
+        self._bar.n = progress.done
+        self._bar.refresh()

@@ -1,0 +1,1 @@
+"""Training the networks from nothing, on Paddle or PyTorch; see docs/training.md."""

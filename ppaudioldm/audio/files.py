@@ -20,12 +20,17 @@ import soxr
 
 logger = logging.getLogger(__name__)
 
-FORMATS = {  # extension -> libsndfile's names of the container and the encoding
-    ".wav": ("WAV", "PCM_16"),
-    ".flac": ("FLAC", "PCM_16"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
+FORMATS = {  # extension -> libsndfile's names of the container and of its encodings, by ours, the default first
+    ".wav": (
+        "WAV",
+        {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT", "double": "DOUBLE"},
+    ),
+    ".flac": ("FLAC", {"pcm16": "PCM_16", "pcm24": "PCM_24"}),
+    ".ogg": ("OGG", {"vorbis": "VORBIS"}),
+    ".mp3": ("MP3", {"mp3": "MPEG_LAYER_III"}),
 }
+BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+WIDE = ("PCM_32", "DOUBLE")  # encodings whose samples float32 cannot hold
 MAX_CHANNELS = 8
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000  # Hz; Vorbis crashes the process somewhat above
 MAX_SECONDS = 600.0  # of a file that is read, unless the caller says otherwise
@@ -54,18 +59,18 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     """Write `waveform` in the format that the extension of `path` names; returns `path`.
 
     waveform: (samples,) or (samples, channels), floats in [-1, 1]; what lies beyond is clipped, with a warning in the
-    log. sample_rate: Hz. subtype: "float" makes a 32-bit float WAV, which is never clipped; by default WAV and FLAC
-    hold 16 bits. Missing folders are made. The file appears complete or not at all, and replaces one of that name.
+    log. sample_rate: Hz. subtype: "pcm16", the default, or "pcm24" for WAV and FLAC, "pcm32", "float" or "double" for
+    WAV alone; the last two are never clipped. Samples that were read from a file of a subtype are written as they were.
+    Missing folders are made. The file appears complete or not at all, and replaces one of that name.
     Raises ValueError for a waveform, rate or extension that cannot be written, OutputError for a full disk or the like.
     """
     path = Path(path)
     container, encoding = _format(path, subtype)
-    samples = _checked(waveform, sample_rate)
-    if encoding != "FLOAT":
+    samples = _checked(waveform, sample_rate, np.float64 if encoding in WIDE else np.float32)
+    if encoding not in ("FLOAT", "DOUBLE"):
         samples = _clipped(samples, path)
-    if encoding == "PCM_16":
-        # libsndfile scales WAV and FLAC differently: rounded here, both hold the same samples.
-        samples = np.rint(samples * 32768).clip(-32768, 32767).astype(np.int16)
+    if encoding in BITS:
+        samples = _integers(samples, BITS[encoding])
     try:
         encoded = _encode(samples, sample_rate, container, encoding)
     except soundfile.LibsndfileError as error:
@@ -97,32 +102,33 @@ def _format(path: Path, subtype: str | None) -> tuple[str, str]:
     extension = path.suffix.lower()
     if extension not in FORMATS:
         raise ValueError(f"cannot write {path}: unknown extension {extension!r}, choose from {list(FORMATS)}")
+    container, encodings = FORMATS[extension]
     if subtype is None:
-        return FORMATS[extension]
-    if (extension, subtype) != (".wav", "float"):
-        raise ValueError(f"cannot write {path}: subtype {subtype!r}, only 'float' is known, and only for .wav")
-    return "WAV", "FLOAT"
+        return container, next(iter(encodings.values()))
+    if subtype not in encodings:
+        raise ValueError(f"cannot write {path}: unknown subtype {subtype!r}, choose from {', '.join(encodings)}")
+    return container, encodings[subtype]
 
 
-def _checked(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`waveform` as (samples, channels) float32."""
+def _checked(waveform: np.ndarray, sample_rate: int, dtype: type) -> np.ndarray:
+    """`waveform` as (samples, channels) of `dtype`."""
     waveform = np.asarray(waveform)
     if not np.issubdtype(waveform.dtype, np.floating):
         raise ValueError(f"the waveform is {waveform.dtype}, expected floats in [-1, 1]")
     if waveform.ndim not in (1, 2) or waveform.size == 0 or waveform[:1].size > MAX_CHANNELS:
         shapes = f"(samples,) or (samples, at most {MAX_CHANNELS} channels)"
         raise ValueError(f"the waveform has shape {waveform.shape}, expected {shapes} and at least one sample")
-    _check_finite(waveform, "the waveform")
-    _check_rate(sample_rate)
-    return waveform.reshape(len(waveform), -1).astype(np.float32, copy=False)
+    check_finite(waveform, "the waveform")
+    check_rate(sample_rate)
+    return waveform.reshape(len(waveform), -1).astype(dtype, copy=False)
 
 
-def _check_finite(samples: np.ndarray, what: str) -> None:
+def check_finite(samples: np.ndarray, what: str) -> None:
     if not np.isfinite(samples).all():
         raise ValueError(f"{what} holds NaN or infinite samples")
 
 
-def _check_rate(sample_rate: int) -> None:
+def check_rate(sample_rate: int) -> None:
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise ValueError(f"sample rate {sample_rate} Hz is outside {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
 
@@ -133,6 +139,15 @@ def _clipped(samples: np.ndarray, path: Path) -> np.ndarray:
     if count:
         logger.warning("%s: clipped %d of %d samples, peak %.2f", path, count, samples.size, loudness.max())
     return samples.clip(-1, 1)
+
+
+def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
+    """`samples` rounded to so many bits: libsndfile scales WAV and FLAC differently, so that they would differ."""
+    full = 1 << (bits - 1)
+    if bits == 16:
+        return np.rint(samples * 32768).clip(-32768, 32767).astype(np.int16)
+    whole = np.rint(samples.astype(np.float64) * full).clip(-full, full - 1)
+    return (whole * 2 ** (32 - bits)).astype(np.int32)  # libsndfile takes the uppermost bits
 
 
 def _encode(samples: np.ndarray, sample_rate: int, container: str, encoding: str) -> bytes:
@@ -232,24 +247,30 @@ def unique_path(folder: PathLike, name: str, extension: str) -> Path:
 
 
 def read_audio(
-    path: PathLike, sample_rate: int | None = None, mono: bool = True, max_seconds: float | None = MAX_SECONDS
+    path: PathLike,
+    sample_rate: int | None = None,
+    mono: bool = True,
+    max_seconds: float | None = MAX_SECONDS,
+    exact: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Read a sound file: samples (samples,) float32, or (samples, channels) if not `mono`, and their rate in Hz.
 
     sample_rate: resample to this many Hz; None keeps the file's. max_seconds: stop there, with a warning in the log;
-    None reads everything. Memory holds what is returned, not what the file holds.
+    None reads everything. exact: float64 for a file whose samples float32 cannot hold. Memory holds what is returned,
+    not what the file holds.
     Raises ValueError for a file that is not audio, is empty or holds NaN, OSError for one that cannot be opened.
     """
     if sample_rate is not None:
-        _check_rate(sample_rate)
+        check_rate(sample_rate)
     if max_seconds is not None and not max_seconds > 0:
         raise ValueError(f"max_seconds is {max_seconds}, expected more than 0")
     with open(path, "rb"):
         pass  # libsndfile calls every trouble "System error": let Python say what it is
     try:
         with soundfile.SoundFile(path) as file:
-            _check_rate(file.samplerate)
-            samples = _read(file, sample_rate or file.samplerate, mono, max_seconds)
+            check_rate(file.samplerate)
+            dtype = "float64" if exact and file.subtype in WIDE else "float32"
+            samples = _read(file, sample_rate or file.samplerate, mono, max_seconds, dtype)
             if max_seconds is not None and len(file.read(1)):
                 logger.warning("%s: only the first %g seconds are used", path, max_seconds)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats by their extension
@@ -260,26 +281,28 @@ def read_audio(
     return samples, sample_rate or file.samplerate
 
 
-def _read(file: soundfile.SoundFile, sample_rate: int, mono: bool, max_seconds: float | None) -> np.ndarray:
+def _read(
+    file: soundfile.SoundFile, sample_rate: int, mono: bool, max_seconds: float | None, dtype: str
+) -> np.ndarray:
     channels = 1 if mono else file.channels
     stream = None
     if sample_rate != file.samplerate:
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype="float32")
+        stream = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype=dtype)
     left = file.frames
     if max_seconds is not None:
         left = round(min(left, max(1.0, max_seconds * file.samplerate)))
     blocks: list[np.ndarray] = []
     while left > 0:
-        block = file.read(min(left, max(1, BLOCK // file.channels)), dtype="float32", always_2d=True)
+        block = file.read(min(left, max(1, BLOCK // file.channels)), dtype=dtype, always_2d=True)
         if not len(block):
             break  # the header promised more than there is
         left -= len(block)
-        _check_finite(block, "the file")
+        check_finite(block, "the file")
         block = block.mean(1, keepdims=True) if mono else block
         blocks.append(stream.resample_chunk(block) if stream else block)
     if stream and blocks:
-        blocks.append(stream.resample_chunk(np.zeros((0, channels), np.float32), last=True))
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, channels), np.float32)
+        blocks.append(stream.resample_chunk(np.zeros((0, channels), dtype), last=True))
+    samples = np.concatenate(blocks) if blocks else np.zeros((0, channels), dtype)
     if not len(samples):
         raise ValueError("the file holds no samples")
     return samples[:, 0] if mono else samples

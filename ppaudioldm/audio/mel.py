@@ -78,14 +78,19 @@ def stft_magnitude(waveform: np.ndarray, n_fft: int, hop_length: int) -> np.ndar
 @functools.lru_cache(maxsize=8)
 def mel_filters(config: MelConfig) -> np.ndarray:
     """Triangular filters (n_mels, n_fft // 2 + 1), evenly spaced on Slaney's mel scale, each of unit area."""
-    low, high = _hertz_to_mel(config.f_min), _hertz_to_mel(config.f_max)
-    edges = _mel_to_hertz(np.linspace(low, high, config.n_mels + 2))
+    edges = mel_edges(config)
     start, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bins = np.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1)
     triangles = np.minimum((bins - start) / (peak - start), (end - bins) / (end - peak))
     filters = np.maximum(triangles, 0) * 2 / (end - start)
     filters.setflags(write=False)  # shared by every caller
     return filters
+
+
+def mel_edges(config: MelConfig) -> np.ndarray:
+    """Hz, (n_mels + 2,): filter i rises from edge i to its peak at edge i + 1 and falls to edge i + 2."""
+    low, high = _hertz_to_mel(config.f_min), _hertz_to_mel(config.f_max)
+    return _mel_to_hertz(np.linspace(low, high, config.n_mels + 2))
 
 
 # Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, 15 mel; above, 27 mel to a factor of 6.4.

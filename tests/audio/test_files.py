@@ -118,9 +118,33 @@ def test_unknown_extension_lists_the_known(tmp_path, name):
             refuse(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "subtype", "encoding"),
+    [
+        ("x.wav", "pcm16", "PCM_16"),
+        ("x.wav", "pcm24", "PCM_24"),
+        ("x.wav", "pcm32", "PCM_32"),
+        ("x.wav", "float", "FLOAT"),
+        ("x.wav", "double", "DOUBLE"),
+        ("x.flac", "pcm24", "PCM_24"),
+    ],
+)
+def test_what_is_read_exactly_is_written_as_it_was(tmp_path, name, subtype, encoding):
+    numbers = np.random.default_rng(0).integers(-(2**31), 2**31, (5000, 2))
+    numbers[:2] = [[-(2**31), 2**31 - 1]] * 2
+    samples = numbers / 2.0**31 if encoding != "DOUBLE" else np.pi * numbers / 2**31
+    soundfile.write(tmp_path / name, samples, RATE, encoding)
+    read, rate = read_audio(tmp_path / name, mono=False, exact=True)
+    path = write_audio(tmp_path / f"again-{name}", read, rate, subtype)
+    assert soundfile.info(path).subtype == encoding
+    dtype = "float64" if encoding in ("FLOAT", "DOUBLE") else "int32"
+    before, after = (soundfile.read(p, dtype=dtype)[0] for p in (tmp_path / name, path))
+    np.testing.assert_array_equal(after, before)
+
+
 @pytest.mark.parametrize("name, subtype", [("x.flac", "float"), ("x.wav", "PCM_24")])
 def test_unknown_subtype(tmp_path, name, subtype):
-    with pytest.raises(ValueError, match="only 'float'"):
+    with pytest.raises(ValueError, match="unknown subtype .* choose from pcm16, pcm24"):
         write_audio(tmp_path / name, tone(), RATE, subtype=subtype)
 
 

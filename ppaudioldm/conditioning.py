@@ -67,22 +67,26 @@ class PromptEncoder:
         """CLAP embeddings of `prompts`, (B, 512), of length 1."""
         return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
 
-    def encode(self, prompts: Sequence[str], phonemes: np.ndarray | None = None) -> Conditions:
+    def encode(
+        self, prompts: Sequence[str], phonemes: np.ndarray | None = None, loa: np.ndarray | None = None
+    ) -> Conditions:
         """Conditions for `prompts`; phonemes: (1, 310) int64, what each of them says, for a speech checkpoint.
 
-        Each is encoded alone: GPT-2's positions count padding, so the LOA tokens of a prompt padded to another's length
-        would be different ones.
+        loa: (N, 768) float32 tokens for each of them, in place of GPT-2's. Each is encoded alone: GPT-2's positions
+        count padding, so the LOA tokens of a prompt padded to another's length would be different ones.
         """
-        return reduce(joined, [self._encode(prompt, phonemes) for prompt in prompts])
+        return reduce(joined, [self._encode(prompt, phonemes, loa) for prompt in prompts])
 
-    def _encode(self, prompt: str, phonemes: np.ndarray | None) -> Conditions:
+    def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditions:
         config = self._config
-        clap = self.clap([prompt]) if config.loa or config.unet.film_dim else None
+        clap = self.clap([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
             ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
-        if config.loa:
+        if config.loa and loa is not None:
+            found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
+        elif config.loa:
             assert clap is not None
             second = found["flan_t5"] if config.phoneme_encoder is None else self._spoken(phonemes)
             found["loa"] = self._loa(clap, *second)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 MIN_DURATION = 0.3  # seconds
-MAX_DURATION = 60.0
+MAX_DURATION = 600.0
 MAX_STEPS = 1000
 MAX_CANDIDATES = 64
 MAX_BATCH_SIZE = 64

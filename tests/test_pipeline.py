@@ -201,7 +201,7 @@ def test_progress():
     reports: list[Progress] = []
     clip = generate(["Birds", "A siren"], num_waveforms_per_prompt=2, batch_size=2, progress=reports.append)
     stages = [stage for stage, _ in groupby(report.stage for report in reports)]
-    assert stages == ["load", "text", *["denoise", "decode", "vocoder"] * 2, "rank"]
+    assert stages == ["load", "text", *["denoise", "decode", "vocoder", "rank"] * 2]
     assert set(clip.seconds) == set(stages) and all(seconds >= 0 for seconds in clip.seconds.values())
     for stage in set(stages):
         reached = [report.done / report.total for report in reports if report.stage == stage]
@@ -230,10 +230,10 @@ def test_progress_can_stop_the_run(stage, done):
 @pytest.mark.parametrize(
     "options,message",
     [
-        ({"duration": 0}, "duration is 0, allowed: 0.3 to 60 seconds"),
+        ({"duration": 0}, "duration is 0, allowed: 0.3 to 600 seconds"),
         ({"duration": -1}, "duration is -1, allowed"),
         ({"duration": 0.29}, "duration is 0.29, allowed"),
-        ({"duration": 60.1}, "duration is 60.1, allowed"),
+        ({"duration": 600.1}, "duration is 600.1, allowed"),
         ({"duration": math.nan}, "duration is nan, allowed"),
         ({"duration": math.inf}, "duration is inf, allowed"),
         ({"duration": "10"}, "duration is '10', allowed"),

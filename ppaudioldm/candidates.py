@@ -1,0 +1,70 @@
+"""The candidates of a generation as they are made: the best of each prompt is kept, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ppaudioldm.clip import Clip
+
+
+class Candidates:
+    """Collects the candidates of `prompts`, each with `seeds`, in any order; each is (num_samples,) float32.
+
+    score(prompt, waveforms): how well waveforms (B, samples) fit the prompt of that index, (B,), the best highest; None
+    where there is nothing to choose from. keep_all: keep every candidate besides. Only what is kept takes memory.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        num_samples: int,
+        score: Callable[[int, np.ndarray], np.ndarray] | None = None,
+        keep_all: bool = False,
+    ) -> None:
+        self._prompts, self._seeds, self._score = prompts, seeds, score
+        shape = len(prompts), len(seeds)
+        self._made = np.zeros(shape, bool)
+        self._scores = np.full(shape, -np.inf, np.float32)
+        self._best = np.zeros(len(prompts), np.int64)  # which candidate
+        self._waveforms = np.empty((len(prompts), num_samples), np.float32)
+        self._all = np.empty((*shape, num_samples), np.float32) if keep_all else None
+
+    def add(self, prompt: int, candidate: int, waveform: np.ndarray) -> None:
+        """Take in what was made of the prompt and the seed of these indices."""
+        # Before it is scored, so that it is not lost if that is stopped.
+        if not self._made[prompt].any():
+            self._best[prompt], self._waveforms[prompt] = candidate, waveform
+        if self._all is not None:
+            self._all[prompt, candidate] = waveform
+        self._made[prompt, candidate] = True
+        if self._score is None:
+            return
+        self._scores[prompt, candidate] = self._score(prompt, waveform[None])[0]
+        if self._scores[prompt, candidate] > self._scores[prompt, self._best[prompt]]:
+            self._best[prompt], self._waveforms[prompt] = candidate, waveform
+
+    def clip(self, sample_rate: int, seconds: dict[str, float]) -> Clip | None:
+        """The best of each prompt so far; without the prompts of which there is nothing, None if that is all of them.
+
+        All the candidates are as many as there are of each of these prompts.
+        """
+        rows = np.flatnonzero(self._made.any(1))
+        if not len(rows):
+            return None
+        count = int(self._made[rows].sum(1).min())
+        best = self._best[rows]
+        is_scored = bool(np.isfinite(self._scores[rows, best]).all())
+        whole = len(rows) == len(self._prompts)
+        return Clip(
+            self._waveforms if whole else self._waveforms[rows],
+            sample_rate,
+            tuple(self._prompts[int(row)] for row in rows),
+            tuple(self._seeds[int(i)] for i in best),
+            tuple(float(score) for score in self._scores[rows, best]) if is_scored else None,
+            seconds,
+            None if self._all is None else self._all[rows, :count],
+            self._scores[rows, :count] if self._all is not None and is_scored else None,
+        )

@@ -1,0 +1,31 @@
+"""One kind of sound: how its parameters are drawn, how it is made, how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.training.sounds.captions import Wording
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """draw(rng, duration) gives parameters; synthesise(rng, parameters, duration, sample_rate) (samples,) float32.
+
+    The level of what `synthesise` returns does not matter. title: what a list of kinds says.
+    """
+
+    title: str
+    draw: Callable[[np.random.Generator, float], Parameters]
+    synthesise: Callable[[np.random.Generator, Parameters, float, int], np.ndarray]
+    train: Wording
+    test: Wording
+
+    def wording(self, split: str) -> Wording:
+        """The templates of "train" or "test"."""
+        return self.train if split == "train" else self.test

@@ -9,7 +9,7 @@ import numpy as np
 from ppaudioldm.audio.mel import checked_waveform
 
 SAMPLE_RATE = 16000  # Hz
-FRAMES = 1024  # 10.255 s
+FRAMES = 1024  # 10.255 s, in the published checkpoints
 N_MELS = 128
 FRAME_LENGTH = 400  # samples, 25 ms
 HOP_LENGTH = 160  # samples, 10 ms
@@ -22,15 +22,15 @@ MEAN = -4.2677393
 SPREAD = 2 * 4.5689974
 
 
-def audiomae_fbank(waveform: np.ndarray) -> np.ndarray:
-    """AudioMAE's view (1024, 128) float32, normalised, of `waveform` (samples,) at 16 kHz, floating point.
+def audiomae_fbank(waveform: np.ndarray, frames: int = FRAMES) -> np.ndarray:
+    """AudioMAE's view (frames, 128) float32, normalised, of `waveform` (samples,) at 16 kHz, floating point.
 
-    Only the first 10.255 s count. A shorter recording is followed by zeros, which are not silence: they stand for a
+    Only the first (10 * frames + 15) ms count, 10.255 s. A shorter recording is followed by zeros, which are not silence: they stand for a
     log-power of 0, far above it. AudioMAE was trained so. Raises ValueError as `audio.mel.log_mel` does.
     """
     waveform = checked_waveform(waveform)
-    fbank = log_fbank((waveform - waveform.mean())[: (FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)
-    padded = np.pad(fbank, ((0, FRAMES - len(fbank)), (0, 0)))
+    fbank = log_fbank((waveform - waveform.mean())[: (frames - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)
+    padded = np.pad(fbank, ((0, frames - len(fbank)), (0, 0)))
     return ((padded - MEAN) / SPREAD).astype(np.float32)
 
 

@@ -31,7 +31,7 @@ class AudioMAE(nn.Module):
         self.class_token = nn.Parameter(xp.empty([1, 1, size]))
         # Not computed: the published table is that of the transposed grid, and the network was trained with it.
         self.positions = nn.Parameter(xp.empty([1, 1 + self.grid[0] * self.grid[1], size]))
-        self.layers = nn.ModuleList([_Layer(size, config.num_heads) for _ in range(config.num_layers)])
+        self.layers = nn.ModuleList([Layer(size, config.num_heads) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(size, eps=NORM_EPS)
 
     def forward(self, fbank: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class AudioMAE(nn.Module):
         return ((x.mean([2, 4]) + xp.amax(x, [2, 4])) / 2).flatten(1, 2)
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
     """Pre-norm transformer block."""
 
     def __init__(self, size: int, heads: int) -> None:

@@ -26,7 +26,8 @@ def audiomae_fbank(waveform: np.ndarray, frames: int = FRAMES) -> np.ndarray:
     """AudioMAE's view (frames, 128) float32, normalised, of `waveform` (samples,) at 16 kHz, floating point.
 
     Only the first (10 * frames + 15) ms count, 10.255 s. A shorter recording is followed by zeros, which are not
-    silence: they stand for a log-power of 0, far above it. AudioMAE was trained so. Raises ValueError as `audio.mel.log_mel` does.
+    silence: they stand for a log-power of 0, far above it. AudioMAE was trained so. Raises ValueError
+    as `audio.mel.log_mel` does.
     """
     waveform = checked_waveform(waveform)
     fbank = log_fbank((waveform - waveform.mean())[: (frames - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)

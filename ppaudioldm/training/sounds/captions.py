@@ -39,7 +39,7 @@ SLOTS: dict[str, tuple[str, dict[Any, tuple[str, ...]]]] = {
     "s": ("count", {1: ("",), 2: ("s",), 3: ("s",), 4: ("s",), 5: ("s",)}),
 }  # fmt: skip
 
-# Sentences around a thing.
+# Sentences around a thing, be it one or many.
 _FRAMES = {
     "train": (
         "{}",
@@ -47,13 +47,20 @@ _FRAMES = {
         "{}",
         "the sound of {}",
         "a recording of {}",
-        "{} is heard",
         "you can hear {}",
+        "we hear {}",
         "an audio clip with {}",
-        "there is {}",
-        "this is {}",
+        "this is a clip of {}",
+        "this sounds like {}",
     ),
-    "test": ("{}", "audio of {}", "a clip of {}", "{} can be heard", "there is the sound of {}", "you hear {}"),
+    "test": (
+        "{}",
+        "audio of {}",
+        "a clip with {}",
+        "you hear {}",
+        "this is the sound of {}",
+        "a recording with {}",
+    ),
 }
 
 _WORD = re.compile(r"[a-z][a-z'-]*")

@@ -9,7 +9,7 @@ import numpy as np
 
 Generator = np.random.Generator
 NYQUIST_SHARE = 0.48  # partials above this share of the sample rate are left out: they would alias
-_BLOCK, _ROWS = 256, 16
+_BLOCK = 256  # samples
 
 
 def uniform(rng: Generator, low: float, high: float) -> float:
@@ -58,16 +58,21 @@ def ringing(
 ) -> np.ndarray:
     """(samples,) float32: a struck or plucked body. Mode m rings at frequencies[m] Hz and falls to 1/e in decays[m] s.
 
-    exp(z t) with t = block + place splits into a product of two short tables: one matrix product for all modes.
+    exp(z t) with t = block + place splits into a product of two short tables. Not as a matrix product of all modes:
+    BLAS would start threads for it, which wait for each other longer than they work where the cores are busy.
     """
     heard = frequencies < NYQUIST_SHARE * sample_rate
     z = (-1 / decays[heard] + 2j * np.pi * frequencies[heard]) / sample_rate
-    # Products of a few rows each: BLAS runs them on this thread. Threads for so little work wait on busy cores.
-    blocks = np.arange(math.ceil(samples / _BLOCK / _ROWS) * _ROWS).reshape(-1, _ROWS, 1) * _BLOCK
-    by_block = (amplitudes[heard] * np.exp(blocks * z)).astype(np.complex64)
-    by_place = np.exp(np.outer(z, np.arange(_BLOCK))).astype(np.complex64)
+    blocks = np.arange(math.ceil(samples / _BLOCK)) * _BLOCK
+    by_block = amplitudes[heard, None] * np.exp(np.outer(z, blocks))
+    by_place = np.exp(np.outer(z, np.arange(_BLOCK)))
     # The imaginary part starts at zero, so that a strike does not click.
-    return (by_block @ by_place).imag.reshape(-1)[:samples]
+    tables = [np.ascontiguousarray(x, np.float32) for x in (by_block.real, by_block.imag, by_place.real, by_place.imag)]
+    out = np.zeros((len(blocks), _BLOCK), np.float32)
+    for block_real, block_imag, place_real, place_imag in zip(*tables, strict=True):
+        out += np.outer(block_real, place_imag)
+        out += np.outer(block_imag, place_real)
+    return out.reshape(-1)[:samples]
 
 
 def noise(

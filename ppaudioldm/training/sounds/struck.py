@@ -36,7 +36,7 @@ def melody(rng: Generator, count: int, octaves: int = 2) -> list[int]:
 
 def string(rng: Generator, hertz: float, samples: int, sample_rate: int, seconds: float, pluck: float) -> np.ndarray:
     """A plucked string: partials by where along it (0 to 1) it is plucked, the higher ones die sooner."""
-    k = np.arange(1, 25)
+    k = np.arange(1, 17)
     amplitudes = np.abs(np.sin(np.pi * k * pluck)) / k**1.3
     frequencies = hertz * k * np.sqrt(1 + 0.0002 * k**2)  # stiffness makes partials a little sharp
     return ringing(frequencies, amplitudes, seconds / (1 + 0.25 * (k - 1)), samples, sample_rate)

@@ -24,7 +24,7 @@ def _wind(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
     for number in range(3):
         centre = low * 1.5**number
         level = np.maximum(0, 1 - np.abs(place - number))
-        out += (1.0 if heavy else 0.5) * level * noise(rng, samples, sample_rate, centre / 1.1, centre * 1.1, order=3)
+        out += (1.0 if heavy else 0.5) * level * noise(rng, samples, sample_rate, centre / 1.05, centre * 1.05, order=8)
     return out
 
 
@@ -71,7 +71,7 @@ def _thunder(rng: Generator, parameters: Parameters, duration: float, sample_rat
         )
         time += uniform(rng, 0.1, 0.5)
     level *= 0.7 + 0.3 * wander(rng, samples, sample_rate, 12)
-    rumble = noise(rng, samples, sample_rate, 25, 130, order=1) * level
+    rumble = noise(rng, samples, sample_rate, 25, 130) * level
     crack = np.zeros(samples, np.float32)
     add(crack, decay(samples, sample_rate, 0.15, 0.005), parameters["onset"], sample_rate)
     out = rumble + 0.35 * crack * noise(rng, samples, sample_rate, 100, 1800, tilt=-3, order=1)

@@ -7,11 +7,13 @@ import errno
 import hashlib
 import io
 import logging
+import math
 import os
 import re
 import secrets
 import stat
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,11 @@ BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 WIDE = ("PCM_32", "DOUBLE")  # encodings whose samples float32 cannot hold
 MAX_CHANNELS = 8
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000  # Hz; Vorbis crashes the process somewhat above
+MAX_FILE_RATE = 1_000_000  # Hz, of a file that is resampled: recorders of bats write 384,000
+MAX_VALUES = 2**28  # samples over all channels that are read, 1 GiB: 10 minutes of 8 channels at 48 kHz fit
 MAX_SECONDS = 600.0  # of a file that is read, unless the caller says otherwise
-BLOCK = 65536  # samples over all channels that are encoded, decoded or resampled at once
+BLOCK = 65536  # samples over all channels that are encoded at once
+FRAMES = 4096  # samples over all channels that are decoded at once: as a block of FLAC, of which a damaged one is lost
 JOINERS = "\u200c\u200d"  # invisible, within emoji and the letters of some scripts
 EDGES = "._-~" + JOINERS  # no name begins or ends with these
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
@@ -128,9 +133,9 @@ def check_finite(samples: np.ndarray, what: str) -> None:
         raise ValueError(f"{what} holds NaN or infinite samples")
 
 
-def check_rate(sample_rate: int) -> None:
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise ValueError(f"sample rate {sample_rate} Hz is outside {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+def check_rate(sample_rate: int, most: int = MAX_SAMPLE_RATE) -> None:
+    if not MIN_SAMPLE_RATE <= sample_rate <= most:
+        raise ValueError(f"sample rate {sample_rate} Hz is outside {MIN_SAMPLE_RATE} to {most}")
 
 
 def _clipped(samples: np.ndarray, path: Path) -> np.ndarray:
@@ -256,53 +261,97 @@ def read_audio(
     """Read a sound file: samples (samples,) float32, or (samples, channels) if not `mono`, and their rate in Hz.
 
     sample_rate: resample to this many Hz; None keeps the file's. max_seconds: stop there, with a warning in the log;
-    None reads everything. exact: float64 for a file whose samples float32 cannot hold. Memory holds what is returned,
-    not what the file holds.
-    Raises ValueError for a file that is not audio, is empty or holds NaN, OSError for one that cannot be opened.
+    None reads everything, up to MAX_VALUES. exact: float64 for a file whose samples float32 cannot hold. Memory holds
+    what is returned, not what the file holds. A damaged file is read up to the damage, with a warning in the log.
+    Raises ValueError for a file that is not audio, is empty, holds NaN, has more than MAX_CHANNELS that are wanted, or
+    has a rate beyond MAX_SAMPLE_RATE, to resample beyond MAX_FILE_RATE; OSError for one that cannot be opened.
     """
     if sample_rate is not None:
         check_rate(sample_rate)
     if max_seconds is not None and not max_seconds > 0:
         raise ValueError(f"max_seconds is {max_seconds}, expected more than 0")
+    with sound_file(path) as file:
+        check_rate(file.samplerate, MAX_SAMPLE_RATE if sample_rate is None else MAX_FILE_RATE)
+        if not mono and file.channels > MAX_CHANNELS:
+            raise ValueError(f"the file has {file.channels} channels, allowed: up to {MAX_CHANNELS}")
+        rate = sample_rate or file.samplerate
+        dtype = "float64" if exact and file.subtype in WIDE else "float32"
+        seconds = MAX_VALUES / (rate * (1 if mono else file.channels))
+        seconds = min(seconds, math.inf if max_seconds is None else max_seconds)
+        wanted = round(min(file.frames, max(1.0, seconds * file.samplerate)))
+        samples = _read(file, wanted, rate, mono, dtype)
+        if wanted < file.frames and len(file.read(1)):
+            logger.warning("%s: only the first %g seconds are used", path, seconds)
+    return samples, rate
+
+
+@contextlib.contextmanager
+def sound_file(path: PathLike) -> Iterator[soundfile.SoundFile]:
+    """The sound file `path`, open for reading in the block.
+
+    Raises ValueError, in one line that names the file, for one that is no sound, no plain file or that cannot be
+    decoded, and for a ValueError of the block; OSError for one that cannot be opened.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a device or pipe, expected a sound file")  # and would never end, or never begin
     with open(path, "rb"):
         pass  # libsndfile calls every trouble "System error": let Python say what it is
     try:
         with soundfile.SoundFile(path) as file:
-            check_rate(file.samplerate)
-            dtype = "float64" if exact and file.subtype in WIDE else "float32"
-            samples = _read(file, sample_rate or file.samplerate, mono, max_seconds, dtype)
-            if max_seconds is not None and len(file.read(1)):
-                logger.warning("%s: only the first %g seconds are used", path, max_seconds)
+            yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats by their extension
         reason = getattr(error, "error_string", "it has no header").strip()
         raise ValueError(f"{path} is not a sound file that can be read: {reason}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return samples, sample_rate or file.samplerate
 
 
-def _read(
-    file: soundfile.SoundFile, sample_rate: int, mono: bool, max_seconds: float | None, dtype: str
-) -> np.ndarray:
+def _read(file: soundfile.SoundFile, wanted: int, sample_rate: int, mono: bool, dtype: str) -> np.ndarray:
+    """The first `wanted` frames at `sample_rate`: (samples,) or (samples, channels)."""
     channels = 1 if mono else file.channels
     stream = None
     if sample_rate != file.samplerate:
         stream = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype=dtype)
-    left = file.frames
-    if max_seconds is not None:
-        left = round(min(left, max(1.0, max_seconds * file.samplerate)))
     blocks: list[np.ndarray] = []
-    while left > 0:
-        block = file.read(min(left, max(1, BLOCK // file.channels)), dtype=dtype, always_2d=True)
-        if not len(block):
-            break  # the header promised more than there is
-        left -= len(block)
+    for block in _blocks(file, wanted, dtype):
         check_finite(block, "the file")
         block = block.mean(1, keepdims=True) if mono else block
         blocks.append(stream.resample_chunk(block) if stream else block)
     if stream and blocks:
         blocks.append(stream.resample_chunk(np.zeros((0, channels), dtype), last=True))
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, channels), dtype)
+    samples = _joined(blocks)
     if not len(samples):
         raise ValueError("the file holds no samples")
     return samples[:, 0] if mono else samples
+
+
+def _blocks(file: soundfile.SoundFile, wanted: int, dtype: str) -> Iterator[np.ndarray]:
+    """The first `wanted` frames, (frames, channels) at a time; of a damaged file what is before the damage."""
+    done = 0
+    while done < wanted:
+        try:
+            block = file.read(min(wanted - done, max(1, FRAMES // file.channels)), dtype=dtype, always_2d=True)
+        except soundfile.LibsndfileError as error:
+            if not done:
+                raise
+            place = f"{done / file.samplerate:g} s"
+            logger.warning("%s is damaged after %s, the rest is lost: %s", file.name, place, error.error_string.strip())
+            return
+        if not len(block):
+            return  # the header promised more than there is
+        done += len(block)
+        yield block
+
+
+def _joined(blocks: list[np.ndarray]) -> np.ndarray:
+    """`blocks` in a row; empties the list on the way, so that no sample is held twice."""
+    if not blocks:
+        return np.zeros((0, 1))
+    samples = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), blocks[0].dtype)
+    end = len(samples)
+    while blocks:
+        block = blocks.pop()
+        samples[end - len(block) : end] = block
+        end -= len(block)
+    return samples

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ppaudioldm.config import (
+    AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
     GPT2Config,
@@ -33,7 +34,7 @@ class CheckpointInfo:
     download_gb: float = 0.0
 
 
-_FULL = ModelConfig()
+_FULL = ModelConfig(audiomae=AudioMAEConfig())
 _LARGE = replace(_FULL, unet=UNetConfig(context_dims=(768, 1024, None), transformer_depth=2))
 _SPEECH = replace(
     _FULL,
@@ -41,8 +42,9 @@ _SPEECH = replace(
     flan_t5=None,
     phoneme_encoder=PhonemeEncoderConfig(),
     loa=LoaConfig(condition_dims=(512, 192), num_tokens=512),
+    audiomae=AudioMAEConfig(pooling=1),
 )
-_T5_ONLY = replace(_FULL, unet=UNetConfig(context_dims=(1024,)), gpt2=None, loa=None)
+_T5_ONLY = replace(_FULL, unet=UNetConfig(context_dims=(1024,)), gpt2=None, loa=None, audiomae=None)
 _48K = replace(
     _FULL,
     unet=UNetConfig(in_channels=16, context_dims=(None,), film_dim=512),
@@ -58,6 +60,7 @@ _48K = replace(
     flan_t5=None,
     gpt2=None,
     loa=None,
+    audiomae=None,
 )
 
 # The same classes, as small as they get: for tests, and for a first run where nothing can be downloaded.
@@ -76,7 +79,14 @@ TINY = ModelConfig(
     flan_t5=T5Config(300, 160, 2, 2, 64, 128),
     gpt2=GPT2Config(128, 2, 2, 256),
     loa=LoaConfig((64, 160), 128),
+    audiomae=AudioMAEConfig(hidden_size=128, num_layers=3, num_heads=2),
 )
+
+
+def _in_diffusers(config: ModelConfig) -> ModelConfig:
+    """What diffusers' pipeline has of `config`: it makes sound from text only."""
+    return replace(config, audiomae=None)
+
 
 CHECKPOINTS: dict[str, CheckpointInfo] = {
     "tiny": CheckpointInfo(
@@ -134,24 +144,36 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         download_gb=4.9,
     ),
     "cvssp/audioldm2": CheckpointInfo(
-        "audioldm2-full as a diffusers folder", _FULL, "diffusers", "cvssp/audioldm2", download_gb=4.5
+        "audioldm2-full as a diffusers folder",
+        _in_diffusers(_FULL),
+        "diffusers",
+        "cvssp/audioldm2",
+        download_gb=4.5,
     ),
     "cvssp/audioldm2-large": CheckpointInfo(
-        "audioldm2-full-large as a diffusers folder", _LARGE, "diffusers", "cvssp/audioldm2-large", download_gb=6.0
+        "audioldm2-full-large as a diffusers folder",
+        _in_diffusers(_LARGE),
+        "diffusers",
+        "cvssp/audioldm2-large",
+        download_gb=6.0,
     ),
     "cvssp/audioldm2-music": CheckpointInfo(
-        "audioldm2-music as a diffusers folder", _FULL, "diffusers", "cvssp/audioldm2-music", download_gb=4.5
+        "audioldm2-music as a diffusers folder",
+        _in_diffusers(_FULL),
+        "diffusers",
+        "cvssp/audioldm2-music",
+        download_gb=4.5,
     ),
     "anhnct/audioldm2_gigaspeech": CheckpointInfo(
         "audioldm2-speech-gigaspeech as a diffusers folder",
-        _SPEECH,
+        _in_diffusers(_SPEECH),
         "diffusers",
         "anhnct/audioldm2_gigaspeech",
         download_gb=2.5,
     ),
     "anhnct/audioldm2_ljspeech": CheckpointInfo(
         "audioldm2-speech-ljspeech as a diffusers folder",
-        _SPEECH,
+        _in_diffusers(_SPEECH),
         "diffusers",
         "anhnct/audioldm2_ljspeech",
         download_gb=2.5,
@@ -162,6 +184,11 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
 def speech_names() -> list[str]:
     """The published checkpoints that speak."""
     return [name for name, info in CHECKPOINTS.items() if info.config.phoneme_encoder]
+
+
+def hearing_names() -> list[str]:
+    """The published checkpoints that make LOA tokens of a recording."""
+    return [name for name, info in CHECKPOINTS.items() if info.config.audiomae]
 
 
 def unknown_name(name: str) -> ValueError:

@@ -90,6 +90,12 @@ class AudioMAEConfig:
     num_heads: int = 12
     pooling: int = 8  # pooling x pooling patches become one token; 1 for speech
 
+    @property
+    def num_tokens(self) -> int:
+        """LOA tokens of a recording."""
+        side = self.patch_size * self.pooling
+        return (self.frames // side) * (self.n_mels // side)
+
 
 @dataclass(frozen=True)
 class LoaConfig:
@@ -179,6 +185,7 @@ class ModelConfig:
     phoneme_encoder: PhonemeEncoderConfig | None = None
     gpt2: GPT2Config | None = field(default_factory=GPT2Config)
     loa: LoaConfig | None = field(default_factory=LoaConfig)
+    audiomae: AudioMAEConfig | None = None  # which hears recordings: generation from text does without
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
 
     @property
@@ -219,6 +226,7 @@ NETWORK_CONFIGS: dict[str, type] = {
     "phoneme_encoder": PhonemeEncoderConfig,
     "gpt2": GPT2Config,
     "loa": LoaConfig,
+    "audiomae": AudioMAEConfig,
     "diffusion": DiffusionConfig,
 }
 

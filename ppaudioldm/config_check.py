@@ -8,6 +8,7 @@ from typing import Any
 
 from ppaudioldm.config import (
     NETWORK_CONFIGS,
+    AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
     HifiGanConfig,
@@ -53,6 +54,7 @@ def check_config(config: ModelConfig) -> None:
     _check_text_encoders(config)
     _check_clap_audio(config)
     _check_fit(config)
+    _check_audiomae(config)
 
 
 def _check_values(network: Any, where: str) -> None:
@@ -173,6 +175,18 @@ def _check_fit(config: ModelConfig) -> None:
         _check_same("loa.hidden_size", loa.hidden_size, "gpt2.hidden_size", gpt2.hidden_size if gpt2 else None)
         if gpt2 and loa.num_tokens >= gpt2.max_positions:
             raise ValueError(f"loa.num_tokens is {loa.num_tokens}, but gpt2.max_positions is {gpt2.max_positions}")
+
+
+def _check_audiomae(config: ModelConfig) -> None:
+    if (mae := config.audiomae) is None:
+        return
+    # What `audio.fbank.audiomae_fbank` makes.
+    _check_same("audiomae.n_mels", mae.n_mels, "what it hears", AudioMAEConfig().n_mels)
+    _check_divides("audiomae.hidden_size", mae.hidden_size, "audiomae.num_heads", mae.num_heads)
+    if config.loa is None:
+        raise ValueError("audiomae makes LOA tokens, but there is no loa")
+    _check_same("audiomae.hidden_size", mae.hidden_size, "loa.hidden_size", config.loa.hidden_size)
+    _check_same("tokens of audiomae", mae.num_tokens, "loa.num_tokens", config.loa.num_tokens)
 
 
 def _width(clap: ClapTextConfig | None) -> int | None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, unknown_name
+from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, hearing_names, unknown_name
 from ppaudioldm.weights.convert import read_manifest
 
 
@@ -21,7 +23,7 @@ def test_there_is_one_checkpoint_without_a_download():
     assert [name for name, info in CHECKPOINTS.items() if info.layout == "random"] == ["tiny"]
 
 
-def test_diffusers_folders_hold_what_the_published_files_hold():
+def test_diffusers_folders_hold_what_the_published_files_hold_but_audiomae():
     for folder, file in {
         "cvssp/audioldm2": "audioldm2-full",
         "cvssp/audioldm2-large": "audioldm2-full-large-1150k",
@@ -29,7 +31,7 @@ def test_diffusers_folders_hold_what_the_published_files_hold():
         "anhnct/audioldm2_gigaspeech": "audioldm2-speech-gigaspeech",
         "anhnct/audioldm2_ljspeech": "audioldm2-speech-ljspeech",
     }.items():
-        assert CHECKPOINTS[folder].config == CHECKPOINTS[file].config
+        assert CHECKPOINTS[folder].config == replace(CHECKPOINTS[file].config, audiomae=None)
 
 
 @pytest.mark.parametrize("name", [name for name, info in CHECKPOINTS.items() if info.layout == "original"])
@@ -41,3 +43,14 @@ def test_an_unknown_name_lists_the_known_ones():
     message = str(unknown_name("audioldm3"))
     assert "'audioldm3'" in message and all(name in message for name in CHECKPOINTS)
     assert "\n" not in message
+
+
+def test_what_hears_a_recording_is_what_listens_to_loa():
+    assert hearing_names() == [
+        "tiny",
+        "audioldm2-full",
+        "audioldm2-music-665k",
+        "audioldm2-full-large-1150k",
+        "audioldm2-speech-gigaspeech",
+        "audioldm2-speech-ljspeech",
+    ]

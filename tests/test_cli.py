@@ -122,7 +122,6 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
             "tiny does not speak, choose from audioldm2-speech-gigaspeech",
         ),
         (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "prompt is ''"),
-        (["speak", "tˈɛst", "--phonemes", "-c", "anhnct/audioldm2_ljspeech"], "are not supported yet"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
         (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
         ([], "COMMAND"),

@@ -11,7 +11,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.config_check import check_config
 from tests.weights.examples import error_of
 
-FULL = ModelConfig()
+FULL = CHECKPOINTS["audioldm2-full"].config
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -131,6 +131,13 @@ WRONG = {
     "loa.hidden_size is 768, but gpt2.hidden_size is 1536": {"gpt2": {"hidden_size": 1536}},
     "loa.hidden_size is 768, but gpt2.hidden_size is None": {"gpt2": None},
     "loa.num_tokens is 1024, but gpt2.max_positions is 1024": {"loa": {"num_tokens": 1024}},
+    "tokens of audiomae is 4, but loa.num_tokens is 8": {"audiomae": {"frames": 512}},
+    "audiomae.n_mels is 64, but what it hears is 128": {"audiomae": {"n_mels": 64}},
+    "audiomae.pooling is 0, expected 1 to 16384": {"audiomae": {"pooling": 0}},
+    "audiomae.num_layers is 1000000, expected 1 to 128": {"audiomae": {"num_layers": 10**6}},
+    "audiomae.hidden_size is 768, which audiomae.num_heads (7) do not divide": {"audiomae": {"num_heads": 7}},
+    "audiomae.hidden_size is 384, but loa.hidden_size is 768": {"audiomae": {"hidden_size": 384}},
+    "tokens of audiomae is 32, but loa.num_tokens is 8": {"audiomae": {"pooling": 4}},
 }
 
 

@@ -32,6 +32,7 @@ TINY_SPEECH = replace(
     phoneme_encoder=PhonemeEncoderConfig(hidden_size=32, num_layers=2, feed_forward_size=64),
     gpt2=GPT2Config(128, 2, 2, 400),
     loa=LoaConfig((64, 32), 128, num_tokens=16),
+    audiomae=None,
 )
 LONG = "fˈɜːst sˈɛntəns ɪz hˈɪɹ. sˈɛkənd wˈʌn kˈʌmz nˈaʊ! θˈɜːd wˈʌn, ænd ɪts ˈɛnd."
 

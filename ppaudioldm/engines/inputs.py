@@ -120,6 +120,11 @@ def _gpt2(config: ModelConfig) -> Inputs:
     ]
 
 
+def _audiomae(config: ModelConfig) -> Inputs:
+    assert config.audiomae
+    return [Input("fbank", (None, config.audiomae.frames, config.audiomae.n_mels))]
+
+
 INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "unet": _unet,
     "unet_contexts": _unet_contexts,
@@ -134,4 +139,5 @@ INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "phoneme_encoder": _phonemes,
     "gpt2": _gpt2,
     "loa": _loa,
+    "audiomae": _audiomae,
 }

@@ -235,6 +235,12 @@ def mean(op: TracedOp) -> Translated:
     return ov.reduce_mean(op.inputs[0], reduced_axes(op), op.attribute("keepdim"))
 
 
+@translates("pd_op.amax")
+def amax(op: TracedOp) -> Translated:
+    axes = op.attribute("axis") or list(range(len(op.inputs[0].get_partial_shape())))
+    return ov.reduce_max(op.inputs[0], integers(axes), op.attribute("keepdim"))
+
+
 @translates("pd_op.p_norm")
 def p_norm(op: TracedOp) -> Translated:
     op.expect(porder=2.0, asvector=False)

@@ -30,9 +30,10 @@ if TYPE_CHECKING:  # a prepared network runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 3  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
+KEPT_VARIANTS = 8  # of a function, compiled for different shapes: a few megabytes each
 
 
 def cache_folder() -> Path:
@@ -90,6 +91,39 @@ class PreparedModels:
             if found is None:
                 raise OSError(f"{self.folder / function}: cannot be read back after it was written")
             return found
+
+    def has(self, function: str) -> bool:
+        """Whether the model of `function` is there and whole."""
+        folder = self.folder / function
+        with contextlib.suppress(OSError, ValueError):
+            return _summary(folder) == json.loads((folder / SUM).read_text("utf-8"))
+        return False
+
+    def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
+        """What `keep` was given for the model that is there now, and the file with the model's constants."""
+        with contextlib.suppress(OSError), _locked(self.folder):
+            content = self._compiled_path(function, variant).read_bytes()
+            digest, blob = content[: hashlib.sha256().digest_size], content[hashlib.sha256().digest_size :]
+            if hashlib.sha256(blob).digest() == digest and self.has(function):
+                os.utime(self._compiled_path(function, variant))  # the one used last
+                return blob, self.folder / function / "model.bin"
+        return None
+
+    def keep(self, function: str, variant: str, compiled: bytes) -> None:
+        """Keep what was compiled from the model of `function`; of many variants the ones used last stay."""
+        path = self._compiled_path(function, variant)
+        try:
+            with _locked(self.folder):
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(hashlib.sha256(compiled).digest() + compiled)
+                kept = sorted(path.parent.glob("compiled-*"), key=lambda file: file.stat().st_mtime_ns)
+                for old in kept[:-KEPT_VARIANTS]:
+                    old.unlink()
+        except OSError as error:  # it is only faster with it
+            logger.warning("cannot keep %s: %s", path, error.strerror or error)
+
+    def _compiled_path(self, function: str, variant: str) -> Path:
+        return self.folder / function / f"compiled-{variant}"
 
     def _read(self, function: str) -> openvino.Model | None:
         folder = self.folder / function

@@ -8,6 +8,7 @@ from typing import Any
 
 from ppaudioldm import framework
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.models.clap_text import ClapText
 from ppaudioldm.models.flan_t5 import FlanT5Encoder
@@ -30,6 +31,7 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "phoneme_encoder": (PhonemeEncoder, "phoneme_encoder"),
     "gpt2": (GPT2, "gpt2"),
     "loa": (LoaPrefix, "loa"),
+    "audiomae": (AudioMAE, "audiomae"),
 }
 
 # What an engine runs besides the forward of a network: name -> (network, method).

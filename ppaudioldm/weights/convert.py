@@ -57,8 +57,9 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
 def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:
     """Write a checkpoint of the configuration of `name` with random values, at full size, in a published layout.
 
-    The same name and seed hold the same networks in every layout. "original" makes the file `destination` and a folder
-    of the same name without its suffix, for the tokenizers; the others make the folder `destination`.
+    The same name and seed hold the same networks in every layout, but "diffusers" has no AudioMAE. "original" makes the
+    file `destination` and a folder of the same name without its suffix, for the tokenizers; the others make the folder
+    `destination`.
     Raises ValueError for an unknown name or layout.
     """
     if name not in CHECKPOINTS:
@@ -114,7 +115,7 @@ def read_manifest(name: str) -> dict[str, tuple[int, ...]]:
 
 def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> None:
     config = checkpoint.config
-    if config.loa is None or config.flan_t5 is None:
+    if config.loa is None:
         raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
     _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)

@@ -103,6 +103,26 @@ HTSAT_RULES = [
     Rule(r"stages\.(\d+)\.downsample\.(norm|reduction)", r"layers.\1.downsample.\2"),
     Rule("norm", "norm"),
 ]
+_LAYER = r"layers\.(\d+)"
+_VITS = r"encoder.layers.\1"
+PHONEME_RULES = [
+    Rule("embedding", "embed_tokens"),
+    *[
+        Rule(rf"{_LAYER}\.{ours}", f"{_VITS}.attention.{theirs}")
+        for ours, theirs in (
+            ("query", "q_proj"),
+            ("key", "k_proj"),
+            ("value", "v_proj"),
+            ("attention_out", "out_proj"),
+            ("relative_keys", "emb_rel_k"),
+            ("relative_values", "emb_rel_v"),
+        )
+    ],
+    Rule(_LAYER + r"\.attention_norm", _VITS + ".layer_norm"),
+    Rule(_LAYER + r"\.feed_forward_in", _VITS + ".feed_forward.conv_1"),
+    Rule(_LAYER + r"\.feed_forward_out", _VITS + ".feed_forward.conv_2"),
+    Rule(_LAYER + r"\.feed_forward_norm", _VITS + ".final_layer_norm"),
+]
 LOA_RULES = [
     Rule("(sos|eos)_0", r"\1_embed"),
     Rule("(sos|eos)_1", r"\1_embed_1"),
@@ -135,18 +155,26 @@ def layout(config: ModelConfig) -> Callable[[str, str], Sequence[Source]]:
             source = apply_rules(T5_RULES, name, "text_encoder_2/")
             tied = Source(("text_encoder_2/encoder.embed_tokens.weight",))
             return [source, tied] if name == "embedding.weight" else [source]
+        if network == "phoneme_encoder":
+            if name == "positions":  # which diffusers adds where it joins the conditions
+                return [Source(("projection_model/learnable_positional_embedding",))]
+            return [apply_rules(PHONEME_RULES, name, "text_encoder_2/text_encoder.")]
         if network == "gpt2":  # a GPT2Model, or re-saved as a GPT2LMHeadModel
             return [apply_rules(GPT2_RULES, name, f"language_model/{prefix}") for prefix in ("", "transformer.")]
+        if network == "audiomae":  # diffusers makes sound from text only
+            return []
         assert network == "loa", network
         return [apply_rules(LOA_RULES, name, "projection_model/")]
 
     return sources
 
 
+# Among them what a VitsModel has besides its text encoder: it turns phonemes into sound by itself.
 IGNORED = re.compile(
     r"text_encoder/logit_scale_[at]"
     r"|.*\.(position_ids|token_type_ids|relative_position_index|attn_mask|num_batches_tracked)"
     r"|vocoder/(mean|scale)"
+    r"|text_encoder_2/(text_encoder\.project|flow|decoder|posterior_encoder|duration_predictor|embed_speaker)\..*"
     r"|language_model/(transformer\.)?(wte\.weight|h\.\d+\.attn\.(bias|masked_bias))|language_model/lm_head\.weight"
 )
 

@@ -17,9 +17,11 @@ from ppaudioldm.config import (
     HifiGanConfig,
     LoaConfig,
     ModelConfig,
+    PhonemeEncoderConfig,
     T5Config,
     UNetConfig,
     VAEConfig,
+    short,
 )
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.weights.diffusers import COMPONENTS
@@ -42,34 +44,26 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any]) -> ModelConfig:
-    clap, t5, gpt2, vocoder = (
+    clap, second, gpt2, vocoder = (
         configs[name] for name in ("text_encoder", "text_encoder_2", "language_model", "vocoder")
     )
-    if t5.get("model_type") != "t5":
-        raise CheckpointError("speech checkpoints as diffusers folders are not supported yet: use the original file")
-    projection = configs["projection_model"]
+    projection, kind = configs["projection_model"], second.get("model_type")
+    if kind not in ("t5", "vits"):
+        raise CheckpointError(f"text_encoder_2/config.json: model_type is {short(kind)}, expected 't5' or 'vits'")
     return ModelConfig(
         unet=_unet_config(configs["unet"]),
         vae=_vae_config(configs["vae"], vocoder["model_in_dim"]),
         vocoder=_vocoder_config(vocoder),
         clap_text=_clap_text_config(clap["text_config"]),
         clap_audio=_clap_audio_config(clap["audio_config"]),
-        flan_t5=T5Config(
-            vocab_size=t5["vocab_size"],
-            hidden_size=t5["d_model"],
-            num_layers=t5["num_layers"],
-            num_heads=t5["num_heads"],
-            head_dim=t5["d_kv"],
-            feed_forward_size=t5["d_ff"],
-            relative_buckets=t5.get("relative_attention_num_buckets", 32),
-            relative_max_distance=t5.get("relative_attention_max_distance", 128),
-        ),
+        flan_t5=_t5_config(second) if kind == "t5" else None,
+        phoneme_encoder=_phoneme_config(second, projection) if kind == "vits" else None,
         gpt2=GPT2Config(gpt2["n_embd"], gpt2["n_layer"], gpt2["n_head"], gpt2["n_positions"]),
         loa=LoaConfig(
             (projection["text_encoder_dim"], projection["text_encoder_1_dim"]),
             # diffusers misspells this field; accept it spelt right too.
             projection.get("langauge_model_dim") or projection["language_model_dim"],
-            gpt2.get("max_new_tokens", 8),
+            gpt2.get("max_new_tokens", 8 if kind == "t5" else 512),
         ),
         diffusion=DiffusionConfig(
             num_train_timesteps=scheduler.get("num_train_timesteps", 1000),
@@ -162,6 +156,35 @@ def _clap_audio_config(audio: dict[str, Any]) -> ClapAudioConfig:
     )
 
 
+def _t5_config(t5: dict[str, Any]) -> T5Config:
+    return T5Config(
+        vocab_size=t5["vocab_size"],
+        hidden_size=t5["d_model"],
+        num_layers=t5["num_layers"],
+        num_heads=t5["num_heads"],
+        head_dim=t5["d_kv"],
+        feed_forward_size=t5["d_ff"],
+        relative_buckets=t5.get("relative_attention_num_buckets", 32),
+        relative_max_distance=t5.get("relative_attention_max_distance", 128),
+    )
+
+
+def _phoneme_config(vits: dict[str, Any], projection: dict[str, Any]) -> PhonemeEncoderConfig:
+    """Of a VitsModel, whose text encoder is used; the table of positions stands in the projection."""
+    default = PhonemeEncoderConfig()
+    if (activation := vits.get("hidden_act", "relu")) != "relu":
+        raise CheckpointError(f"text_encoder_2/config.json: hidden_act is {short(activation)}, expected 'relu'")
+    return PhonemeEncoderConfig(
+        vocab_size=vits["vocab_size"],
+        hidden_size=vits.get("hidden_size", default.hidden_size),
+        num_layers=vits.get("num_hidden_layers", default.num_layers),
+        num_heads=vits.get("num_attention_heads", default.num_heads),
+        feed_forward_size=vits.get("ffn_dim", default.feed_forward_size),
+        window_size=vits.get("window_size", default.window_size),
+        max_phonemes=projection["max_seq_length"],
+    )
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > 1 << 20:
@@ -182,8 +205,8 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
     Fields that are not ours have the values of diffusers' own conversion script.
     """
     unet, vae, vocoder, text, audio = config.unet, config.vae, config.vocoder, config.clap_text, config.clap_audio
-    t5, gpt2, loa = config.flan_t5, config.gpt2, config.loa
-    assert text and audio and t5 and gpt2 and loa
+    t5, phonemes, gpt2, loa = config.flan_t5, config.phoneme_encoder, config.gpt2, config.loa
+    assert text and audio and (t5 or phonemes) and gpt2 and loa
     levels = range(len(unet.channel_mult))
     has_attention = [level in unet.attention_levels for level in levels]
     return {
@@ -194,9 +217,9 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "projection_model": ["audioldm2", "AudioLDM2ProjectionModel"],
             "scheduler": ["diffusers", "DDIMScheduler"],
             "text_encoder": ["transformers", "ClapModel"],
-            "text_encoder_2": ["transformers", "T5EncoderModel"],
+            "text_encoder_2": ["transformers", "VitsModel" if phonemes else "T5EncoderModel"],
             "tokenizer": ["transformers", "RobertaTokenizerFast"],
-            "tokenizer_2": ["transformers", "T5TokenizerFast"],
+            "tokenizer_2": ["transformers", "VitsTokenizer" if phonemes else "T5TokenizerFast"],
             "unet": ["audioldm2", "AudioLDM2UNet2DConditionModel"],
             "vae": ["diffusers", "AutoencoderKL"],
             "vocoder": ["transformers", "SpeechT5HifiGan"],
@@ -260,19 +283,7 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
                 "enable_fusion": False,
             },
         },
-        "text_encoder_2/config.json": {
-            "model_type": "t5",
-            "architectures": ["T5EncoderModel"],
-            "vocab_size": t5.vocab_size,
-            "d_model": t5.hidden_size,
-            "d_kv": t5.head_dim,
-            "d_ff": t5.feed_forward_size,
-            "num_layers": t5.num_layers,
-            "num_heads": t5.num_heads,
-            "feed_forward_proj": "gated-gelu",
-            "relative_attention_num_buckets": t5.relative_buckets,
-            "relative_attention_max_distance": t5.relative_max_distance,
-        },
+        "text_encoder_2/config.json": _vits_json(phonemes) if phonemes else _t5_json(t5),
         "language_model/config.json": {
             "model_type": "gpt2",
             "architectures": ["GPT2LMHeadModel"],
@@ -283,7 +294,11 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "max_new_tokens": loa.num_tokens,
         },
         "tokenizer/tokenizer_config.json": {"tokenizer_class": "RobertaTokenizerFast", "model_max_length": 512},
-        "tokenizer_2/tokenizer_config.json": {"tokenizer_class": "T5TokenizerFast", "model_max_length": 128},
+        "tokenizer_2/tokenizer_config.json": (
+            {"tokenizer_class": "VitsTokenizer", "model_max_length": phonemes.max_phonemes, "pad_token": "_"}
+            if phonemes
+            else {"tokenizer_class": "T5TokenizerFast", "model_max_length": 128}
+        ),
         "feature_extractor/preprocessor_config.json": {
             "feature_extractor_type": "ClapFeatureExtractor",
             "feature_size": audio.n_mels,
@@ -301,6 +316,7 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "text_encoder_dim": loa.condition_dims[0],
             "text_encoder_1_dim": loa.condition_dims[1],
             "langauge_model_dim": loa.hidden_size,  # spelt as diffusers spells it
+            **({"use_learned_position_embedding": True, "max_seq_length": phonemes.max_phonemes} if phonemes else {}),
         },
         "vocoder/config.json": {
             "model_type": "hifigan",
@@ -326,4 +342,38 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "prediction_type": {"epsilon": "epsilon", "v": "v_prediction"}[config.diffusion.prediction],
             "timestep_spacing": "leading",
         },
+    }
+
+
+def _t5_json(t5: T5Config | None) -> dict[str, Any]:
+    assert t5
+    return {
+        "model_type": "t5",
+        "architectures": ["T5EncoderModel"],
+        "vocab_size": t5.vocab_size,
+        "d_model": t5.hidden_size,
+        "d_kv": t5.head_dim,
+        "d_ff": t5.feed_forward_size,
+        "num_layers": t5.num_layers,
+        "num_heads": t5.num_heads,
+        "feed_forward_proj": "gated-gelu",
+        "relative_attention_num_buckets": t5.relative_buckets,
+        "relative_attention_max_distance": t5.relative_max_distance,
+    }
+
+
+def _vits_json(phonemes: PhonemeEncoderConfig) -> dict[str, Any]:
+    return {
+        "model_type": "vits",
+        "architectures": ["VitsModel"],
+        "vocab_size": phonemes.vocab_size,
+        "hidden_size": phonemes.hidden_size,
+        "num_hidden_layers": phonemes.num_layers,
+        "num_attention_heads": phonemes.num_heads,
+        "window_size": phonemes.window_size,
+        "ffn_dim": phonemes.feed_forward_size,
+        "ffn_kernel_size": 3,
+        "hidden_act": "relu",
+        "layer_norm_eps": 1e-5,
+        "use_bias": True,
     }

@@ -73,6 +73,4 @@ def locate(name_or_path: str | Path, *, random_weights: bool = False) -> Located
     if name not in CHECKPOINTS:
         raise unknown_name(name)
     info = CHECKPOINTS[name]
-    if info.config.phoneme_encoder and info.layout == "diffusers":
-        raise CheckpointError(f"{name}: speech checkpoints as diffusers folders are not supported yet")
     return Located(name, None if info.layout == "random" else fetch_checkpoint(name, info))

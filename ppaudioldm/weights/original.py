@@ -12,6 +12,7 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 VOCODER = "first_stage_model.vocoder."
 PHONEMES = "cond_stage_models.0.cond_stage_models.1."
+AUDIOMAE = "cond_stage_models.0.cond_stage_models.2.audiomae.model."
 RANKING_CLAP = "clap.model."
 
 RESNET = {
@@ -220,6 +221,23 @@ LOA_RULES = [
     Rule(r"projections\.(\d+)", r"input_sequence_embed_linear.\1"),
 ]
 
+# AudioMAE has the names of timm's Vision Transformer.
+AUDIOMAE_RULES = [
+    Rule("class_token", "cls_token"),
+    Rule("positions", "pos_embed"),
+    Rule("patch_embed", "patch_embed.proj"),
+    Rule(_LAYER + r"\.attention_norm", r"blocks.\1.norm1"),
+    *[
+        Rule(rf"{_LAYER}\.{layer}", r"blocks.\1.attn.qkv", part=i, of=3)
+        for i, layer in enumerate(("query", "key", "value"))
+    ],
+    Rule(_LAYER + r"\.attention_out", r"blocks.\1.attn.proj"),
+    Rule(_LAYER + r"\.feed_forward_norm", r"blocks.\1.norm2"),
+    Rule(_LAYER + r"\.feed_forward_in", r"blocks.\1.mlp.fc1"),
+    Rule(_LAYER + r"\.feed_forward_out", r"blocks.\1.mlp.fc2"),
+    Rule("norm", "norm"),
+]
+
 
 def clap_source(name: str, branch: str, rules: Sequence[Rule], prefix: str) -> Source:
     """A parameter of one CLAP branch; its projection stands beside the branch."""
@@ -265,6 +283,8 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
             return [apply_rules(PHONEME_RULES, name, PHONEMES)]
         if network == "gpt2":
             return [apply_rules(GPT2_RULES, name, f"{loa}model.")]
+        if network == "audiomae":
+            return [apply_rules(AUDIOMAE_RULES, name, AUDIOMAE)]
         assert network == "loa", network
         return [apply_rules(LOA_RULES, name, loa)]
 
@@ -272,7 +292,8 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
 
 
 # Tensors of the published files that generation does not use: schedules that follow from the configuration, fixed
-# transforms, position tables, the averaged UNet, the classification heads of CLAP and the phoneme encoder, AudioMAE.
+# transforms, position tables, the averaged UNet, the classification heads of CLAP and the phoneme encoder, and of
+# AudioMAE the decoder; all of it where the encoder is not there.
 IGNORED = re.compile(
     r"logvar|scale_factor|(log_|sqrt_)*(betas|one_minus_.*|alphas_cumprod.*|recip.*)|posterior_.*|lvlb_weights"
     r"|model_ema\..*"

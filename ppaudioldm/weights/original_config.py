@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TypeVar
 
 from ppaudioldm.config import (
+    AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
     GPT2Config,
@@ -19,7 +21,7 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.weights.original import PHONEMES, RANKING_CLAP, UNET, VAE, VOCODER
+from ppaudioldm.weights.original import AUDIOMAE, PHONEMES, RANKING_CLAP, UNET, VAE, VOCODER
 
 Shapes = Mapping[str, tuple[int, ...]]
 Config = TypeVar("Config")
@@ -48,6 +50,8 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     vocoder = vocoder_config(shapes, VOCODER)
     has_loa = "cond_stage_models.0.start_of_sequence_tokens.weight" in shapes
     has_phonemes = has_loa and POSITIONS in shapes
+    has_audiomae = has_loa and f"{AUDIOMAE}patch_embed.proj.weight" in shapes
+    num_tokens = 512 if has_phonemes else 8
     # The copy that conditions the diffusion, or the one inside the LOA module.
     t5_places = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
     t5 = [f"cond_stage_models.{place}" for place in t5_places]
@@ -61,7 +65,8 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
         flan_t5=t5_config(shapes, t5[0]) if t5 else None,
         phoneme_encoder=_phoneme_config(shapes) if has_phonemes else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
-        loa=_loa_config(shapes, num_tokens=512 if has_phonemes else 8) if has_loa else None,
+        loa=_loa_config(shapes, num_tokens) if has_loa else None,
+        audiomae=_audiomae_config(shapes, num_tokens) if has_audiomae else None,
     )
 
 
@@ -211,8 +216,20 @@ def _loa_config(shapes: Shapes, num_tokens: int) -> LoaConfig:
     return LoaConfig(dims, shapes[f"{prefix}0.weight"][0], num_tokens)
 
 
+def _audiomae_config(shapes: Shapes, num_tokens: int) -> AudioMAEConfig:
+    hidden_size, _, patch_size, _ = shapes[f"{AUDIOMAE}patch_embed.proj.weight"]
+    patches = shapes[f"{AUDIOMAE}pos_embed"][1] - 1  # the first place is the class token's
+    return AudioMAEConfig(
+        patch_size=patch_size,
+        hidden_size=hidden_size,
+        num_layers=_count(shapes, re.escape(AUDIOMAE) + r"blocks\.(\d+)\..*"),
+        num_heads=_heads(hidden_size, 64),
+        pooling=math.isqrt(patches // num_tokens),
+    )
+
+
 def _heads(width: int, head_dim: int) -> int:
-    """How many heads of `head_dim`: 64 in RoBERTa and GPT-2 at every size."""
+    """How many heads of `head_dim`: 64 in RoBERTa, GPT-2 and ViT at every size."""
     if width % head_dim:
         raise ValueError(f"a width divisible by {head_dim}")
     return width // head_dim

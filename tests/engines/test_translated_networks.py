@@ -13,7 +13,15 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import TINY
-from ppaudioldm.config import HifiGanConfig, LoaConfig, ModelConfig, PhonemeEncoderConfig, UNetConfig, VAEConfig
+from ppaudioldm.config import (
+    AudioMAEConfig,
+    HifiGanConfig,
+    LoaConfig,
+    ModelConfig,
+    PhonemeEncoderConfig,
+    UNetConfig,
+    VAEConfig,
+)
 from ppaudioldm.engines.inputs import INPUTS, flat_inputs, function_inputs
 from ppaudioldm.models.build import FUNCTIONS, NETWORKS, network_and_method
 from tests.support import noise, random_network, relative_error
@@ -33,7 +41,10 @@ CONFIGS: dict[str, ModelConfig] = {
     "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
     "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
     "speech": replace(
-        TINY, phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30), loa=LoaConfig((64, 64), 128)
+        TINY,
+        phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30),
+        loa=LoaConfig((64, 64), 128, 512),
+        audiomae=AudioMAEConfig(hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
     "48k": replace(
         TINY,
@@ -50,6 +61,7 @@ CONFIGS: dict[str, ModelConfig] = {
 }
 CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_encoder"] + [
     ("speech", "phoneme_encoder"),
+    ("speech", "audiomae"),
     ("two contexts", "unet_contexts"),
     ("two contexts", "unet_step"),
     ("two contexts", "unet_guided_step"),
@@ -154,6 +166,7 @@ EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "phoneme_encoder": phonemes,
     "gpt2": gpt2,
     "loa": loa,
+    "audiomae": lambda c, batch, n: [noise(batch, c.audiomae.frames, c.audiomae.n_mels)],
 }
 
 

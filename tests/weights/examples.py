@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from ppaudioldm.weights.tensors import ComputedTensor, Stored
 from ppaudioldm.weights.torch_files import write_torch
 
 LAYOUTS = ("original", "diffusers", "native", "paddlemix", "paddlemix-published")
+IN_DIFFUSERS = replace(TINY, audiomae=None)  # what that layout has of the tiny configuration
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def write_layout(layout: str, folder: Path, seed: int = 0) -> Path:
         path = folder / layout
         write_random("tiny", path, layout, seed)
     return path
+
+
+def tiny_in(layout: str, seed: int = 0) -> Checkpoint:
+    """What `write_layout` wrote, as it is read back."""
+    return random_checkpoint("tiny", IN_DIFFUSERS if layout == "diffusers" else TINY, seed)
 
 
 def paddlemix_tensors(checkpoint: Checkpoint, layout: str) -> dict[str, Stored]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -17,14 +18,19 @@ from ppaudioldm.checkpoints import CHECKPOINTS, TINY
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
+from ppaudioldm.weights.convert import write_native
+from ppaudioldm.weights.paddle_files import write_paddle
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
 from ppaudioldm.weights.torch_files import read_torch, write_torch
 from tests.weights.examples import (
+    IN_DIFFUSERS,
     LAYOUTS,
     all_values,
     assert_same_values,
     error_of,
+    paddlemix_tensors,
     stored,
+    tiny_in,
     tiny_tensors,
     write_published,
 )
@@ -36,8 +42,8 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" +
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_all_layouts_hold_the_same(layouts, name):
     checkpoint = open_checkpoint(layouts[name])
-    assert checkpoint.config == TINY and not checkpoint.is_random
-    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+    assert checkpoint.config == tiny_in(name).config and not checkpoint.is_random
+    assert_same_values(checkpoint, tiny_in(name))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -64,6 +70,36 @@ def test_a_file_may_have_any_suffix(layouts, tmp_path):
     path = shutil.copyfile(layouts["original"], tmp_path / "model.ckpt")
     checkpoint = open_checkpoint(path)
     assert (checkpoint.name, checkpoint.layout) == ("model", "original")
+
+
+# A network that a checkpoint may do without
+
+
+@pytest.mark.parametrize("name", ["original", "native", "paddlemix"])
+def test_a_checkpoint_without_audiomae(tmp_path, name):
+    """Files of before it was read, and those that leave it out, are checkpoints for generation from text."""
+    without = random_checkpoint("tiny", IN_DIFFUSERS, 0)
+    if name == "original":
+        tensors = {key: tensor for key, tensor in tiny_tensors().items() if ".audiomae." not in key}
+        path = write_published(tmp_path / "x.pth", tensors)
+    elif name == "paddlemix":
+        write_paddle(tmp_path / "x.pdparams", paddlemix_tensors(without, name).items())
+        path = tmp_path / "x.pdparams"
+    else:
+        path = tmp_path / "folder"
+        write_native(without, path)
+        values = json.loads((path / "config.json").read_text())
+        del values["config"]["audiomae"]
+        (path / "config.json").write_text(json.dumps(values))
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.config == IN_DIFFUSERS and "audiomae" not in checkpoint.networks
+
+
+def test_an_incomplete_audiomae(tmp_path):
+    tensors = tiny_tensors()
+    del tensors["cond_stage_models.0.cond_stage_models.2.audiomae.model.blocks.1.attn.qkv.bias"]
+    message = error_of(open_checkpoint, write_published(tmp_path / "x.pth", tensors))
+    assert "3 tensors of audiomae are missing, the first: cond_stage_models.0" in message
 
 
 # Averaged weights
@@ -103,12 +139,6 @@ def test_unknown_names_list_the_known_ones(name):
         assert all(known in message for known in CHECKPOINTS)
     else:
         error_of(open_checkpoint, name)
-
-
-@pytest.mark.parametrize("name", ["anhnct/audioldm2_gigaspeech", "anhnct/audioldm2_ljspeech"])
-def test_speech_as_a_diffusers_folder_is_said_to_come_later(name):
-    message = f"{name}: speech checkpoints as diffusers folders are not supported yet"
-    assert error_of(open_checkpoint, name) == message
 
 
 def test_a_name_that_no_path_can_have():

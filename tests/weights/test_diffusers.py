@@ -17,10 +17,10 @@ from ppaudioldm.weights import diffusers, diffusers_config
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
-from tests.weights.examples import assert_same_values, error_of, only_shapes, stored
+from tests.weights.examples import IN_DIFFUSERS, assert_same_values, error_of, only_shapes, stored, tiny_in
 
 MANIFESTS = Path(__file__).parent / "manifests"
-NAMES = ("cvssp/audioldm2", "cvssp/audioldm2-large", "cvssp/audioldm2-music")
+NAMES = ("cvssp/audioldm2", "cvssp/audioldm2-large", "cvssp/audioldm2-music", "anhnct/audioldm2_gigaspeech")
 
 
 def manifest(name: str) -> dict[str, dict[str, list[int]]]:
@@ -70,7 +70,11 @@ def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, c
     ]
 
 
-@pytest.mark.parametrize("config", [TINY, CHECKPOINTS["cvssp/audioldm2-large"].config], ids=["tiny", "large"])
+@pytest.mark.parametrize(
+    "config",
+    [IN_DIFFUSERS, CHECKPOINTS["cvssp/audioldm2-large"].config, CHECKPOINTS["anhnct/audioldm2_ljspeech"].config],
+    ids=["tiny", "large", "speech"],
+)
 def test_written_configurations_are_read_back(tmp_path, config, caplog):
     config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
     assert diffusers_config.read_config(write_folder(tmp_path, diffusers_config.write_configs(config))) == config
@@ -145,7 +149,7 @@ def test_other_versions_of_the_libraries(copy_of, file: str, change: Callable[[T
     after = change(before)
     assert after.keys() != before.keys()
     save_file(after, folder / file)
-    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
 
 
 def test_several_files_a_component(copy_of):
@@ -160,7 +164,7 @@ def test_several_files_a_component(copy_of):
         save_file({key: tensors[key] for key in keys}, path.with_name(name))
         index.update(dict.fromkeys(keys, name))
     path.with_name(f"{path.name}.index.json").write_text(json.dumps({"weight_map": index}))
-    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
 
 
 def test_pickles_instead_of_safetensors(copy_of):
@@ -169,7 +173,7 @@ def test_pickles_instead_of_safetensors(copy_of):
         stem = path.stem if path.stem == "diffusion_pytorch_model" else "pytorch_model"
         write_torch(path.with_name(f"{stem}.bin"), [(k, stored(v)) for k, v in load_file(path).items()], wrap=None)
         path.unlink()
-    assert_same_values(open_checkpoint(folder), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
 
 
 def test_half_precision(copy_of):
@@ -215,7 +219,9 @@ WRONG = {
         ({"audio_config": {"window_size": 10**6}}, "clap_audio.window_size is 1000000"),
     ],
     "text_encoder_2": [
-        ({"model_type": "vits"}, "speech checkpoints as diffusers folders are not supported yet"),
+        ({"model_type": "bert"}, "text_encoder_2/config.json: model_type is 'bert', expected 't5' or 'vits'"),
+        ({"model_type": "vits"}, "incomplete: KeyError('max_seq_length')"),
+        ({"model_type": "vits", "hidden_act": "gelu"}, "hidden_act is 'gelu', expected 'relu'"),
         ({"num_layers": 10**6}, "flan_t5.num_layers is 1000000, expected 1 to 128"),
         ({"d_model": 161}, "flan_t5"),
     ],

@@ -59,7 +59,12 @@ def speech_shapes(shapes) -> dict[str, tuple[int, ...]]:
 
 def test_speech_has_512_loa_tokens(speech_shapes):
     config = read_config(speech_shapes, 0.5, "x")
-    assert config == replace(TINY, phoneme_encoder=PHONEMES, loa=replace(TINY.loa, num_tokens=512))
+    assert config == replace(
+        TINY,
+        phoneme_encoder=PHONEMES,
+        loa=replace(TINY.loa, num_tokens=512),
+        audiomae=replace(TINY.audiomae, pooling=1),
+    )
 
 
 @pytest.mark.parametrize(

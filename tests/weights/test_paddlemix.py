@@ -96,7 +96,7 @@ def test_more_of_the_file_than_generation_needs(tmp_path):
         "cond_stage_models.0.model.embeddings.word_embeddings.weight",
         "clap.model.audio_branch.bn0.num_batches_tracked",
         "clap.model.logit_scale_a",
-        "cond_stage_models.0.cond_stage_models.2.audiomae.model.pos_embed",
+        "cond_stage_models.0.cond_stage_models.2.audiomae.model.decoder_pos_embed",
         "first_stage_model.loss.logvar",
         "sqrt_alphas_cumprod",
     ):

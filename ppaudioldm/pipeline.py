@@ -20,6 +20,7 @@ from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation import Generation
 from ppaudioldm.given import Given
 from ppaudioldm.options import Options, Progress
+from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights.locate import Description, locate
 
 __all__ = ["AudioLDM", "Cancelled", "Clip", "Given", "Interrupted"]
@@ -131,6 +132,10 @@ class AudioLDM:
     def latent_frames(self, duration: float, circular: bool = False) -> int:
         """How many latent frames a clip of `duration` seconds has; see `chunks.latent_frames`."""
         return latent_frames(self.config, round(duration * self.config.sample_rate), circular)
+
+    def recorded_loa(self, waveform: np.ndarray) -> np.ndarray:
+        """The LOA tokens (N, 768) of a recording (samples,), for `Given.loa`; see `recorded_loa.recorded_loa`."""
+        return recorded_loa(self.checkpoint, self._engine, waveform)
 
     def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
         """What a speech checkpoint is to say, (1, 310) int64. Raises ValueError if that is missing, or for another."""

@@ -1,4 +1,4 @@
-"""The small model that is trained here and shipped: the published classes with 22 million parameters.
+"""The small model that is trained here and shipped: the published classes with 20 million parameters.
 
 What is heard at once is 2.56 s: 256 mel frames, 64 latent frames, 8 LOA tokens.
 """

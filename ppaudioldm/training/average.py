@@ -1,0 +1,66 @@
+"""The running average of weights, which is what is used in the end: steadier than those of any one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.framework import NAME, Tensor, xp
+
+
+class Average:
+    """An exponential average of `parameters`, name -> tensor. It begins fast: step n weighs at least 9 / (10 + n)."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+        self._parameters = dict(parameters)
+        self._decay = decay
+        self._values = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    def update(self, step: int) -> None:
+        """Take in the parameters as they are after step 0, 1, ..."""
+        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        with framework.no_grad():
+            if NAME == "torch":
+                values, parameters = list(self._values.values()), list(self._parameters.values())
+                xp._foreach_lerp_(values, [p.detach() for p in parameters], share)
+            else:
+                for name, parameter in self._parameters.items():
+                    self._values[name].lerp_(parameter.detach(), share)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the parameters are the averaged ones."""
+        before = {name: p.detach().clone() for name, p in self._parameters.items()}
+        try:
+            _assign(self._parameters, self._values)
+            yield
+        finally:
+            _assign(self._parameters, before)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: framework.to_numpy(value) for name, value in self._values.items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        set_values(self._values, state)
+
+
+def set_values(tensors: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> None:
+    """Copy `arrays` into `tensors` of the same names. Raises ValueError where names or shapes differ."""
+    for name in sorted(set(tensors) | set(arrays)):
+        if name not in arrays or name not in tensors:
+            raise ValueError(f"{name} is {'missing' if name not in arrays else 'not expected'}")
+        if tuple(tensors[name].shape) != arrays[name].shape:
+            raise ValueError(f"{name}: shape {list(arrays[name].shape)}, expected {list(tensors[name].shape)}")
+    _assign(tensors, {name: framework.from_numpy(array) for name, array in arrays.items()})
+
+
+def _assign(targets: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    with framework.no_grad():
+        for name, target in targets.items():
+            if NAME == "torch":
+                target.copy_(values[name])
+            else:
+                target.set_value(values[name])

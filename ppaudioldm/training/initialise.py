@@ -1,0 +1,92 @@
+"""Networks to train: built, with initial weights, their parameters ready for gradients."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.framework import ConvTranspose1d, Tensor, nn
+
+# What ends a branch around a skip connection begins as zero, so that a deep network begins as a shallow one: latent
+# diffusion's UNet does so, arXiv:2112.10752.
+ZERO = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$")}
+EMBEDDING_DEVIATION = {"flan_t5": 1.0}  # T5 has no norm between its embeddings and the first skip connection
+T5_SCORES = 8.0  # T5 does not scale its scores, so its queries are smaller: by the root of a published head's width
+STATISTICS = re.compile(r"running_(mean|var)$")  # measured, not learned
+
+
+def trainable(name: str, network_class: Callable[[Any], Any], config: Any, seed: int, device: str = "cpu") -> Any:
+    """`network_class(config)` with initial weights, in training mode.
+
+    name: the network's in `models.build`, or any other; with `seed` it decides the values, which are the same on both
+    frameworks.
+    """
+    with framework.empty_weights():
+        network = network_class(config)
+    framework.assign_weights(network, initial_weights(name, network, seed), device)
+    make_trainable(network)
+    return network
+
+
+def make_trainable(network: nn.Module) -> None:
+    """Ask for gradients of every parameter that is learned, and switch to training mode."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad = not STATISTICS.search(name)
+    network.train()
+
+
+def freeze(network: nn.Module) -> None:
+    """The inverse of `make_trainable`."""
+    for parameter in network.parameters():
+        parameter.requires_grad = False
+    network.eval()
+
+
+def learned_parameters(network: nn.Module) -> dict[str, Tensor]:
+    """Name -> parameter, of those that are learned."""
+    return {name: p for name, p in network.named_parameters() if not STATISTICS.search(name)}
+
+
+def initial_weights(network_name: str, network: nn.Module, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and value of every parameter of `network`, one at a time.
+
+    Matrices and kernels: uniform with the variance 1 / (3 inputs), as is usual; biases 0, gains of norms 1, tables and
+    learned tokens small.
+    """
+    owners = {"": network, **dict(framework.named_modules(network))}
+    zero = ZERO.get(network_name)
+    for name, shape in framework.parameter_shapes(network).items():
+        path, _, leaf = name.rpartition(".")
+        if zero and zero.search(name):
+            yield name, np.zeros(shape, np.float32)
+            continue
+        digest = hashlib.sha256(f"{seed}/{network_name}/{name}".encode()).digest()
+        generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:8], "little")))
+        yield name, _initial(network_name, owners[path], path, leaf, shape, generator)
+
+
+def _initial(
+    network_name: str, owner: Any, path: str, leaf: str, shape: tuple[int, ...], generator: np.random.Generator
+) -> np.ndarray:
+    if isinstance(owner, nn.Embedding):
+        deviation = EMBEDDING_DEVIATION.get(network_name, 0.02)
+        return np.float32(deviation) * generator.standard_normal(shape, np.float32)
+    if leaf == "weight" and len(shape) > 1:
+        inputs = math.prod(shape[1:])
+        if isinstance(owner, ConvTranspose1d):
+            inputs = shape[0] * shape[2]
+        bound = 1 / math.sqrt(inputs)
+        if network_name == "flan_t5" and path.endswith("query"):
+            bound /= T5_SCORES
+        return generator.uniform(-bound, bound, shape).astype(np.float32)
+    if leaf in ("weight", "running_var"):
+        return np.ones(shape, np.float32)
+    if leaf in ("bias", "running_mean"):
+        return np.zeros(shape, np.float32)
+    return np.float32(0.02) * generator.standard_normal(shape, np.float32)  # a token or a table of its own

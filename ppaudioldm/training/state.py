@@ -1,0 +1,106 @@
+"""What a run can be resumed from: one safetensors file, and a log of JSON lines beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.weights.atomic import atomic_path
+
+FORMAT = "ppaudioldm training"
+STATE_FILE = "state.safetensors"
+LOG_FILE = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class State:
+    """A run between two steps.
+
+    arrays: under `weights/NETWORK.PARAMETER`, `average/...` and `optimizer/TURN/...`. facts: what the next run must
+    agree with: stage, framework, model, settings, number of processes.
+    """
+
+    step: int  # steps done, which is also the position in the data
+    facts: dict[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+    def part(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays under `name/`."""
+        return {key[len(name) + 1 :]: array for key, array in self.arrays.items() if key.startswith(f"{name}/")}
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Replace the state in `folder`, all or nothing. Raises OSError if the disk is full; what was there then stays."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    facts = {"format": FORMAT, "step": str(state.step), "facts": json.dumps(state.facts)}
+    path = folder / STATE_FILE
+    with atomic_path(path) as temporary:
+        try:
+            save_file({key: np.ascontiguousarray(array) for key, array in state.arrays.items()}, temporary, facts)
+        except SafetensorError as error:  # which is no OSError
+            raise OSError(f"{path}: {error}") from error
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+
+
+def load_state(folder: Path) -> State | None:
+    """The state in `folder`, None if it has none. Raises CheckpointError for a file that is damaged or no state."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / STATE_FILE
+    if not path.exists():
+        return None
+    with naming(path):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise ValueError("not the state of a training run")
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"damaged: {error}") from error
+        try:
+            return State(int(metadata["step"]), json.loads(metadata["facts"]), arrays)
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{path}: damaged metadata") from error
+
+
+class Log:
+    """JSON lines in the run's folder, one a call."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Continue the log after `step`: what a run that was killed wrote beyond its state is dropped."""
+        self._path = folder / LOG_FILE
+        if self._path.exists():
+            with atomic_path(self._path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+                for line in read_log(folder):
+                    if line["step"] <= step:
+                        file.write(json.dumps(line) + "\n")
+
+    def write(self, step: int, **values: Any) -> None:
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of the log in `folder`; a torn last one is left out."""
+    path = folder / LOG_FILE
+    found = []
+    if path.exists():
+        for text in path.read_text("utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
+    return found

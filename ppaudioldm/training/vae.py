@@ -1,0 +1,185 @@
+"""Training the VAE: a log-mel spectrogram through a bottleneck and back (arXiv:2112.10752, without an adversary)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.config import VAEConfig
+from ppaudioldm.framework import F, Tensor, nn, xp
+from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
+from ppaudioldm.training import tiny
+from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, mel_of
+from ppaudioldm.training.initialise import freeze, trainable
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.settings import RunConfig, as_values
+
+MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
+SCALES = (2, 4, 8)  # frames and bins that are averaged before spectra are compared
+
+
+@dataclass(frozen=True)
+class VAESettings:
+    """Defaults train the small model's."""
+
+    kinds: tuple[str, ...] = ()
+    duration: float = tiny.CLIP_SECONDS
+    crop_frames: int = 64
+    crops_per_clip: int = 2
+    batch_size: int = 8  # crops
+    gradient_weight: float = 0.25  # of differences between neighbouring frames and bins
+    scales_weight: float = 0.25  # of averages over SCALES
+    kl_weight: float = 5e-3
+    train_encoder: bool = True  # False: a better decoder for latents that others are already trained on
+    vae: VAEConfig = tiny.MODEL.vae
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=2500))
+    ema: float = 0.998
+    seed: int = 0
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=2500))
+
+
+@dataclass(frozen=True)
+class MelCrops:
+    """Batches of log-mel crops: mel (B, crop_frames, 64), noise for the latents (B, channels, crop_frames / 4, 16)."""
+
+    clips: Clips
+    settings: VAESettings
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        settings, config = self.settings, self.settings.vae
+        generator = generator_of(settings.seed, index)
+        crops = []
+        per_batch = -(-settings.batch_size // settings.crops_per_clip)
+        for number in range(index * per_batch, (index + 1) * per_batch):
+            mel = mel_of(self.clips(number))
+            for _ in range(settings.crops_per_clip):
+                start = generator.integers(0, len(mel) - settings.crop_frames + 1)
+                crops.append(mel[start : start + settings.crop_frames])
+        frames, bands = settings.crop_frames // config.downsampling, config.n_mels // config.downsampling
+        shape = (settings.batch_size, config.latent_channels, frames, bands)
+        noise = generator.standard_normal(shape, np.float32)
+        return {"mel": np.stack(crops[: settings.batch_size]), "noise": noise}
+
+
+class VAEStage:
+    name = "vae"
+    turns: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, settings: VAESettings, device: str = "cpu", clips: Clips | None = None) -> None:
+        self.settings = settings
+        self.ema = settings.ema
+        self.data = MelCrops(clips or SynthesisedClips(settings.duration, settings.kinds), settings)
+        self._held_out = SynthesisedClips(settings.duration, settings.kinds, "test")
+        encoder = trainable("vae_encoder", VAEEncoder, settings.vae, settings.seed, device)
+        encoder.conv_in = NormalisedInput(encoder.conv_in)
+        decoder = trainable("vae_decoder", VAEDecoder, settings.vae, settings.seed, device)
+        self.networks: dict[str, Any] = {"vae_encoder": encoder, "vae_decoder": decoder}
+        self.turns = {"all": ("vae_encoder", "vae_decoder") if settings.train_encoder else ("vae_decoder",)}
+        self._device = device
+
+    def optimizer(self, turn: str) -> OptimizerConfig:
+        return self.settings.optimizer
+
+    def model(self) -> Any:
+        return as_values(self.settings.vae)
+
+    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """L1 of the spectrogram, of its differences and of its averages, and the divergence of the posterior."""
+        mel, settings = batch["mel"], self.settings
+        if settings.train_encoder:
+            mean, log_variance = self.encode(mel)
+        else:
+            with framework.no_grad():
+                mean, log_variance = self.encode(mel)
+        decoded = self.networks["vae_decoder"](mean + (0.5 * log_variance).exp() * batch["noise"]).to(xp.float32)
+        difference = decoded - (mel - MEL_MEAN) / MEL_DEVIATION
+        l1 = difference.abs().mean()
+        steps = (difference[:, 1:] - difference[:, :-1]).abs().mean()
+        steps = steps + (difference[:, :, 1:] - difference[:, :, :-1]).abs().mean()
+        scales = sum(F.avg_pool2d(difference.unsqueeze(1), s, s).abs().mean() for s in SCALES) / len(SCALES)
+        kl = 0.5 * (mean * mean + log_variance.exp() - 1 - log_variance).mean()
+        loss = l1 + settings.gradient_weight * steps + settings.scales_weight * scales + settings.kl_weight * kl
+        return loss, {"loss": loss.detach(), "mel_l1": MEL_DEVIATION * l1.detach(), "kl": kl.detach()}
+
+    def encode(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the latents of `mel`, in float32."""
+        mean, log_variance = self.networks["vae_encoder"](mel)
+        return mean.to(xp.float32), log_variance.to(xp.float32)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Log-mel spectrogram of `latents`."""
+        return MEL_DEVIATION * self.networks["vae_decoder"](latents).to(xp.float32) + MEL_MEAN
+
+    def evaluate(self, count: int = 24) -> dict[str, float]:
+        """Log-mel L1 of round trips of whole held-out clips, and the mean deviation of the latents."""
+        errors, latents = [], []
+        for number in range(count):
+            mel = mel_of(self._held_out(number))
+            mean, _ = self.encode(framework.from_numpy(mel[None], self._device))
+            errors.append(np.abs(framework.to_numpy(self.decode(mean))[0] - mel).mean())
+            latents.append(framework.to_numpy(mean)[0])
+        deviation = np.stack(latents).std((0, 2, 3))
+        return {
+            "held_out_mel_l1": float(np.mean(errors)),
+            "latent_deviation_min": float(deviation.min()),
+            "latent_deviation_max": float(deviation.max()),
+        }
+
+    def sample(self, folder: Path, step: int) -> None:
+        """A few held-out spectrograms and their round trips, as NumPy arrays (2, clips, frames, mels)."""
+        mels = np.stack([mel_of(self._held_out(number)) for number in range(8)])
+        mean, _ = self.encode(framework.from_numpy(mels, self._device))
+        np.save(folder / f"vae-{step:06d}.npy", np.stack([mels, framework.to_numpy(self.decode(mean))]))
+
+
+class NormalisedInput(nn.Module):
+    """A convolution of log-mel spectrograms as if they had mean 0 and deviation 1 inside.
+
+    The same function as a plain convolution with folded parameters (`folded_input`), zeros at the borders included, but
+    one that learns faster.
+    """
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+
+    def forward(self, mel: Tensor) -> Tensor:
+        weight = self.weight / MEL_DEVIATION
+        return F.conv2d(mel, weight, self.bias - MEL_MEAN * weight.sum([1, 2, 3]), padding=1)
+
+
+def exported(
+    encoder: Mapping[str, np.ndarray], decoder: Mapping[str, np.ndarray], mean: np.ndarray, deviation: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Parameters of plain networks from those trained here, with all normalisation folded in: the same function.
+
+    encoder, decoder: trained parameters. mean, deviation: of each latent channel. The plain encoder's latents have mean
+    0 and deviation 1, and the plain networks' spectrograms are natural logarithms.
+    """
+    encoder, decoder = dict(encoder), dict(decoder)
+    encoder["conv_in.weight"] = encoder["conv_in.weight"] / MEL_DEVIATION
+    encoder["conv_in.bias"] = encoder["conv_in.bias"] - MEL_MEAN * encoder["conv_in.weight"].sum((1, 2, 3))
+    decoder["conv_out.weight"] = MEL_DEVIATION * decoder["conv_out.weight"]
+    decoder["conv_out.bias"] = MEL_DEVIATION * decoder["conv_out.bias"] + MEL_MEAN
+    channels = len(mean)
+    gain = np.concatenate([1 / deviation, np.ones(channels)])  # the second half is the log variance: it is shifted
+    shift = np.concatenate([-mean / deviation, -2 * np.log(deviation)])
+    encoder["quant_conv.weight"] = encoder["quant_conv.weight"] * gain[:, None, None, None]
+    encoder["quant_conv.bias"] = encoder["quant_conv.bias"] * gain + shift
+    weight = decoder["post_quant_conv.weight"]
+    decoder["post_quant_conv.bias"] = decoder["post_quant_conv.bias"] + weight[:, :, 0, 0] @ mean
+    decoder["post_quant_conv.weight"] = weight * deviation[None, :, None, None]
+    as_float32 = [{name: value.astype(np.float32) for name, value in part.items()} for part in (encoder, decoder)]
+    return as_float32[0], as_float32[1]
+
+
+def frozen(stage: VAEStage) -> VAEStage:
+    """`stage` for use, not for training."""
+    for network in stage.networks.values():
+        freeze(network)
+    return stage

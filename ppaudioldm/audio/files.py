@@ -285,6 +285,15 @@ def read_audio(
     return samples, rate
 
 
+class _Forward(soundfile.SoundFile):
+    """A sound file that is read from its beginning to its end."""
+
+    def seekable(self) -> bool:
+        # Or soundfile would seek behind every read to where the file is already, which makes the MP3 decoder start
+        # afresh: a click at every block.
+        return False
+
+
 @contextlib.contextmanager
 def sound_file(path: PathLike) -> Iterator[soundfile.SoundFile]:
     """The sound file `path`, open for reading in the block.
@@ -298,7 +307,7 @@ def sound_file(path: PathLike) -> Iterator[soundfile.SoundFile]:
     with open(path, "rb"):
         pass  # libsndfile calls every trouble "System error": let Python say what it is
     try:
-        with soundfile.SoundFile(path) as file:
+        with _Forward(path) as file:
             yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats by their extension
         reason = getattr(error, "error_string", "it has no header").strip()

@@ -1,0 +1,46 @@
+"""Tokenizers made of captions work where the published ones do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.training.vocabulary import tokenizer_of, write_tokenizers
+from ppaudioldm.weights.tokenizer_files import tokenizer_json
+
+CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy rain", "rain on a roof"] * 3
+
+
+def tokens(text: str, kind: str, prompt: str) -> np.ndarray:
+    ids, mask = PromptTokenizer(text, kind, 100, 0, 1024)([prompt])
+    assert mask.all()
+    return ids[0]
+
+
+@pytest.mark.parametrize(("kind", "first", "last"), [("clap", 0, 2), ("flan_t5", None, 1)])
+def test_special_tokens_are_where_the_published_ones_are(kind, first, last):
+    ids = tokens(tokenizer_of(kind, CAPTIONS), kind, "a low tone")
+    assert ids[-1] == last and (first is None or ids[0] == first)
+    assert len(ids) == 3 + (1 if first is None else 2), "a word of the captions is one token"
+
+
+def test_case_and_spaces_do_not_matter_and_any_text_has_tokens():
+    text = tokenizer_of("clap", CAPTIONS)
+    assert np.array_equal(tokens(text, "clap", " A  Bell\nrings."), tokens(text, "clap", "a bell rings."))
+    assert len(tokens(text, "clap", "ein Glöckchen 钟 🔔")) > 10
+    assert len(tokens(text, "clap", "")) == 2
+
+
+def test_the_same_captions_give_the_same_tokenizer():
+    text = tokenizer_of("flan_t5", CAPTIONS)
+    assert text == tokenizer_of("flan_t5", CAPTIONS)
+    assert len(json.loads(tokenizer_of("flan_t5", CAPTIONS, 270))["model"]["vocab"]) == 270
+
+
+def test_a_checkpoint_finds_them(tmp_path):
+    write_tokenizers(tmp_path, CAPTIONS)
+    for kind in ("clap", "flan_t5"):
+        assert tokenizer_json(kind, tmp_path) == tokenizer_of(kind, CAPTIONS)

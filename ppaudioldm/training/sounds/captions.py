@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 SPLITS = ("train", "test")
+NOTES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ SLOTS: dict[str, tuple[str, dict[Any, tuple[str, ...]]]] = {
     "heavy": ("strength", {"light": ("light", "gentle", "soft"), "heavy": ("heavy", "strong", "hard")}),
     "count": ("count", {1: ("one", "a single"), 2: ("two",), 3: ("three",), 4: ("four",), 5: ("five",)}),
     "times": ("count", {1: ("once",), 2: ("twice",), 3: ("three times",), 4: ("four times",), 5: ("five times",)}),
+    "note": ("note", {note: (note,) for note in NOTES}),
+    "octave": ("octave", {"low": ("low", "deep"), "middle": ("middle",), "high": ("high",)}),
+    "quality": ("quality", {"major": ("major", "happy"), "minor": ("minor", "sad")}),
     "s": ("count", {1: ("",), 2: ("s",), 3: ("s",), 4: ("s",), 5: ("s",)}),
 }  # fmt: skip
 

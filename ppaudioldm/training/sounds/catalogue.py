@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppaudioldm.training.sounds import alarms, animals, machines, rhythm, struck, tones, weather
+from ppaudioldm.training.sounds import alarms, animals, machines, music, rhythm, strikes, struck, tones, water, weather
 from ppaudioldm.training.sounds.captions import SLOTS, SPLITS, frame_words, with_articles, wordings, words
 from ppaudioldm.training.sounds.kind import Kind
+from ppaudioldm.training.sounds.pairs import Pair, pair_kinds
 
-KINDS: dict[str, Kind] = {
+SINGLE_KINDS: dict[str, Kind] = {
     "tone": tones.TONE,
     "sweep": tones.SWEEP,
     "siren": tones.SIREN,
@@ -23,7 +24,33 @@ KINDS: dict[str, Kind] = {
     "thunder": weather.THUNDER,
     "birds": animals.BIRDS,
     "engine": machines.ENGINE,
+    "note": music.NOTE,
+    "chord": music.CHORD,
+    "organ": music.ORGAN,
+    "whistle": music.WHISTLE,
+    "xylophone": struck.XYLOPHONE,
+    "chimes": struck.CHIMES,
+    "beeps": alarms.BEEPS,
+    "telephone": alarms.TELEPHONE,
+    "dialling": alarms.DIALLING,
+    "horn": alarms.HORN,
+    "hats": strikes.HATS,
+    "claps": strikes.CLAPS,
+    "applause": strikes.APPLAUSE,
+    "heart": strikes.HEART,
+    "steps": strikes.STEPS,
+    "knocks": strikes.KNOCKS,
+    "waves": water.WAVES,
+    "bubbles": water.BUBBLES,
+    "drips": water.DRIPS,
+    "fire": water.FIRE,
+    "crickets": animals.CRICKETS,
+    "bee": animals.BEE,
+    "frog": animals.FROG,
+    "helicopter": machines.HELICOPTER,
+    "train": machines.TRAIN,
 }
+KINDS: dict[str, Kind] = SINGLE_KINDS | pair_kinds(SINGLE_KINDS)
 
 LEVEL_A: tuple[str, ...] = (
     "tone",
@@ -52,6 +79,7 @@ def known_words(kinds: Sequence[str] = LEVEL_A) -> frozenset[str]:
     found = {
         word
         for name in kinds
+        if name in SINGLE_KINDS
         for split in SPLITS
         for text in wordings(KINDS[name].wording(split))
         for word in words(text)
@@ -66,6 +94,9 @@ def describe(kinds: Sequence[str] = LEVEL_A) -> list[tuple[str, str, str]]:
 
 def _prompt(kind: Kind) -> str:
     """A caption of `kind` that tells as much as any, with the first word of every slot."""
+    if isinstance(kind, Pair):
+        first, second = (_prompt(kind.parts[name]) for name in ("bell", "rain"))
+        return kind.train.things[0].format(first=first, second=second)
     template = max(kind.train.things, key=lambda thing: thing.count("{"))
-    first = {slot: next(iter(table.values()))[0] for slot, (_, table) in SLOTS.items()}
-    return with_articles(template.format(**first))
+    fillings = {slot: next(iter(table.values()))[0] for slot, (_, table) in SLOTS.items()}
+    return with_articles(template.format(**fillings))

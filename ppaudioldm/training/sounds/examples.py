@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppaudioldm.training.sounds.captions import SPLITS, caption, phrase
+from ppaudioldm.training.sounds.captions import SPLITS, caption
 from ppaudioldm.training.sounds.catalogue import KINDS, LEVEL_A
 from ppaudioldm.training.sounds.kind import Parameters
 from ppaudioldm.training.sounds.signals import uniform
@@ -40,7 +40,7 @@ def example(seed: int, kinds: Sequence[str] = LEVEL_A, duration: float = 2.56, s
     kind = KINDS[name]
     parameters = kind.draw(rng, duration)
     sound = kind.synthesise(rng, parameters, duration, SAMPLE_RATE)
-    text, is_thing = phrase(rng, kind.wording(split), parameters)
+    text, is_thing = kind.tell(rng, parameters, split)
     return Example(finished(rng, sound), caption(rng, text, is_thing, split), name, parameters)
 
 

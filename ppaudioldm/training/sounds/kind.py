@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.training.sounds.captions import Wording
+from ppaudioldm.training.sounds.captions import Wording, phrase
 
 Parameters = dict[str, Any]
 
@@ -29,3 +29,7 @@ class Kind:
     def wording(self, split: str) -> Wording:
         """The templates of "train" or "test"."""
         return self.train if split == "train" else self.test
+
+    def tell(self, rng: np.random.Generator, parameters: Parameters, split: str) -> tuple[str, bool]:
+        """What is heard, in words, and whether that is a thing, which fits into a sentence."""
+        return phrase(rng, self.wording(split), parameters)

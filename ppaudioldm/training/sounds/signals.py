@@ -89,14 +89,16 @@ def noise(
     tilt: dB per octave on top; -3 is pink, -6 brown.
     """
     size = _fast_size(max(samples, 64))
-    bins = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), sample_rate / size / 2).astype(np.float32)
-    gain = (bins / 1000) ** np.float32(tilt / 6.02) if tilt else np.ones_like(bins)
+    bins = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), sample_rate / size / 2)
+    gain = (bins / 1000) ** (tilt / 6.02) if tilt else np.ones_like(bins)
     if low > 0:
-        gain = gain / np.sqrt(1 + (np.float32(low) / bins) ** (2 * order))
+        gain = gain / np.sqrt(1 + (low / bins) ** (2 * order))
     if high < sample_rate / 2:
-        gain = gain / np.sqrt(1 + (bins / np.float32(high)) ** (2 * order))
+        gain = gain / np.sqrt(1 + (bins / high) ** (2 * order))
     gain *= size / np.sqrt(2 * np.sum(gain**2))
-    spectrum = rng.standard_normal(2 * len(bins), dtype=np.float32).view(np.complex64) * (gain / np.float32(2**0.5))
+    spectrum = rng.standard_normal(2 * len(bins), dtype=np.float32).view(np.complex64) * (gain / 2**0.5).astype(
+        np.float32
+    )
     return np.fft.irfft(spectrum, size)[:samples].astype(np.float32)
 
 

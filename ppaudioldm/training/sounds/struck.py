@@ -30,7 +30,7 @@ def melody(rng: Generator, count: int, octaves: int = 2) -> list[int]:
     for _ in range(count):
         notes.append(scale[place])
         step = int(rng.integers(1, 4)) * (1 if rng.uniform() < 0.5 else -1)
-        place = place + step if 0 <= place + step < len(scale) else place - step
+        place = len(scale) - 1 - abs(len(scale) - 1 - abs(place + step))  # turned back at the ends
     return notes
 
 
@@ -90,6 +90,44 @@ def _guitar(rng: Generator, parameters: Parameters, duration: float, sample_rate
     return out
 
 
+def _draw_chimes(rng: Generator, duration: float) -> Parameters:
+    return {"hertz": log_uniform(rng, 1100, 1700), "per_second": uniform(rng, 3.5, 7)}
+
+
+def _chimes(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
+    out = np.zeros(round(duration * sample_rate), np.float32)
+    samples = int(min(duration, 1.6) * sample_rate)
+    modes = np.array([1.0, 2.76, 5.4])  # of a free tube
+    for time in np.sort(rng.uniform(0, duration - 0.1, max(3, int(rng.poisson(parameters["per_second"] * duration))))):
+        hertz = parameters["hertz"] * semitones(PENTATONIC[int(rng.integers(5))])
+        pair = np.concatenate([hertz * modes, hertz * modes + uniform(rng, 1, 5)])
+        decays = uniform(rng, 0.4, 0.7) / np.array([1, 2.5, 6, 1, 2.5, 6])
+        tone = ringing(pair, np.array([1, 0.5, 0.2, 1, 0.5, 0.2]), decays, samples, sample_rate)
+        add(out, tone * np.float32(uniform(rng, 0.3, 1)), float(time), sample_rate)
+    return out
+
+
+def _draw_xylophone(rng: Generator, duration: float) -> Parameters:
+    speed = choose(rng, "slow", "fast")
+    return {
+        "speed": speed,
+        "interval": uniform(rng, 0.32, 0.45) if speed == "slow" else uniform(rng, 0.12, 0.17),
+        "hertz": log_uniform(rng, 450, 700),
+    }
+
+
+def _xylophone(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
+    out = np.zeros(round(duration * sample_rate), np.float32)
+    samples = int(0.4 * sample_rate)
+    times = repeat_times(rng, duration, parameters["interval"], 0.03)
+    for time, note in zip(times, melody(rng, len(times)), strict=True):
+        # Bars are carved so that their second mode is three times the first.
+        frequencies = parameters["hertz"] * semitones(note) * np.array([1.0, 3.0, 6.2])
+        tone = ringing(frequencies, np.array([1, 0.5, 0.3]), np.array([0.09, 0.035, 0.012]), samples, sample_rate)
+        add(out, tone * np.float32(uniform(rng, 0.6, 1)), time, sample_rate)
+    return out
+
+
 BELL = Kind(
     "a bell, big or small",
     _draw_bell,
@@ -134,5 +172,51 @@ GUITAR = Kind(
             "guitar strings plucked {quickly}",
         ),
         ("an acoustic guitar plays a tune", "somebody plays a {speed} guitar melody"),
+    ),
+)
+
+CHIMES = Kind(
+    "wind chimes",
+    _draw_chimes,
+    _chimes,
+    Wording(
+        (
+            "wind chimes",
+            "chimes",
+            "a wind chime on a porch",
+            "tinkling chimes",
+            "the tinkling of wind chimes",
+            "metal chimes in a breeze",
+        ),
+        ("wind chimes tinkle", "chimes tinkle in a breeze", "a wind chime hangs in the breeze"),
+    ),
+    Wording(
+        ("the tinkling of metal chimes", "tinkling wind chimes", "chimes on a porch"),
+        ("a wind chime tinkles", "metal chimes tinkle on a porch"),
+    ),
+)
+
+XYLOPHONE = Kind(
+    "a melody on a xylophone, slow or fast",
+    _draw_xylophone,
+    _xylophone,
+    Wording(
+        (
+            "a xylophone",
+            "a {speed} xylophone melody",
+            "a {speed} tune on a xylophone",
+            "a marimba",
+            "a {speed} marimba melody",
+            "wooden bars struck with mallets",
+        ),
+        (
+            "a xylophone plays a {speed} tune",
+            "somebody plays the marimba {quickly}",
+            "mallets strike the wooden bars of a xylophone",
+        ),
+    ),
+    Wording(
+        ("a {speed} melody on a xylophone", "a {speed} marimba tune", "a wooden xylophone"),
+        ("a marimba plays a {speed} melody", "somebody plays the xylophone {quickly}"),
     ),
 )

@@ -49,7 +49,7 @@ def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description,
     from ppaudioldm.engines.prepared import PreparedModels
 
     models = PreparedModels(located, ema, checked_precision(precision))
-    return models.description(), OpenVINOEngine(models.model, precision)
+    return models.description(), OpenVINOEngine(models.model, precision, models)
 
 
 def _eager(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import openvino
@@ -19,8 +24,21 @@ WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
 KEPT_SHAPES = 2  # of a static function: each holds the weights once more
 
 Inputs = Sequence[np.ndarray]
+Shapes = tuple[tuple[int, ...], ...]
 
+logger = logging.getLogger(__name__)
 _preparing = threading.Lock()  # for all engines: Paddle can trace in one thread only
+
+
+class Shelf(Protocol):
+    """Where compiled functions are kept from one start to the next: `prepared.PreparedModels`."""
+
+    def has(self, function: str) -> bool: ...
+
+    def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
+        """What `keep` was given, and the file with the model's constants."""
+
+    def keep(self, function: str, variant: str, compiled: bytes) -> None: ...
 
 
 class OpenVINOEngine:
@@ -28,21 +46,31 @@ class OpenVINOEngine:
 
     model_of: gives the model of a function: `translator.Translator`, or `prepared.PreparedModels.model`. precision: of
     the arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32 either way.
+    shelf: where compiled functions are kept: reading one back takes a fifth of the time of compiling it.
     Raises ValueError for a precision that is unknown or that the CPU does not have.
     """
 
-    def __init__(self, model_of: Callable[[str], openvino.Model], precision: str = "auto") -> None:
+    def __init__(
+        self, model_of: Callable[[str], openvino.Model], precision: str = "auto", shelf: Shelf | None = None
+    ) -> None:
         self._core = openvino.Core()
         self.precision = checked_precision(precision, self._core)
         self._model_of = model_of
+        self._shelf = shelf
+        self._models: dict[str, openvino.Model] = {}  # of STATIC functions, for the next shapes
         self._functions: dict[str, _Compiled | _CompiledByShape] = {}
 
     def prepare(self, function: str) -> None:
         """Translate and compile `function`; one of STATIC is compiled when it is first run with new shapes."""
         with _preparing:
-            if function not in self._functions:
-                make = _CompiledByShape if function in STATIC else _Compiled
-                self._functions[function] = make(self._compile, self._model_of(function))
+            if function in self._functions:
+                return
+            if function not in STATIC:
+                self._functions[function] = _Compiled(self._compile(function, None))
+                return
+            if self._shelf is None or not self._shelf.has(function):
+                self._models[function] = self._model_of(function)
+            self._functions[function] = _CompiledByShape(lambda shapes: self._compile(function, shapes))
 
     def run(self, function: str, *inputs: Any) -> Any:
         """The function: arrays, lists of arrays or None in, an array or a list of arrays out."""
@@ -61,9 +89,39 @@ class OpenVINOEngine:
     def concat(self, arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:
         return np.concatenate(list(arrays), axis)
 
-    def _compile(self, model: openvino.Model) -> openvino.CompiledModel:
+    def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
+        """`function`, compiled for these shapes of its inputs, or for any."""
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        return self._core.compile_model(model, "CPU", options)
+        # Without the constants, which are read from the model's file.
+        options |= {"CACHE_MODE": "OPTIMIZE_SIZE"}
+        variant = self._variant(options, shapes)
+        found = self._shelf.compiled(function, variant) if self._shelf else None
+        if found:
+            blob, constants = found
+            try:
+                return self._core.import_model(io.BytesIO(blob), "CPU", options | {"WEIGHTS_PATH": str(constants)})
+            except RuntimeError as error:
+                logger.warning("%s is compiled again: %s", constants.parent, str(error).splitlines()[0])
+        compiled = self._core.compile_model(self._shaped(function, shapes), "CPU", options)
+        if self._shelf:
+            self._shelf.keep(function, variant, compiled.export_model().getvalue())
+        return compiled
+
+    def _shaped(self, function: str, shapes: Shapes | None) -> openvino.Model:
+        if shapes is None:
+            return self._model_of(function)
+        with _preparing:
+            if function not in self._models:
+                self._models[function] = self._model_of(function)
+        model = self._models[function].clone()  # shares the weights
+        ports = zip(model.inputs, shapes, strict=True)
+        model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
+        return model
+
+    def _variant(self, options: dict[str, str], shapes: Shapes | None) -> str:
+        """Names what a function was compiled for: shapes, options, and the kind of CPU."""
+        cpu = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+        return hashlib.sha256(json.dumps([shapes, options, cpu]).encode()).hexdigest()[:16]
 
 
 def checked_precision(precision: str, core: Any = None) -> str:
@@ -79,10 +137,7 @@ def checked_precision(precision: str, core: Any = None) -> str:
 class _Compiled:
     """A compiled model. Calls take turns: OpenVINO would run them one after another anyway, each on all cores."""
 
-    def __init__(
-        self, compile_model: Callable[[openvino.Model], openvino.CompiledModel], model: openvino.Model
-    ) -> None:
-        compiled = compile_model(model)
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._dtypes = [port.get_element_type().to_dtype() for port in compiled.inputs]
         self._returns_one = "output" in compiled.output(0).get_names()  # see `translate`
         self._request = compiled.create_infer_request()
@@ -102,14 +157,11 @@ class _Compiled:
 
 
 class _CompiledByShape:
-    """A model compiled once for each exact shape of inputs; the KEPT_SHAPES used last are kept."""
+    """A function compiled once for each exact shape of inputs; the KEPT_SHAPES used last are kept."""
 
-    def __init__(
-        self, compile_model: Callable[[openvino.Model], openvino.CompiledModel], model: openvino.Model
-    ) -> None:
-        self._compile_model = compile_model
-        self._model = model
-        self._compiled: OrderedDict[tuple[tuple[int, ...], ...], _Compiled] = OrderedDict()
+    def __init__(self, compile_for: Callable[[Shapes], openvino.CompiledModel]) -> None:
+        self._compile_for = compile_for
+        self._compiled: OrderedDict[Shapes, _Compiled] = OrderedDict()
         self._compiling = threading.Lock()
 
     def __call__(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
@@ -118,16 +170,10 @@ class _CompiledByShape:
             if shapes not in self._compiled:
                 while len(self._compiled) >= KEPT_SHAPES:
                     self._compiled.popitem(last=False)
-                self._compiled[shapes] = self._compile(shapes)
+                self._compiled[shapes] = _Compiled(self._compile_for(shapes))
             self._compiled.move_to_end(shapes)
             compiled = self._compiled[shapes]
         return compiled(inputs)
-
-    def _compile(self, shapes: Sequence[tuple[int, ...]]) -> _Compiled:
-        model = self._model.clone()  # shares the weights
-        ports = zip(model.inputs, shapes, strict=True)
-        model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
-        return _Compiled(self._compile_model, model)
 
 
 def _flat(inputs: Sequence[Any]) -> list[np.ndarray]:

@@ -114,8 +114,8 @@ def test_unet_is_compiled_once_a_shape_and_the_last_shapes_are_kept(engine, monk
     compiled = []
     engine.prepare("unet_step")
     function = engine._functions["unet_step"]
-    compile_shapes = function._compile
-    monkeypatch.setattr(function, "_compile", lambda shapes: compiled.append(shapes[0]) or compile_shapes(shapes))
+    compile_shapes = function._compile_for
+    monkeypatch.setattr(function, "_compile_for", lambda shapes: compiled.append(shapes[0]) or compile_shapes(shapes))
     function._compiled.clear()
     for frames in (1, 2, 1, 2, 3, 2, 1):  # 1 is gone when 3 comes
         assert engine.run("unet_step", *EXAMPLES["unet_step"](CONFIG, 2, frames)).shape == (2, 8, 8 * frames, 16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import logging
 import os
@@ -23,12 +25,15 @@ if framework.NAME != "paddle":
 from ppaudioldm.cli import main
 from ppaudioldm.engines import prepared
 from ppaudioldm.engines.choice import make_engine
+from ppaudioldm.engines.openvino import OpenVINOEngine
 from ppaudioldm.engines.prepared import PreparedModels
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.convert import write_random
 from ppaudioldm.weights.locate import locate
 from tests.support import noise, relative_error
 
+TEXT = np.array([[0, 5, 6, 2]]), np.ones((1, 4), np.int64)
+MEL = noise(1, 16, 64)
 FAST = {"duration": 0.5, "num_inference_steps": 2, "seed": 3}
 GENERATE = """
 import sys
@@ -81,6 +86,71 @@ def test_broken_entry_is_made_again(models, file, damage, caplog):
         assert models.model("vocoder").get_friendly_name() is not None
     assert json.loads((models.folder / "vocoder" / "sum.json").read_text())["constants"] > 0
     assert (models.folder / "vocoder" / "model.bin").stat().st_size > 1000
+
+
+def engine_that_only_reads_back(models: PreparedModels) -> OpenVINOEngine:
+    def model_of(function: str) -> None:
+        raise AssertionError(f"{function} is compiled again")
+
+    return OpenVINOEngine(model_of, "auto", models)
+
+
+@pytest.fixture
+def run_before(models) -> dict[str, np.ndarray]:
+    """What functions gave, of which all that was compiled is kept: one for any shapes, one for exact ones."""
+    engine = OpenVINOEngine(models.model, "auto", models)
+    return {"clap_text": engine.run("clap_text", *TEXT), "vocoder": engine.run("vocoder", MEL)}
+
+
+def test_later_start_compiles_nothing(models, run_before):
+    engine = engine_that_only_reads_back(models)
+    np.testing.assert_array_equal(engine.run("clap_text", *TEXT), run_before["clap_text"])
+    np.testing.assert_array_equal(engine.run("vocoder", MEL), run_before["vocoder"])
+    with pytest.raises(AssertionError, match="vocoder is compiled again"):
+        engine.run("vocoder", MEL[:, :8])
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "of another model"])
+def test_broken_compiled_function_is_compiled_again(models, run_before, damage):
+    for path in (models.folder / "vocoder").glob("compiled-*"):
+        whole = path.read_bytes()
+        blob = b"\0" * 1000  # says it is whole, and is nothing that OpenVINO knows
+        other = hashlib.sha256(blob).digest() + blob
+        path.write_bytes(
+            {"cut": whole[:-10], "empty": b"", "other": whole[:-1] + b"x", "of another model": other}[damage]
+        )
+    with pytest.raises(AssertionError, match="vocoder is compiled again"):
+        engine_that_only_reads_back(models).run("vocoder", MEL)
+    again = OpenVINOEngine(models.model, "auto", models).run("vocoder", MEL)
+    np.testing.assert_array_equal(again, run_before["vocoder"])
+    engine_that_only_reads_back(models).run("vocoder", MEL)
+
+
+def test_compiled_functions_used_last_are_kept(models):
+    folder = models.folder / "vocoder"
+    for path in folder.glob("compiled-*"):
+        path.unlink()
+    for i in range(prepared.KEPT_VARIANTS + 2):
+        models.keep("vocoder", str(i), b"blob")
+        os.utime(folder / f"compiled-{i}", ns=(i, i))
+    kept = {path.name for path in folder.glob("compiled-*")}
+    assert kept == {f"compiled-{i}" for i in range(2, prepared.KEPT_VARIANTS + 2)}
+    assert models.compiled("vocoder", "2") == (b"blob", folder / "model.bin")
+    models.keep("vocoder", "new", b"blob")
+    assert not (folder / "compiled-3").exists()
+    assert models.compiled("vocoder", "2") is not None
+    for path in folder.glob("compiled-*"):
+        path.unlink()
+
+
+def test_no_room_for_what_was_compiled_is_a_warning(models, caplog, monkeypatch):
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prepared, "atomic_path", full)
+    with caplog.at_level(logging.WARNING, "ppaudioldm"):
+        assert OpenVINOEngine(models.model, "auto", models).run("vocoder", MEL[:, :12]).shape[0] == 1
+    assert "No space left on device" in caplog.text
 
 
 def test_broken_description_is_read_from_the_checkpoint(models):

@@ -98,7 +98,8 @@ def _chimes(rng: Generator, parameters: Parameters, duration: float, sample_rate
     out = np.zeros(round(duration * sample_rate), np.float32)
     samples = int(min(duration, 1.6) * sample_rate)
     modes = np.array([1.0, 2.76, 5.4])  # of a free tube
-    for time in np.sort(rng.uniform(0, duration - 0.1, max(3, int(rng.poisson(parameters["per_second"] * duration))))):
+    strikes = max(3, int(rng.poisson(parameters["per_second"] * duration)))
+    for time in [uniform(rng, 0.02, 0.2), *rng.uniform(0, duration - 0.1, strikes)]:
         hertz = parameters["hertz"] * semitones(PENTATONIC[int(rng.integers(5))])
         pair = np.concatenate([hertz * modes, hertz * modes + uniform(rng, 1, 5)])
         decays = uniform(rng, 0.4, 0.7) / np.array([1, 2.5, 6, 1, 2.5, 6])

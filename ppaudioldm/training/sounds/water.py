@@ -75,13 +75,13 @@ def _draw_fire(rng: Generator, duration: float) -> Parameters:
 
 def _fire(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
-    out = 0.25 * noise(rng, samples, sample_rate, 40, 250, order=1) * (0.5 + wander(rng, samples, sample_rate, 9))
+    out = 0.12 * noise(rng, samples, sample_rate, 40, 250) * (0.5 + wander(rng, samples, sample_rate, 9))
     for time in rng.uniform(0, duration, max(3, int(rng.poisson(parameters["per_second"] * duration)))):
         seconds = log_uniform(rng, 0.001, 0.012)
         centre = log_uniform(rng, 900, 4500)
         length = int(8 * seconds * sample_rate) + 16
         crack = noise(rng, length, sample_rate, centre / 1.6, centre * 1.6)
-        level = np.float32(uniform(rng, 0.15, 1.0) ** 2 * 1.6)
+        level = np.float32(1.6 * uniform(rng, 0.3, 1.0) ** 2)
         add(out, crack * decay(length, sample_rate, seconds, 0.0003) * level, float(time), sample_rate)
     return out
 

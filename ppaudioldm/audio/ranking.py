@@ -9,13 +9,14 @@ from ppaudioldm.engines.engine import Engine
 
 
 def clap_scores(engine: Engine, text_embedding: np.ndarray, waveforms: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Cosine similarity (B,), -1 to 1, of `waveforms` (B, samples) with a CLAP text embedding (512,).
+    """Cosine similarity (B,), -1 to 1, of `waveforms` (B, samples) with a CLAP text embedding (512,)."""
+    # One at a time: a Swin transformer on many clips at once would be the largest use of memory of the run.
+    return np.stack([clap_embedding(engine, waveform, sample_rate) for waveform in waveforms]) @ text_embedding
 
-    CLAP hears the first 10 s at 48 kHz.
-    """
+
+def clap_embedding(engine: Engine, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """CLAP's embedding (512,) of `waveform` (samples,), of length 1: of the first 10 s, at 48 kHz."""
     import soxr
 
-    heard = [soxr.resample(waveform, sample_rate, CLAP_SAMPLE_RATE) for waveform in waveforms]
-    # One at a time: a Swin transformer on many clips at once would be the largest use of memory of the run.
-    embeddings = [engine.run_numpy("clap_audio", clap_log_mel(waveform)[None]) for waveform in heard]
-    return np.concatenate(embeddings) @ text_embedding
+    heard = soxr.resample(waveform, sample_rate, CLAP_SAMPLE_RATE)
+    return engine.run_numpy("clap_audio", clap_log_mel(heard)[None])[0]

@@ -170,6 +170,7 @@ class DiffusionConfig:
     beta_start: float = 0.0015
     beta_end: float = 0.0195
     prediction: str = "epsilon"  # what the UNet predicts: "epsilon" or "v"
+    clip_seconds: float = 10.24  # of the clips it was trained on; longer ones are made in overlapping windows
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,13 @@ class ModelConfig:
     def samples_per_latent(self) -> int:
         """Waveform samples per latent frame."""
         return self.vocoder.hop_length * self.vae.downsampling
+
+    @property
+    def window_frames(self) -> int:
+        """Latent frames of the clips that the UNet was trained on, as many as it can halve."""
+        unit = self.unet.downsampling
+        frames = self.diffusion.clip_seconds * self.sample_rate / self.samples_per_latent
+        return unit * max(1, round(frames / unit))
 
     @property
     def contexts(self) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ MAY_BE_ZERO = ("pad_token_id", "attention_levels")
 LONGEST = 8  # entries of a tuple
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
 MOST_CLAP_TOKENS = 512  # a prompt is cut there
+MOST_CLIP_SECONDS = 60.0  # this is made at once, and takes memory
 
 
 def check_config(config: ModelConfig) -> None:
@@ -157,6 +158,9 @@ def _check_clap_audio(config: ModelConfig) -> None:
 
 def _check_fit(config: ModelConfig) -> None:
     unet, vae, loa, gpt2 = config.unet, config.vae, config.loa, config.gpt2
+    if config.diffusion.clip_seconds > MOST_CLIP_SECONDS:
+        seconds = short(config.diffusion.clip_seconds)
+        raise ValueError(f"diffusion.clip_seconds is {seconds}, expected at most {MOST_CLIP_SECONDS:g}")
     _check_same("unet.in_channels", unet.in_channels, "vae.latent_channels", vae.latent_channels)
     _check_same("vocoder.n_mels", config.vocoder.n_mels, "vae.n_mels", vae.n_mels)
     _check_divides("vae.n_mels", vae.n_mels, "the halvings of VAE and UNet", vae.downsampling * unet.downsampling)

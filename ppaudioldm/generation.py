@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.candidates import Candidates
-from ppaudioldm.chunks import latent_frames
+from ppaudioldm.chunks import decode, latent_frames, latent_windows, vocode
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
-from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.noise import INITIAL, KEPT, STEP, gaussian
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
@@ -25,6 +23,7 @@ from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.given import Given
 from ppaudioldm.options import Options, Progress
+from ppaudioldm.prediction import Predictor
 
 
 def needed_functions(
@@ -84,10 +83,14 @@ class Generation:
             )
         score = self.score if len(seeds) > 1 and all(prompts) else None  # an absent prompt has no sound to it
         self.candidates = Candidates(prompts, seeds, self.num_samples, score, keep_candidates)
-        self.num_batches = math.ceil(len(prompts) * len(seeds) / options.batch_size)
+        self.windows = latent_windows(config, frames, self.given.circular)
+        # Candidates of a prompt stand together.
+        items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds))]
+        self.batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
+        groups = sum(len(self.windows.starts) // self.windows_at_once(len(batch)) for batch in self.batches)
         # Made here too, so that an impossible combination of options is found before any work.
-        self.num_steps = self.num_batches * len(self.new_sampler().timesteps)
-        self.steps_done = 0
+        self.num_calls = groups * len(self.new_sampler().timesteps)
+        self.calls_done = 0
         self.ranked = 0
 
     def run(self) -> Clip:
@@ -116,10 +119,7 @@ class Generation:
             conditions = self.encoder.encode(self.prompts, self.phonemes, self.given.loa)
             unconditional = self.unconditional() if self.guided else None
             self.report("text")
-        # Candidates of a prompt stand together.
-        items = [(p, c) for p in range(len(self.prompts)) for c in range(len(self.seeds))]
-        for start in range(0, len(items), self.options.batch_size):
-            batch = items[start : start + self.options.batch_size]
+        for batch in self.batches:
             seeds = [self.seeds[c] for _, c in batch]
             waveforms = self.waveforms([p for p, _ in batch], seeds, conditions, unconditional)
             for item, waveform in zip(batch, waveforms, strict=True):
@@ -138,22 +138,21 @@ class Generation:
         self, prompts: list[int], seeds: list[int], conditions: Conditions, unconditional: Conditions | None
     ) -> np.ndarray:
         """The waveforms (B, samples) of items with these `prompts`, by index, and `seeds`."""
-        taken = conditions.take(prompts)
-        if unconditional is not None:
-            taken = joined(unconditional.take([0] * len(prompts)), taken)
-        with self.stage("denoise", self.steps_done, self.num_steps):
-            latents = self.denoised(taken, seeds)
+        config, engine, circular = self.config, self.engine, self.given.circular
+        with self.stage("denoise", self.calls_done, self.num_calls):
+            latents = self.denoised(prompts, seeds, conditions, unconditional)
         with self.stage("decode"):
-            mel = self.engine.run("vae_decoder", latents / self.config.vae.scale_factor)
-            self.report("decode")
+            mel = decode(engine, config, latents, circular, partial(self.report, "decode"))
         with self.stage("vocoder"):
-            waveform = self.engine.to_numpy(self.engine.run("vocoder", mel))
-            self.report("vocoder")
+            waveform = vocode(engine, config, mel, circular, partial(self.report, "vocoder"))
         return waveform[:, : self.num_samples]
 
-    def denoised(self, conditions: Conditions, seeds: list[int]) -> Array:
-        """Latents (B, channels, T, bands) for the items with `seeds`."""
+    def denoised(
+        self, prompts: list[int], seeds: list[int], conditions: Conditions, unconditional: Conditions | None
+    ) -> Array:
+        """Latents (B, channels, T, bands), scaled."""
         sampler, given = self.new_sampler(), self.given
+        predict = self.predictor(prompts, conditions, unconditional)
         recorded = None if given.latents is None else self.engine.asarray(given.latents[None].astype(np.float32))
         keep = None if given.keep is None else self.engine.asarray(given.keep.astype(np.float32))
 
@@ -167,7 +166,7 @@ class Generation:
         if given.strength < 1:
             latents = sampler.add_noise(0, recorded, latents)
         steps = denoise(
-            self.predictor(conditions, len(seeds)),
+            predict,
             sampler,
             latents,
             self.options.guidance_scale,
@@ -175,36 +174,36 @@ class Generation:
             constrain=None if keep is None else kept,
         )
         for _, latents in steps:  # noqa: B007 - the last latents are the result
-            self.steps_done += 1
-            self.report("denoise", self.steps_done, self.num_steps)
+            pass
         return latents if keep is None else latents + keep * (recorded - latents)
 
-    def predictor(self, conditions: Conditions, batch: int) -> Callable[[Array, int], Array]:
-        """What the UNet says of `batch` latents at a timestep: of 2 * batch, unconditional first, where guided."""
-        engine, unet = self.engine, self.config.unet
-        contexts = [engine.asarray(context) for context in conditions.contexts]
-        masks = [engine.asarray(mask) for mask in conditions.masks]
-        film = None if conditions.film is None else engine.asarray(conditions.film)
-        # The same at every step, so computed once.
-        projected = engine.run("unet_contexts", contexts) if contexts else []
+    def predictor(self, prompts: list[int], conditions: Conditions, unconditional: Conditions | None) -> Predictor:
+        """For items with these `prompts`."""
+        at_once = self.windows_at_once(len(prompts))
+        taken = conditions.take(prompts * at_once)
+        if unconditional is not None:
+            taken = joined(unconditional.take([0] * len(prompts) * at_once), taken)
+        return Predictor(
+            self.engine,
+            self.config,
+            taken,
+            self.guided,
+            self.new_sampler().timesteps,
+            self.windows,
+            at_once,
+            self.called,
+        )
 
-        # All at once, so that no step waits for a transfer to a GPU.
-        timesteps = sorted(set(self.new_sampler().timesteps))
-        rows = engine.asarray(timestep_features(np.array(timesteps), unet.model_channels))
+    def windows_at_once(self, items: int) -> int:
+        """How many windows of that many items the UNet is given in a batch: as many as make batches of one size."""
+        count = len(self.windows.starts)
+        return max(
+            n for n in range(1, count + 1) if count % n == 0 and n * items <= max(items, self.options.batch_size)
+        )
 
-        def features(timestep: int, count: int) -> Array:
-            row = timesteps.index(timestep)
-            return engine.concat([rows[row : row + 1]] * count, 0)
-
-        def guided(latents: Array, timestep: int) -> Array:
-            return engine.run("unet_guided_step", latents, features(timestep, batch), projected, masks)
-
-        def plain(latents: Array, timestep: int) -> Array:
-            count = len(conditions.film) if conditions.film is not None else batch
-            latents = engine.concat([latents] * (count // batch), 0)
-            return engine.run("unet_step", latents, features(timestep, count), projected, masks, film)
-
-        return guided if self.guided and contexts and film is None else plain
+    def called(self) -> None:
+        self.calls_done += 1
+        self.report("denoise", self.calls_done, self.num_calls)
 
     def new_sampler(self) -> Sampler:
         options = self.options

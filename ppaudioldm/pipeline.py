@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ppaudioldm.audio.mel import checked_waveform
 from ppaudioldm.checkpoints import speech_names
-from ppaudioldm.chunks import latent_frames
+from ppaudioldm.chunks import decode, encode, latent_frames, mel_of, vocode
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.diffusion.noise import item_seeds
@@ -19,7 +20,7 @@ from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation import Generation
 from ppaudioldm.given import Given
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.options import MAX_DURATION, Options, Progress
 from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights.locate import Description, locate
 
@@ -136,6 +137,30 @@ class AudioLDM:
     def recorded_loa(self, waveform: np.ndarray) -> np.ndarray:
         """The LOA tokens (N, 768) of a recording (samples,), for `Given.loa`; see `recorded_loa.recorded_loa`."""
         return recorded_loa(self.checkpoint, self._engine, waveform)
+
+    def encode_audio(self, waveform: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """Latents (channels, T, bands) float32, scaled as the UNet sees them, of a recording.
+
+        waveform: (samples,) floating point at `config.sample_rate`, up to 10 minutes; T is `latent_frames` of its
+        duration, the rest is filled with silence. With a seed a sample of the VAE's posterior, else its mean.
+        Raises ValueError for a waveform that is empty, too long, not finite, not 1-D or not floating point.
+        """
+        waveform = checked_waveform(waveform)
+        if len(waveform) > MAX_DURATION * self.config.sample_rate:
+            seconds = len(waveform) / self.config.sample_rate
+            raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed: up to {MAX_DURATION:g}")
+        return encode(self._engine, self.config, mel_of(self.config, waveform), seed)
+
+    def decode_latents(self, latents: np.ndarray, circular: bool = False) -> np.ndarray:
+        """The waveforms (B, T * samples_per_latent) float32 of scaled latents (B, channels, T, bands) float32.
+
+        circular: the end of each continues in its start. Raises ValueError for latents of another shape.
+        """
+        channels, bands = self.config.vae.latent_channels, self.config.latent_bands
+        if latents.ndim != 4 or latents.shape[1::2] != (channels, bands) or 0 in latents.shape:
+            raise ValueError(f"latents have shape {latents.shape}, expected (B, {channels}, T, {bands})")
+        mel = decode(self._engine, self.config, self._engine.asarray(latents.astype(np.float32)), circular)
+        return vocode(self._engine, self.config, mel, circular)
 
     def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
         """What a speech checkpoint is to say, (1, 310) int64. Raises ValueError if that is missing, or for another."""

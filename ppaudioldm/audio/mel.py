@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 CLAP_SAMPLE_RATE = 48000  # Hz
 CLAP_MAX_SAMPLES = 480000  # CLAP hears the first 10 s
 CLAP_FRAMES = 1024
+BLOCK = 4096  # frames
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
     Frame i is centred on sample i * hop_length, so there are samples // hop_length + 1. Magnitudes, floored at 1e-5.
     Raises ValueError for a waveform that is empty, not finite, not 1-D or not floating point.
     """
-    mel = stft_magnitude(checked_waveform(waveform), config.n_fft, config.hop_length) @ mel_filters(config).T
-    return np.log(np.maximum(mel, 1e-5)).astype(np.float32)
+    filters = mel_filters(config).T
+    blocks = _magnitude_blocks(checked_waveform(waveform), config.n_fft, config.hop_length)
+    return np.concatenate([np.log(np.maximum(block @ filters, 1e-5)).astype(np.float32) for block in blocks])
 
 
 def clap_log_mel(waveform: np.ndarray) -> np.ndarray:
@@ -69,10 +72,16 @@ def stft_magnitude(waveform: np.ndarray, n_fft: int, hop_length: int) -> np.ndar
 
     The ends are mirrored, again and again where the waveform is shorter than half a frame.
     """
+    return np.concatenate(list(_magnitude_blocks(waveform, n_fft, hop_length)))
+
+
+def _magnitude_blocks(waveform: np.ndarray, n_fft: int, hop_length: int) -> Iterator[np.ndarray]:
+    """`stft_magnitude`, BLOCK frames at a time: the frames of ten minutes would take a gigabyte."""
     padded = np.pad(waveform, n_fft // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    return np.abs(np.fft.rfft(frames * window))
+    for start in range(0, len(frames), BLOCK):
+        yield np.abs(np.fft.rfft(frames[start : start + BLOCK] * window))
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,0 +1,1 @@
+"""How good generated clips are: against a text, against a folder of references, against what was asked for."""

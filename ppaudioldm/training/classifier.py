@@ -1,0 +1,120 @@
+"""Training the judge of `evaluation.classifier`, on synthesised clips only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.evaluation.classifier import Classifier, ClassifierConfig, save_classifier
+from ppaudioldm.framework import F, Tensor, xp
+from ppaudioldm.training.clips import generator_of
+from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.sounds import SAMPLE_RATE, SINGLE_KINDS, example
+from ppaudioldm.training.state import load_state
+
+HELD_OUT = 10  # clips a kind
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """kinds: () for all but pairs. durations: of the clips, one length a batch: what is judged may be short."""
+
+    kinds: tuple[str, ...] = ()
+    durations: tuple[float, ...] = (2.56, 1.28, 2.56, 1.92)
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    batch_size: int = 32
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=2e-3, warmup=50, decay_steps=1500))
+    ema: float = 0.99
+    seed: int = 0
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=1500, evaluate_every=250))
+
+    def config(self) -> ClassifierConfig:
+        return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """Batches: mel (B, frames, 64) and label (B,) int64."""
+
+    settings: ClassifierSettings
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        settings = self.settings
+        labels = settings.config().labels
+        duration = settings.durations[index % len(settings.durations)]
+        mels, numbers = [], []
+        for number in range(index * settings.batch_size, (index + 1) * settings.batch_size):
+            clip = example(number, labels, duration)
+            waveform = worn(generator_of(settings.seed, number), clip.waveform)
+            mels.append(log_mel(waveform))
+            numbers.append(labels.index(clip.kind))
+        return {"mel": np.stack(mels), "label": np.array(numbers, np.int64)}
+
+
+def worn(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
+    """`waveform` through a channel that is not perfect: level, treble, noise. A judge must not mind."""
+    spectrum = np.fft.rfft(waveform)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50) / 1000)
+    decibels = rng.uniform(-8, 4) + rng.uniform(-1.5, 1.5) * octaves
+    waveform = np.fft.irfft(spectrum * 10 ** (decibels / 20), len(waveform))
+    noise = 10 ** (rng.uniform(-70, -35) / 20) * rng.standard_normal(len(waveform))
+    return waveform + noise
+
+
+class ClassifierStage:
+    name = "classifier"
+    turns: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, settings: ClassifierSettings, device: str = "cpu") -> None:
+        self.settings = settings
+        self.ema = settings.ema
+        self.data = LabelledClips(settings)
+        network = trainable("classifier", Classifier, settings.config(), settings.seed, device)
+        self.networks: dict[str, Any] = {"classifier": network}
+        self.turns = {"all": ("classifier",)}
+        self._device = device
+
+    def optimizer(self, turn: str) -> OptimizerConfig:
+        return self.settings.optimizer
+
+    def model(self) -> Any:
+        return as_values(self.settings.config())
+
+    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross entropy."""
+        scores = self.networks["classifier"](batch["mel"]).to(xp.float32)
+        loss = F.cross_entropy(scores, batch["label"])
+        right = (scores.argmax(1) == batch["label"]).to(xp.float32).mean()
+        return loss, {"loss": loss.detach(), "accuracy": right.detach()}
+
+    def evaluate(self, count: int = HELD_OUT) -> dict[str, float]:
+        """The share of held-out clips that are recognised, and that of the kind for which it is lowest."""
+        shares = []
+        for label in self.settings.config().labels:
+            mels = np.stack([log_mel(example(n, (label,), split="test").waveform) for n in range(count)])
+            scores = framework.to_numpy(self.networks["classifier"](framework.from_numpy(mels, self._device)))
+            shares.append(np.mean(scores.argmax(1) == self.settings.config().labels.index(label)))
+        return {"held_out_accuracy": float(np.mean(shares)), "lowest_of_a_kind": float(np.min(shares))}
+
+    def sample(self, folder: Path, step: int) -> None:
+        """A classifier makes nothing to look at."""
+
+
+def export_classifier(folder: Path, path: Path) -> None:
+    """Write the averaged weights of the run in `folder` as a file for `evaluate --classifier`."""
+    state = load_state(folder)
+    if state is None or state.facts.get("stage") != ClassifierStage.name:
+        raise CheckpointError(f"{folder}: holds no training of a classifier")
+    values = state.facts["model"]
+    config = ClassifierConfig(tuple(values["labels"]), tuple(values["channels"]), values["n_mels"])
+    prefix = "classifier."
+    save_classifier(path, config, {name.removeprefix(prefix): array for name, array in state.part("average").items()})

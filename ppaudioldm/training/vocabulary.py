@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.training.tiny import VOCABULARY
+import numpy as np
+
+from ppaudioldm.training.tiny import CLIP_SECONDS, VOCABULARY
 from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS
 
@@ -39,6 +41,18 @@ def tokenizer_of(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> 
     used = [(token, special.index(token)) for token in special if token in TEMPLATE[kind]]
     tokenizer.post_processor = processors.TemplateProcessing(single=TEMPLATE[kind], special_tokens=used)
     return str(tokenizer.to_str())
+
+
+def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Iterator[str]:
+    """Captions of every kind of synthesised sound, without the sounds. Words that are only for testing stay unknown."""
+    from ppaudioldm.training.sounds import KINDS
+    from ppaudioldm.training.sounds.captions import caption
+
+    for number, kind in enumerate(KINDS.values()):
+        rng = np.random.default_rng(number)
+        for _ in range(per_kind):
+            text, is_thing = kind.tell(rng, kind.draw(rng, duration), "train")
+            yield caption(rng, text, is_thing, "train")
 
 
 def write_tokenizers(folder: Path, captions: Iterable[str]) -> None:

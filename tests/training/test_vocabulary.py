@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm.tokenizing import PromptTokenizer
-from ppaudioldm.training.vocabulary import tokenizer_of, write_tokenizers
+from ppaudioldm.training.vocabulary import sound_captions, tokenizer_of, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy rain", "rain on a roof"] * 3
@@ -38,6 +38,15 @@ def test_the_same_captions_give_the_same_tokenizer():
     text = tokenizer_of("flan_t5", CAPTIONS)
     assert text == tokenizer_of("flan_t5", CAPTIONS)
     assert len(json.loads(tokenizer_of("flan_t5", CAPTIONS, 270))["model"]["vocab"]) == 270
+
+
+def test_captions_of_synthesised_sounds_are_short_sequences_of_words():
+    captions = list(sound_captions(per_kind=40))
+    assert captions == list(sound_captions(per_kind=40))
+    text = tokenizer_of("clap", captions)
+    lengths = [len(tokens(text, "clap", caption)) - 2 for caption in captions[::20]]
+    words = [len(caption.split()) for caption in captions[::20]]
+    assert sum(lengths) < 1.5 * sum(words)
 
 
 def test_a_checkpoint_finds_them(tmp_path):

@@ -121,8 +121,13 @@ BIRDS = Kind(
         ("a bird sings", "birds chirp", "birds chirp in the forest", "a bird tweets"),
     ),
     Wording(
-        ("a singing bird", "birds chirping in a garden", "birdsong in the morning", "the song of a bird in the forest"),
-        ("birds sing in a garden", "a songbird tweets"),
+        (
+            "a tweeting songbird",
+            "birds chirping in a garden",
+            "birdsong in the morning",
+            "the chirping of a songbird in the forest",
+        ),
+        ("a songbird sings in a garden", "a songbird tweets"),
     ),
 )
 

@@ -113,10 +113,10 @@ def wordings(wording: Wording) -> Iterator[str]:
         slots = re.findall(r"{(\w+)}", template)
         yield re.sub(r"{\w+}", " ", template)
         for slot in slots:
-            for synonyms in SLOTS[slot][1].values():
+            for synonyms in SLOTS[slot][1].values() if slot in SLOTS else ():
                 yield from synonyms
 
 
-def frame_words() -> set[str]:
+def frame_words(split: str) -> set[str]:
     """The words of the sentences around things: they tell nothing of the sound."""
-    return set().union(*(words(frame) for frames in _FRAMES.values() for frame in frames))
+    return set().union(*(words(frame) for frame in _FRAMES[split]))

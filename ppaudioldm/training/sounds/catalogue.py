@@ -84,7 +84,7 @@ def known_words(kinds: Sequence[str] = LEVEL_A) -> frozenset[str]:
         for text in wordings(KINDS[name].wording(split))
         for word in words(text)
     }
-    return frozenset(found - frame_words() - _JOINING)
+    return frozenset(found - set().union(*(frame_words(split) for split in SPLITS)) - _JOINING)
 
 
 def describe(kinds: Sequence[str] = LEVEL_A) -> list[tuple[str, str, str]]:

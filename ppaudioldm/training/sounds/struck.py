@@ -193,7 +193,7 @@ CHIMES = Kind(
     ),
     Wording(
         ("the tinkling of metal chimes", "tinkling wind chimes", "chimes on a porch"),
-        ("a wind chime tinkles", "metal chimes tinkle on a porch"),
+        ("wind chimes tinkle in a breeze", "metal chimes tinkle on a porch"),
     ),
 )
 

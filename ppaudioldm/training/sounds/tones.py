@@ -160,12 +160,12 @@ SWEEP = Kind(
     ),
     Wording(
         (
-            "a tone sweeping {upwards}",
+            "a sweep of a tone {upwards}",
             "a glide of a tone {upwards}",
             "an electronic tone that {rises}",
             "a {rising} sweep",
         ),
-        ("the pitch {rises}", "a tone sweeps {upwards}"),
+        ("the pitch {rises}", "an electronic tone glides {upwards}"),
     ),
 )
 
@@ -206,7 +206,12 @@ LASER = Kind(
         ("a laser gun fires", "lasers are shot", "a space weapon fires laser shots"),
     ),
     Wording(
-        ("zaps of a laser gun", "a ray gun shooting", "lasers in a science fiction battle", "laser weapon fire"),
+        (
+            "zaps of a laser gun",
+            "laser fire of a space weapon",
+            "lasers in a science fiction battle",
+            "laser weapon fire",
+        ),
         ("a laser weapon fires", "a ray gun zaps"),
     ),
 )

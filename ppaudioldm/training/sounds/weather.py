@@ -116,7 +116,7 @@ RAIN = Kind(
     ),
     Wording(
         ("{heavy} rain on a window", "a shower of rain", "{heavy} falling rain", "raindrops falling on a roof"),
-        ("{heavy} rain falls on a window", "raindrops patter on the roof"),
+        ("{heavy} rain falls on a window", "a rain shower patters on the roof"),
     ),
 )
 
@@ -136,7 +136,7 @@ THUNDER = Kind(
         ("thunder rolls", "thunder rumbles in the sky", "lightning strikes and thunder follows"),
     ),
     Wording(
-        ("the rumble of a thunderstorm", "loud thunder", "a rolling thunderclap", "rumbling thunder in a storm"),
+        ("the rumble of a thunderstorm", "loud thunder", "a rolling thunderclap", "the rumble of loud thunder"),
         ("a thunderstorm rumbles", "loud thunder rolls in the sky"),
     ),
 )

@@ -163,7 +163,7 @@ def train(
     trainer = Trainer(stage, process)
     notes = resume(trainer, folder)
     log = Log(folder, trainer.step) if process.is_first else None
-    clock = _Clock(run)
+    clock = _Clock(run, trainer.step)
     last: dict[str, float] = {}
     if log and notes:
         log.write(trainer.step, notes=notes)
@@ -236,17 +236,16 @@ def _tell(log: Log, progress: Callable[[int, dict[str, float]], None] | None, st
 class _Clock:
     """When to save and when to stop."""
 
-    def __init__(self, run: RunConfig) -> None:
+    def __init__(self, run: RunConfig, step: int) -> None:
         self._run = run
         self._start = self._saved = self._lap = time.monotonic()
-        self._lap_step: int | None = None
+        self._lap_step = step
 
     def per_step(self, step: int) -> float:
         """Seconds a step since this was last asked."""
         now = time.monotonic()
-        before, self._lap_step = self._lap_step, step
-        seconds = (now - self._lap) / (step - before if before is not None else self._run.log_every)
-        self._lap = now
+        seconds = (now - self._lap) / max(1, step - self._lap_step)
+        self._lap, self._lap_step = now, step
         return seconds
 
     def is_over(self) -> bool:

@@ -10,22 +10,23 @@ from ppaudioldm.clip import Clip
 
 
 class Candidates:
-    """Collects the candidates of `prompts`, each with `seeds`, in any order; each is (num_samples,) float32.
+    """Collects the candidates of `prompts` in any order; each is (num_samples,) float32.
 
-    score(prompt, waveforms): how well waveforms (B, samples) fit the prompt of that index, (B,), the best highest; None
-    where there is nothing to choose from. keep_all: keep every candidate besides. Only what is kept takes memory.
+    seeds: of the candidates of each prompt, as many for each. score(prompt, waveforms): how well waveforms (B, samples)
+    fit the prompt of that index, (B,), the best highest; None where that need not be known. keep_all: keep every
+    candidate besides. Only what is kept takes memory.
     """
 
     def __init__(
         self,
         prompts: Sequence[str],
-        seeds: Sequence[int],
+        seeds: Sequence[Sequence[int]],
         num_samples: int,
         score: Callable[[int, np.ndarray], np.ndarray] | None = None,
         keep_all: bool = False,
     ) -> None:
         self._prompts, self._seeds, self._score = prompts, seeds, score
-        shape = len(prompts), len(seeds)
+        shape = len(prompts), len(seeds[0])
         self._made = np.zeros(shape, bool)
         self._scores = np.full(shape, -np.inf, np.float32)
         self._best = np.zeros(len(prompts), np.int64)  # which candidate
@@ -62,7 +63,7 @@ class Candidates:
             self._waveforms if whole else self._waveforms[rows],
             sample_rate,
             tuple(self._prompts[int(row)] for row in rows),
-            tuple(self._seeds[int(i)] for i in best),
+            tuple(self._seeds[int(row)][int(i)] for row, i in zip(rows, best, strict=True)),
             tuple(float(score) for score in self._scores[rows, best]) if is_scored else None,
             seconds,
             None if self._all is None else self._all[rows, :count],

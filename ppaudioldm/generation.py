@@ -54,11 +54,12 @@ class Generation:
         schedule: NoiseSchedule,
         options: Options,
         prompts: list[str],
-        seeds: list[int],
+        seeds: list[list[int]],
         *,
         phonemes: np.ndarray | None = None,
         given: Given | None = None,
         keep_candidates: bool = False,
+        with_scores: bool = False,
         progress: Callable[[Progress], bool | None] | None = None,
     ) -> None:
         self.config = config
@@ -67,7 +68,7 @@ class Generation:
         self.schedule = schedule
         self.options = options
         self.prompts = prompts
-        self.seeds = seeds  # of the candidates, the same for every prompt
+        self.seeds = seeds  # of the candidates of each prompt
         self.phonemes = phonemes
         self.given = given or Given()
         self.progress = progress
@@ -81,11 +82,12 @@ class Generation:
             raise ValueError(
                 f"duration is {options.duration!r}, allowed for a loop: whole multiples of {step:g} seconds"
             )
-        score = self.score if len(seeds) > 1 and all(prompts) else None  # an absent prompt has no sound to it
+        is_scored = (with_scores or len(seeds[0]) > 1) and all(prompts)  # an absent prompt has no sound to it
+        score = self.score if is_scored else None
         self.candidates = Candidates(prompts, seeds, self.num_samples, score, keep_candidates)
         self.windows = latent_windows(config, frames, self.given.circular)
         # Candidates of a prompt stand together.
-        items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds))]
+        items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds[p]))]
         self.batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
         groups = sum(len(self.windows.starts) // self.windows_at_once(len(batch)) for batch in self.batches)
         # Made here too, so that an impossible combination of options is found before any work.
@@ -120,7 +122,7 @@ class Generation:
             unconditional = self.unconditional() if self.guided else None
             self.report("text")
         for batch in self.batches:
-            seeds = [self.seeds[c] for _, c in batch]
+            seeds = [self.seeds[p][c] for p, c in batch]
             waveforms = self.waveforms([p for p, _ in batch], seeds, conditions, unconditional)
             for item, waveform in zip(batch, waveforms, strict=True):
                 self.candidates.add(*item, waveform)
@@ -223,7 +225,7 @@ class Generation:
 
     def score(self, prompt: int, waveforms: np.ndarray) -> np.ndarray:
         """CLAP's similarity (B,) of `waveforms` (B, samples) with the prompt of that index."""
-        total = len(self.prompts) * len(self.seeds)
+        total = sum(map(len, self.seeds))
         with self.stage("rank", self.ranked, total):
             scores = clap_scores(self.engine, self.clap_texts[prompt], waveforms, self.config.sample_rate)
             self.ranked += len(waveforms)

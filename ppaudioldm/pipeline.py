@@ -66,7 +66,7 @@ class AudioLDM:
         *,
         negative_prompt: str | None = None,
         duration: float = 10.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
         preset: str = "fast",
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -79,21 +79,23 @@ class AudioLDM:
         phonemes: str | None = None,
         given: Given | None = None,
         keep_candidates: bool = False,
+        with_scores: bool = False,
         progress: Callable[[Progress], bool | None] | None = None,
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
 
         negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 60.
-        seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one.
+        seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
+        one for each prompt.
         preset: "fast" (DPM-Solver++, 25 steps, 1 candidate) or "original" (DDIM, 200 steps, eta 1, the best of 3);
         the next six override parts of it. num_waveforms_per_prompt: candidates, of which the one that CLAP finds
         nearest to the prompt is kept. batch_size: candidates made at once; more need more memory, and are faster only
         on a GPU. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes it; a speech
         checkpoint needs one of them, and the prompt says who speaks. What does not fit is an error: `speech.speak` says
         any length. given: what to start from besides the prompt, see `given.Given`; where that holds LOA tokens the
-        prompt may be absent (None). keep_candidates: return all candidates too, as `Clip.candidates`. progress: called
-        after every step; stops the run, with `Cancelled`, when it returns False. `Cancelled`, and `Interrupted` after
-        Ctrl-C, carry the best of what was complete.
+        prompt may be absent (None). keep_candidates: return all candidates too, as `Clip.candidates`. with_scores: have
+        CLAP score a prompt's only candidate, too. progress: called after every step; stops the run, with `Cancelled`,
+        when it returns False. `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was complete.
         Raises ValueError for a value out of range, naming it and what is allowed.
         """
         options = Options.from_preset(
@@ -123,10 +125,11 @@ class AudioLDM:
             self._schedule,
             options,
             prompts,
-            item_seeds(secrets.randbelow(2**32) if seed is None else seed, count),
+            _seeds(seed, len(prompts), count),
             phonemes=spoken,
             given=given,
             keep_candidates=keep_candidates,
+            with_scores=with_scores,
             progress=progress,
         ).run()
 
@@ -180,3 +183,14 @@ class AudioLDM:
         if ids.max() >= encoder.vocab_size:
             raise CheckpointError(f"phoneme {ids.max()} is needed, but the checkpoint knows {encoder.vocab_size}")
         return ids
+
+
+def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int) -> list[list[int]]:
+    """Of the candidates of each prompt. Raises ValueError unless there is one for all prompts, or one for each."""
+    if seed is None:
+        seed = secrets.randbelow(2**32)
+    if not isinstance(seed, Sequence):
+        return [item_seeds(seed, candidates)] * prompts
+    if len(seed) != prompts:
+        raise ValueError(f"{len(seed)} seeds for {prompts} prompts, allowed: one for all, or one for each")
+    return [item_seeds(one, candidates) for one in seed]

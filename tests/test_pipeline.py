@@ -118,6 +118,23 @@ def test_neither_the_batch_nor_the_other_prompts_matter(batch_size, options):
         assert_same(waveform, generate(prompt, **options).waveforms[0])
 
 
+def test_a_seed_for_each_prompt():
+    prompts = ["Birds", "A dog barks in the rain"]
+    clip = generate(prompts, seed=[5, 9], num_waveforms_per_prompt=2, batch_size=3)
+    for prompt, seed, waveform, chosen in zip(prompts, (5, 9), clip.waveforms, clip.seeds, strict=True):
+        alone = generate(prompt, seed=seed, num_waveforms_per_prompt=2)
+        assert alone.seeds == (chosen,) and chosen in (seed, seed + 1)
+        assert_same(waveform, alone.waveforms[0])
+    with pytest.raises(ValueError, match="3 seeds for 2 prompts, allowed: one for all, or one for each"):
+        generate(prompts, seed=[1, 2, 3])
+
+
+def test_a_single_candidate_is_scored_on_request():
+    scored = generate(with_scores=True)
+    np.testing.assert_array_equal(scored.waveforms, generate().waveforms)
+    assert generate().scores is None and scored.scores is not None and -1 <= scored.scores[0] <= 1
+
+
 def test_without_a_seed_every_clip_is_new():
     first, second = generate(seed=None), generate(seed=None)
     assert first.seeds != second.seeds

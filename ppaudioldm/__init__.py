@@ -3,6 +3,8 @@
 from ppaudioldm import AudioLDM
 pipe = AudioLDM.from_pretrained("audioldm2-full")
 pipe.generate("a cat purring", duration=10, seed=0).save("cat.wav")
+
+What starts from a recording is a function of its own: vary, restyle, inpaint, extend, loop, upscale and rank.
 """
 
 from __future__ import annotations
@@ -15,9 +17,33 @@ if TYPE_CHECKING:
     from ppaudioldm.errors import CheckpointError
     from ppaudioldm.options import Options, Progress
     from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip
+    from ppaudioldm.tasks.edited import EditedClip
+    from ppaudioldm.tasks.extend import extend
+    from ppaudioldm.tasks.inpaint import inpaint
+    from ppaudioldm.tasks.loop import loop
+    from ppaudioldm.tasks.rank import rank
+    from ppaudioldm.tasks.restyle import restyle
+    from ppaudioldm.tasks.upscale import upscale
+    from ppaudioldm.tasks.vary import vary
 
 __version__ = "0.1.0"
-__all__ = ["CHECKPOINTS", "AudioLDM", "Cancelled", "CheckpointError", "Clip", "Options", "Progress"]
+__all__ = [
+    "CHECKPOINTS",
+    "AudioLDM",
+    "Cancelled",
+    "CheckpointError",
+    "Clip",
+    "EditedClip",
+    "Options",
+    "Progress",
+    "extend",
+    "inpaint",
+    "loop",
+    "rank",
+    "restyle",
+    "upscale",
+    "vary",
+]
 
 _HOMES = {
     "AudioLDM": "pipeline",
@@ -27,6 +53,8 @@ _HOMES = {
     "CheckpointError": "errors",
     "Options": "options",
     "Progress": "options",
+    "EditedClip": "tasks.edited",
+    **{task: f"tasks.{task}" for task in ("vary", "restyle", "inpaint", "extend", "loop", "upscale", "rank")},
 }
 
 

@@ -7,6 +7,7 @@ add up to the sound itself, sample for sample, and without the blocks of a maske
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ LOWEST_CUTOFF = 1500.0  # Hz; what ends below is a dull sound, not one that was 
 SPECTRUM_FFT = 4096
 
 Band = tuple[float, float]  # Hz
+Number = TypeVar("Number", int, float)
 
 
 def band_filter(bands: Sequence[Band], sample_rate: float) -> np.ndarray:
@@ -41,11 +43,11 @@ def band_filter(bands: Sequence[Band], sample_rate: float) -> np.ndarray:
 
 
 def filtered(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """`samples` (n, channels) through `taps` (odd,), without delay, float64 of the same shape; silence lies around."""
+    """`samples` (n, channels) through `taps` (odd,), without delay, of the same shape; silence lies around them."""
     size = max(BLOCK, 1 << (4 * len(taps) - 1).bit_length())
     step = size - len(taps) + 1
     spectrum = np.fft.rfft(taps, size)[:, None]
-    whole = np.zeros((len(samples) + len(taps) - 1, samples.shape[1]))
+    whole = np.zeros((len(samples) + len(taps) - 1, samples.shape[1]), samples.dtype)
     for start in range(0, len(samples), step):
         block = samples[start : start + step]
         end = start + len(block) + len(taps) - 1
@@ -54,9 +56,9 @@ def filtered(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
     return whole[half : half + len(samples)]
 
 
-def merged(ranges: Sequence[tuple[float, float]], gap: float = 0.0) -> list[tuple[float, float]]:
+def merged(ranges: Sequence[tuple[Number, Number]], gap: float = 0) -> list[tuple[Number, Number]]:
     """`ranges` in order, those that overlap or lie no further than `gap` apart made one."""
-    result: list[tuple[float, float]] = []
+    result: list[tuple[Number, Number]] = []
     for start, end in sorted(ranges):
         if result and start <= result[-1][1] + gap:
             result[-1] = result[-1][0], max(result[-1][1], end)

@@ -21,8 +21,8 @@ def fade_weights(old: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     rise = np.sin(np.pi / 2 * (np.arange(len(old)) + 0.5) / len(old))[:, None] ** 2
     fall = 1 - rise
-    energy = np.sqrt((old**2).sum() * (new**2).sum())
-    likeness = np.clip((old * new).sum() / energy, 0, 1) if energy > 0 else 1.0
+    energy = float(np.sqrt((old**2).sum() * (new**2).sum()))
+    likeness = min(max(float((old * new).sum()) / energy, 0.0), 1.0) if energy > 0 else 1.0
     norm = np.sqrt(rise**2 + fall**2 + 2 * likeness * rise * fall)
     return fall / norm, rise / norm
 
@@ -64,7 +64,7 @@ def between(spans: Sequence[Span], count: int) -> list[Span]:
 
 def level(samples: np.ndarray) -> np.ndarray:
     """Root mean square of each channel, (channels,), of `samples` (n, channels)."""
-    return np.sqrt((samples**2).mean(0))
+    return np.sqrt((samples**2).mean(0, dtype=np.float64))
 
 
 def gain(old: np.ndarray, new: np.ndarray, floor: float) -> np.ndarray | None:

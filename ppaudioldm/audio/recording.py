@@ -97,3 +97,12 @@ def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, count: in
     if sample_rate != wanted_rate:
         samples = soxr.resample(samples, sample_rate, wanted_rate)
     return np.pad(samples[:count], (0, max(0, count - len(samples))))
+
+
+def heard(recording: Recording, rate: int) -> tuple[np.ndarray, float]:
+    """`recording` as the networks hear it, (samples,) float32 at `rate` Hz, and by how much it was made louder."""
+    mono = downmixed(recording.samples)
+    mono = mono - mono.mean()
+    scale = scale_for_networks(mono)
+    count = max(1, round(len(mono) * rate / recording.sample_rate))
+    return resampled(scale * mono, recording.sample_rate, rate, count).astype(np.float32), scale

@@ -39,8 +39,14 @@ SETTINGS = (
 # ---- Options
 
 
-def add_settings(command: argparse.ArgumentParser, checkpoint: str, named_after: str) -> None:
-    """The options of every command that makes a clip. checkpoint: the default. named_after: what names the file."""
+def add_settings(
+    command: argparse.ArgumentParser, checkpoint: str, named_after: str, duration: str | None = "10"
+) -> None:
+    """The options of every command that makes a clip.
+
+    checkpoint: the default. named_after: what names the file. duration: which is the default; None for a command that
+    has no choice.
+    """
     add = command.add_argument
     add(
         "-o",
@@ -49,14 +55,11 @@ def add_settings(command: argparse.ArgumentParser, checkpoint: str, named_after:
         metavar="FILE",
         help=f".wav, .flac, .ogg or .mp3, or a folder; named after the {named_after} by default",
     )
-    add(
-        "-c",
-        "--checkpoint",
-        default=checkpoint,
-        metavar="NAME|PATH",
-        help=f"see `ppaudioldm checkpoints`; default: {checkpoint}",
-    )
-    add("-d", "--duration", type=float, metavar="S", help=f"{MIN_DURATION} to {MAX_DURATION:g} seconds; default: 10")
+    if duration is None:
+        command.set_defaults(duration=None)
+    else:
+        limits = f"{MIN_DURATION} to {MAX_DURATION:g} seconds"
+        add("-d", "--duration", type=float, metavar="S", help=f"{limits}; default: {duration}")
     add(
         "--preset",
         choices=list(PRESETS),
@@ -79,12 +82,25 @@ def add_settings(command: argparse.ArgumentParser, checkpoint: str, named_after:
     )
     add("--batch-size", type=int, metavar="N", help="candidates made at once; default: 1")
     add("-s", "--seed", type=int, metavar="N", help="makes the same sound again; default: a new one each time")
+    add_checkpoint(command, checkpoint)
+    add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
+
+
+def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str) -> None:
+    """Which checkpoint, by default `checkpoint`, and what runs it: what `open_pipeline` asks for."""
+    add = command.add_argument
+    add(
+        "-c",
+        "--checkpoint",
+        default=checkpoint,
+        metavar="NAME|PATH",
+        help=f"see `ppaudioldm checkpoints`; default: {checkpoint}",
+    )
     add("--ema", action="store_true", help="use the averaged UNet of a published file")
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
     add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
-    add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
     add_framework(command)
 
 

@@ -1,0 +1,1 @@
+"""What can be made of a recording: one task a file."""

@@ -1,0 +1,32 @@
+"""What the tasks give back: a clip that holds parts of a recording, at its rate and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppaudioldm.audio.files import FORMATS, write_audio
+from ppaudioldm.audio.joins import FADE, Span
+from ppaudioldm.clip import Clip
+
+
+@dataclass(frozen=True)
+class EditedClip(Clip):
+    """One clip, with samples of a recording in it: waveforms (1, samples), or (1, samples, channels) of several.
+
+    Its rate, channels and dtype are the recording's. kept: where samples are the recording's own, to the bit. fade:
+    seconds before and behind what was generated over which one gives way to the other. subtype: the depth that `save`
+    writes, see `write_audio`. cutoff: Hz, where the recording's own sound ends, of `upscale`.
+    """
+
+    kept: tuple[Span, ...] = ()
+    fade: float = FADE
+    subtype: str = "float"
+    cutoff: float | None = None
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the clip to `path`: as deep as the recording, or as the format allows where that is less."""
+        _, encodings = FORMATS.get(Path(path).suffix.lower(), ("", {}))
+        deepest = list(encodings)[-1] if encodings else None  # none: `write_audio` says what is wrong
+        subtype = self.subtype if self.subtype in encodings else deepest
+        return [write_audio(path, self.waveforms[0], self.sample_rate, subtype)]

@@ -1,0 +1,89 @@
+"""Times and frequencies of a recording made anew; the rest is the recording itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ppaudioldm.audio.bands import CROSSOVER, Band, merged
+from ppaudioldm.audio.joins import FADE, Span
+from ppaudioldm.audio.recording import Recording, Source, open_recording
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.tasks.edited import EditedClip
+from ppaudioldm.tasks.regenerate import regenerate
+
+Range = tuple[float | None, float | None]  # None: from the start, or to the end
+SLACK = 0.01  # seconds: the end of a recording may be given rounded
+
+
+def inpaint(
+    pipeline: AudioLDM,
+    audio: Source,
+    prompt: str | None = None,
+    *,
+    ranges: Sequence[Range] = (),
+    frequencies: Sequence[Range] = (),
+    **settings: Any,
+) -> EditedClip:
+    """`audio` with `ranges` of it, in seconds, and `frequencies` of it, in Hz, made anew; one of them is needed.
+
+    A range is (start, end), either of which may be None: from the very start, to the very end.
+    With both, within these times only these frequencies. Other times are the recording's own samples, to the bit, but
+    for FADE seconds before and behind each range over which they are cross-faded; other frequencies are the recording's
+    own sound, parted at the bands' edges by linear-phase filters CROSSOVER Hz wide.
+    audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the
+    ranges is processed. What is made anew is mono: each channel gets it as loud as the channel is beside it. prompt:
+    what it should sound like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`, but
+    for the duration. The clip has the recording's rate, channels and depth.
+    Raises ValueError for a range that is outside the recording, a band that is outside what recording and checkpoint
+    both have, or as `AudioLDM.generate` does.
+    """
+    recording = open_recording(audio)
+    if not len(ranges) and not len(frequencies):
+        raise ValueError("no ranges and no frequencies: one of them must say what is to be made anew")
+    spans = spans_of(ranges, recording) if len(ranges) else [(0, len(recording.samples))]
+    highest = min(recording.sample_rate, pipeline.config.sample_rate) / 2
+    bands = bands_of(frequencies, highest) if len(frequencies) else None
+    return regenerate(pipeline, recording, spans, bands=bands, prompt=prompt, **settings)
+
+
+def spans_of(ranges: Sequence[Range], recording: Recording) -> list[Span]:
+    """`ranges` in samples, in order, those that are nearer than their fades made one. Raises ValueError."""
+    rate, duration = recording.sample_rate, recording.duration
+    spans = []
+    for pair in ranges:
+        start, end = _numbers(pair, "range", duration)
+        if not 0 <= start < end <= duration + SLACK or start >= duration:
+            raise ValueError(
+                f"range is {start:g}:{end:g}, allowed: from a start to a later end within 0 to {duration:g} seconds"
+            )
+        first = round(start * rate)
+        spans.append((first, min(len(recording.samples), max(first + 1, round(end * rate)))))
+    return merged(spans, gap=2 * FADE * rate)
+
+
+def bands_of(frequencies: Sequence[Range], highest: float) -> list[Band]:
+    """`frequencies` in order, those nearer than a crossover made one. Raises ValueError for what is above `highest`."""
+    bands = []
+    for pair in frequencies:
+        low, high = _numbers(pair, "frequencies", highest)
+        if not 0 <= low <= high - CROSSOVER or high > highest:
+            raise ValueError(
+                f"frequencies is {low:g}:{high:g}, allowed: {CROSSOVER:g} Hz or more within 0 to {highest:g} Hz, "
+                "half of the lower rate of recording and checkpoint"
+            )
+        bands.append((float(low), float(high)))
+    return merged(bands, gap=CROSSOVER)
+
+
+def _numbers(pair: Range, name: str, most: float) -> tuple[float, float]:
+    """`pair` with 0 and `most` for what is open. Raises ValueError for what is no pair of numbers."""
+    try:
+        low, high = pair
+        low, high = 0.0 if low is None else float(low), most if high is None else float(high)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{name} is {pair!r}, allowed: two numbers")
+    return low, high

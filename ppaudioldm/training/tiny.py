@@ -25,7 +25,7 @@ WIDTH = 128  # of everything that the UNet listens to
 
 # Only for training: the targets of LOA, and the branch of CLAP that listens.
 AUDIOMAE = AudioMAEConfig(frames=256, hidden_size=WIDTH, num_layers=6, num_heads=4, pooling=4)
-CLAP_AUDIO = ClapAudioConfig(hidden_size=32, depths=(2, 2, 2), num_heads=(1, 2, 4), projection_dim=WIDTH)
+CLAP_AUDIO = ClapAudioConfig(patch_size=8, hidden_size=48, depths=(2, 2, 2), num_heads=(2, 4, 8), projection_dim=WIDTH)
 
 MODEL = ModelConfig(
     unet=UNetConfig(model_channels=32, channel_mult=(1, 2, 3, 4), num_res_blocks=1, context_dims=(WIDTH, WIDTH)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +24,11 @@ class Clip:
 Clips = Callable[[int], Clip]
 
 
+@runtime_checkable
+class HasHeldOut(Protocol):
+    def held_out(self) -> Clips: ...
+
+
 @dataclass(frozen=True)
 class SynthesisedClips:
     """Clips of `training.sounds`. kinds: () for all that the small model is trained on. split: "train" or "test"."""
@@ -36,6 +42,14 @@ class SynthesisedClips:
 
         example = sounds.example(number, self.kinds or sounds.LEVEL_A, self.duration, self.split)
         return Clip(example.waveform, example.caption, example.kind)
+
+    def held_out(self) -> SynthesisedClips:
+        return replace(self, split="test")
+
+
+def held_out_of(clips: Clips) -> Clips:
+    """Clips of the same source that are kept for measures; a plain function has no others."""
+    return clips.held_out() if isinstance(clips, HasHeldOut) else clips
 
 
 def mel_of(clip: Clip) -> np.ndarray:

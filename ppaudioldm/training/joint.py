@@ -27,7 +27,7 @@ from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.training import tiny
-from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, mel_of
+from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of, fingerprint
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -136,7 +136,7 @@ class JointStage:
         loa = (model.loa.num_tokens, model.loa.hidden_size) if mae is not None else ()
         layout = Layout((model.vae.latent_channels, frames, model.latent_bands), loa)
         source = {"vae": fingerprint(vae["vae_encoder"]), "audiomae": fingerprint(mae or {}), "clips": repr(clips)}
-        held_out = SynthesisedClips(settings.duration, settings.kinds, "test")
+        held_out = held_out_of(clips)
         folder = Path(settings.encoded)
         self._clips = EncodedClips(folder, settings.clips, layout, source, lambda n: self._encoded(clips, n))
         source["clips"] = repr(held_out)

@@ -170,7 +170,13 @@ def train(
     first = trainer.step * process.count + process.rank
     with closing(batches(stage.data, first, process.count, run.workers)) as data:
         while trainer.step < run.steps:
-            values = trainer.train_step(next(data), computed_in)
+            try:
+                batch = next(data)
+            except (ValueError, OSError):  # a bad recording: what was learned before it stays
+                if log:
+                    save_state(folder, trainer.state())
+                raise
+            values = trainer.train_step(batch, computed_in)
             step = trainer.step
             stop = process.count == 1 and (should_stop() or clock.is_over())
             if log:

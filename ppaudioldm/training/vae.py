@@ -14,7 +14,7 @@ from ppaudioldm.config import VAEConfig
 from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import tiny
-from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, mel_of
+from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
@@ -73,8 +73,9 @@ class VAEStage:
     def __init__(self, settings: VAESettings, device: str = "cpu", clips: Clips | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
-        self.data = MelCrops(clips or SynthesisedClips(settings.duration, settings.kinds), settings)
-        self._held_out = SynthesisedClips(settings.duration, settings.kinds, "test")
+        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        self.data = MelCrops(clips, settings)
+        self._held_out = held_out_of(clips)
         encoder = trainable("vae_encoder", VAEEncoder, settings.vae, settings.seed, device)
         encoder.conv_in = NormalisedInput(encoder.conv_in)
         decoder = trainable("vae_decoder", VAEDecoder, settings.vae, settings.seed, device)

@@ -1,0 +1,111 @@
+"""`train`: one stage of a model, from nothing or from where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from ppaudioldm.commands.common import add_framework, choose_framework
+
+# As in `training.stages`, which is too heavy for `--help`.
+STAGES = ("vae", "clap", "audiomae", "joint", "vocoder")
+EPILOG = """\
+A run keeps its state, log and samples in its folder; the same command resumes it. Several processes:
+  torchrun --nproc-per-node 2 -m ppaudioldm.cli train vae --framework torch ...
+  python -m paddle.distributed.launch --nproc_per_node 2 -m ppaudioldm.cli train vae ...
+"""
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "train",
+        help="train a stage of a model",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_argument = command.add_argument
+    add_argument("stage", metavar="STAGE", choices=STAGES, help=", ".join(STAGES))
+    add_argument(
+        "--config", type=Path, metavar="FILE", help="settings as JSON; what it leaves out is the small model's"
+    )
+    add_argument("--print-config", action="store_true", help="print all settings as JSON and stop")
+    add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run; default: runs/STAGE")
+    add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
+    add_argument("--steps", type=int, metavar="N", help="train up to step N")
+    add_argument("--minutes", type=float, metavar="M", help="stop after M minutes, to be resumed")
+    add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
+    add_framework(command)
+    command.set_defaults(run=train)
+
+
+def train(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    from ppaudioldm.training.settings import changed, read_settings
+    from ppaudioldm.training.stages import stage_of
+
+    settings_class, stage_class = stage_of(options.stage)
+    settings: Any = settings_class()
+    if options.config:
+        settings = read_settings(options.config, settings)
+    run = {name: getattr(options, name) for name in ("steps", "minutes") if getattr(options, name) is not None}
+    settings = changed(settings, {"run": run})
+    if options.print_config:
+        print(json.dumps(dataclasses.asdict(settings), indent=1))
+        return
+    folder = options.output or Path("runs", options.stage)
+
+    from ppaudioldm import framework
+    from ppaudioldm.training import loop, parallel
+
+    device = framework.checked_device(options.device) if options.device else None
+    clips = None
+    if options.data:
+        from ppaudioldm.training.recordings import read_recordings
+
+        clips = read_recordings(options.data, settings.duration)
+    process = parallel.join(device)
+    stop = _Stop()
+    try:
+        loop.train(
+            stage_class(settings, process.device, clips),
+            settings.run,
+            folder,
+            process,
+            should_stop=stop.is_wanted,
+            progress=lambda step, values: print(_line(step, settings.run.steps, values), flush=True),
+        )
+    finally:
+        parallel.leave(process)
+        stop.restore()
+    if stop.is_wanted():
+        raise KeyboardInterrupt
+
+
+class _Stop:
+    """Ctrl-C or SIGTERM lets the step in progress end and its state be saved; a second one does not wait."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self._wanted:
+            raise KeyboardInterrupt
+        self._wanted = True
+
+    def is_wanted(self) -> bool:
+        return self._wanted
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _line(step: int, steps: int, values: dict[str, float]) -> str:
+    return f"{step}/{steps}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())

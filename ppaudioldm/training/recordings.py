@@ -1,0 +1,132 @@
+"""A user's own recordings with captions, to train on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.audio.files import read_audio, sound_file
+from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.training.clips import Clip, generator_of
+
+LISTS = ("metadata.jsonl", "metadata.csv")  # in a folder, as Hugging Face's audio folders have them
+AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+FILE_COLUMNS = ("file", "file_name", "audio", "path")
+CAPTION_COLUMNS = ("caption", "text")
+LIST_LIMIT = 256 << 20  # bytes
+SAMPLE_RATE = 16000  # Hz, of what is trained; other recordings are resampled
+HELD_OUT_EVERY = 20  # recordings, of which one is kept for measures
+LONGEST = 600.0  # seconds of a recording that count
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Clips cut out of recordings: clip n is a random piece of a random one, a short one followed by silence."""
+
+    entries: tuple[tuple[str, str], ...]  # path, caption
+    duration: float  # seconds
+    kept: tuple[tuple[str, str], ...] = ()  # for measures, not trained on
+    seed: int = 0
+
+    def __call__(self, number: int) -> Clip:
+        """Raises CheckpointError that names the recording if it cannot be read or holds values that are not finite."""
+        generator = generator_of(self.seed, number)
+        path, caption = self.entries[int(generator.integers(len(self.entries)))]
+        with naming(path):
+            waveform, _ = read_audio(path, SAMPLE_RATE, max_seconds=LONGEST)
+        samples = round(self.duration * SAMPLE_RATE)
+        start = int(generator.integers(0, max(0, len(waveform) - samples) + 1))
+        piece = waveform[start : start + samples].astype(np.float32)
+        return Clip(np.pad(piece, (0, samples - len(piece))), caption)
+
+    def held_out(self) -> Recordings:
+        """Those kept for measures; a handful of recordings are trained on as well."""
+        return replace(self, entries=self.kept or self.entries)
+
+
+def read_recordings(path: str | Path, duration: float) -> Recordings:
+    """The recordings of a list (.csv or .jsonl with columns `file` and `caption`) or of a folder.
+
+    A folder holds metadata.jsonl or metadata.csv, or beside each recording a NAME.txt with its caption. Paths in a list
+    are relative to it. Raises CheckpointError that names the first entry that cannot be used, and how many there are.
+    """
+    path = Path(path)
+    with naming(path):
+        found = list(_entries(path))
+        if not found:
+            raise ValueError(
+                f"no recordings with captions, expected a list, {' or '.join(LISTS)}, or a .txt beside each"
+            )
+        problems = [(where, problem) for where, file, caption in found if (problem := _problem(file, caption))]
+        if problems:
+            where, problem = problems[0]
+            more = f" ({len(problems)} of {len(found)} entries cannot be used)" if len(problems) > 1 else ""
+            raise ValueError(f"{where}: {problem}{more}")
+    entries = tuple((str(file), caption.strip()) for _, file, caption in found)
+    if len(entries) < HELD_OUT_EVERY:
+        return Recordings(entries, duration)
+    trained = tuple(entry for index, entry in enumerate(entries) if index % HELD_OUT_EVERY)
+    return Recordings(trained, duration, entries[::HELD_OUT_EVERY])
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Path, str]]:
+    """Where each entry stands, its recording and its caption."""
+    if path.is_dir():
+        for name in LISTS:
+            if (path / name).is_file():
+                yield from _entries(path / name)
+                return
+        for file in sorted(path.iterdir()):
+            beside = file.with_suffix(".txt")
+            if file.suffix.lower() in AUDIO and beside.is_file():
+                yield beside.name, file, beside.read_text("utf-8")
+        return
+    if path.stat().st_size > LIST_LIMIT:
+        raise ValueError("too large for a list of recordings")
+    text = path.read_text("utf-8-sig")
+    if path.suffix == ".jsonl":
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield (where := f"line {number}"), *_columns(_json(line, where), path.parent, where)
+    elif path.suffix == ".csv":
+        for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
+            yield (where := f"line {number}"), *_columns(row, path.parent, where)
+    else:
+        raise ValueError("expected a folder, a .csv or a .jsonl list")
+
+
+def _json(line: str, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: not JSON") from error
+
+
+def _columns(row: Any, folder: Path, where: str) -> tuple[Path, str]:
+    found = []
+    for names in (FILE_COLUMNS, CAPTION_COLUMNS):
+        value = next((row[name] for name in names if name in row), None) if isinstance(row, dict) else None
+        if not isinstance(value, str):
+            raise ValueError(f"{where}: no column {names[0]!r}")
+        found.append(value)
+    return folder / found[0], found[1]
+
+
+def _problem(file: Path, caption: str) -> str:
+    """What is wrong with an entry, "" if nothing is."""
+    if not caption.strip():
+        return "the caption is empty"
+    if not file.is_file():
+        return f"no such file: {shown(str(file))}"
+    try:
+        with sound_file(file):
+            return ""
+    except (ValueError, OSError, CheckpointError) as error:
+        return f"{shown(str(file))}: {error}"

@@ -30,14 +30,15 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (those of the process by default) and return its exit code.
 
-    0: done. 2: bad input or a file that can't be read or written, told in one line on stderr. 130: Ctrl-C.
+    0: done. 1: some lines of a list are not. 2: bad input or a file that can't be read or written, told in one line on
+    stderr. 130: Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     _log_to_stderr()
     try:
-        options.run(options)
-    except KeyboardInterrupt:
-        tell("stopped")
+        return options.run(options) or 0
+    except KeyboardInterrupt as interrupt:
+        tell(f"stopped: {interrupt}" if str(interrupt) else "stopped")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError) as error:
         tell(f"error: {_with_flags(one_line(error))}")
         return USAGE_ERROR
-    return 0
 
 
 class _Parser(argparse.ArgumentParser):

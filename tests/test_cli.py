@@ -96,7 +96,7 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
     [
         (["generate", ""], "prompt is ''"),
         (["generate", "   "], "prompt is '   '"),
-        (["generate", "x", "--duration", "0"], "duration is 0.0, allowed: 0.3 to 60 seconds"),
+        (["generate", "x", "--duration", "0"], "duration is 0.0, allowed: 0.3 to 600 seconds"),
         (["generate", "x", "--duration", "-1"], "duration is -1.0"),
         (["generate", "x", "--duration", "nan"], "duration is nan"),
         (["generate", "x", "--duration", "inf"], "duration is inf"),

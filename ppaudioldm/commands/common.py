@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,16 @@ from ppaudioldm.commands.console import ProgressBar, tell
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options
 
 if TYPE_CHECKING:
-    from ppaudioldm.pipeline import AudioLDM, Clip
+    from ppaudioldm.clip import Clip
+    from ppaudioldm.output import Extras
+    from ppaudioldm.pipeline import AudioLDM
 
 # As in the modules of these names, which are too heavy for `--help`.
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")
+FORMATS = ("wav", "flac", "ogg", "mp3")
 # Options that are settings of a preset: command line name = keyword of AudioLDM.generate.
 SETTINGS = (
     "negative_prompt",
@@ -82,8 +86,21 @@ def add_settings(
     )
     add("--batch-size", type=int, metavar="N", help="candidates made at once; default: 1")
     add("-s", "--seed", type=int, metavar="N", help="makes the same sound again; default: a new one each time")
+    add("--format", choices=FORMATS, help="of a file that is named here; default: wav")
+    add("--spectrogram", action="store_true", help="write a picture of the sound beside it")
+    command.set_defaults(loudness=None, all_candidates=False)
     add_checkpoint(command, checkpoint)
     add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
+
+
+def add_loudness(command: argparse.ArgumentParser) -> None:
+    """For sounds that hold nothing of a recording."""
+    command.add_argument(
+        "--loudness",
+        type=float,
+        metavar="LUFS",
+        help="bring the sound to this loudness, such as -16; default: as it is",
+    )
 
 
 def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str) -> None:
@@ -126,40 +143,84 @@ def make(
     `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says.
     """
     start = time.perf_counter()
-    settings = {field: getattr(options, field) for field in SETTINGS}
-    checked = Options.from_preset(options.preset, **settings)
-
-    from ppaudioldm.audio.files import check_writable, safe_name, unique_path
-
-    folder = options.output if options.output and options.output.is_dir() else None
-    target = options.output if folder is None and options.output else None
-    check_writable(target or Path(folder or ".", "probe.wav"))
+    checked = Options.from_preset(options.preset, **settings_of(options))
+    extras = extras_of(options)
+    first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
+    target = _target(options, title)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
-    settings |= {"seed": options.seed, "preset": options.preset, "duration": checked.duration}
+    from ppaudioldm.clip import Interrupted
+    from ppaudioldm.output import write_clip
+
+    settings = settings_of(options) | {"seed": first_seed, "preset": options.preset, "duration": checked.duration}
+    if extras.all_candidates:
+        settings["keep_candidates"] = True
+    stopped = False
     with ProgressBar() as bar:
-        clip = create(pipeline, progress=bar.show, **settings)
-    (path,) = clip.save(target or unique_path(folder or ".", safe_name(title), ".wav"))
-    if pipeline.checkpoint.is_random:
-        tell(f"note: {options.checkpoint} has random weights, so this is noise and not the sound of the prompt")
+        try:
+            clip = create(pipeline, progress=bar.show, **settings)
+        except Interrupted as interrupt:
+            if interrupt.clip is None:
+                raise
+            clip, stopped = interrupt.clip, True
+    made = write_clip(target(), clip, extras, first_seed)
+    tell_if_random(pipeline)
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
     report = {
-        "file": str(path),
+        **made,
         "prompt": options.prompt,
         **(told or {}),
-        "seed": clip.seeds[0],
-        "score": clip.scores[0] if clip.scores else None,
         "checkpoint": str(options.checkpoint),
-        "sample_rate": clip.sample_rate,
-        "samples": clip.waveforms.shape[1],
         "settings": dataclasses.asdict(checked),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
-    if options.json:
-        print(json.dumps(report))
-    else:
-        fit = f", CLAP score {clip.scores[0]:.3f}" if clip.scores else ""
-        print(f"{path}  (seed {clip.seeds[0]}{fit}, {seconds['total']:.1f} s)")
+    print(json.dumps(report) if options.json else _line(made, f"{seconds['total']:.1f} s"))
+    if stopped:
+        raise KeyboardInterrupt(f"{made['file']} is what was complete by then")
+
+
+def tell_if_random(pipeline: AudioLDM) -> None:
+    if pipeline.checkpoint.is_random:
+        name = pipeline.checkpoint.name
+        tell(f"note: {name} has random weights, so this is noise and not the sound of the prompt")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The SETTINGS that the options give, None where they leave it to the preset."""
+    return {field: getattr(options, field) for field in SETTINGS}
+
+
+def extras_of(options: argparse.Namespace) -> Extras:
+    """What is to be written besides the sound. Raises ValueError for a loudness that cannot be."""
+    from ppaudioldm.output import Extras
+
+    extras = Extras(options.loudness, options.spectrogram, options.all_candidates)
+    extras.check()
+    return extras
+
+
+def _target(options: argparse.Namespace, title: str) -> Callable[[], Path]:
+    """What names the file, once there is one to be named. Raises OutputError now if it could not be written."""
+    from ppaudioldm.audio.files import check_writable, safe_name, unique_path
+
+    folder = Path(".") if options.output is None else options.output
+    if options.output is not None and not folder.is_dir():
+        if options.format and options.output.suffix.lower() != f".{options.format}":
+            raise ValueError(f"--format is {options.format}, but --output is {options.output}")
+        check_writable(options.output)
+        return lambda: options.output
+    extension = f".{options.format or 'wav'}"
+    check_writable(folder / f"probe{extension}")
+    return lambda: unique_path(folder, safe_name(title), extension)
+
+
+def _line(made: dict[str, Any], seconds: str) -> str:
+    fit = f", CLAP score {made['score']:.3f}" if made["score"] is not None else ""
+    lines = [f"{made['file']}  (seed {made['seed']}{fit}, {seconds})"]
+    for candidate in made.get("candidates", ()):
+        fit = f", CLAP score {candidate['score']:.3f}" if candidate["score"] is not None else ""
+        lines.append(f"  {candidate['file']}  (seed {candidate['seed']}{fit})")
+    return "\n".join(lines)
 
 
 def open_pipeline(options: argparse.Namespace) -> AudioLDM:

@@ -16,7 +16,12 @@ def one_line(message: object) -> str:
 
 
 class ProgressBar:
-    """A bar on stderr, where that is a terminal: the stage, the steps of the longest one, and the time left."""
+    """A bar on stderr, where that is a terminal: the stage, the steps of the longest one, and the time left.
+
+    title: what stands before the stage.
+    """
+
+    title = ""
 
     def __enter__(self) -> ProgressBar:
         from tqdm import tqdm
@@ -30,10 +35,14 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
+    def clear(self) -> None:
+        """Make way for a line on stdout; the next `show` draws the bar again."""
+        self._bar.clear()
+
     def show(self, progress: Progress) -> None:
         if (progress.stage, progress.total) != self._shown:
             self._shown = progress.stage, progress.total
             self._bar.reset(progress.total)
-            self._bar.set_description_str(f"{progress.stage:8}")
+            self._bar.set_description_str(f"{self.title}{progress.stage:8}")
         self._bar.n = progress.done
         self._bar.refresh()

@@ -1,0 +1,142 @@
+"""A folder of results and its `manifest.jsonl`: a line for each, so that a run that was killed can go on.
+
+The files of a result are written under hidden names, then its line is appended and synced, then the files get their
+names. Whatever stops this in the middle, the next run either finishes the last step or drops the whole result: none
+is there twice, half, or without its line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ppaudioldm.audio.files import OutputError
+
+logger = logging.getLogger(__name__)
+
+NAME = "manifest.jsonl"
+PART = ".part-"  # before the name of a file that is not yet complete; no name of ours begins with a dot
+MAX_MANIFEST = 1 << 29  # bytes
+
+
+def part(path: Path) -> Path:
+    """Where the file `path` is written before its line is in the manifest."""
+    return path.with_name(PART + path.name)
+
+
+class Manifest:
+    """The results in `folder`. Use `opened`.
+
+    records: what its lines say, in their order. Of each, "file" and those of "files" are the names of its files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self.folder = folder
+        self.records: list[dict[str, Any]] = []
+        self._recover()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append the line of a result whose files are complete under their `part` names, and give them their names."""
+        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+        try:
+            with open(self.path, "ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            for name in record["files"]:
+                os.replace(part(self.folder / name), self.folder / name)
+        except OSError as error:
+            raise OutputError.from_cause(self.path, error) from error
+        self.records.append(record)
+
+    def _recover(self) -> None:
+        """Read the lines; finish or drop what a killed run left."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size > MAX_MANIFEST:
+                raise ValueError(f"{self.path} is too long to be a manifest")
+            lines = self.path.read_bytes().split(b"\n")
+            kept = [line for line in lines[:-1] if self._is_there(line)]
+            # The last one has no end: the run was stopped while it wrote it, unless an editor left that away.
+            kept += [lines[-1]] if self._is_there(lines[-1]) else []
+            self._rewrite(b"".join(line + b"\n" for line in kept))
+        for stale in self.folder.glob(f"{PART}*"):
+            stale.unlink()
+
+    def _is_there(self, line: bytes) -> bool:
+        """Whether `line` stays: its files are there, or can be. Keeps what it says."""
+        if not line.strip():
+            return False
+        try:
+            record = json.loads(line)
+            paths = [self._inside(name) for name in record["files"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            logger.warning("%s: a line that is torn or not ours is dropped: %.60r", self.path, line)
+            return False
+        for path in paths:
+            if not path.is_file():
+                with contextlib.suppress(OSError, ValueError):
+                    os.replace(part(path), path)
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing or not paths:
+            logger.warning("%s: %s is gone, so its line is dropped", self.path, missing[:1] or "its file")
+            return False
+        self.records.append(record)
+        return True
+
+    def _inside(self, name: str) -> Path:
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} is not the name of a file")
+        return self.folder / name
+
+    def _rewrite(self, content: bytes) -> None:
+        if content == self.path.read_bytes():
+            return
+        temporary = part(self.path)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path)
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Manifest]:
+    """The manifest in `folder`, which is made if need be, for one process at a time.
+
+    Raises ValueError if another one has it, OutputError for a folder that cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder)
+    except OSError as error:
+        raise OutputError.from_cause(folder, error) from error
+    with lock:
+        try:
+            part(folder / NAME).touch()  # only the attempt tells whether anything can be written
+            manifest = Manifest(folder)
+        except OSError as error:
+            raise OutputError.from_cause(folder, error) from error
+        yield manifest
+
+
+def _lock(folder: Path) -> contextlib.AbstractContextManager[object]:
+    """Holds `folder` until it is left, or until the process ends, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: it is the user who must not start two runs
+        return contextlib.nullcontext()
+    held = contextlib.ExitStack()
+    descriptor = os.open(folder, os.O_RDONLY)
+    held.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        held.close()
+        raise ValueError(f"{folder}: another run writes to it") from error
+    return held

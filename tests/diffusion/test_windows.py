@@ -1,0 +1,107 @@
+"""Windows over long arrays: every frame counts once, and nothing shows where a window begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.diffusion.windows import OVERLAP, Windows, windows_over
+from tests.support import noise
+
+LENGTH = 64
+LINES = [windows_over(total, LENGTH) for total in (65, 66, 100, 112, 113, 400, 1001)]
+CIRCLES = [windows_over(total, LENGTH, circular=True) for total in (8, 63, 64, 65, 100, 400, 1001)]
+EVERY = LINES + CIRCLES
+NAMES = [f"{'line' if windows in LINES else 'circle'} of {windows.total}" for windows in EVERY]
+
+
+def blended(windows: Windows, pieces: list[np.ndarray]) -> np.ndarray:
+    return windows.blend(pieces, np.asarray, np.concatenate)
+
+
+def cut(windows: Windows, array: np.ndarray) -> list[np.ndarray]:
+    return windows.cut(array, np.concatenate)
+
+
+@pytest.mark.parametrize("windows", EVERY, ids=NAMES)
+def test_weights_sum_to_one(windows):
+    ones = [np.ones((2, LENGTH, 3), np.float32)] * len(windows.starts)
+    np.testing.assert_allclose(blended(windows, ones), np.ones((2, windows.total, 3)), atol=1e-6)
+
+
+@pytest.mark.parametrize("windows", EVERY, ids=NAMES)
+def test_what_is_done_to_each_value_is_the_same_with_and_without_windows(windows):
+    x = noise(2, 3, windows.total, 4)
+    pieces = cut(windows, x)
+    assert {piece.shape for piece in pieces} == {(2, 3, LENGTH, 4)}
+    np.testing.assert_allclose(blended(windows, [np.tanh(piece) for piece in pieces]), np.tanh(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("windows", LINES, ids=NAMES[: len(LINES)])
+def test_windows_stay_inside_and_overlap(windows):
+    assert windows.starts[0] == 0 and windows.starts[-1] == windows.total - LENGTH
+    assert max(np.diff(windows.starts)) <= LENGTH * (1 - OVERLAP)
+
+
+def test_cost_is_linear():
+    assert len(windows_over(15000, 256).starts) == 78  # ten minutes
+    assert len(windows_over(7500, 256).starts) == 39
+
+
+@pytest.mark.parametrize("total", [8, 64, 400])
+def test_a_frame_of_a_circle_is_well_inside_of_a_window(total):
+    windows = windows_over(total, LENGTH, circular=True)
+    places = (np.arange(total)[:, None] - windows.starts) % total
+    from_an_end = np.minimum(places, LENGTH - 1 - places).max(1)
+    assert from_an_end.min() >= min(total // 4, LENGTH * OVERLAP / 2) - 1
+
+
+def test_a_circle_has_no_beginning():
+    """Turned by the distance of its windows, the result turns with it, whatever is done to a window."""
+    windows = windows_over(480, 64, circular=True)
+    step = 480 // len(windows.starts)
+    assert set(np.diff(windows.starts)) == {step}
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[:, None]
+
+    def result(x: np.ndarray) -> np.ndarray:
+        return blended(windows, [np.cumsum(piece, -2) * ramp + piece[..., ::-1, :] for piece in cut(windows, x)])
+
+    x = noise(1, 480, 3)
+    np.testing.assert_allclose(result(np.roll(x, step, 1)), np.roll(result(x), step, 1), atol=1e-5)
+    assert np.abs(result(np.roll(x, step + 1, 1)) - np.roll(result(x), step + 1, 1)).max() > 1e-3
+
+
+@pytest.mark.parametrize("windows", EVERY, ids=NAMES)
+def test_nothing_jumps_where_a_window_begins(windows):
+    """Though windows say opposite things, the result goes from one to the other in small steps."""
+    pieces = [np.full((1, LENGTH, 1), (-1.0) ** i, np.float32) for i in range(len(windows.starts))]
+    steps = np.abs(np.diff(blended(windows, pieces), axis=1))
+    # Half a cosine over the overlap is the smoothest there is, its steepest step is pi / overlap.
+    assert steps.max() < 2 * np.pi / (OVERLAP * LENGTH) or windows.total < LENGTH
+
+
+def test_one_window_is_the_array_itself():
+    x = noise(1, 50, 3)
+    windows = windows_over(50, LENGTH)
+    assert windows.starts == (0,)
+    (piece,) = cut(windows, x)
+    np.testing.assert_array_equal(piece, x)
+    assert blended(windows, [piece]) is piece
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_scaled_windows_are_the_same_windows(circular):
+    windows = windows_over(100, LENGTH, circular)
+    coarse = noise(1, 100, 3)
+    fine = np.repeat(coarse, 4, 1)
+    for small, large in zip(cut(windows, coarse), cut(windows.scaled(4), fine), strict=True):
+        np.testing.assert_array_equal(np.repeat(small, 4, 1), large)
+
+
+def test_tensors_are_treated_alike():
+    windows = windows_over(100, LENGTH, circular=True)
+    x = noise(1, 2, 100, 3)
+    pieces = windows.cut(framework.from_numpy(x), framework.xp.concat)
+    made = windows.blend([3 * piece for piece in pieces], framework.from_numpy, framework.xp.concat)
+    np.testing.assert_allclose(framework.to_numpy(made), 3 * x, atol=1e-5)

@@ -1,0 +1,71 @@
+"""CLAP learns which text belongs to which sound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
+from ppaudioldm.training.clap import ClapSettings, ClapStage
+from ppaudioldm.training.loop import train
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.settings import RunConfig
+from ppaudioldm.training.state import load_state, read_log
+from ppaudioldm.training.vocabulary import write_tokenizers
+
+SETTINGS = ClapSettings(
+    kinds=("tone", "rain"),
+    duration=1.0,
+    batch_size=8,
+    text=ClapTextConfig(300, 32, 1, 1, 64, 514, projection_dim=32),
+    audio=ClapAudioConfig(patch_size=16, hidden_size=32, depths=(1, 1), num_heads=(1, 2), projection_dim=32),
+    optimizer=OptimizerConfig(rate=3e-3, warmup=2),
+    ema=0.8,
+)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> ClapSettings:
+    folder = tmp_path_factory.mktemp("tokenizers")
+    write_tokenizers(folder, ["a low tone", "heavy rain on a roof"] * 9)
+    return replace(SETTINGS, tokenizers=str(folder))
+
+
+@pytest.fixture(autouse=True)
+def few_clips(monkeypatch):
+    monkeypatch.setattr("ppaudioldm.training.clap.HELD_OUT", 16)
+    monkeypatch.setattr("ppaudioldm.training.clap.STATISTICS_CLIPS", 8)
+
+
+def test_loss_falls_and_texts_find_sounds_of_their_kind(settings, tmp_path):
+    train(ClapStage(settings), RunConfig(steps=24, log_every=1, evaluate_every=24), tmp_path)
+    log = read_log(tmp_path)
+    losses = [line["loss"] for line in log if "loss" in line]
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
+    measures = log[-1]
+    assert measures["audio_to_text"] > measures["chance"] + 0.2
+    lines = (tmp_path / "samples" / "clap-000024.txt").read_text("utf-8").splitlines()
+    assert len(lines) == 16 and all(" -> " in line for line in lines)
+
+
+def test_resuming_gives_the_same_weights(settings, tmp_path):
+    settings = replace(settings, batch_size=2)
+    for folder, stops in (("once", (3,)), ("twice", (2, 3))):
+        for steps in stops:
+            train(ClapStage(settings), RunConfig(steps=steps, precision="f32"), tmp_path / folder)
+    once, twice = load_state(tmp_path / "once"), load_state(tmp_path / "twice")
+    assert all(np.array_equal(once.arrays[name], twice.arrays[name]) for name in once.arrays)
+
+
+def test_band_statistics_are_measured_and_stay(settings):
+    norm = ClapStage(settings).networks["clap_audio"].input_norm
+    mean, variance = framework.to_numpy(norm.running_mean), framework.to_numpy(norm.running_var)
+    assert (mean < -20).all() and (mean > -100.1).all() and (variance >= 0).all() and variance.max() > 10
+
+
+def test_widths_of_the_joint_space_must_agree(settings):
+    with pytest.raises(ValueError, match="projection_dim"):
+        ClapStage(replace(settings, text=replace(settings.text, projection_dim=64)))

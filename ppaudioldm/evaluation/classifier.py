@@ -21,6 +21,7 @@ from ppaudioldm.framework import F, Linear, Tensor, nn, xp
 
 FORMAT = "ppaudioldm sound classifier"
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
+DEFAULT_FILE = "judge.safetensors"  # beside this module
 GROUPS = 8  # of channels that are normalised together
 LARGEST_LAYER = 4096  # values that a file may claim for any size
 
@@ -127,6 +128,11 @@ def open_classifier(path: str | Path, device: str = "cpu") -> Judge:
             raise ValueError(error) from error
         except KeyError as error:
             raise ValueError(f"it has a parameter that a classifier lacks: {error}") from error
+
+
+def default_classifier(device: str = "cpu") -> Judge:
+    """The classifier that comes with the package: of all single kinds of `training.sounds`."""
+    return open_classifier(Path(__file__).with_name(DEFAULT_FILE), device)
 
 
 def _config(metadata: Mapping[str, str]) -> ClassifierConfig:

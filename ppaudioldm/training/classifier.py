@@ -32,18 +32,23 @@ class ClassifierSettings:
     durations: tuple[float, ...] = (2.56, 1.28, 2.56, 1.92)
     channels: tuple[int, ...] = (32, 64, 96, 128)
     batch_size: int = 32
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=2e-3, warmup=50, decay_steps=1500))
+    one_pair_in: int = 4  # clips are two kinds together
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=2e-3, warmup=50, decay_steps=1200))
     ema: float = 0.99
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=1500, evaluate_every=250))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200, evaluate_every=250))
 
     def config(self) -> ClassifierConfig:
         return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)
 
+    def is_pair(self, place: int) -> bool:
+        """Whether the clip at `place` of a batch is of two kinds: only where all are known."""
+        return not self.kinds and place % self.one_pair_in == 0
+
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Batches: mel (B, frames, 64) and label (B,) int64."""
+    """Batches: mel (B, frames, 64) and target (B, labels) float32, half and half for two sounds together."""
 
     settings: ClassifierSettings
 
@@ -51,13 +56,17 @@ class LabelledClips:
         settings = self.settings
         labels = settings.config().labels
         duration = settings.durations[index % len(settings.durations)]
-        mels, numbers = [], []
-        for number in range(index * settings.batch_size, (index + 1) * settings.batch_size):
-            clip = example(number, labels, duration)
+        mels = []
+        targets = np.zeros((settings.batch_size, len(labels)), np.float32)
+        for place in range(settings.batch_size):
+            number = index * settings.batch_size + place
+            clip = example(number, ("together",) if settings.is_pair(place) else labels, duration)
+            heard = [clip.parameters[part] for part in ("first", "second")] if clip.kind == "together" else [clip.kind]
+            for kind in heard:
+                targets[place, labels.index(kind)] = 1 / len(heard)
             waveform = worn(generator_of(settings.seed, number), clip.waveform)
             mels.append(log_mel(waveform))
-            numbers.append(labels.index(clip.kind))
-        return {"mel": np.stack(mels), "label": np.array(numbers, np.int64)}
+        return {"mel": np.stack(mels), "target": targets}
 
 
 def worn(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
@@ -92,8 +101,8 @@ class ClassifierStage:
     def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross entropy."""
         scores = self.networks["classifier"](batch["mel"]).to(xp.float32)
-        loss = F.cross_entropy(scores, batch["label"])
-        right = (scores.argmax(1) == batch["label"]).to(xp.float32).mean()
+        loss = -(batch["target"] * F.log_softmax(scores, 1)).sum(1).mean()
+        right = (scores.argmax(1) == batch["target"].argmax(1)).to(xp.float32).mean()
         return loss, {"loss": loss.detach(), "accuracy": right.detach()}
 
     def evaluate(self, count: int = HELD_OUT) -> dict[str, float]:

@@ -1,0 +1,61 @@
+"""Folders of sound files, as fadtk, frechet-audio-distance and audioldm_eval read them: files side by side, by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm.audio.files import read_audio
+from ppaudioldm.prompt_list import read_list
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff")
+SAMPLE_RATE = 16000  # Hz, at which sounds are compared
+MAX_SECONDS = 30.0  # of a file that are heard
+
+
+def sound_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The sound files directly in `folder`, by name. Raises ValueError or OSError where there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+    if not files:
+        raise ValueError(f"{folder} holds no sound files: {', '.join(EXTENSIONS)}")
+    return files
+
+
+def heard(path: Path) -> np.ndarray:
+    """The sound in `path`, (samples,) float32, mono at SAMPLE_RATE. Raises ValueError or OSError that names it."""
+    try:
+        return read_audio(path, SAMPLE_RATE, max_seconds=MAX_SECONDS)[0]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+
+
+def pairs_by_name(files: Sequence[Path], others: Sequence[Path]) -> list[tuple[int, int]]:
+    """Places in `files` and `others` of files that are called the same, but for the extension."""
+    places = {path.stem: place for place, path in enumerate(others)}
+    return [(place, places[path.stem]) for place, path in enumerate(files) if path.stem in places]
+
+
+def prompts_of(path: str | os.PathLike[str], files: Sequence[Path]) -> list[str]:
+    """The prompt of each of `files`, from a list with the columns prompt and name, as `generate --from` takes it.
+
+    A name is that of the file, with or without extension. Raises ValueError or OSError for a list that is not right, or
+    that lacks a file.
+    """
+    listed = read_list(path)
+    if listed.bad:
+        number, message = next(iter(listed.bad.items()))
+        raise ValueError(f"{path}, line {number}: {message}")
+    prompts: Mapping[str, str] = {line.name: line.prompt for line in listed.lines if line.name}
+    found = []
+    for file in files:
+        prompt = prompts.get(file.name, prompts.get(file.stem))
+        if prompt is None:
+            raise ValueError(f"{path} has no line with the name {file.name}")
+        found.append(prompt)
+    return found

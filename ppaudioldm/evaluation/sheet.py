@@ -1,0 +1,54 @@
+"""Spectrograms of many clips in one picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm.audio.files import OutputError
+from ppaudioldm.audio.spectrogram import COLOURS, png
+from ppaudioldm.weights.atomic import atomic_path
+
+DARKEST, BRIGHTEST = -11.0, 1.0  # natural logarithms of mel magnitudes
+GAP = 6  # pixels between clips
+HEIGHT_SCALE = 2  # pixels a mel band
+
+
+def write_sheet(path: str | os.PathLike[str], rows: Sequence[Sequence[np.ndarray]]) -> Path:
+    """Write log-mel spectrograms (frames, bands), in rows, as the PNG `path`, all or nothing; returns `path`.
+
+    Time goes right, frequency up, a pixel a frame. Raises OutputError where it cannot be written, ValueError for none.
+    """
+    path = Path(path)
+    content = png(sheet(rows))
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise OutputError.from_cause(path, error) from error
+    return path
+
+
+def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """The picture (height, width, 3) uint8."""
+    mels = [mel for row in rows for mel in row]
+    if not mels:
+        raise ValueError("a sheet needs one or more spectrograms")
+    frames, height = max(len(mel) for mel in mels), HEIGHT_SCALE * max(mel.shape[1] for mel in mels)
+    columns = max(len(row) for row in rows)
+    shape = (len(rows) * (height + GAP) - GAP, columns * (frames + GAP) - GAP, 3)
+    picture = np.full(shape, 255, np.uint8)
+    for y, row in enumerate(rows):
+        for x, mel in enumerate(row):
+            top, left = y * (height + GAP), x * (frames + GAP)
+            image = _coloured(np.flipud(mel.T).repeat(HEIGHT_SCALE, 0))
+            picture[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return picture
+
+
+def _coloured(mel: np.ndarray) -> np.ndarray:
+    place = ((mel - DARKEST) / (BRIGHTEST - DARKEST)).clip(0, 1) * (len(COLOURS) - 1)
+    return np.stack([np.interp(place, np.arange(len(COLOURS)), COLOURS[:, c]) for c in range(3)], -1).astype(np.uint8)

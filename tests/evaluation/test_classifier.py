@@ -1,0 +1,154 @@
+"""The judge: it knows held-out clips, comes from a file that is checked, and learns."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ppaudioldm import framework
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.evaluation.classifier import (
+    FORMAT,
+    Classifier,
+    ClassifierConfig,
+    default_classifier,
+    open_classifier,
+    save_classifier,
+)
+from ppaudioldm.training import loop
+from ppaudioldm.training.classifier import ClassifierSettings, ClassifierStage, export_classifier
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.settings import RunConfig
+from ppaudioldm.training.sounds import SINGLE_KINDS, example
+from tests.support import random_network
+
+CONFIG = ClassifierConfig(("a bell", "rain"), channels=(8, 16))
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return default_classifier()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = random_network("classifier", Classifier, CONFIG)
+    weights = {name: framework.to_numpy(p) for name, p in network.named_parameters()}
+    save_classifier(tmp_path / "c.safetensors", CONFIG, weights)
+    return tmp_path / "c.safetensors"
+
+
+def test_it_knows_at_least_97_of_100_clips_that_it_was_not_trained_on(judge):
+    assert judge.labels == tuple(SINGLE_KINDS)
+    clips = [example(500 + seed, (kind,), split="test") for kind in SINGLE_KINDS for seed in range(3)]
+    wrong = [clip.kind for clip in clips if judge.name(clip.waveform) != clip.kind]
+    assert len(wrong) <= 0.03 * len(clips), wrong
+
+
+def test_it_knows_halves_of_clips_in_noise_and_quiet_ones(judge):
+    kinds = ("bell", "drums", "siren", "birds", "laser", "knocks")
+    for kind in kinds:
+        waveform = example(501, (kind,), 1.28, split="test").waveform
+        noise = 0.003 * np.random.default_rng(0).standard_normal(len(waveform))
+        assert judge.name(0.5 * waveform + noise) == kind
+
+
+def test_probabilities_sum_to_1_and_features_have_length_1(judge):
+    waveform = example(0, ("bell",)).waveform
+    assert judge.probabilities(waveform).sum() == pytest.approx(1)
+    assert np.linalg.norm(judge.features(waveform)) == pytest.approx(1)
+
+
+def test_a_name_is_one_of_those_that_are_allowed(judge):
+    waveform = example(0, ("bell",)).waveform
+    assert judge.name(waveform, ("rain", "wind")) in ("rain", "wind")
+    with pytest.raises(ValueError, match="'trombone'"):
+        judge.name(waveform, ("trombone",))
+
+
+def test_a_very_short_sound_is_heard_too(judge):
+    assert np.isfinite(judge.probabilities(np.ones(10))).all()
+
+
+def test_a_file_gives_the_same_function_in_half_precision(saved):
+    network = random_network("classifier", Classifier, CONFIG)
+    waveform = example(0, ("bell",)).waveform
+    opened = open_classifier(saved)
+    from ppaudioldm.audio.mel import log_mel
+
+    with framework.no_grad():
+        scores = framework.to_numpy(network(framework.from_numpy(log_mel(waveform)[None])))[0]
+    expected = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    assert opened.labels == CONFIG.labels
+    assert np.abs(opened.probabilities(waveform) - expected).max() < 0.01
+
+
+def _rewritten(path, change):
+    tensors = load_file(path)
+    facts = {"format": FORMAT, "config": json.dumps({"labels": ["a", "b"], "channels": [8, 16], "n_mels": 64})}
+    change(tensors, facts)
+    save_file(tensors, path, facts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, f: f.update(format="else"), "not a sound classifier"),
+        (lambda t, f: f.update(config="null"), "configuration is not complete"),
+        (lambda t, f: f.update(config='{"labels": [], "channels": [8], "n_mels": 64}'), "labels"),
+        (lambda t, f: f.update(config='{"labels": ["a"], "channels": [1000000], "n_mels": 64}'), "1000000"),
+        (lambda t, f: f.update(config='{"labels": ["a"], "channels": [9], "n_mels": 64}'), "multiples of 8"),
+        (lambda t, f: f.update(config="{"), "Expecting"),
+        (lambda t, f: t.pop("out.bias"), "without a value"),
+        (lambda t, f: t.update(more=np.zeros(3, np.float16)), "'more'"),
+        (lambda t, f: t.update({"out.bias": np.zeros(3, np.float16)}), "out.bias: shape"),
+    ],
+)
+def test_a_file_that_is_no_classifier_is_named_in_one_line(saved, change, message):
+    _rewritten(saved, change)
+    with pytest.raises(CheckpointError, match=message) as error:
+        open_classifier(saved)
+    assert str(saved) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"\xff" * 100])
+def test_a_damaged_file_is_named_in_one_line(tmp_path, content):
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged\.safetensors"):
+        open_classifier(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises((CheckpointError, OSError), match="nowhere"):
+        open_classifier(tmp_path / "nowhere")
+
+
+def test_training_learns_and_its_weights_can_be_used(tmp_path):
+    settings = ClassifierSettings(
+        kinds=("bell", "rain", "alarm"),
+        durations=(1.0,),
+        channels=(8, 16, 16),
+        batch_size=8,
+        optimizer=OptimizerConfig(rate=1e-2, warmup=1),
+        ema=0.5,
+        run=RunConfig(steps=25, log_every=1, evaluate_every=100, precision="f32"),
+    )
+    stage = ClassifierStage(settings)
+    losses: list[float] = []
+    loop.train(
+        stage, settings.run, tmp_path, progress=lambda step, v: losses.append(v["loss"]) if "loss" in v else None
+    )
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+    export_classifier(tmp_path, tmp_path / "judge.safetensors")
+    judge = open_classifier(tmp_path / "judge.safetensors")
+    right = [judge.name(example(s, (k,), 1.0, "test").waveform) == k for k in settings.kinds for s in range(4)]
+    assert sum(right) >= 10
+
+
+def test_a_folder_without_a_classifier_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no training of a classifier"):
+        export_classifier(tmp_path, tmp_path / "judge.safetensors")

@@ -1,0 +1,72 @@
+"""Folders of sound files: which are heard, which belong together, what they were to sound like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppaudioldm.audio.files import write_audio
+from ppaudioldm.evaluation import folders
+from ppaudioldm.evaluation.compare import compared, listen
+from tests.support import noise
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, rate in (("b.wav", 16000), ("a.flac", 44100), ("c.WAV", 8000)):
+        write_audio(tmp_path / name, 0.1 * noise(rate), rate)
+    (tmp_path / "notes.txt").write_text("no sound")
+    (tmp_path / ".hidden.wav").write_text("no sound")
+    (tmp_path / "inner").mkdir()
+    return tmp_path
+
+
+def test_sound_files_are_those_directly_in_the_folder_by_name(folder):
+    assert [path.name for path in folders.sound_files(folder)] == ["a.flac", "b.wav", "c.WAV"]
+
+
+def test_sounds_are_heard_at_one_rate(folder):
+    assert [len(folders.heard(path)) for path in folders.sound_files(folder)] == [16000] * 3
+
+
+def test_a_folder_without_sounds_and_a_file_are_refused(folder):
+    with pytest.raises(ValueError, match="holds no sound files"):
+        folders.sound_files(folder / "inner")
+    with pytest.raises(ValueError, match="is not a folder"):
+        folders.sound_files(folder / "notes.txt")
+
+
+def test_a_file_that_is_no_sound_is_named(folder):
+    (folder / "d.wav").write_text("no sound")
+    with pytest.raises(ValueError, match=r"d\.wav"):
+        folders.heard(folder / "d.wav")
+
+
+def test_pairs_are_of_equal_names(folder, tmp_path):
+    others = [tmp_path / name for name in ("a.wav", "x.wav", "b.mp3")]
+    assert folders.pairs_by_name(folders.sound_files(folder), others) == [(0, 0), (1, 2)]
+
+
+def test_prompts_are_found_by_name_with_and_without_extension(folder):
+    listed = folder / "prompts.csv"
+    listed.write_text('prompt,name\n"a, b",b.wav\nrain,a\nwind,c\nmore,d\n')
+    assert folders.prompts_of(listed, folders.sound_files(folder)) == ["rain", "a, b", "wind"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("prompt,name\nx,b\ny,c\n", "the name a.flac"), ("prompt,name\n,a\n", "line 2")]
+)
+def test_a_list_that_lacks_a_file_or_a_prompt_is_refused(folder, text, message):
+    (folder / "prompts.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        folders.prompts_of(folder / "prompts.csv", folders.sound_files(folder))
+
+
+def test_measures_of_a_folder_with_itself(folder):
+    heard = listen(folders.sound_files(folder), lambda waveform: np.array([waveform.std(), waveform[0], 1.0]))
+    found = compared(heard, heard, [(0, 0)], heard.embeddings / (heard.embeddings**2).sum(1, keepdims=True))
+    assert found["clips"] == found["reference_clips"] == 3
+    assert found["frechet_distance"] == pytest.approx(0, abs=1e-9)
+    assert found["nearest_to_reference"] == 0 < found["nearest_among_themselves"]
+    assert found["clap_score"] == pytest.approx(1)
+    assert "kl" not in found, "there was no judge"

@@ -1,8 +1,8 @@
 """A folder of results and its `manifest.jsonl`: a line for each, so that a run that was killed can go on.
 
-The files of a result are written under hidden names, then its line is appended and synced, then the files get their
-names. Whatever stops this in the middle, the next run either finishes the last step or drops the whole result: none
-is there twice, half, or without its line.
+The files of a result are written in a hidden folder, then its line is appended and synced, then the files are moved to
+their place. Whatever stops this in the middle, the next run either finishes the last step or drops the whole result:
+none is there twice, half, or without its line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ from ppaudioldm.audio.files import OutputError
 logger = logging.getLogger(__name__)
 
 NAME = "manifest.jsonl"
-PART = ".part-"  # before the name of a file that is not yet complete; no name of ours begins with a dot
+PARTS = ".parts"  # the hidden folder; no name of ours begins with a dot
 MAX_MANIFEST = 1 << 29  # bytes
 
 
 def part(path: Path) -> Path:
     """Where the file `path` is written before its line is in the manifest."""
-    return path.with_name(PART + path.name)
+    return path.parent / PARTS / path.name
 
 
 class Manifest:
@@ -42,7 +43,7 @@ class Manifest:
         self._recover()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append the line of a result whose files are complete under their `part` names, and give them their names."""
+        """Append the line of a result whose files are complete where `part` says, and move them to their place."""
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
         try:
             with open(self.path, "ab") as file:
@@ -65,8 +66,8 @@ class Manifest:
             # The last one has no end: the run was stopped while it wrote it, unless an editor left that away.
             kept += [lines[-1]] if self._is_there(lines[-1]) else []
             self._rewrite(b"".join(line + b"\n" for line in kept))
-        for stale in self.folder.glob(f"{PART}*"):
-            stale.unlink()
+        shutil.rmtree(self.folder / PARTS)
+        (self.folder / PARTS).mkdir()
 
     def _is_there(self, line: bytes) -> bool:
         """Whether `line` stays: its files are there, or can be. Keeps what it says."""
@@ -118,11 +119,16 @@ def opened(folder: Path) -> Iterator[Manifest]:
         raise OutputError.from_cause(folder, error) from error
     with lock:
         try:
+            (folder / PARTS).mkdir(exist_ok=True)
             part(folder / NAME).touch()  # only the attempt tells whether anything can be written
             manifest = Manifest(folder)
         except OSError as error:
             raise OutputError.from_cause(folder, error) from error
-        yield manifest
+        try:
+            yield manifest
+        finally:
+            with contextlib.suppress(OSError):  # something is in it: the next run knows what it is
+                (folder / PARTS).rmdir()
 
 
 def _lock(folder: Path) -> contextlib.AbstractContextManager[object]:

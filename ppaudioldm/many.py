@@ -61,6 +61,7 @@ def generate_list(
     extension: str = ".wav",
     extras: Extras | None = None,
     seed: int | None = None,
+    preset: str = "fast",
     progress: Callable[[Progress], bool | None] | None = None,
     notify: Callable[[dict[str, Any]], None] = lambda record: None,
     report: Report | None = None,
@@ -70,9 +71,9 @@ def generate_list(
 
     checkpoint: its name, for the manifest; open_pipeline is called when there is something to make. extension: of the
     sounds. seed: of all lines that have none of their own; each line that says the same as an earlier one takes the
-    next seeds. settings: of `AudioLDM.generate`, for what a line leaves open; batch_size sounds of equal settings are
-    made at once, and sound as they would alone. notify: called with each new line of the manifest. report: kept up to
-    date, and returned.
+    next seeds. preset, settings: of `AudioLDM.generate`, for what a line leaves open; batch_size sounds of equal
+    settings are made at once, and sound as they would alone. notify: called with each new line of the manifest. report:
+    kept up to date, and returned.
     A line is done if the manifest has it with its files, wherever it stands in the list now. The others are made; what
     fails is in the report, and the next line is tried.
     Raises ValueError for a list or setting that is none, OutputError where nothing can be written.
@@ -83,6 +84,7 @@ def generate_list(
         raise ValueError(f"unknown format {extension!r}, choose from {', '.join(FORMATS)}")
     if seed is not None:
         check_seed(seed)
+    settings["preset"] = preset
     Options.from_preset(**settings)
     listed = read_list(list_path)
     if listed.unused:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 FADE = 0.02  # seconds of the recording, before and behind a generated part, over which one gives way to the other
-NEAR = 1.0  # seconds on either side of a join in which levels are compared
+NEAR = 0.5  # seconds on either side of a join in which levels are compared
 LOUDEST_GAIN = 4.0  # a generated part is never amplified more: 12 dB
 
 Span = tuple[int, int]  # samples: from the first up to, not including, the second

@@ -101,8 +101,8 @@ def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, count: in
 
 def heard(recording: Recording, rate: int) -> tuple[np.ndarray, float]:
     """`recording` as the networks hear it, (samples,) float32 at `rate` Hz, and by how much it was made louder."""
-    mono = downmixed(recording.samples)
+    count = max(1, round(len(recording.samples) * rate / recording.sample_rate))
+    mono = resampled(downmixed(recording.samples), recording.sample_rate, rate, count)
     mono = mono - mono.mean()
     scale = scale_for_networks(mono)
-    count = max(1, round(len(mono) * rate / recording.sample_rate))
-    return resampled(scale * mono, recording.sample_rate, rate, count).astype(np.float32), scale
+    return (scale * mono).astype(np.float32), scale

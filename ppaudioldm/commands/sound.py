@@ -227,7 +227,7 @@ def _check(options: argparse.Namespace) -> None:
     info = CHECKPOINTS.get(options.checkpoint)
     if info and not info.config.audiomae:
         names = ", ".join(name for name in hearing_names() if not CHECKPOINTS[name].config.phoneme_encoder)
-        raise ValueError(f"the prompt is missing: without one {options.checkpoint} is no use, choose from {names}")
+        raise ValueError(f"prompt is missing, which {options.checkpoint} needs; those that do without: {names}")
 
 
 def _rate(options: argparse.Namespace) -> int:

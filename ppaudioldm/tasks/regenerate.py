@@ -10,33 +10,28 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ppaudioldm.audio.bands import Band, band_filter, filtered, latent_bands, merged, neighbours
-from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
-from ppaudioldm.audio.joins import FADE, NEAR, Span, between, gain, gains_at_joins, join, level, touched
-from ppaudioldm.audio.recording import PEAK, Recording, downmixed, resampled, scale_for_networks
-from ppaudioldm.chunks import mel_config
+from ppaudioldm.audio.bands import Band, band_filter, filtered, merged
+from ppaudioldm.audio.joins import FADE, NEAR, Span, between, level, touched
+from ppaudioldm.audio.recording import Recording
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.given import Given
-from ppaudioldm.options import MIN_DURATION, Options, Progress
+from ppaudioldm.options import Options, Progress
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
+from ppaudioldm.tasks.part import Part
 
 logger = logging.getLogger(__name__)
 AnyClip = TypeVar("AnyClip", bound=Clip)
 Finished = TypeVar("Finished", bound="Clip | None")
 
-CONTEXT = 2.56  # seconds of the recording, at least, that the network sees before and behind a part, if there are
-FLOOR = 2e-4  # of the recording's peak: what is never louder has no level (74 dB below)
+CONTEXT = 0.25  # of a clip that the checkpoint was trained on: what it sees before and behind a span, at least
 LOST = 0.01  # of the recording's level: less is not missed (40 dB below)
-FAMILIAR = 1.0  # seconds of the recording, at least, to repeat for AudioMAE: less would become a tone
 
 
 def regenerate(
@@ -62,21 +57,32 @@ def regenerate(
         _warn_of_lost_heights(recording, spans, pipeline.config.sample_rate / 2)
     samples = recording.samples.copy()
     clips: list[Clip] = []
-    todo = _parts(spans, len(samples), round(CONTEXT * rate), round(pipeline.config.diffusion.clip_seconds * rate))
+    window = round(pipeline.config.diffusion.clip_seconds * rate)
+    todo = _parts(spans, len(samples), round(CONTEXT * window), window)
 
-    def put(start: int, part: _Part, clip: Clip) -> EditedClip | None:
+    def put(start: int, part: Part, clip: Clip) -> EditedClip | None:
         """Add what was generated of `part`; the result, once that was the last one."""
         clips.append(clip)
-        part.join(clip, samples[start : start + len(part.samples)], fade)
+        part.join(clip.waveforms[0], samples[start : start + len(part.samples)], fade)
         return _edited(clips, samples, recording, spans, prompt, seed) if len(clips) == len(todo) else None
 
     result = None
     for done, (start, end, inside) in enumerate(todo):
-        part = _Part(recording.samples[start:end], rate, inside, bands)
+        part = Part(recording.samples[start:end], rate, inside, bands, pipeline.config)
         one = {**settings, "seed": seed, "progress": _shared(settings.get("progress"), done, len(todo))}
-        result = finished(partial(part.generate, pipeline, prompt, one), partial(put, start, part))
+        result = finished(partial(_generate, pipeline, part, prompt, one), partial(put, start, part))
     assert result is not None  # there is a span
     return result
+
+
+def _generate(pipeline: AudioLDM, part: Part, prompt: str | None, settings: dict[str, Any]) -> Clip:
+    """All of `part` as the network has it, where it may make anew what is not to be kept."""
+    given = Given(
+        pipeline.encode_audio(part.waveform),
+        part.keep,
+        loa=pipeline.recorded_loa(part.familiar) if prompt is None else None,
+    )
+    return pipeline.generate(prompt, given=given, duration=part.duration, **settings)
 
 
 def _shared(progress: Callable[[Progress], bool | None] | None, done: int, count: int) -> Any:
@@ -126,119 +132,12 @@ def _parts(spans: Sequence[Span], count: int, context: int, window: int) -> list
     ]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A stretch of a recording that is generated at once.
-
-    samples: (n, channels) at `rate`. spans: what of them is made anew. bands: of the spans, in Hz; None is all.
-    """
-
-    samples: np.ndarray
-    rate: int
-    spans: Sequence[Span]
-    bands: Sequence[Band] | None
-
-    def kept(self, samples: np.ndarray) -> np.ndarray:
-        """What of `samples`, as many as ours, stays at all frequencies; all of them where nothing does."""
-        spans = between(self.spans, len(samples))
-        return np.concatenate([samples[a:b] for a, b in spans]) if spans else samples
-
-    @cached_property
-    def centred(self) -> np.ndarray:
-        """The samples without their mean, float32."""
-        return (self.samples - self.kept(self.samples).mean(0)).astype(np.float32)
-
-    @cached_property
-    def scale(self) -> float:
-        """What the networks' level is above the recording's; what is made anew has no say in it."""
-        return scale_for_networks(self.kept(downmixed(self.centred)))
-
-    def length(self, config: ModelConfig) -> int:
-        """Samples at the checkpoint's rate."""
-        shortest = int(np.ceil(MIN_DURATION * config.sample_rate))
-        return max(shortest, round(len(self.samples) * config.sample_rate / self.rate))
-
-    def duration(self, config: ModelConfig) -> float:
-        return self.length(config) / config.sample_rate
-
-    def generate(self, pipeline: AudioLDM, prompt: str | None, settings: dict[str, Any]) -> Clip:
-        """The whole part as the network has it, mono, at its rate and level."""
-        return pipeline.generate(
-            prompt, given=self.given(pipeline, prompt), duration=self.duration(pipeline.config), **settings
-        )
-
-    def given(self, pipeline: AudioLDM, prompt: str | None) -> Given:
-        """What the network starts from: the latents of the part, and of which of them it may change nothing."""
-        config = pipeline.config
-        mono = np.clip(self.scale * downmixed(self.centred), -1, 1)
-        waveform = resampled(mono, self.rate, config.sample_rate, self.length(config)).astype(np.float32)
-        latents = pipeline.encode_audio(waveform)
-        loa = pipeline.recorded_loa(self._familiar(mono, config)) if prompt is None else None
-        return Given(latents, self._keep(config, latents.shape[1]), loa=loa)
-
-    def _familiar(self, mono: np.ndarray, config: ModelConfig) -> np.ndarray:
-        """What is kept, again and again until AudioMAE's ear is full: it would take the rest for silence."""
-        sound = self.kept(mono)
-        if len(sound) < FAMILIAR * self.rate:
-            sound = mono
-        assert config.audiomae
-        heard = config.audiomae.frames * HOP_LENGTH / SAMPLE_RATE + 1
-        if len(sound) >= FAMILIAR * self.rate:
-            sound = np.tile(sound, int(np.ceil(heard * self.rate / len(sound))))[: round(heard * self.rate)]
-        rate = config.sample_rate
-        return resampled(sound, self.rate, rate, round(len(sound) * rate / self.rate)).astype(np.float32)
-
-    def _keep(self, config: ModelConfig, frames: int) -> np.ndarray:
-        """(T, bands) float32, 1 = keep; every latent that has a share in what is made anew is 0."""
-        per_frame = config.samples_per_latent * self.rate / config.sample_rate
-        held = np.ones(config.latent_bands, bool)
-        if self.bands is not None:
-            held = latent_bands(self.bands, mel_config(config), config.vae.downsampling)
-        keep = np.ones((frames, config.latent_bands), np.float32)
-        for start, end in self.spans:
-            # Behind the end of the recording the network may go on as it likes, if it may up to there.
-            last = frames if end >= len(self.samples) else int(np.ceil(end / per_frame))
-            keep[int(start / per_frame) : last, held] = 0
-        return keep
-
-    def join(self, clip: Clip, samples: np.ndarray, fade: int) -> None:
-        """Put `clip` into the spans of `samples`, which are ours so far."""
-        old = self.centred
-        mono = resampled(clip.waveforms[0], clip.sample_rate, self.rate, len(old)) / self.scale
-        new = np.repeat(mono[:, None], old.shape[1], 1)
-        floor = FLOOR * PEAK / self.scale
-        gains = self._gains_beside(old, new, floor)
-        if self.bands is not None:
-            taps = band_filter(self.bands, self.rate)
-            old, new = filtered(old, taps), filtered(new, taps)
-        if gains is None:
-            # What the checkpoint's rate cannot hold has no part in the comparison.
-            shared = filtered(old, band_filter([(0, clip.sample_rate / 2)], self.rate))
-            gains = gains_at_joins(shared, new, self.spans, round(NEAR * self.rate), floor)
-        for span, pair in zip(self.spans, gains, strict=True):
-            join(samples, old, new, span, fade, pair)
-
-    def _gains_beside(
-        self, old: np.ndarray, new: np.ndarray, floor: float
-    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Where all of the time is made anew, levels are compared in the bands beside; None where it is not."""
-        if self.bands is None or between(self.spans, len(old)):
-            return None
-        beside = neighbours(self.bands, self.rate / 2)
-        if not beside:
-            return None
-        taps = band_filter(beside, self.rate)
-        found = gain(filtered(old, taps), filtered(new, taps), floor)
-        even = np.ones(old.shape[1]) if found is None else found
-        return [(even, even)] * len(self.spans)
-
-
 def _warn_of_lost_heights(recording: Recording, spans: Sequence[Span], highest: float) -> None:
     """A generated part has nothing above `highest` Hz; where the recording has, that is heard."""
     if recording.sample_rate <= 2 * highest:
         return
     start = spans[0][0]
-    reach = round(CONTEXT * recording.sample_rate)
+    reach = round(NEAR * recording.sample_rate)
     samples = recording.samples[max(0, start - reach) : start + reach]  # around the first join: that tells
     above = filtered(samples, band_filter([(highest, recording.sample_rate / 2)], recording.sample_rate))
     if level(above).max() > LOST * level(samples).max():

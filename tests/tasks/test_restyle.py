@@ -1,0 +1,66 @@
+"""Style transfer: how much is left of the recording, and at which level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppaudioldm.tasks.restyle import restyle
+from tests.support import relative_error
+from tests.tasks.examples import FAST, KnownPipeline, sound, tiny
+
+RATE = 16000
+STEPS = {"num_inference_steps": 5, "seed": 3}
+
+
+def made(strength: float, recording: np.ndarray, prompt: str = "A dog") -> np.ndarray:
+    return restyle(tiny(), (recording, RATE), prompt, strength=strength, **STEPS).waveforms[0]
+
+
+def test_the_less_the_strength_the_nearer_to_the_recording():
+    recording = sound(0.32)
+    heard = 0.5 * recording[:, 0] / np.abs(recording).max()
+    alone = tiny().decode_latents(tiny().encode_audio(heard)[None])[0, :5120] * np.abs(recording).max() / 0.5
+    errors = [relative_error(made(strength, recording), alone) for strength in (0.2, 0.6, 1.0)]
+    assert errors[0] < errors[1] < errors[2] and errors[0] < 0.5
+    assert relative_error(made(0.5, recording, "Birds"), made(0.5, recording)) > 1e-4
+
+
+def test_it_is_as_long_and_as_loud_as_the_recording():
+    pipeline = KnownPipeline()
+    recording = sound(1.23, 44100, 2, level=0.003)
+    clip = restyle(pipeline, (recording, 44100), "A dog", **FAST)
+    assert clip.waveforms.shape == (1, round(1.23 * RATE)) and clip.sample_rate == RATE
+    assert np.isclose(np.abs(pipeline.heard[0]).max(), 0.5, rtol=0.01) and pipeline.given[0].strength == 0.5
+    assert np.abs(clip.waveforms).max() < 0.02
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.2])
+def test_a_short_recording(seconds):
+    clip = restyle(KnownPipeline(), (sound(seconds, 8000), 8000), "A dog", **FAST)
+    assert clip.waveforms.shape == (1, round(seconds * RATE))
+
+
+def test_all_of_the_steps_leave_nothing(caplog):
+    clip = restyle(tiny(), (sound(0.3), RATE), "A dog", strength=1, **FAST)
+    assert "nothing of the recording is left" in caplog.text
+    scale = 0.5 / np.abs(sound(0.3) - sound(0.3).mean()).max()
+    expected = tiny().generate("A dog", duration=0.3, **FAST).waveforms / scale
+    assert relative_error(clip.waveforms, expected) < 1e-5
+
+
+@pytest.mark.parametrize("strength", [0, -0.5, 1.01, float("nan"), "x", True, None])
+def test_strengths_that_are_none(strength):
+    with pytest.raises(ValueError, match=r"strength is .*, allowed: above 0, at most 1"):
+        restyle(KnownPipeline(), (sound(1), RATE), "A dog", strength=strength, **FAST)
+
+
+@pytest.mark.parametrize("prompt", ["", None, 3])
+def test_prompts_that_are_none(prompt):
+    with pytest.raises(ValueError, match="prompt is"):
+        restyle(KnownPipeline(), (sound(1), RATE), prompt, **FAST)
+
+
+def test_silence_stays_finite():
+    clip = restyle(tiny(), (np.zeros(4800, np.float32), RATE), "A dog", **FAST)
+    assert np.abs(clip.waveforms).max() <= 1

@@ -1,0 +1,85 @@
+"""Upscaling: where the recording ends, its own sound below, generated sound as loud above."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soxr
+
+from ppaudioldm.audio.bands import band_filter, filtered
+from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.tasks.upscale import upscale
+from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, tiny
+
+RATE = 16000
+
+
+def in_band(samples: np.ndarray, low: float, high: float, rate: int = RATE) -> np.ndarray:
+    return filtered(samples.reshape(len(samples), -1).astype(np.float64), band_filter([(low, high)], rate))[500:-500]
+
+
+@pytest.mark.parametrize("loudness", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_below_is_the_recording_and_above_is_as_loud(loudness, channels):
+    recording = sound(2, 8000, channels) * [1, 0.3][:channels]
+    pipeline = KnownPipeline(loudness=loudness)
+    clip = upscale(pipeline, (recording, 8000), **FAST)
+    assert clip.sample_rate == RATE and len(clip.waveforms[0]) == 2 * RATE
+    assert 3700 < clip.cutoff <= 4000
+    wide = soxr.resample(recording, 8000, RATE)
+    made = clip.waveforms[0].reshape(wide.shape)
+    np.testing.assert_allclose(in_band(made, 0, clip.cutoff - 150), in_band(wide, 0, clip.cutoff - 150), atol=2e-5)
+    below, above = in_band(made, 2000, 3500).std(0), in_band(made, 4500, 6000).std(0)
+    np.testing.assert_allclose(decibels(above / below), 0, atol=1.5)  # both are 1500 Hz of white noise
+    keep = pipeline.given[0].keep
+    assert keep[0, 0] == 1 and keep[0, -1] == 0 and (np.diff(keep[0]) <= 0).all()
+
+
+def test_a_file_that_was_resampled_before_ends_where_its_spectrum_does():
+    recording = soxr.resample(sound(2, 8000), 8000, 44100)
+    pipeline = KnownPipeline()
+    clip = upscale(pipeline, (recording, 44100), **FAST)
+    assert 3700 < clip.cutoff <= 4000 and clip.sample_rate == 44100 and len(clip.waveforms[0]) == len(recording)
+    made = clip.waveforms[0][:, None]
+    np.testing.assert_allclose(in_band(made, 0, 3600, 44100), in_band(recording, 0, 3600, 44100), atol=1e-4)
+    assert in_band(made, 5000, 7000, 44100).std() > 100 * in_band(recording, 5000, 7000, 44100).std()
+
+
+def test_a_checkpoint_of_48_khz():
+    config = replace(
+        TINY, vae=CHECKPOINTS["audioldm_48k"].config.vae, vocoder=CHECKPOINTS["audioldm_48k"].config.vocoder
+    )
+    pipeline = KnownPipeline(config)
+    clip = upscale(pipeline, (sound(1), RATE), "A violin", **FAST)
+    assert clip.sample_rate == 48000 and clip.waveforms.shape == (1, 48000) and 7500 < clip.cutoff <= 8000
+    assert pipeline.given[0].keep.shape[1] == 32 and 8 < pipeline.given[0].keep[0].sum() < 24
+
+
+def test_a_given_cutoff():
+    clip = upscale(KnownPipeline(), (sound(1), RATE), cutoff=3000, **FAST)
+    assert clip.cutoff == 3000
+    changed = clip.waveforms[0][:, None] - sound(1)
+    assert in_band(changed, 0, 2800).std() < 1e-5 < in_band(changed, 3100, 8000).std()
+
+
+def test_on_networks():
+    clip = upscale(tiny(), (sound(0.4, 8000), 8000), **FAST)
+    assert clip.waveforms.shape == (1, 6400) and np.isfinite(clip.waveforms).all()
+
+
+def test_silence_stays_finite():
+    clip = upscale(tiny(), (np.zeros((3200, 1), np.float32), 8000), "A dog", **FAST)
+    assert np.abs(clip.waveforms).max() <= 1 and clip.cutoff == 4000
+
+
+def test_nothing_to_generate():
+    with pytest.raises(ValueError, match="reaches 8000 Hz, and known no more than 8000 Hz: there is nothing"):
+        upscale(KnownPipeline(), (sound(1), RATE), **FAST)
+
+
+@pytest.mark.parametrize("cutoff", [7950, 100, 0, -1, float("nan"), "x", True])
+def test_cutoffs_that_are_none(cutoff):
+    with pytest.raises(ValueError, match=r"cutoff is .*, allowed: 500 to 7900 Hz"):
+        upscale(KnownPipeline(), (sound(1, 8000), 8000), cutoff=cutoff, **FAST)

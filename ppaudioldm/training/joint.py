@@ -27,6 +27,7 @@ from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.training import tiny
+from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of, fingerprint
 from ppaudioldm.training.initialise import freeze, trainable
@@ -38,8 +39,6 @@ from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 WATCHED = (850, 950)  # timesteps at which the caption decides
-HELD_OUT = 32  # clips
-
 Heard = tuple[list[Tensor], list[Tensor]]  # contexts and masks of the UNet
 
 
@@ -63,6 +62,7 @@ class JointSettings:
     loa_steps: int = 300  # before the UNet joins
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300))
+    held_out: int = 32  # clips for measures
     ema: float = 0.998
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=20000))
@@ -113,7 +113,7 @@ class JointStage:
             network_class, field_name = NETWORKS[name]
             network = trainable(name, network_class, getattr(settings.model, field_name), settings.seed, device)
             if before:
-                framework.assign_weights(network, before[name].items(), device)
+                set_values(dict(network.named_parameters()), before[name])
             self.networks[name] = network
         self._listen(clips or SynthesisedClips(settings.duration, settings.kinds))
 
@@ -121,7 +121,7 @@ class JointStage:
         """Load what is finished: VAE, CLAP, AudioMAE; open the clips that they encoded."""
         settings, model = self.settings, self.settings.model
         vae = trained(Path(settings.vae))
-        self._clap_text = finished("clap_text", model, trained(Path(settings.clap))["clap_text"], self._device)
+        self.clap_text = finished("clap_text", model, trained(Path(settings.clap))["clap_text"], self._device)
         mae = trained(Path(settings.audiomae))["audiomae"] if settings.audiomae else None
         self._audiomae = None
         if mae is not None:
@@ -130,7 +130,7 @@ class JointStage:
             framework.assign_weights(self._audiomae, mae.items(), self._device)
             freeze(self._audiomae)
         no_shift = np.zeros(model.vae.latent_channels), np.ones(model.vae.latent_channels)
-        self._encoder = finished("vae_encoder", model, exported(*_both(vae), *no_shift)[0], self._device)
+        self.encoder = finished("vae_encoder", model, exported(*_both(vae), *no_shift)[0], self._device)
         frames = int(settings.duration * model.sample_rate) // model.samples_per_latent
         assert model.loa
         loa = (model.loa.num_tokens, model.loa.hidden_size) if mae is not None else ()
@@ -140,10 +140,10 @@ class JointStage:
         folder = Path(settings.encoded)
         self._clips = EncodedClips(folder, settings.clips, layout, source, lambda n: self._encoded(clips, n))
         source["clips"] = repr(held_out)
-        self._held_out = EncodedClips(folder, HELD_OUT, layout, source, lambda n: self._encoded(held_out, n))
+        self._held_out = EncodedClips(folder, settings.held_out, layout, source, lambda n: self._encoded(held_out, n))
         self.mean, self.deviation = self._clips.statistics()
         _, decoder = exported(*_both(vae), self.mean, self.deviation)
-        self._decoder = finished("vae_decoder", model, decoder, self._device)
+        self.decoder = finished("vae_decoder", model, decoder, self._device)
 
     def optimizer(self, turn: str) -> OptimizerConfig:
         return self.settings.optimizer
@@ -200,7 +200,7 @@ class JointStage:
         assert model.loa and model.gpt2
         states = networks["flan_t5"](batch["t5_ids"], batch["t5_mask"]).to(xp.float32)
         with framework.no_grad():
-            clap = self._clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
+            clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         one = xp.ones_like(batch["t5_mask"][:, :1])
         prefix, mask = networks["loa"]([clap, states], [one, batch["t5_mask"]])
         cache = framework.from_numpy(empty_cache(model.gpt2, len(clap)), self._device)
@@ -231,7 +231,7 @@ class JointStage:
         fields: dict[str, Any] = {"caption": [clip.caption.encode() for clip in found]}
         with framework.no_grad():
             mels = framework.from_numpy(np.stack([mel_of(clip) for clip in found]), self._device)
-            fields["latents"] = framework.to_numpy(self._encoder(mels)[0])
+            fields["latents"] = framework.to_numpy(self.encoder(mels)[0])
             if self._audiomae is not None:
                 fields["loa"] = framework.to_numpy(self._audiomae(self._heard(found)))
         return fields
@@ -243,11 +243,12 @@ class JointStage:
     def evaluate(self) -> dict[str, float]:
         """Error of the clean latents guessed at WATCHED timesteps of held-out clips, with the right, no, and a wrong
         caption: how much the caption counts. 1 is the error of guessing the mean."""
-        rows = self._held_out[range(HELD_OUT)]
+        size = self.settings.held_out
+        rows = self._held_out[range(size)]
         right = captions_of(rows)
-        wrong = right[HELD_OUT // 2 :] + right[: HELD_OUT // 2]
+        wrong = right[size // 2 :] + right[: size // 2]
         found = {}
-        for name, captions in (("right", right), ("empty", [""] * HELD_OUT), ("wrong", wrong)):
+        for name, captions in (("right", right), ("empty", [""] * size), ("wrong", wrong)):
             for timestep in WATCHED:
                 found[f"x0_error_{timestep}_{name}"] = self._x0_error(rows, captions, timestep)
         return found
@@ -284,11 +285,11 @@ class JointStage:
                 empty = self.predict(latents, timestep, without)
                 guided = empty + guidance * (self.predict(latents, timestep, with_caption) - empty)
                 latents = sampler.step(i, guided, latents)
-            return framework.to_numpy(self._decoder(latents))
+            return framework.to_numpy(self.decoder(latents))
 
     def sample(self, folder: Path, step: int) -> None:
         """Spectrograms of a few held-out captions, and the captions, as NumPy arrays."""
-        captions = captions_of(self._held_out[range(8)])
+        captions = captions_of(self._held_out[range(min(8, self.settings.held_out))])
         np.savez(folder / f"joint-{step:06d}.npz", mel=self.generate(captions, 0), captions=captions)
 
 

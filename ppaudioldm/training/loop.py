@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from ppaudioldm.training.batches import Data, batches
 from ppaudioldm.training.initialise import learned_parameters
 from ppaudioldm.training.optimizer import Optimizer, OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values, differences
-from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, save_state
+from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked, save_state
 
 logger = logging.getLogger(__name__)
 
@@ -158,44 +158,29 @@ def train(
     another model, or a run of the other framework; OSError if the disk is full, with the state before as it was.
     """
     process = process or parallel.Process(device=framework.default_device())
-    folder.mkdir(parents=True, exist_ok=True)
     computed_in = precision.chosen(run.precision, process.device)
+    folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(stage, process)
-    notes = resume(trainer, folder)
-    log = Log(folder, trainer.step) if process.is_first else None
-    clock = _Clock(run, trainer.step)
-    last: dict[str, float] = {}
-    if log and notes:
-        log.write(trainer.step, notes=notes)
-    first = trainer.step * process.count + process.rank
-    with closing(batches(stage.data, first, process.count, run.workers)) as data:
-        while trainer.step < run.steps:
-            try:
-                batch = next(data)
-            except (ValueError, OSError):  # a bad recording: what was learned before it stays
-                if log:
-                    save_state(folder, trainer.state())
-                raise
-            values = trainer.train_step(batch, computed_in)
-            step = trainer.step
-            stop = process.count == 1 and (should_stop() or clock.is_over())
-            if log:
-                if step % run.log_every == 0 or step == run.steps:
-                    last = {name: float(value) for name, value in values.items()}
-                    last["seconds"] = clock.per_step(step)
-                    _tell(log, progress, step, last)
-                if step % run.evaluate_every == 0 or step == run.steps:
-                    with trainer.averaged():
-                        _tell(log, progress, step, stage.evaluate())
-                        (folder / "samples").mkdir(exist_ok=True)
-                        stage.sample(folder / "samples", step)
-                if clock.should_save() or stop or step == run.steps:
-                    save_state(folder, trainer.state())
-                    clock.saved()
-            if stop:
-                break
+    with locked(folder) if process.is_first else nullcontext():
+        notes = resume(trainer, folder)
+        records = _Records(trainer, run, folder, notes, progress) if process.is_first else None
+        first = trainer.step * process.count + process.rank
+        with closing(batches(stage.data, first, process.count, run.workers)) as data:
+            while trainer.step < run.steps:
+                try:
+                    batch = next(data)
+                except (ValueError, OSError):  # a bad recording: what was learned before it stays
+                    if records:
+                        records.save()
+                    raise
+                values = trainer.train_step(batch, computed_in)
+                stop = process.count == 1 and (should_stop() or bool(records and records.is_over()))
+                if records:
+                    records.note(values, stop)
+                if stop:
+                    break
     parallel.wait(process)
-    return last
+    return records.last if records else {}
 
 
 def resume(trainer: Trainer, folder: Path) -> list[str]:
@@ -233,32 +218,58 @@ def _all(network: Any) -> list[tuple[str, Tensor]]:
     return list(network.named_parameters())
 
 
-def _tell(log: Log, progress: Callable[[int, dict[str, float]], None] | None, step: int, values: dict) -> None:
-    log.write(step, **{name: round(value, 6) for name, value in values.items()})
-    if progress:
-        progress(step, values)
+class _Records:
+    """What a run leaves in its folder, written by the first of its processes: log, samples, state."""
 
-
-class _Clock:
-    """When to save and when to stop."""
-
-    def __init__(self, run: RunConfig, step: int) -> None:
-        self._run = run
+    def __init__(
+        self,
+        trainer: Trainer,
+        run: RunConfig,
+        folder: Path,
+        notes: list[str],
+        progress: Callable[[int, dict[str, float]], None] | None,
+    ) -> None:
+        self.last: dict[str, float] = {}
+        self._trainer, self._run, self._folder, self._progress = trainer, run, folder, progress
         self._start = self._saved = self._lap = time.monotonic()
-        self._lap_step = step
+        self._lap_step = trainer.step
+        self._log = Log(folder, trainer.step)
+        if notes:
+            self._log.write(trainer.step, notes=notes)
 
-    def per_step(self, step: int) -> float:
-        """Seconds a step since this was last asked."""
-        now = time.monotonic()
+    def note(self, values: Mapping[str, Any], stop: bool) -> None:
+        """What is to be written after a step that logs `values`, the last one of this process if `stop`."""
+        step, run = self._trainer.step, self._run
+        done = step == run.steps
+        if step % run.log_every == 0 or done:
+            self.last = {name: float(value) for name, value in values.items()}
+            self.last["seconds"] = self._seconds_per_step()
+            self._tell(self.last)
+        if step % run.evaluate_every == 0 or done:
+            samples = self._folder / "samples"
+            samples.mkdir(exist_ok=True)
+            with self._trainer.averaged():
+                self._tell(self._trainer.stage.evaluate())
+                self._trainer.stage.sample(samples, step)
+        if stop or done or time.monotonic() - self._saved > 60 * run.save_minutes:
+            self.save()
+
+    def save(self) -> None:
+        save_state(self._folder, self._trainer.state())
+        self._saved = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether the time limit has come."""
+        return bool(self._run.minutes) and time.monotonic() - self._start > 60 * self._run.minutes
+
+    def _seconds_per_step(self) -> float:
+        """Since this was last asked."""
+        now, step = time.monotonic(), self._trainer.step
         seconds = (now - self._lap) / max(1, step - self._lap_step)
         self._lap, self._lap_step = now, step
         return seconds
 
-    def is_over(self) -> bool:
-        return bool(self._run.minutes) and time.monotonic() - self._start > 60 * self._run.minutes
-
-    def should_save(self) -> bool:
-        return time.monotonic() - self._saved > 60 * self._run.save_minutes
-
-    def saved(self) -> None:
-        self._saved = time.monotonic()
+    def _tell(self, values: dict[str, float]) -> None:
+        self._log.write(self._trainer.step, **{name: round(value, 6) for name, value in values.items()})
+        if self._progress:
+            self._progress(self._trainer.step, values)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ppaudioldm.weights.atomic import atomic_path
 FORMAT = "ppaudioldm training"
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
+LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,22 @@ def load_state(folder: Path) -> State | None:
             return State(int(metadata["step"]), json.loads(metadata["facts"]), arrays)
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"{path}: damaged metadata") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other run writes to `folder`. Raises ValueError where one does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: it is the user who must not start two runs
+        yield
+        return
+    with open(folder / LOCK_FILE, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        except BlockingIOError as error:
+            raise ValueError(f"{folder}: another process is training there") from error
+        yield
 
 
 class Log:

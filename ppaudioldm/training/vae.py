@@ -14,9 +14,11 @@ from ppaudioldm.config import VAEConfig
 from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import tiny
+from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.parts import trained
 from ppaudioldm.training.settings import RunConfig, as_values
 
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
@@ -35,9 +37,11 @@ class VAESettings:
     gradient_weight: float = 0.25  # of differences between neighbouring frames and bins
     scales_weight: float = 0.25  # of averages over SCALES
     kl_weight: float = 5e-3
-    train_encoder: bool = True  # False: a better decoder for latents that others are already trained on
+    start: str = ""  # a run of this stage whose averaged weights this one begins with
+    train_encoder: bool = True  # False: a better decoder for the latents of `start`, which others are trained on
     vae: VAEConfig = tiny.MODEL.vae
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=2500))
+    held_out: int = 24  # clips for measures
     ema: float = 0.998
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=2500))
@@ -78,9 +82,17 @@ class VAEStage:
         self._held_out = held_out_of(clips)
         encoder = trainable("vae_encoder", VAEEncoder, settings.vae, settings.seed, device)
         encoder.conv_in = NormalisedInput(encoder.conv_in)
-        decoder = trainable("vae_decoder", VAEDecoder, settings.vae, settings.seed, device)
-        self.networks: dict[str, Any] = {"vae_encoder": encoder, "vae_decoder": decoder}
-        self.turns = {"all": ("vae_encoder", "vae_decoder") if settings.train_encoder else ("vae_decoder",)}
+        self.encoder: Any = encoder
+        self.decoder: Any = trainable("vae_decoder", VAEDecoder, settings.vae, settings.seed, device)
+        networks = {"vae_encoder": self.encoder, "vae_decoder": self.decoder}
+        if settings.start:
+            weights = trained(Path(settings.start))
+            for name, network in networks.items():
+                set_values(dict(network.named_parameters()), weights[name])
+        if not settings.train_encoder:
+            freeze(networks.pop("vae_encoder"))
+        self.networks: dict[str, Any] = networks
+        self.turns = {"all": tuple(networks)}
         self._device = device
 
     def optimizer(self, turn: str) -> OptimizerConfig:
@@ -97,7 +109,7 @@ class VAEStage:
         else:
             with framework.no_grad():
                 mean, log_variance = self.encode(mel)
-        decoded = self.networks["vae_decoder"](mean + (0.5 * log_variance).exp() * batch["noise"]).to(xp.float32)
+        decoded = self.decoder(mean + (0.5 * log_variance).exp() * batch["noise"]).to(xp.float32)
         difference = decoded - (mel - MEL_MEAN) / MEL_DEVIATION
         l1 = difference.abs().mean()
         steps = (difference[:, 1:] - difference[:, :-1]).abs().mean()
@@ -109,17 +121,17 @@ class VAEStage:
 
     def encode(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latents of `mel`, in float32."""
-        mean, log_variance = self.networks["vae_encoder"](mel)
+        mean, log_variance = self.encoder(mel)
         return mean.to(xp.float32), log_variance.to(xp.float32)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Log-mel spectrogram of `latents`."""
-        return MEL_DEVIATION * self.networks["vae_decoder"](latents).to(xp.float32) + MEL_MEAN
+        return MEL_DEVIATION * self.decoder(latents).to(xp.float32) + MEL_MEAN
 
-    def evaluate(self, count: int = 24) -> dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """Log-mel L1 of round trips of whole held-out clips, and the mean deviation of the latents."""
         errors, latents = [], []
-        for number in range(count):
+        for number in range(self.settings.held_out):
             mel = mel_of(self._held_out(number))
             mean, _ = self.encode(framework.from_numpy(mel[None], self._device))
             errors.append(np.abs(framework.to_numpy(self.decode(mean))[0] - mel).mean())
@@ -133,7 +145,7 @@ class VAEStage:
 
     def sample(self, folder: Path, step: int) -> None:
         """A few held-out spectrograms and their round trips, as NumPy arrays (2, clips, frames, mels)."""
-        mels = np.stack([mel_of(self._held_out(number)) for number in range(8)])
+        mels = np.stack([mel_of(self._held_out(number)) for number in range(min(8, self.settings.held_out))])
         mean, _ = self.encode(framework.from_numpy(mels, self._device))
         np.save(folder / f"vae-{step:06d}.npy", np.stack([mels, framework.to_numpy(self.decode(mean))]))
 
@@ -177,10 +189,3 @@ def exported(
     decoder["post_quant_conv.weight"] = weight * deviation[None, :, None, None]
     as_float32 = [{name: value.astype(np.float32) for name, value in part.items()} for part in (encoder, decoder)]
     return as_float32[0], as_float32[1]
-
-
-def frozen(stage: VAEStage) -> VAEStage:
-    """`stage` for use, not for training."""
-    for network in stage.networks.values():
-        freeze(network)
-    return stage

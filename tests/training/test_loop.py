@@ -1,0 +1,253 @@
+"""The loop, on a stage small enough to see through: a line through points."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.framework import Linear, nn
+from ppaudioldm.training import loop, state
+from ppaudioldm.training.clips import generator_of
+from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.parts import trained
+from ppaudioldm.training.settings import RunConfig
+from ppaudioldm.training.state import load_state, read_log
+
+RUN = RunConfig(steps=12, log_every=1, evaluate_every=6, save_minutes=0)
+
+
+@dataclass(frozen=True)
+class LineSettings:
+    width: int = 3
+    rate: float = 0.05
+    run: RunConfig = field(default_factory=lambda: RUN)
+
+
+class Line(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.linear = Linear(width, 1)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class LineStage:
+    name = "line"
+    ema = 0.9
+    turns = {"fit": ("line",)}  # noqa: RUF012
+
+    def __init__(self, settings=LineSettings(), bad_from=10**9):
+        self.settings = settings
+        self.networks = {"line": trainable("line", Line, settings.width, 0)}
+        self.bad_from = bad_from
+        self.seen = []
+
+    def optimizer(self, turn):
+        return OptimizerConfig(rate=self.settings.rate, warmup=2, decay_steps=50)
+
+    def model(self):
+        return {"width": self.settings.width}
+
+    def data(self, index):
+        self.seen.append(index)
+        x = generator_of(index).standard_normal((8, self.settings.width)).astype(np.float32)
+        y = x.sum(1, keepdims=True) + 1
+        return {"x": x, "y": y if index < self.bad_from else y * np.float32(np.nan)}
+
+    def loss(self, turn, batch):
+        loss = ((self.networks["line"](batch["x"]) - batch["y"]) ** 2).mean()
+        return loss, {"loss": loss.detach()}
+
+    def evaluate(self):
+        return {"held_out": float((self.networks["line"].linear.bias.detach() - 1).abs().sum())}
+
+    def sample(self, folder, step):
+        np.save(folder / f"bias-{step}.npy", framework.to_numpy(self.networks["line"].linear.bias))
+
+
+def losses(folder):
+    return [line["loss"] for line in read_log(folder) if "loss" in line]
+
+
+def same_state(one, other):
+    a, b = load_state(one), load_state(other)
+    return (
+        a.step == b.step
+        and a.arrays.keys() == b.arrays.keys()
+        and all(np.array_equal(a.arrays[key], b.arrays[key]) for key in a.arrays)
+    )
+
+
+def test_the_loss_falls_and_everything_is_written(tmp_path):
+    last = loop.train(LineStage(), replace(RUN, steps=60), tmp_path)
+    found = losses(tmp_path)
+    assert last["loss"] == pytest.approx(found[-1], rel=1e-4) and np.mean(found[-5:]) < 0.3 * np.mean(found[:5])
+    assert [line["step"] for line in read_log(tmp_path) if "held_out" in line] == [
+        6,
+        12,
+        18,
+        24,
+        30,
+        36,
+        42,
+        48,
+        54,
+        60,
+    ]
+    assert (tmp_path / "samples" / "bias-60.npy").exists()
+    assert load_state(tmp_path).facts["settings"]["rate"] == 0.05
+
+
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_resuming_gives_the_same_numbers_as_not_stopping(tmp_path, stop):
+    loop.train(LineStage(), RUN, tmp_path / "whole")
+    loop.train(LineStage(), replace(RUN, steps=stop), tmp_path / "parts")
+    resumed = LineStage()
+    loop.train(resumed, RUN, tmp_path / "parts")
+    assert resumed.seen == list(range(stop, 12))
+    assert same_state(tmp_path / "whole", tmp_path / "parts")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+def test_what_a_killed_run_logged_beyond_its_state_is_dropped(tmp_path):
+    loop.train(LineStage(), replace(RUN, steps=5), tmp_path)
+    with open(tmp_path / "log.jsonl", "a") as file:
+        file.write(json.dumps({"step": 6, "loss": 77.0}) + "\n" + '{"step": 7, "lo')
+    loop.train(LineStage(), RUN, tmp_path)
+    assert len(losses(tmp_path)) == 12 and 77.0 not in losses(tmp_path)
+
+
+def test_a_run_that_is_stopped_keeps_its_state(tmp_path):
+    stage = LineStage()
+    loop.train(stage, replace(RUN, save_minutes=99), tmp_path, should_stop=lambda: len(stage.seen) == 4)
+    assert load_state(tmp_path).step == 4
+
+
+def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
+    loop.train(LineStage(), replace(RUN, minutes=1e-9), tmp_path)
+    assert load_state(tmp_path).step == 1
+
+
+def test_the_averaged_weights_are_what_a_run_leaves(tmp_path):
+    loop.train(LineStage(), RUN, tmp_path)
+    arrays = load_state(tmp_path).arrays
+    bias = trained(tmp_path)["line"]["linear.bias"]
+    assert np.array_equal(bias, arrays["average/line.linear.bias"])
+    assert not np.array_equal(bias, arrays["weights/line.linear.bias"])
+
+
+def test_a_full_disk_leaves_the_state_before(tmp_path):
+    resource = pytest.importorskip("resource")
+    loop.train(LineStage(), replace(RUN, steps=3), tmp_path)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # no file may grow beyond
+    try:
+        with pytest.raises(OSError, match="state.safetensors"):
+            state.save_state(tmp_path, load_state(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".state")]
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    with state.locked(tmp_path), pytest.raises(ValueError, match="another process is training there"):
+        loop.train(LineStage(), RUN, tmp_path)
+
+
+def test_a_bad_recording_loses_nothing(tmp_path):
+    stage = LineStage()
+    good = stage.data
+
+    def data(index):
+        if index == 7:
+            raise ValueError("bird.wav: holds NaN")
+        return good(index)
+
+    stage.data = data
+    with pytest.raises(ValueError, match=r"bird\.wav"):
+        loop.train(stage, replace(RUN, save_minutes=99), tmp_path)
+    assert load_state(tmp_path).step == 7
+
+
+def test_another_model_another_stage_and_another_framework_are_refused(tmp_path):
+    loop.train(LineStage(), replace(RUN, steps=3), tmp_path)
+    with pytest.raises(CheckpointError, match=r"model.width is 4, was 3"):
+        loop.train(LineStage(LineSettings(width=4)), RUN, tmp_path)
+    stage = LineStage()
+    stage.name = "circle"
+    with pytest.raises(CheckpointError, match=r'stage is "circle", was "line"'):
+        loop.train(stage, RUN, tmp_path)
+    saved = load_state(tmp_path)
+    state.save_state(tmp_path, replace(saved, facts={**saved.facts, "framework": "another"}))
+    with pytest.raises(CheckpointError, match="framework"):
+        loop.train(LineStage(), RUN, tmp_path)
+    assert load_state(tmp_path).step == 3
+
+
+def test_another_rate_is_noted_and_used(tmp_path, caplog):
+    loop.train(LineStage(), replace(RUN, steps=3), tmp_path)
+    loop.train(LineStage(LineSettings(rate=0.01)), RUN, tmp_path)
+    assert "rate is 0.01, was 0.05" in caplog.text
+    assert [line["notes"] for line in read_log(tmp_path) if "notes" in line] == [["rate is 0.01, was 0.05"]]
+
+
+def test_gradients_that_are_not_finite_change_nothing_and_end_the_run(tmp_path):
+    stage = LineStage(bad_from=4)
+    with pytest.raises(ValueError, match="not finite: lower the rate"):
+        loop.train(stage, replace(RUN, steps=100), tmp_path)
+    assert np.isfinite(framework.to_numpy(stage.networks["line"].linear.weight)).all()
+    assert len(stage.seen) == 4 + loop.MOST_BAD_STEPS
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_damaged_state_is_named(tmp_path, damage):
+    loop.train(LineStage(), replace(RUN, steps=2), tmp_path)
+    path = tmp_path / "state.safetensors"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-10])
+    else:
+        from safetensors.numpy import save_file
+
+        save_file({"a": np.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="state.safetensors"):
+        loop.train(LineStage(), RUN, tmp_path)
+
+
+def test_a_killed_run_resumes_as_if_it_had_not_stopped(tmp_path):
+    """A real process, killed with no warning."""
+    loop.train(LineStage(), replace(RUN, steps=40), tmp_path / "whole")
+    program = (
+        "import os, signal, sys; from dataclasses import replace; from pathlib import Path\n"
+        "from tests.training.test_loop import *\n"
+        "class Dying(LineStage):\n"
+        "    def data(self, index):\n"
+        "        if index == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().data(index)\n"
+        "loop.train(Dying(), replace(RUN, steps=40), Path(sys.argv[1]))\n"
+    )
+    for index in (23,):
+        run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "killed"), str(index)], check=False)
+        assert run.returncode == -9
+    loop.train(LineStage(), replace(RUN, steps=40), tmp_path / "killed")
+    assert same_state(tmp_path / "whole", tmp_path / "killed")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
+
+
+def test_workers_make_the_same_batches(tmp_path):
+    from contextlib import closing
+
+    from ppaudioldm.training.batches import batches
+    from tests.training.noise import Rows
+
+    with closing(batches(Rows(), 3, 2, workers=0)) as here, closing(batches(Rows(), 3, 2, workers=2)) as there:
+        for _ in range(8):
+            assert np.array_equal(next(here)["x"], next(there)["x"])

@@ -61,6 +61,13 @@ def _latents(config: ModelConfig) -> Inputs:
     ]
 
 
+def _unet_guided_shallow(config: ModelConfig) -> Inputs:
+    unet = config.unet
+    # As the coarser levels leave it: with the channels of the second level, or of the only one.
+    channels = unet.model_channels * unet.channel_mult[:2][-1]
+    return [*_latents(config), Input("deep", (None, channels, None, config.latent_bands))]
+
+
 def _film(config: ModelConfig) -> Inputs:
     return [Input("film", (None, config.unet.film_dim))] if config.unet.film_dim else []
 
@@ -130,6 +137,8 @@ INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "unet_contexts": _unet_contexts,
     "unet_step": _unet_step,
     "unet_guided_step": _unet_guided_step,
+    "unet_guided_deep": _unet_guided_step,
+    "unet_guided_shallow": _unet_guided_shallow,
     "vae_encoder": _vae_encoder,
     "vae_decoder": _vae_decoder,
     "vocoder": _vocoder,

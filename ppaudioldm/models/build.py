@@ -39,6 +39,8 @@ FUNCTIONS = {
     "unet_contexts": ("unet", "project"),
     "unet_step": ("unet", "step"),
     "unet_guided_step": ("unet", "guided_step"),
+    "unet_guided_deep": ("unet", "guided_deep"),
+    "unet_guided_shallow": ("unet", "guided_shallow"),
 }
 
 
@@ -49,7 +51,8 @@ def network_and_method(function: str) -> tuple[str, str]:
 
 def network_names(config: ModelConfig) -> list[str]:
     """The networks that a checkpoint of `config` consists of."""
-    return [name for name, (_, field) in NETWORKS.items() if getattr(config, field) is not None]
+    names = [name for name, (_, field) in NETWORKS.items() if getattr(config, field) is not None]
+    return [name for name in names if name != "vocoder" or config.vocoder.method == "network"]
 
 
 def build_empty(name: str, config: ModelConfig) -> Any:

@@ -25,6 +25,8 @@ from ppaudioldm.models.resnet import ResBlock, group_norm
 RESNET_EPS = 1e-5
 TRANSFORMER_EPS = 1e-6
 
+Features = tuple[Tensor, bool]  # and whether they are of two halves, see `Heard`
+
 
 class Attention(nn.Module):
     def __init__(self, channels: int, context_dim: int, heads: int) -> None:
@@ -104,14 +106,15 @@ class Transformer(nn.Module):
 
 
 class Heard:
-    """What the cross-attentions of one call listen to, handed out in the order in which they run.
+    """What the layers of one call listen to: the time, and contexts, handed out in the order of the attentions.
 
-    keys_values: for each context, of every attention to it. masks: for each context, added to the scores.
-    guided: the features before the first cross-attention are those of half a batch. They do not depend on contexts, so
-    the unconditional and the conditional half share them; there they are doubled.
+    emb: embedding of time (and film). keys_values: for each context, of every attention to it. masks: for each context,
+    added to the scores. guided: the features before the first cross-attention are those of half a batch. They do not
+    depend on contexts, so the unconditional and the conditional half share them; there they are doubled.
     """
 
-    def __init__(self, keys_values: list[list[Tensor]], masks: list[Tensor], guided: bool) -> None:
+    def __init__(self, emb: Tensor, keys_values: list[list[Tensor]], masks: list[Tensor], guided: bool) -> None:
+        self.emb = emb
         self.keys_values = keys_values
         self.masks = masks
         self.guided = guided
@@ -124,9 +127,14 @@ class Heard:
         self.taken[context] = first + count
         return self.keys_values[context][first : first + count]
 
-    @property
-    def must_double(self) -> bool:
-        return self.guided and not self.doubled
+    def double(self) -> None:
+        """From here on there are two halves, if guided."""
+        if self.guided and not self.doubled:
+            self.emb, self.doubled = xp.cat([self.emb, self.emb], 0), True
+
+    def of_all(self, x: Tensor, is_doubled: bool) -> Tensor:
+        """Features made when there were two halves or not, for the batch that there is now."""
+        return xp.cat([x, x], 0) if self.doubled and not is_doubled else x
 
 
 class Transformers(nn.Module):
@@ -142,9 +150,9 @@ class Transformers(nn.Module):
         given = 0
         for i, layer in enumerate(self.layers):
             if self.has_context[i]:
-                if heard.must_double:
-                    x, heard.doubled = xp.cat([x, x], 0), True
-                x = layer(x, heard.take(given, len(layer.blocks)), heard.masks[given])
+                was_doubled = heard.doubled
+                heard.double()
+                x = layer(heard.of_all(x, was_doubled), heard.take(given, len(layer.blocks)), heard.masks[given])
                 given += 1
             else:
                 x = layer(x, [None] * len(layer.blocks), None)
@@ -161,9 +169,9 @@ class Level(nn.Module):
         has_attention = level in config.attention_levels
         self.transformers = nn.ModuleList([Transformers(config, channels) for _ in in_channels if has_attention])
 
-    def block(self, i: int, x: Tensor, emb: Tensor, heard: Heard) -> Tensor:
+    def block(self, i: int, x: Tensor, heard: Heard) -> Tensor:
         """Residual block `i` of the level and its transformers."""
-        x = self.resnets[i](x, emb)
+        x = self.resnets[i](x, heard.emb)
         return self.transformers[i](x, heard) if len(self.transformers) else x
 
 
@@ -190,9 +198,9 @@ class Middle(nn.Module):
         self.transformers = Transformers(config, channels)
         self.resnet_out = ResBlock(channels, channels, RESNET_EPS, emb_dim)
 
-    def forward(self, x: Tensor, emb: Tensor, heard: Heard) -> Tensor:
-        x = self.transformers(self.resnet_in(x, emb), heard)
-        return self.resnet_out(x, emb)
+    def forward(self, x: Tensor, heard: Heard) -> Tensor:
+        x = self.transformers(self.resnet_in(x, heard.emb), heard)
+        return self.resnet_out(x, heard.emb)
 
 
 class UNet(nn.Module):
@@ -252,7 +260,9 @@ class UNet(nn.Module):
         film: Tensor | None = None,
     ) -> Tensor:
         """`forward` with the contexts as `project` returns them."""
-        return self._predict(latents, time_features, projected, masks, film, guided=False)
+        heard = self._heard(latents, time_features, film, projected, masks)
+        fine = self._fine(latents, heard)
+        return self._out(self._coarse(fine[-1], heard), fine, heard)
 
     def guided_step(
         self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
@@ -262,40 +272,76 @@ class UNet(nn.Module):
         latents and time_features of B items, projected and masks of 2B. Returns noise_pred of 2B. Faster than `step`:
         what comes before the first cross-attention is computed once. Not for a UNet with film, which differs there.
         """
-        return self._predict(latents, time_features, projected, masks, None, guided=True)
+        heard = self._heard(latents, time_features, None, projected, masks, guided=True)
+        fine = self._fine(latents, heard)
+        return self._out(self._coarse(fine[-1], heard), fine, heard)
 
-    def _predict(
+    def guided_deep(
+        self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
+    ) -> Tensor:
+        """What the finest level of `guided_step` hears of the others, (2B, C, T, bands): for `guided_shallow`.
+
+        It is nine tenths of a step, and changes slowly from one step to the next: DeepCache, arXiv:2312.00858.
+        """
+        heard = self._heard(latents, time_features, None, projected, masks, guided=True)
+        return self._coarse(self._fine(latents, heard)[-1], heard)[0]
+
+    def guided_shallow(self, latents: Tensor, time_features: Tensor, deep: Tensor) -> Tensor:
+        """What `guided_step` returns if `deep` is of the same latents and time; nearly so if it is of the step before.
+
+        Raises ValueError for a UNet whose finest level has attention: there is nothing shallow about it.
+        """
+        if 0 in self.config.attention_levels:
+            raise ValueError("deep features cannot be used again: the finest level has attention")
+        heard = self._heard(latents, time_features, None, [], [], guided=True)
+        fine = self._fine(latents, heard)
+        heard.double()
+        return self._out((deep, True), fine, heard)
+
+    def _heard(
         self,
         latents: Tensor,
         time_features: Tensor,
+        film: Tensor | None,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
-        film: Tensor | None,
-        guided: bool,
-    ) -> Tensor:
-        heard = Heard(self._split(projected), [additive_mask(mask) for mask in masks], guided)
+        guided: bool = False,
+    ) -> Heard:
         emb = self.time_out(F.silu(self.time_in(time_features)))
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
-        emb = emb.to(latents.dtype)
-        both = xp.cat([emb, emb], 0) if guided else emb  # what residual blocks add once the features are doubled
+        keys_values = self._split(projected) if projected else []
+        return Heard(emb.to(latents.dtype), keys_values, [additive_mask(mask) for mask in masks], guided)
+
+    def _fine(self, latents: Tensor, heard: Heard) -> list[Features]:
+        """The finest level on the way down: what it hands to the way up, the last one to the coarser levels too."""
         x = self.conv_in(latents)
-        skips = [(x, heard.doubled)]
-        for level in self.down_levels:
-            for i in range(len(level.resnets)):
-                x = level.block(i, x, both if heard.doubled else emb, heard)
+        made = [(x, heard.doubled)]
+        level = self.down_levels[0]
+        for i in range(len(level.resnets)):
+            x = level.block(i, x, heard)
+            made.append((x, heard.doubled))
+        return made
+
+    def _coarse(self, fine: Features, heard: Heard) -> Features:
+        """All other levels, down and up, as the finest one hears them."""
+        x = fine[0]
+        skips: list[Features] = []
+        for i, level in enumerate(self.down_levels[1:]):
+            x = self.down_levels[i].downsample(x)
+            skips.append((x, heard.doubled))
+            for k in range(len(level.resnets)):
+                x = level.block(k, x, heard)
                 skips.append((x, heard.doubled))
-            if level.downsample is not None:
-                x = level.downsample(x)
-                skips.append((x, heard.doubled))
-        x = self.middle(x, both if heard.doubled else emb, heard)
-        for level in self.up_levels:
-            for i in range(len(level.resnets)):
-                skip, is_whole = skips.pop()
-                skip = xp.cat([skip, skip], 0) if heard.doubled and not is_whole else skip
-                x = level.block(i, xp.cat([x, skip], 1), both, heard)
-            if level.upsample is not None:
-                x = level.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
+        x = self.middle(x, heard)
+        for level in self.up_levels[:-1]:
+            x = _up(level, x, skips, heard)
+            x = level.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return x, heard.doubled
+
+    def _out(self, deep: Features, fine: list[Features], heard: Heard) -> Tensor:
+        """The finest level on the way up."""
+        x = _up(self.up_levels[-1], deep[0], fine, heard)
         return self.conv_out(F.silu(self.norm_out(x)))
 
     def _cross_attentions(self) -> list[list[Attention]]:
@@ -324,6 +370,13 @@ class UNet(nn.Module):
             raise ValueError(
                 f"film is {'required' if film is None else 'not used'} with film_dim={self.config.film_dim}"
             )
+
+
+def _up(level: UpLevel, x: Tensor, skips: list[Features], heard: Heard) -> Tensor:
+    """`level` on the way up, joined by what the way down made last; that is taken from `skips`."""
+    for i in range(len(level.resnets)):
+        x = level.block(i, xp.cat([x, heard.of_all(*skips.pop())], 1), heard)
+    return x
 
 
 def _channel_plan(config: UNetConfig) -> tuple[list[list[int]], list[list[int]]]:

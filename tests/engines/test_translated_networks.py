@@ -65,6 +65,8 @@ CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_enc
     ("two contexts", "unet_contexts"),
     ("two contexts", "unet_step"),
     ("two contexts", "unet_guided_step"),
+    ("two contexts", "unet_guided_deep"),
+    ("two contexts", "unet_guided_shallow"),
     ("large", "unet_guided_step"),
     ("one context", "unet_contexts"),
     ("one context", "unet_step"),
@@ -107,6 +109,11 @@ def unet_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 def unet_guided_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
     return [*latents(config, batch, n), *projected(config, 2 * batch, n)]
+
+
+def unet_guided_shallow(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    deep = config.unet.model_channels * config.unet.channel_mult[1]
+    return [*latents(config, batch, n), noise(2 * batch, deep, 8 * n, config.latent_bands)]
 
 
 def latents(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:
@@ -157,6 +164,8 @@ EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "unet_contexts": unet_contexts,
     "unet_step": unet_step,
     "unet_guided_step": unet_guided_step,
+    "unet_guided_deep": unet_guided_step,
+    "unet_guided_shallow": unet_guided_shallow,
     "vae_encoder": lambda c, batch, n: [noise(batch, 8 * n, c.vae.n_mels)],
     "vae_decoder": lambda c, batch, n: [noise(batch, c.vae.latent_channels, n, c.latent_bands)],
     "vocoder": lambda c, batch, n: [noise(batch, 3 * n, c.vocoder.n_mels)],

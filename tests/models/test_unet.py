@@ -175,6 +175,35 @@ def test_guided_step_is_the_step_on_doubled_latents(variant):
     assert relative_error(halves[2:], halves[:2]) > 1e-3
 
 
+@pytest.mark.parametrize("variant", ["base", "large"])
+def test_shallow_step_on_its_own_deep_features_is_the_step(variant):
+    network, inputs = make_network(VARIANTS[variant]), make_inputs(VARIANTS[variant])
+    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
+    later = framework.from_numpy(timestep_features(TIMESTEPS - 1, BASE.model_channels))
+    with framework.no_grad():
+        projected = network.project([framework.from_numpy(np.concatenate([c, -c])) for c in inputs.contexts])
+        masks = [framework.from_numpy(np.concatenate([mask, mask])) for mask in inputs.masks]
+        deep = network.guided_deep(latents, features, projected, masks)
+        whole, of_deep, of_older, next_whole = (
+            framework.to_numpy(x)
+            for x in (
+                network.guided_step(latents, features, projected, masks),
+                network.guided_shallow(latents, features, deep),
+                network.guided_shallow(latents, later, deep),
+                network.guided_step(latents, later, projected, masks),
+            )
+        )
+    assert relative_error(of_deep, whole) < 1e-6
+    assert 1e-6 < relative_error(of_older, next_whole) < relative_error(whole, next_whole)
+
+
+def test_shallow_step_with_attention_at_the_finest_level():
+    network = make_network(replace(BASE, attention_levels=(0, 1, 2)))
+    inputs = make_inputs(BASE)
+    with pytest.raises(ValueError, match="deep features cannot be used again: the finest level has attention"):
+        network.guided_shallow(framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features), None)
+
+
 @pytest.mark.parametrize(
     "variant,given,message",
     [

@@ -116,7 +116,7 @@ def count_strikes(waveform: np.ndarray, sample_rate: int = 16000) -> int:
     power = np.convolve(padded**2, np.ones(2 * hop) / (2 * hop), "same")[::hop]
     decibels = 10 * np.log10(power + 1e-12)
     decibels -= decibels.max()
-    quiet = max(-20.0, float(np.percentile(decibels, 10)) + 4)  # between strikes, even in a noisy clip
+    quiet = max(-24.0, float(np.percentile(decibels, 10)) + 4)  # between strikes, even in a noisy clip
     count, armed = 0, True
     for value in decibels:
         if armed and value > -9:

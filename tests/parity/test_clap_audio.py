@@ -8,10 +8,12 @@ import torch
 import transformers
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import stretch
+from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, stretch
+from ppaudioldm.checkpoints import TINY
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.random import random_weights
+from tests.audio.test_ranking import HEARD, RATE
 from tests.models.test_clap_audio import REDUCED, log_mel
 from tests.support import SEED, noise, random_network, relative_error, run, save_golden
 
@@ -89,3 +91,44 @@ def test_stretched_before_or_after_the_input_norm(frames):
     x = noise(1, 1, frames, REDUCED.n_mels)
     stretched = stretch(x[0, 0], REDUCED.spec_size**2 // REDUCED.n_mels)[None, None].astype(np.float32)
     assert relative_error(run(network, stretched), reference_embedding(reference, x)) <= 1e-4
+
+
+def feature_extractor() -> transformers.ClapFeatureExtractor:
+    """With the settings of the published folders; the lowest frequency is another by default."""
+    return transformers.ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc", padding="repeatpad")
+
+
+def extracted(waveform: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """transformers' view (1, frames, 64), by its own rules, but that its cut of a long waveform is at the start."""
+    monkeypatch.setattr(np.random, "randint", lambda low, high: low)
+    extractor = feature_extractor()
+    if len(waveform) < CLAP_MAX_SAMPLES:
+        # AudioLDM 2 neither repeats nor pads a short one: CLAP stretches its frames.
+        return extractor._np_extract_fbank_features(waveform, extractor.mel_filters_slaney)[None]
+    return extractor(waveform, sampling_rate=RATE)["input_features"][0]
+
+
+@pytest.mark.parametrize("size", ["tiny", "full"])
+def test_silence_short_and_long_sounds(size, request, monkeypatch):
+    config = TINY.clap_audio if size == "tiny" else ClapAudioConfig()
+    network = random_network("clap_audio", ClapAudio, config)
+    reference = reference_network(config, framework.parameter_shapes(network))
+    golden = {}
+    for name, (waveform, heard) in HEARD.items():
+        frames = extracted(waveform.astype(np.float64), monkeypatch).astype(np.float32)
+        golden[name] = reference_embedding(reference, frames[None])[0]
+        assert frames.shape == (1, len(waveform[heard]) // 480 + 1, 64)
+        error = relative_error(run(network, clap_log_mel(waveform)[None])[0], golden[name])
+        print(f"clap_audio {size}, {name}, on {framework.NAME}: relative error {error:.1e}")
+        assert error <= 1e-4
+    if size == "tiny" and request.config.getoption("--write-golden"):
+        save_golden("clap_heard", **golden)
+
+
+def test_half_a_second_repeated_is_what_transformers_makes_of_it(monkeypatch):
+    """The rule that AudioLDM 2 does not follow, all the same on both sides."""
+    waveform = HEARD["half a second"][0].astype(np.float64)
+    extractor = feature_extractor()
+    frames = extractor(waveform, sampling_rate=RATE)["input_features"][0]
+    ours = clap_log_mel(np.tile(waveform, 20))
+    assert relative_error(ours, stretch(frames[0], 1024)[None]) <= 1e-5

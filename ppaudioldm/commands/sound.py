@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, hearing_names
-from ppaudioldm.commands.common import add_checkpoint, add_settings, choose_framework, make, open_pipeline
+from ppaudioldm.commands.common import add_checkpoint, add_loudness, add_settings, choose_framework, make, open_pipeline
 from ppaudioldm.commands.generate import check_speaks
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, Options
 
@@ -36,8 +36,9 @@ FORMAT: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDes
 
 
 def add(commands: Any) -> None:
-    _add(commands, vary, "a new clip that resembles a recording", duration="the recording's, up to 10")
+    add_loudness(_add(commands, vary, "a new clip that resembles a recording", duration="the recording's, up to 10"))
     command = _add(commands, restyle, "make a recording sound as a prompt says", needed="prompt and audio")
+    add_loudness(command)
     command.add_argument(
         "--strength",
         type=float,

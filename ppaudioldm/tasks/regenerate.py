@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -77,12 +79,30 @@ def regenerate(
 
 def _generate(pipeline: AudioLDM, part: Part, prompt: str | None, settings: dict[str, Any]) -> Clip:
     """All of `part` as the network has it, where it may make anew what is not to be kept."""
-    given = Given(
-        pipeline.encode_audio(part.waveform),
-        part.keep,
-        loa=pipeline.recorded_loa(part.familiar) if prompt is None else None,
-    )
-    return pipeline.generate(prompt, given=given, duration=part.duration, **settings)
+
+    def hear() -> Given:
+        loa = pipeline.recorded_loa(part.familiar) if prompt is None else None
+        return Given(pipeline.encode_audio(part.waveform), part.keep, loa=loa)
+
+    return generate_from(pipeline, hear, prompt, duration=part.duration, **settings)
+
+
+def generate_from(
+    pipeline: AudioLDM,
+    hear: Callable[[], Given],
+    prompt: str | None,
+    *,
+    progress: Callable[[Progress], bool | None] | None = None,
+    **settings: Any,
+) -> Clip:
+    """`AudioLDM.generate` from what `hear` makes of a recording: a stage of its own, "encode"."""
+    start = time.perf_counter()
+    if progress is not None and progress(Progress("encode", 0, 1)) is False:
+        raise Cancelled("stopped during encode")
+    given = hear()
+    seconds = time.perf_counter() - start
+    clip = pipeline.generate(prompt, given=given, progress=progress, **settings)
+    return replace(clip, seconds={"encode": seconds, **clip.seconds})
 
 
 def _shared(progress: Callable[[Progress], bool | None] | None, done: int, count: int) -> Any:

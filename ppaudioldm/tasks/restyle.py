@@ -13,7 +13,7 @@ from ppaudioldm.clip import Clip
 from ppaudioldm.given import Given
 from ppaudioldm.options import MIN_DURATION
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import check, finished
+from ppaudioldm.tasks.regenerate import check, finished, generate_from
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +38,16 @@ def restyle(pipeline: AudioLDM, audio: Source, prompt: str, *, strength: float =
     waveform, scale = heard(recording, rate)
     count = len(waveform)
     waveform = np.pad(waveform, (0, max(0, int(np.ceil(MIN_DURATION * rate)) - count)))
-    given = Given(pipeline.encode_audio(waveform), strength=strength)
+
+    def hear() -> Given:
+        return Given(pipeline.encode_audio(waveform), strength=strength)
 
     def as_recorded(clip: Clip) -> Clip:
         waveforms = (clip.waveforms[:, :count] / scale).astype(np.float32)
         return replace(clip, waveforms=waveforms, candidates=None, candidate_scores=None)
 
     return finished(
-        lambda: pipeline.generate(prompt, given=given, duration=len(waveform) / rate, **settings), as_recorded
+        lambda: generate_from(pipeline, hear, prompt, duration=len(waveform) / rate, **settings), as_recorded
     )
 
 

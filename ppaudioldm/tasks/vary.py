@@ -9,7 +9,7 @@ from ppaudioldm.clip import Clip
 from ppaudioldm.given import Given
 from ppaudioldm.options import MIN_DURATION
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import check
+from ppaudioldm.tasks.regenerate import check, generate_from
 
 
 def vary(
@@ -26,9 +26,12 @@ def vary(
     if duration is None:
         duration = default_duration(recording.duration, pipeline.config.diffusion.clip_seconds)
     settings["seed"] = check(pipeline, prompt, settings.get("seed"), {**settings, "duration": duration})
-    waveform, _ = heard(recording, pipeline.config.sample_rate)
-    loa = pipeline.recorded_loa(waveform)
-    return pipeline.generate(prompt, given=Given(loa=loa), duration=duration, **settings)
+
+    def hear() -> Given:
+        waveform, _ = heard(recording, pipeline.config.sample_rate)
+        return Given(loa=pipeline.recorded_loa(waveform))
+
+    return generate_from(pipeline, hear, prompt, duration=duration, **settings)
 
 
 def default_duration(recorded: float, longest: float) -> float:

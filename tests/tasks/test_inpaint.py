@@ -106,7 +106,7 @@ def test_only_what_is_near_is_processed():
     recording = sound(120, 8000)
     clip = inpaint(pipeline, (recording, 8000), ranges=[(50, 51), (52, 53), (100, 112)], **FAST)
     assert [round(len(heard) / RATE, 2) for heard in pipeline.heard] == [11.24 + 1, 12 + 2 * 2.56]
-    assert len(clip.kept) == 4 and clip.seconds == {"denoise": 2.0}
+    assert len(clip.kept) == 4 and clip.seconds["denoise"] == 2 and clip.seconds["encode"] >= 0
     np.testing.assert_array_equal(
         clip.waveforms[0][kept_samples(clip, 960_000)], recording[:, 0][kept_samples(clip, 960_000)]
     )
@@ -315,7 +315,11 @@ def test_progress_counts_all_parts_and_stops_between_steps():
     with pytest.raises(Cancelled) as stopped:
         inpaint(KnownPipeline(), (sound(60, 1000), 1000), ranges=[(1, 1.1), (50, 50.1)], **{**FAST, "progress": show})
     assert stopped.value.clip is None
-    assert [(progress.done, progress.total) for progress in seen] == [(1, 4), (2, 4), (3, 4)]
+    assert [(progress.done, progress.total) for progress in seen if progress.stage == "denoise"] == [
+        (1, 4),
+        (2, 4),
+        (3, 4),
+    ]
 
 
 def test_what_was_complete_when_it_was_stopped_is_joined():

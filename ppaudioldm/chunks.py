@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig, log_mel
 from ppaudioldm.config import HifiGanConfig, ModelConfig
 from ppaudioldm.diffusion.noise import POSTERIOR, gaussian
 from ppaudioldm.diffusion.windows import Windows, windows_over
 from ppaudioldm.engines.engine import Array, Engine
+
+LOOP_FADE = 32  # mel frames
 
 Report = Callable[[int, int], None]  # how many chunks are done, of how many
 
@@ -69,6 +72,8 @@ def vocode(
     engine: Engine, config: ModelConfig, mel: Array, circular: bool = False, report: Report | None = None
 ) -> np.ndarray:
     """The waveform (B, frames * hop_length) float32 of a log-mel spectrogram (B, frames, n_mels)."""
+    if config.vocoder.method == "griffin-lim":
+        return _without_network(config, engine.to_numpy(mel), circular)
     hop, context = config.vocoder.hop_length, reach(config.vocoder)
     begin, count = 0, mel.shape[1] * hop
     if circular:
@@ -85,6 +90,23 @@ def vocode(
         if report is not None:
             report(done, len(chunks))
     return waveform[:, begin : begin + count]
+
+
+def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool) -> np.ndarray:
+    """What `vocode` returns, by Griffin-Lim."""
+    hop, frames, mels = config.vocoder.hop_length, mel.shape[1], mel_config(config)
+    if not circular:
+        return np.stack([griffin_lim(item, mels) for item in mel])
+    # The end is made twice, also as what goes before the start, and fades from the one to the other.
+    faded = min(LOOP_FADE, frames)
+    around = np.arange(-2 * faded, frames + faded) % frames
+    made = np.stack([griffin_lim(item[around], mels) for item in mel])
+    waveform = made[:, 2 * faded * hop :][:, : frames * hop].copy()
+    share = np.linspace(0, np.pi / 2, faded * hop, dtype=np.float32)
+    before = made[:, faded * hop : 2 * faded * hop]
+    # The two are different waveforms of the same sound: it is their power that is to stay the same.
+    waveform[:, -faded * hop :] = np.cos(share) * waveform[:, -faded * hop :] + np.sin(share) * before
+    return waveform
 
 
 def spans(total: int, length: int, context: int) -> Iterator[tuple[int, int, int]]:

@@ -143,6 +143,9 @@ class VAEConfig:
         return 2 ** (len(self.channel_mult) - 1)
 
 
+VOCODERS = ("network", "griffin-lim")
+
+
 @dataclass(frozen=True)
 class HifiGanConfig:
     n_mels: int = 64
@@ -152,6 +155,7 @@ class HifiGanConfig:
     initial_channels: int = 1024
     resblock_kernels: tuple[int, ...] = (3, 7, 11)
     resblock_dilations: tuple[int, ...] = (1, 3, 5)
+    method: str = "network"  # "griffin-lim": there is no network, and what is above says only rate, bands and hop
 
     @property
     def hop_length(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ppaudioldm.config import (
     NETWORK_CONFIGS,
+    VOCODERS,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
@@ -109,6 +110,8 @@ def _check_widths(name: str, channels: int, mults: tuple[int, ...]) -> None:
 
 
 def _check_vocoder(vocoder: HifiGanConfig) -> None:
+    if vocoder.method not in VOCODERS:
+        raise ValueError(f"vocoder.method is {short(vocoder.method)}, expected {' or '.join(VOCODERS)}")
     rates, kernels = vocoder.upsample_rates, vocoder.upsample_kernels
     if len(rates) != len(kernels) or any(kernel < rate for rate, kernel in zip(rates, kernels, strict=True)):
         raise ValueError(f"vocoder.upsample_kernels {kernels} do not cover vocoder.upsample_rates {rates}")

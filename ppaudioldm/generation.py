@@ -40,7 +40,8 @@ def needed_functions(
     text += ["loa", "gpt2"] if makes_loa else []
     unet = ["unet_contexts"] if config.contexts else []
     unet += ["unet_guided_step" if guided and config.contexts and not config.unet.film_dim else "unet_step"]
-    return [*text, *unet, "vae_decoder", "vocoder"]
+    vocoder = ["vocoder"] if config.vocoder.method == "network" else []
+    return [*text, *unet, "vae_decoder", *vocoder]
 
 
 class Generation:

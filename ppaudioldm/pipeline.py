@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ppaudioldm.checkpoints import speech_names
 from ppaudioldm.chunks import decode, encode, latent_frames, mel_of, vocode
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.conditioning import PromptEncoder
+from ppaudioldm.config import VOCODERS, ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.choice import make_engine
@@ -30,9 +32,9 @@ __all__ = ["AudioLDM", "Cancelled", "Clip", "Given", "Interrupted"]
 class AudioLDM:
     """AudioLDM 2: text to sound. Make one with `from_pretrained`."""
 
-    def __init__(self, checkpoint: Description, engine: Engine) -> None:
+    def __init__(self, checkpoint: Description, engine: Engine, vocoder: str | None = None) -> None:
         self.checkpoint = checkpoint
-        self.config = checkpoint.config
+        self.config = _config(checkpoint, vocoder)
         self._engine = engine
         self._encoder = PromptEncoder(checkpoint, engine)
         self._schedule = NoiseSchedule(self.config.diffusion)
@@ -47,6 +49,7 @@ class AudioLDM:
         precision: str = "auto",
         ema: bool = False,
         compile_step: bool = False,
+        vocoder: str | None = None,
     ) -> AudioLDM:
         """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
 
@@ -54,11 +57,12 @@ class AudioLDM:
         PyTorch as they are) or "auto": openvino on a CPU, eager on a GPU. device: "cpu", "cuda:0" (PyTorch), "gpu:0"
         (Paddle); the best there is by default. precision: of the arithmetic, "f32", "bf16", "fp16" (PyTorch) or
         "auto": bf16 where a CPU or a PyTorch GPU has it. ema: use the averaged UNet of a published file. compile_step:
-        let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. Networks are
-        read when they are first needed.
+        let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. vocoder:
+        "network", or "griffin-lim", which needs none and sounds rougher; by default what the checkpoint has. Networks
+        are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
-        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema, compile_step))
+        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema, compile_step), vocoder)
 
     def generate(
         self,
@@ -183,6 +187,18 @@ class AudioLDM:
         if ids.max() >= encoder.vocab_size:
             raise CheckpointError(f"phoneme {ids.max()} is needed, but the checkpoint knows {encoder.vocab_size}")
         return ids
+
+
+def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
+    """The checkpoint's, with another vocoder. Raises ValueError for one that it does not have."""
+    config = checkpoint.config
+    if vocoder is None:
+        return config
+    if vocoder not in VOCODERS:
+        raise ValueError(f"unknown vocoder {vocoder!r}, choose from {', '.join(VOCODERS)}")
+    if vocoder == "network" and config.vocoder.method != "network":
+        raise ValueError(f"{checkpoint.name} has no vocoder network, its vocoder is {config.vocoder.method}")
+    return replace(config, vocoder=replace(config.vocoder, method=vocoder))
 
 
 def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int) -> list[list[int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.console import ProgressBar, tell
+from ppaudioldm.config import VOCODERS
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str) -> None:
     add("--ema", action="store_true", help="use the averaged UNet of a published file")
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
+    add("--vocoder", choices=VOCODERS, help="griffin-lim needs no network; default: what the checkpoint has")
     add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
@@ -235,4 +237,5 @@ def open_pipeline(options: argparse.Namespace) -> AudioLDM:
         precision=options.precision,
         ema=options.ema,
         compile_step=options.compile,
+        vocoder=options.vocoder,
     )

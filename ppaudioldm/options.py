@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,16 @@ class Progress:
     stage: str
     done: int
     total: int
+
+
+ProgressCallback = Callable[[Progress], bool | None]  # False stops the run
+
+
+def as_part(progress: ProgressCallback | None, part: int, parts: int) -> ProgressCallback | None:
+    """`progress` for generation number `part`, from 0, of `parts` alike: it is told of their steps together."""
+    if progress is None:
+        return None
+    return lambda at: progress(Progress(at.stage, part * at.total + at.done, parts * at.total))
 
 
 @dataclass(frozen=True)

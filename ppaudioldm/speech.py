@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 
 from ppaudioldm.audio.phonemes import MAX_PHONEMES, split_text, to_phonemes
 from ppaudioldm.checkpoints import speech_names
-from ppaudioldm.options import Options, Progress
-from ppaudioldm.pipeline import AudioLDM, Clip
+from ppaudioldm.options import Options, ProgressCallback, as_part
+from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip, Interrupted
 
 SPEAKER = "A female reporter is speaking"
 PHONEMES_PER_SECOND = 14  # as an unhurried speaker of American English says, with spaces and stress marks
@@ -32,14 +31,16 @@ def speak(
     phonemes: bool = False,
     duration: float = 10.0,
     seed: int | None = None,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: ProgressCallback | None = None,
     **settings: Any,
 ) -> Clip:
     """`text`, said by `speaker`, of any length.
 
     phonemes: the text is phonemes as espeak writes them, not words. duration: seconds for each piece that the text is
     cut into; checkpoints were trained on 10. What is silent before and behind the words is cut off. The pieces have the
-    same speaker, seed and further `settings` of `AudioLDM.generate`; the clip's score is the mean of theirs.
+    same speaker, seed and further `settings` of `AudioLDM.generate`; the clip's score is the mean of theirs. progress:
+    called after every step, as one of the steps of all pieces.
+    `Cancelled` and `Interrupted` carry the pieces that were complete, joined.
     Raises ValueError for a checkpoint that does not speak, or as `AudioLDM.generate` does.
     """
     encoder = pipeline.config.phoneme_encoder
@@ -47,12 +48,22 @@ def speak(
         raise ValueError(f"{pipeline.checkpoint.name} does not speak, choose from {', '.join(speech_names())}")
     Options.from_preset(settings.get("preset", "fast"), duration=duration)  # the pieces depend on it
     seed = secrets.randbelow(2**32) if seed is None else seed
-    pieces = cut(text if phonemes else to_phonemes(text), duration, encoder.max_phonemes)
+    # Of nothing, generate says what is wrong.
+    pieces = cut(text if phonemes else to_phonemes(text), duration, encoder.max_phonemes) or [""]
+    settings |= {"duration": duration, "seed": seed}
     clips: list[Clip] = []
-    for piece in pieces or [""]:  # generate says what is wrong with nothing
-        clips.append(
-            pipeline.generate(speaker, phonemes=piece, duration=duration, seed=seed, progress=progress, **settings)
-        )
+    try:
+        for part, piece in enumerate(pieces):
+            shown = as_part(progress, part, len(pieces))
+            clips.append(pipeline.generate(speaker, phonemes=piece, progress=shown, **settings))
+    except (Cancelled, Interrupted) as stopped:
+        complete = [*clips, stopped.clip] if stopped.clip else clips
+        stopped.clip = _said(complete, seed) if complete else None
+        raise
+    return _said(clips, seed)
+
+
+def _said(clips: list[Clip], seed: int) -> Clip:
     # The seed of a chosen candidate makes it again alone; for several pieces that is the first candidate's for all.
     return replace(joined(clips), seeds=clips[0].seeds if len(clips) == 1 else (seed,))
 
@@ -75,7 +86,9 @@ def joined(clips: list[Clip]) -> Clip:
         clips[0],
         waveforms=np.concatenate(parts)[None],
         scores=(float(np.mean(scores)),) if scores else None,
-        seconds={stage: sum(clip.seconds[stage] for clip in clips) for stage in clips[0].seconds},
+        seconds={stage: sum(clip.seconds.get(stage, 0.0) for clip in clips) for stage in clips[0].seconds},
+        candidates=None,  # of several pieces there are none
+        candidate_scores=None,
     )
 
 

@@ -17,7 +17,8 @@ from ppaudioldm.cli import main
 from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import GPT2Config, LoaConfig, PhonemeEncoderConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.pipeline import AudioLDM, Clip
+from ppaudioldm.options import Progress
+from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip, Interrupted
 from ppaudioldm.speech import PAUSE, cut, joined, speak, trimmed
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
@@ -162,6 +163,29 @@ def test_a_long_text_is_said_sentence_by_sentence():
     expected = joined([said(piece) for piece in pieces])
     np.testing.assert_array_equal(clip.waveforms, expected.waveforms)
     assert clip.seeds == (3,) and clip.waveforms.shape[1] > 3 * 1000
+
+
+def test_progress_counts_the_steps_of_all_pieces():
+    seen = []
+    speak(tiny(), LONG, phonemes=True, progress=seen.append, **FAST)
+    steps = [at.done for at in seen if at.stage == "denoise" and at.done]
+    assert {at.total for at in seen if at.stage == "denoise"} == {3 * 2}
+    assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6] and steps == sorted(steps)
+
+
+@pytest.mark.parametrize("kind", [Cancelled, Interrupted])
+def test_stopped_in_the_middle_it_keeps_the_pieces_that_were_complete(kind):
+    def stop(at: Progress) -> bool:
+        if at.stage == "denoise" and at.done == 5:
+            if kind is Interrupted:
+                raise KeyboardInterrupt
+            return False
+        return True
+
+    with pytest.raises(kind) as caught:
+        speak(tiny(), LONG, phonemes=True, progress=stop, **FAST)
+    expected = joined([said(piece) for piece in cut(LONG, 0.3)[:2]])
+    np.testing.assert_array_equal(caught.value.clip.waveforms, expected.waveforms)
 
 
 def said(piece: str) -> Clip:

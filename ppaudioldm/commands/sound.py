@@ -120,6 +120,7 @@ def _pair(text: str) -> tuple[float | None, float | None]:
 
 
 def vary(options: argparse.Namespace) -> None:
+    _check_hears(options.checkpoint)
     recording = _open(options)
     from ppaudioldm.tasks import vary as task
 
@@ -222,13 +223,18 @@ def _check(options: argparse.Namespace) -> None:
     """Raise ValueError for a prompt, or a published checkpoint, that does not do."""
     choose_framework(options)  # the tasks import it
     check_speaks(options.checkpoint, False)
-    if options.prompt is not None:
+    if options.prompt is None:
+        _check_hears(options.checkpoint, "prompt is missing, and ")
+    else:
         Options().check_prompts([options.prompt])
-        return
-    info = CHECKPOINTS.get(options.checkpoint)
+
+
+def _check_hears(checkpoint: str, because: str = "") -> None:
+    """Raise ValueError for a published checkpoint without AudioMAE, before it is downloaded."""
+    info = CHECKPOINTS.get(checkpoint)
     if info and not info.config.audiomae:
         names = ", ".join(name for name in hearing_names() if not CHECKPOINTS[name].config.phoneme_encoder)
-        raise ValueError(f"prompt is missing, which {options.checkpoint} needs; those that do without: {names}")
+        raise ValueError(f"{because}{checkpoint} cannot hear a recording, choose from {names}")
 
 
 def _rate(options: argparse.Namespace) -> int:

@@ -104,7 +104,7 @@ def add_loudness(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str) -> None:
+def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> None:
     """Which checkpoint, by default `checkpoint`, and what runs it: what `open_pipeline` asks for."""
     add = command.add_argument
     add(
@@ -112,7 +112,7 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str) -> None:
         "--checkpoint",
         default=checkpoint,
         metavar="NAME|PATH",
-        help=f"see `ppaudioldm checkpoints`; default: {checkpoint}",
+        help=f"see `ppaudioldm checkpoints`; default: {checkpoint or 'none'}",
     )
     add("--ema", action="store_true", help="use the averaged UNet of a published file")
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")

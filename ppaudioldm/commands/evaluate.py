@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppaudioldm.commands.common import ENGINES, PRECISIONS, SAMPLERS, add_framework, choose_framework, open_pipeline
+from ppaudioldm.commands.common import SAMPLERS, add_checkpoint, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
 from ppaudioldm.options import PRESETS, Options, Progress
 
@@ -51,7 +51,6 @@ def add(commands: Any) -> None:
     add("--kinds", metavar="a|b|NAMES", help="make sounds of level a or b, or NAME,NAME, and judge them")
     add("--per-kind", type=int, default=20, metavar="N", help="clips of each; default: 20")
     add("--stages", default="", metavar="NAMES", help=f"what clips go through: {','.join(STAGES)}; default: all")
-    add("-c", "--checkpoint", metavar="NAME|PATH", help="what makes the clips, or whose networks hear them")
     add("--classifier", type=Path, metavar="FILE", help="another judge than the one that comes along")
     add("-o", "--output", type=Path, metavar="FOLDER", help="of --kinds: for the report, spectrograms and clips")
     add("-d", "--duration", type=float, default=CLIP_SECONDS, metavar="S", help=f"of --kinds; default: {CLIP_SECONDS}")
@@ -59,12 +58,9 @@ def add(commands: Any) -> None:
     add("--steps", type=int, dest="num_inference_steps", metavar="N", help="denoising steps")
     add("-w", "--guidance-scale", type=float, metavar="W")
     add("--sampler", choices=SAMPLERS)
-    add("--engine", choices=ENGINES)
-    add("--precision", choices=PRECISIONS, default="auto")
-    add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add("--json", action="store_true", help="print JSON")
-    add_framework(command)
-    command.set_defaults(run=evaluate, ema=False, compile=False)
+    add_checkpoint(command, None)  # what makes the clips, or whose networks hear them
+    command.set_defaults(run=evaluate)
 
 
 def evaluate(options: argparse.Namespace) -> None:

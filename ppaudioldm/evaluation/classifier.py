@@ -24,6 +24,7 @@ MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
 DEFAULT_FILE = "judge.safetensors"  # beside this module
 GROUPS = 8  # of channels that are normalised together
 LARGEST_LAYER = 4096  # values that a file may claim for any size
+LARGEST_FILE = 1 << 26  # bytes
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def open_classifier(path: str | Path, device: str = "cpu") -> Judge:
     from safetensors import SafetensorError, safe_open
 
     with naming(path):
+        if Path(path).stat().st_size > LARGEST_FILE:
+            raise ValueError(f"larger than {LARGEST_FILE >> 20} MB: no classifier")
         try:
             with safe_open(str(path), "numpy") as file:
                 config = _config(file.metadata() or {})

@@ -19,25 +19,25 @@ Told = Callable[[int, int], None]  # clips done, of how many
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard of some clips: embeddings (n, size), probabilities (n, labels) or None, log-mel spectrograms."""
+    """What was heard of n clips: embeddings (n, size), probabilities (n, labels) or None, outlines (n, 4096)."""
 
     embeddings: np.ndarray
     probabilities: np.ndarray | None
-    mels: list[np.ndarray]
+    outlines: np.ndarray
 
 
 def listen(files: Sequence[Path], hear: Hear, judge: Judge | None = None, told: Told | None = None) -> Heard:
     """Hear every one of `files`. Raises ValueError or OSError for the first that is no sound."""
-    embeddings, probabilities, mels = [], [], []
+    embeddings, probabilities, outlines = [], [], []
     for done, path in enumerate(files, 1):
         waveform = heard(path)
         embeddings.append(hear(waveform))
-        mels.append(log_mel(waveform))
+        outlines.append(distances.outline(log_mel(waveform)))
         if judge is not None:
             probabilities.append(judge.probabilities(waveform))
         if told is not None:
             told(done, len(files))
-    return Heard(np.stack(embeddings), np.stack(probabilities) if judge is not None else None, mels)
+    return Heard(np.stack(embeddings), np.stack(probabilities) if judge is not None else None, np.stack(outlines))
 
 
 def compared(
@@ -46,17 +46,17 @@ def compared(
     """Measures by name, of `generated`; with `reference` the distances to it; with `texts`, CLAP's embeddings (n, size)
     of their prompts, the CLAP score. pairs: places in generated and reference that belong together, for the KL.
     """
-    found: dict[str, float] = {"clips": len(generated.mels)}
+    found: dict[str, float] = {"clips": len(generated.outlines)}
     if texts is not None:
         found["clap_score"] = float(np.mean(np.sum(generated.embeddings * texts, 1)))
-    if len(generated.mels) > 1:
+    if len(generated.outlines) > 1:
         found["diversity"] = distances.diversity(generated.embeddings)
-        found["nearest_among_themselves"] = float(distances.nearest_mel(generated.mels).min())
+        found["nearest_among_themselves"] = float(distances.nearest(generated.outlines).min())
     if reference is None:
         return found
-    found["reference_clips"] = len(reference.mels)
-    found["nearest_to_reference"] = float(distances.nearest_mel(generated.mels, reference.mels).min())
-    if min(len(generated.mels), len(reference.mels)) > 1:
+    found["reference_clips"] = len(reference.outlines)
+    found["nearest_to_reference"] = float(distances.nearest(generated.outlines, reference.outlines).min())
+    if min(len(generated.outlines), len(reference.outlines)) > 1:
         found["frechet_distance"] = distances.frechet_distance(generated.embeddings, reference.embeddings)
         found["reference_diversity"] = distances.diversity(reference.embeddings)
     if pairs and generated.probabilities is not None and reference.probabilities is not None:

@@ -114,17 +114,17 @@ def confusions(clips: Sequence[Judged]) -> dict[str, dict[str, int]]:
 def variety(clips: Sequence[Judged], duration: float, per_kind: int = 20) -> dict[str, float]:
     """How different clips of one kind are, and how far from others and from the first training clips of their kind.
 
-    diversity: mean cosine distance of the judge's features. nearest_...: smallest log-mel difference there is.
+    diversity: mean cosine distance of the judge's features. nearest_...: smallest `distances.nearest` that there is.
     """
     diversities, among, training = [], [], []
     for kind in dict.fromkeys(clip.kind for clip in clips):
         ours = [clip for clip in clips if clip.kind == kind]
-        mels = [clip.mel for clip in ours]
+        outlines = np.stack([distances.outline(clip.mel) for clip in ours])
         trained = [log_mel(example(number, (kind,), duration).waveform) for number in range(per_kind)]
-        training.append(distances.nearest_mel(mels, trained).min())
+        training.append(distances.nearest(outlines, np.stack([distances.outline(mel) for mel in trained])).min())
         if len(ours) > 1:
             diversities.append(distances.diversity(np.stack([clip.features for clip in ours])))
-            among.append(distances.nearest_mel(mels).min())
+            among.append(distances.nearest(outlines).min())
     found = {"nearest_to_training": float(np.min(training))}
     if diversities:
         found |= {"diversity": float(np.mean(diversities)), "nearest_among_themselves": float(np.min(among))}

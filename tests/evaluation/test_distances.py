@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.evaluation import distances
+from ppaudioldm.training.sounds import example
+from ppaudioldm.training.sounds.captions import SPLITS
 from tests.support import noise
 
 
@@ -48,18 +51,31 @@ def test_diversity_is_the_mean_over_all_pairs():
     assert distances.diversity(x) == pytest.approx(np.mean(pairs))
 
 
-def test_nearest_finds_a_copy_among_others_but_not_itself():
-    a, b = noise(4, 8), noise(5, 8, seed=1)
-    b[3] = 2 * a[1]
-    assert distances.nearest(a, b).argmin() == 1 and distances.nearest(a, b).min() < 1e-6
-    assert distances.nearest(a).min() > 0.01
+def test_nearest_is_the_root_mean_square_difference_to_the_nearest():
+    a, b = noise(7, 32).astype(np.float64), noise(5, 32, seed=1).astype(np.float64)
+    b[3] = a[1]
+    by_hand = [min(np.sqrt(np.mean((x - y) ** 2)) for y in b) for x in a]
+    assert distances.nearest(a, b) == pytest.approx(by_hand, abs=1e-6)
+    among = [min(np.sqrt(np.mean((a[i] - a[j]) ** 2)) for j in range(7) if j != i) for i in range(7)]
+    assert distances.nearest(a) == pytest.approx(among, abs=1e-6)
+    assert distances.nearest(a[:1])[0] == np.inf
 
 
-def test_nearest_mel_finds_a_copy_of_another_length():
-    mels = [noise(20, 4, seed=seed) for seed in range(3)]
-    assert distances.nearest_mel(mels, [mels[2][:15], mels[1] + 0.5])[1:] == pytest.approx([0.5, 0])
-    assert (distances.nearest_mel(mels) > 0.5).all()
-    assert distances.nearest_mel(mels[:1])[0] == np.inf
+def test_nearest_is_the_same_in_blocks(monkeypatch):
+    a, b = noise(20, 8), noise(30, 8, seed=1)
+    whole = distances.nearest(a), distances.nearest(a, b)
+    monkeypatch.setattr(distances, "BLOCK", 7)
+    assert distances.nearest(a) == pytest.approx(whole[0]) and distances.nearest(a, b) == pytest.approx(whole[1])
+
+
+def test_outlines_tell_recordings_apart_and_not_copies():
+    clips = [example(seed, (kind,), split=split) for seed in (0, 1) for kind in ("rain", "bell") for split in SPLITS]
+    worn = [clip.waveform + 0.0005 * noise(len(clip.waveform)) for clip in clips]
+    outlines, copies = (
+        np.stack([distances.outline(log_mel(w)) for w in x]) for x in ([c.waveform for c in clips], worn)
+    )
+    assert outlines.shape == (8, 4096)
+    assert 2 * distances.nearest(outlines, copies).max() < distances.nearest(outlines).min()
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4,), (0, 4)])

@@ -67,6 +67,6 @@ def test_measures_of_a_folder_with_itself(folder):
     found = compared(heard, heard, [(0, 0)], heard.embeddings / (heard.embeddings**2).sum(1, keepdims=True))
     assert found["clips"] == found["reference_clips"] == 3
     assert found["frechet_distance"] == pytest.approx(0, abs=1e-9)
-    assert found["nearest_to_reference"] == 0 < found["nearest_among_themselves"]
+    assert found["nearest_to_reference"] < 1e-4 and found["nearest_among_themselves"] > 0.01
     assert found["clap_score"] == pytest.approx(1)
     assert "kl" not in found, "there was no judge"

@@ -42,7 +42,7 @@ def test_a_model_that_always_rings_a_bell_is_found_out(judge):
     assert kinds.accuracies(found) == {"bell": 1, "rain": 0, "tone": 0}
     assert kinds.confusions(found) == {"bell": {"bell": 3}, "rain": {"bell": 3}, "tone": {"bell": 3}}
     variety = kinds.variety(found, 2.56, 3)
-    assert variety["diversity"] == pytest.approx(0, abs=1e-9) and variety["nearest_among_themselves"] == 0
+    assert variety["diversity"] < 1e-9 and variety["nearest_among_themselves"] < 1e-4
 
 
 def test_sounds_in_the_wrong_order_are_counted_wrong(judge):
@@ -57,7 +57,7 @@ def test_sounds_in_the_wrong_order_are_counted_wrong(judge):
 
 def test_copies_of_training_clips_are_found(judge):
     found = kinds.judged(lambda wanted, seed: example(seed, ("bell",)).waveform, judge, ("bell",), 2, 2.56)
-    assert kinds.variety(found, 2.56, 3)["nearest_to_training"] == 0
+    assert kinds.variety(found, 2.56, 3)["nearest_to_training"] < 1e-4
 
 
 def test_an_unknown_kind_is_named(judge):

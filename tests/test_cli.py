@@ -15,8 +15,10 @@ import pytest
 import soundfile
 
 from ppaudioldm.audio import files
+from ppaudioldm.audio.loudness import loudness
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
+from ppaudioldm.commands import console
 
 FAST = ["--checkpoint", "tiny", "--duration", "0.5", "--steps", "1"]
 
@@ -115,6 +117,10 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "tiny", "--ema"], "averaged"),
         (["generate", "x", "-c", "audioldm3"], "unknown checkpoint 'audioldm3'"),
         (["generate", "x", "-c", "tiny", "-o", "x.txt"], "unknown extension '.txt'"),
+        (["generate", "x", "-c", "tiny", "--loudness", "3"], "loudness is 3.0, allowed: -70 to -5 LUFS"),
+        (["generate", "x", "-c", "tiny", "--loudness", "nan"], "loudness is nan"),
+        (["generate", "x", "-c", "tiny", "--format", "aac"], "invalid choice: 'aac'"),
+        (["generate", "x", "-c", "tiny", "--format", "mp3", "-o", "x.wav"], "--format is mp3, but --output is x.wav"),
         (["generate", "x", "--bogus"], "--bogus"),
         (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "says a text: use `ppaudioldm speak`"),
         (
@@ -205,6 +211,43 @@ def test_interrupt_stops_within_a_step(tmp_path):
     assert process.returncode == 130
     assert message == "ppaudioldm: stopped\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_interrupt_keeps_the_best_of_what_was_complete(tmp_path, monkeypatch, capsys):
+    scored = []
+
+    def interrupt_at_the_third(self, progress):
+        scored.append(progress)
+        if progress.stage == "denoise" and progress.done == 3 * 2 - 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(console.ProgressBar, "show", interrupt_at_the_third)
+    path, whole = tmp_path / "x.wav", tmp_path / "whole.wav"
+    many = ["generate", "x", "-c", "tiny", "-d", "0.5", "--steps", "2", "--seed", "3"]
+    assert main([*many, "-n", "4", "-o", str(path), "--json"]) == 130
+    captured = capsys.readouterr()
+    assert captured.err.endswith(f"ppaudioldm: stopped: {path} is what was complete by then\n")
+    monkeypatch.undo()
+    assert main([*many, "-n", "2", "-o", str(whole), "--json"]) == 0
+    of_two = json.loads(capsys.readouterr().out)
+    assert json.loads(captured.out)["seed"] == of_two["seed"]
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_all_that_can_be_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    extras = ["--format", "flac", "--loudness", "-20", "--spectrogram", "--all-candidates"]
+    assert main(["generate", "rain", *FAST, "-n", "2", "--seed", "5", "--json", *extras]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rain.flac", "rain.png", "rain_1.flac", "rain_2.flac"]
+    assert report["file"] == "rain.flac" and report["spectrogram"] == "rain.png"
+    assert [candidate["seed"] for candidate in report["candidates"]] == [5, 6]
+    best = max(report["candidates"], key=lambda candidate: candidate["score"])
+    assert (best["seed"], best["score"]) == (report["seed"], pytest.approx(report["score"]))
+    assert (tmp_path / best["file"]).read_bytes() == (tmp_path / "rain.flac").read_bytes()
+    for path in tmp_path.glob("*.flac"):
+        assert loudness(*soundfile.read(path)) == pytest.approx(-20, abs=0.1)
+    assert (tmp_path / "rain.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_help_imports_no_framework():

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ppaudioldm.commands.common import SAMPLERS, add_checkpoint, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
 from ppaudioldm.options import PRESETS, Options, Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ppaudioldm.evaluation.classifier import Judge
     from ppaudioldm.evaluation.kinds import Judged, Make
     from ppaudioldm.pipeline import AudioLDM
@@ -191,7 +191,7 @@ def _facts(clips: list[Judged], variety: dict[str, float]) -> dict[str, Any]:
 
     accuracy = kinds.accuracies(clips)
     return {
-        "accuracy": float(np.mean(list(accuracy.values()))),
+        "accuracy": sum(accuracy.values()) / len(accuracy),
         "by_kind": accuracy,
         "right": kinds.checks(clips),
         "confusions": kinds.confusions(clips),

@@ -1,4 +1,4 @@
-"""`train`: one stage of a model, from nothing or from where it stopped."""
+"""`train`: one stage of a model, from nothing or from where it stopped. `assemble`: a checkpoint of the stages."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def add(commands: Any) -> None:
     add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
     command.set_defaults(run=train)
+
+    command = commands.add_parser("assemble", help="make a checkpoint of trained stages")
+    add_argument = command.add_argument
+    add_argument("joint", type=Path, metavar="RUN", help="of the joint stage; the runs it names are taken with it")
+    add_argument("destination", type=Path, metavar="FOLDER")
+    add_argument("--decoder", type=Path, metavar="RUN", help="of the vae stage, with train_encoder false")
+    add_argument("--vocoder", type=Path, metavar="RUN", help="of the vocoder stage; default: Griffin-Lim, no network")
+    add_argument("--name", help="of the checkpoint; default: the folder's")
+    add_argument("--dtype", choices=("float32", "float16"), default="float16", help="default: float16")
+    add_framework(command)
+    command.set_defaults(run=assemble)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -83,6 +94,17 @@ def train(options: argparse.Namespace) -> None:
         stop.restore()
     if stop.is_wanted():
         raise KeyboardInterrupt
+
+
+def assemble(options: argparse.Namespace) -> None:
+    choose_framework(options)
+    from ppaudioldm.training.assemble import assembled, size_of
+    from ppaudioldm.weights.convert import write_native
+
+    name = options.name or options.destination.name
+    checkpoint = assembled(options.joint, options.decoder, options.vocoder, name)
+    write_native(checkpoint, options.destination, options.dtype)
+    print(f"{options.destination}  ({size_of(checkpoint) / 1e6:.1f} M parameters)")
 
 
 class _Stop:

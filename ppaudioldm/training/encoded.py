@@ -71,10 +71,10 @@ class EncodedClips:
         return np.array(self._rows[np.asarray(numbers)])
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of each latent channel."""
+        """Mean and deviation of each latent channel, to three digits, so that they are the same on every machine."""
         numbers = range(min(STATISTICS_CLIPS, len(self)))
         latents = np.concatenate([self[[n]]["latents"] for n in numbers]).astype(np.float64)
-        return latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+        return latents.mean((0, 2, 3)).round(3), latents.std((0, 2, 3)).round(3)
 
 
 def captions_of(rows: np.ndarray) -> list[str]:

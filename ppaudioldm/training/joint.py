@@ -149,7 +149,8 @@ class JointStage:
         return self.settings.optimizer
 
     def model(self) -> Any:
-        return as_values(self.settings.model)
+        latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        return {"networks": as_values(self.settings.model), "latents": latents}
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """Latents, LOA tokens, token ids, and what is drawn at random: noise, timesteps, which conditions are heard."""

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppaudioldm import framework
+from ppaudioldm import AudioLDM, framework
+from ppaudioldm.cli import main
+from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import (
     ClapTextConfig,
     DiffusionConfig,
@@ -18,6 +20,7 @@ from ppaudioldm.config import (
     UNetConfig,
     VAEConfig,
 )
+from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
@@ -28,7 +31,9 @@ from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import State, read_log, save_state
 from ppaudioldm.training.vocabulary import tokenizer_of
-from ppaudioldm.weights.tokenizer_files import write_tokenizer
+from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
+from ppaudioldm.weights.tensors import ComputedTensor
+from ppaudioldm.weights.tokenizer_files import tokenizer_json, write_tokenizer
 from tests.training.noise import NoiseClips
 
 SAMPLES = 8 * 640  # 8 latent frames
@@ -64,7 +69,7 @@ def settings(tmp_path, monkeypatch):
             for key, value in networks[name].named_parameters()
         }
         (tmp_path / run).mkdir()
-        save_state(tmp_path / run, State(1, {}, arrays))
+        save_state(tmp_path / run, State(1, {"stage": run, "model": {}}, arrays))
     for kind in ("clap", "flan_t5"):
         write_tokenizer(kind, tmp_path / "tokenizers", tokenizer_of(kind, ["a tone number 1"], 300))
     places = {name: str(tmp_path / name) for name in ("vae", "clap", "audiomae", "tokenizers", "encoded")}
@@ -108,13 +113,24 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
         assert [line.get(name) for line in again] == [line.get(name) for line in steps[:5]]
 
 
+def test_runs_are_assembled_to_a_checkpoint_that_generates(settings, tmp_path, capsys):
+    stage = train(settings, tmp_path / "joint", 3)
+    assert main(["assemble", str(tmp_path / "joint"), str(tmp_path / "small")]) == 0
+    assert "M parameters" in capsys.readouterr().out
+    pipeline = AudioLDM.from_pretrained(tmp_path / "small", engine="eager", precision="f32")
+    assert pipeline.config.vocoder.method == "griffin-lim"
+    clip = pipeline.generate("a tone number 3", duration=0.32, num_inference_steps=2, seed=1)
+    assert clip.waveforms.shape == (1, 5120) and np.isfinite(clip.waveforms).all()
+    # The stored VAE is the trained one with everything folded in.
+    weights = dict(open_checkpoint(tmp_path / "small").weights("vae_decoder"))
+    expected = {key: framework.to_numpy(value) for key, value in stage.decoder.named_parameters()}
+    assert all(np.allclose(weights[key], value, rtol=1e-3, atol=1e-5) for key, value in expected.items())
+    assert main(["assemble", str(tmp_path / "vae"), str(tmp_path / "small")]) == 2
+    assert "of another stage than joint" in capsys.readouterr().err
+
+
 def test_conditions_are_what_generation_makes(settings):
     """The tokens that are trained are those of the pipeline's own encoder of prompts."""
-    from ppaudioldm.conditioning import PromptEncoder
-    from ppaudioldm.engines.eager import EagerEngine
-    from ppaudioldm.weights.checkpoint import Checkpoint
-    from ppaudioldm.weights.tensors import ComputedTensor
-    from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
     stage = JointStage(settings, clips=NoiseClips(SAMPLES))
     networks = {

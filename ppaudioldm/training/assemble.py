@@ -1,0 +1,82 @@
+"""A checkpoint out of finished runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.config import ClapAudioConfig, HifiGanConfig, ModelConfig
+from ppaudioldm.config_check import check_config
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.models.build import network_names, parameter_shapes
+from ppaudioldm.training.joint import JointSettings
+from ppaudioldm.training.parts import trained
+from ppaudioldm.training.settings import changed
+from ppaudioldm.training.state import STATE_FILE, State, load_state
+from ppaudioldm.training.vae import exported
+from ppaudioldm.weights.checkpoint import Checkpoint
+from ppaudioldm.weights.tensors import ComputedTensor
+from ppaudioldm.weights.tokenizer_files import tokenizer_json
+
+
+def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = None, name: str = "") -> Checkpoint:
+    """The checkpoint of a run of the joint stage and of those that it was trained with.
+
+    decoder: a run that went on training the decoder of the same VAE. vocoder: a run; without one the checkpoint has
+    Griffin-Lim. Averaged weights are taken. Raises CheckpointError for a folder that holds no run, or another one.
+    """
+    facts = _state(joint, "joint").facts
+    settings: JointSettings = changed(JointSettings(), facts["settings"])
+    weights = {**trained(Path(settings.clap)), **trained(Path(settings.vae)), **trained(joint)}
+    if decoder:
+        start = _state(decoder, "vae").facts["settings"]["start"]
+        if Path(start).resolve() != Path(settings.vae).resolve():
+            raise CheckpointError(
+                f"{decoder}: continues the VAE of {start!r}, but {joint} listened to {settings.vae!r}"
+            )
+        weights["vae_decoder"] = trained(decoder)["vae_decoder"]
+    latents = (np.array(facts["model"]["latents"][name]) for name in ("mean", "deviation"))
+    encoder, trained_decoder = weights["vae_encoder"], weights["vae_decoder"]
+    weights["vae_encoder"], weights["vae_decoder"] = exported(encoder, trained_decoder, *latents)
+    model = _with_clap_audio(settings.model, Path(settings.clap))
+    if vocoder:
+        weights["vocoder"] = trained(vocoder)["vocoder"]
+        found = changed(HifiGanConfig(), _state(vocoder, "vocoder").facts["model"]["vocoder"])
+        model = replace(model, vocoder=found)
+    else:
+        model = replace(model, vocoder=replace(model.vocoder, method="griffin-lim"))
+    check_config(model)
+    networks = {network: _stored(network, model, weights[network]) for network in network_names(model)}
+    folder = Path(settings.tokenizers)
+    return Checkpoint(name or joint.name, "native", model, lambda kind: tokenizer_json(kind, folder), networks)
+
+
+def _state(folder: Path, stage: str) -> State:
+    state = load_state(folder)
+    if state is None or state.facts.get("stage") != stage:
+        raise CheckpointError(f"{folder / STATE_FILE}: not there, or of another stage than {stage}")
+    return state
+
+
+def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:
+    """`model` with CLAP's other branch, by which candidates are ranked."""
+    audio = _state(clap, "clap").facts["model"].get("audio")
+    return replace(model, clap_audio=changed(ClapAudioConfig(), audio)) if audio else model
+
+
+def _stored(network: str, model: ModelConfig, weights: dict[str, np.ndarray]) -> dict[str, Any]:
+    shapes = parameter_shapes(network, model)
+    found = {}
+    for name, shape in shapes.items():
+        if name not in weights or weights[name].shape != shape:
+            raise CheckpointError(f"{network}.{name}: the runs do not fit each other")
+        found[name] = ComputedTensor(shape, lambda name=name: weights[name].astype(np.float32))  # type: ignore[misc]
+    return found
+
+
+def size_of(checkpoint: Checkpoint) -> int:
+    """Parameters of all networks."""
+    return sum(int(np.prod(tensor.shape)) for network in checkpoint.networks.values() for tensor in network.values())

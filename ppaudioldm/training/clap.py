@@ -128,13 +128,14 @@ class ClapStage:
         return text, self.networks["clap_audio"](batch["log_mel"]).to(xp.float32)
 
     def evaluate(self) -> dict[str, float]:
-        """On held-out clips and phrasings: how often the nearest of the other modality is of the same kind.
+        """On held-out clips and phrasings: how often the nearest of the other modality is of the same kind, or where
+        kinds are not known has the same caption.
 
         text_to_audio and audio_to_text: shares of right ones; chance: what guessing would give.
         """
         clips = [self._held_out(number) for number in range(HELD_OUT)]
         text, audio = self._embedded(clips)
-        kinds = np.array([clip.kind for clip in clips])
+        kinds = np.array([clip.kind or clip.caption for clip in clips])
         similarity = text @ audio.T
         # Without a clip's own partner: a kind is to be recognised, not a clip.
         np.fill_diagonal(similarity, -2)

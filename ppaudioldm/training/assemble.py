@@ -17,6 +17,7 @@ from ppaudioldm.training.parts import trained
 from ppaudioldm.training.settings import changed
 from ppaudioldm.training.state import STATE_FILE, State, load_state
 from ppaudioldm.training.vae import exported
+from ppaudioldm.training.vocoder import exported as exported_vocoder
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
@@ -43,7 +44,7 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     weights["vae_encoder"], weights["vae_decoder"] = exported(encoder, trained_decoder, *latents)
     model = _with_clap_audio(settings.model, Path(settings.clap))
     if vocoder:
-        weights["vocoder"] = trained(vocoder)["vocoder"]
+        weights["vocoder"] = exported_vocoder(trained(vocoder)["vocoder"])
         found = changed(HifiGanConfig(), _state(vocoder, "vocoder").facts["model"]["vocoder"])
         model = replace(model, vocoder=found)
     else:

@@ -24,6 +24,7 @@ from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, held_out_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.vocabulary import captions_of, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 SAMPLE_RATE = 16000  # Hz, of the clips
@@ -34,7 +35,7 @@ FIRST_SCALE, LARGEST_SCALE = math.log(1 / 0.07), math.log(100)  # of the logits,
 
 @dataclass(frozen=True)
 class ClapSettings:
-    """Defaults train the small model's. tokenizers: a folder that `vocabulary.write_tokenizers` made."""
+    """Defaults train the small model's. tokenizers: a folder; where there is none, it is made of the captions."""
 
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
@@ -92,6 +93,8 @@ class ClapStage:
         self.settings = settings
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        if not Path(settings.tokenizers).exists():
+            write_tokenizers(Path(settings.tokenizers), captions_of(clips))
         self.data = Pairs(clips, settings)
         self._held_out = held_out_of(clips)
         audio = trainable("clap_audio", ClapAudio, settings.audio, settings.seed, device)

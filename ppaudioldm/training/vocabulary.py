@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.training.clips import Clips
+from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.tiny import CLIP_SECONDS, VOCABULARY
 from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS
@@ -53,6 +55,11 @@ def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Itera
         for _ in range(per_kind):
             text, is_thing = kind.tell(rng, kind.draw(rng, duration), "train")
             yield caption(rng, text, is_thing, "train")
+
+
+def captions_of(clips: Clips) -> Iterator[str]:
+    """What a tokenizer for `clips` is made of: the captions of all recordings, or of all kinds of synthesised sound."""
+    return (caption for _, caption in clips.entries) if isinstance(clips, Recordings) else sound_captions()
 
 
 def write_tokenizers(folder: Path, captions: Iterable[str]) -> None:

@@ -66,6 +66,14 @@ def test_band_statistics_are_measured_and_stay(settings):
     assert (mean < -20).all() and (mean > -100.1).all() and (variance >= 0).all() and variance.max() > 10
 
 
+def test_tokenizers_are_made_where_there_are_none(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("ppaudioldm.training.clap.captions_of", lambda clips: ["a low tone", "heavy rain"] * 9)
+    stage = ClapStage(replace(settings, tokenizers=str(tmp_path / "new")))
+    assert (tmp_path / "new" / "tokenizer" / "tokenizer.json").exists()
+    assert (tmp_path / "new" / "tokenizer_2" / "tokenizer.json").exists()
+    assert stage.data(0)["ids"].max() < settings.text.vocab_size
+
+
 def test_widths_of_the_joint_space_must_agree(settings):
     with pytest.raises(ValueError, match="projection_dim"):
         ClapStage(replace(settings, text=replace(settings.text, projection_dim=64)))

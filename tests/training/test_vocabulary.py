@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ppaudioldm.tokenizing import PromptTokenizer
-from ppaudioldm.training.vocabulary import sound_captions, tokenizer_of, write_tokenizers
+from ppaudioldm.training.clips import SynthesisedClips
+from ppaudioldm.training.recordings import Recordings
+from ppaudioldm.training.vocabulary import captions_of, sound_captions, tokenizer_of, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy rain", "rain on a roof"] * 3
@@ -47,6 +49,12 @@ def test_captions_of_synthesised_sounds_are_short_sequences_of_words():
     lengths = [len(tokens(text, "clap", caption)) - 2 for caption in captions[::20]]
     words = [len(caption.split()) for caption in captions[::20]]
     assert sum(lengths) < 1.5 * sum(words)
+
+
+def test_captions_of_recordings_or_of_synthesised_sounds():
+    recordings = Recordings((("a.wav", "a bell"), ("b.wav", "rain")), 1.0)
+    assert list(captions_of(recordings)) == ["a bell", "rain"]
+    assert next(captions_of(SynthesisedClips(1.0))) == next(sound_captions())
 
 
 def test_a_checkpoint_finds_them(tmp_path):

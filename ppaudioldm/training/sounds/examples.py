@@ -1,4 +1,4 @@
-"""A clip and its caption by number: the same ones on every machine, in any order."""
+"""A clip and its caption by number: the same ones every time, in any order."""
 
 from __future__ import annotations
 

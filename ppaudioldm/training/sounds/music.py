@@ -162,13 +162,13 @@ CHORD = Kind(
             "a {quality} chord on an electric piano",
             "an electric piano chord",
             "a {quality} chord on a keyboard",
-            "a chord in {quality}",
+            "a chord that sounds {quality}",
             "a {quality} triad on an electric keyboard",
         ),
         ("an electric piano plays a {quality} chord", "a {quality} chord is played on a keyboard"),
     ),
     Wording(
-        ("a {quality} electric piano chord", "a {quality} triad", "a keyboard chord in {quality}"),
+        ("a {quality} electric piano chord", "a {quality} triad", "a keyboard chord that sounds {quality}"),
         ("a keyboard plays a {quality} chord", "a {quality} chord is played on an electric piano"),
     ),
 )

@@ -104,5 +104,5 @@ TOGETHER = (
             "{first}, mixed with {second}",
         )
     ),
-    Wording(("{first} and {second} together", "{first} mixed with {second}", "{first} at the same time with {second}")),
+    Wording(("{first} and {second} together", "{first} mixed with {second}", "{first} and at the same time {second}")),
 )

@@ -19,7 +19,7 @@ from ppaudioldm.training.parts import trained
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
 
-RUN = RunConfig(steps=12, log_every=1, evaluate_every=6, save_minutes=0)
+RUN = RunConfig(steps=12, log_every=1, evaluate_every=6, save_minutes=0, precision="f32")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from ppaudioldm import framework
+from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import AudioMAEConfig
 from ppaudioldm.models.audiomae import AudioMAE
+from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.random import random_weights
 from tests.models.test_audiomae import REDUCED, SPEECH, fbank
 from tests.support import SEED, random_network, relative_error, run, save_golden
@@ -89,6 +91,19 @@ def test_audiomae(pooling):
     error = relative_error(tokens, reference_tokens(config, network))
     print(f"audiomae on {framework.NAME}: relative error {error:.1e}")
     assert error <= 1e-4
+
+
+@pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
+def test_through_openvino():
+    from ppaudioldm.engines.openvino import OpenVINOEngine
+    from ppaudioldm.engines.translator import Translator
+
+    full = CHECKPOINTS["audioldm2-full"].config
+    engine = OpenVINOEngine(Translator(random_checkpoint("full", full, SEED)), "f32")
+    tokens = engine.run_numpy("audiomae", fbank(full.audiomae))
+    error = relative_error(tokens, reference_tokens(full.audiomae, random_network("audiomae", AudioMAE, full.audiomae)))
+    print(f"audiomae through OpenVINO: relative error {error:.1e}")
+    assert error <= 1e-5
 
 
 def test_reduced(request):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.errors import naming
 
 CAPTION_BYTES = 400
 STATISTICS_CLIPS = 64  # from which the latents' mean and deviation are measured
@@ -36,7 +36,8 @@ class EncodedClips:
     """Rows of `Layout` by the number of a clip, each computed when it is first asked for.
 
     encode(numbers) gives the fields of these clips but `is_there`. The file is named after `source`, which says what
-    its values depend on. One process writes at a time; it may be killed at any moment.
+    its values depend on, and grows with `count`. One process writes at a time; it may be killed at any moment. Raises
+    CheckpointError if there is no room for all.
     """
 
     def __init__(
@@ -47,14 +48,12 @@ class EncodedClips:
         source: Mapping[str, Any],
         encode: Callable[[Sequence[int]], Mapping[str, Any]],
     ) -> None:
-        facts = json.dumps({**source, "count": count, "layout": str(layout.dtype)}, sort_keys=True)
+        facts = json.dumps({**source, "layout": str(layout.dtype)}, sort_keys=True)
         path = folder / f"encoded-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.bin"
-        size = count * layout.dtype.itemsize
-        if not path.exists() or path.stat().st_size != size:
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                # All of it now: a mapped file that finds the disk full later would end the process.
-                os.posix_fallocate(file.fileno(), 0, size)
+        folder.mkdir(parents=True, exist_ok=True)
+        with naming(path), open(path, "ab") as file:
+            # All of it now: a mapped file that finds the disk full later would end the process.
+            os.posix_fallocate(file.fileno(), 0, count * layout.dtype.itemsize)
         self._rows = np.memmap(path, layout.dtype, "r+", shape=(count,))
         self._encode = encode
 

@@ -182,3 +182,5 @@ def test_clips_are_encoded_once(tmp_path):
     opened("another encoder")[[1]]
     assert asked == [1, 3, 2, 1]
     assert len(list(tmp_path.iterdir())) == 2
+    more = EncodedClips(tmp_path, 20, Layout((4,)), {"vae": "x"}, encode)
+    assert more[[19, 3]]["latents"][:, 0].tolist() == [19, 3] and asked == [1, 3, 2, 1, 19]

@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ppaudioldm.errors import naming
 
 CAPTION_BYTES = 400
+BLOCK = 1 << 20  # bytes written at once
 STATISTICS_CLIPS = 64  # from which the latents' mean and deviation are measured
 
 
@@ -52,8 +53,7 @@ class EncodedClips:
         path = folder / f"encoded-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.bin"
         folder.mkdir(parents=True, exist_ok=True)
         with naming(path), open(path, "ab") as file:
-            # All of it now: a mapped file that finds the disk full later would end the process.
-            os.posix_fallocate(file.fileno(), 0, count * layout.dtype.itemsize)
+            _reserve(file, count * layout.dtype.itemsize)
         self._rows = np.memmap(path, layout.dtype, "r+", shape=(count,))
         self._encode = encode
 
@@ -74,6 +74,16 @@ class EncodedClips:
         numbers = range(min(STATISTICS_CLIPS, len(self)))
         latents = np.concatenate([self[[n]]["latents"] for n in numbers]).astype(np.float64)
         return latents.mean((0, 2, 3)).round(3), latents.std((0, 2, 3)).round(3)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Make `file` `size` bytes long at least, on the disk: a mapped file that finds it full later ends the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    missing = size - os.fstat(file.fileno()).st_size
+    for start in range(0, missing, BLOCK):
+        file.write(bytes(min(BLOCK, missing - start)))
 
 
 def captions_of(rows: np.ndarray) -> list[str]:

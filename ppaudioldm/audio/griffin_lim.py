@@ -13,7 +13,7 @@ import numpy as np
 
 from ppaudioldm.audio.mel import MEL_16K, MelConfig, mel_filters
 
-ITERATIONS = 32
+ITERATIONS = 64
 MOMENTUM = 0.99  # 0 is plain Griffin-Lim
 SPREADING_STEPS = 30
 MAX_CORRECTION = 4.0  # of a band in one iteration, up or down
@@ -54,7 +54,9 @@ def griffin_lim(
             magnitudes = bands.corrected(np.abs(spectrum), mel[part])
             frames.add(following, part, guess * (magnitudes / np.maximum(np.abs(guess), SMALL)))
         waveform = following / frames.weight
-    return np.clip(frames.inner(waveform), -1, 1)
+    found = frames.inner(waveform)
+    # Other phases have other peaks: too loud a clip is made softer, for to cut its peaks off would be heard.
+    return found / max(1, np.abs(found).max())
 
 
 class _Bands:

@@ -76,6 +76,13 @@ def test_blocks_leave_no_steps():
     assert max(jumps[b - 80 : b + 80].max() for b in borders) <= 1.2 * np.quantile(jumps, 0.999)
 
 
+def test_too_loud_is_made_softer_and_not_cut():
+    mel = log_mel(tone(500.0))[:100]
+    normal, loud = griffin_lim(mel), griffin_lim(mel + 3)
+    assert np.abs(loud).max() == 1
+    assert np.corrcoef(normal, loud)[0, 1] > 0.99
+
+
 def test_silence_stays_silent():
     silence = griffin_lim(np.full((40, 64), np.log(1e-5), np.float32))
     assert np.abs(silence).max() < 1e-4

@@ -192,6 +192,23 @@ def said(piece: str) -> Clip:
     return tiny().generate("A female reporter is speaking", phonemes=piece, **FAST)
 
 
+def test_what_was_said_before_a_stop_is_kept():
+    vocoded: list[Progress] = []
+
+    def stop_in_the_second_piece(report: Progress) -> bool:
+        if report.stage == "vocoder" and report.done == report.total:
+            vocoded.append(report)
+        return not (len(vocoded) == 1 and report.stage == "denoise")
+
+    with pytest.raises(Cancelled) as stopped:
+        speak(tiny(), LONG, phonemes=True, progress=stop_in_the_second_piece, **FAST)
+    clip, whole = stopped.value.clip, speak(tiny(), LONG, phonemes=True, **FAST)
+    assert clip is not None and clip.seeds == whole.seeds
+    size = clip.waveforms.shape[1]
+    assert 0 < size < whole.waveforms.shape[1]
+    np.testing.assert_array_equal(clip.waveforms, whole.waveforms[:, :size])
+
+
 @speech
 def test_words():
     clip = speak(tiny(), WISH[0], **FAST)

@@ -16,7 +16,10 @@ import numpy as np
 
 from .schedule import Array
 
-OVERLAP = 0.25  # of a window's length, at least
+# Of a window's length, at least. Measured on random weights, 256 frames: two windows disagree by 0.8 of the prediction
+# at an end of one, by 0.16 eight frames inside, and from sixteen on no more than further in. A quarter has 32 frames to
+# either side of its middle and costs 1.33 times no overlap; a half costs 2, without smaller steps at the borders.
+OVERLAP = 0.25
 
 Concat = Callable[[Sequence[Array], int], Array]
 

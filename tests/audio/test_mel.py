@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ppaudioldm.audio import mel
 from ppaudioldm.audio.mel import (
     CLAP_MAX_SAMPLES,
     MEL_16K,
@@ -96,3 +97,11 @@ def test_stretch_keeps_frames_and_levels():
     np.testing.assert_allclose(stretch(frames, 17)[::2], frames, atol=1e-6)
     np.testing.assert_allclose(stretch(np.full((5, 1), 3.0), 64), 3.0)
     np.testing.assert_allclose(stretch(frames[:1], 4), frames[[0, 0, 0, 0]])
+
+
+def test_frames_are_computed_in_blocks(monkeypatch):
+    waveform = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    whole = log_mel(waveform)
+    monkeypatch.setattr(mel, "BLOCK", 7)
+    np.testing.assert_allclose(log_mel(waveform), whole, atol=1e-6)
+    assert log_mel(waveform).shape == (101, 64)

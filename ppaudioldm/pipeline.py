@@ -88,7 +88,7 @@ class AudioLDM:
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
 
-        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 60.
+        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600.
         seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
         one for each prompt.
         preset: "fast" (DPM-Solver++, 25 steps, 1 candidate) or "original" (DDIM, 200 steps, eta 1, the best of 3);

@@ -192,6 +192,110 @@ def said(piece: str) -> Clip:
     return tiny().generate("A female reporter is speaking", phonemes=piece, **FAST)
 
 
+@speech
+def test_words_are_read_aloud():
+    clip = tiny().generate("A man speaks", transcription=WISH[0], **FAST)
+    np.testing.assert_array_equal(clip.waveforms, say().waveforms)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "transcription is missing"),
+        ({"transcription": "a", "phonemes": "a"}, "transcription is missing: .* and not both"),
+        ({"phonemes": "..."}, "nothing to say"),
+        ({"phonemes": "a" * 310}, "310 phonemes, allowed: up to 309 at once"),
+    ],
+)
+def test_what_cannot_be_said(given, message):
+    with pytest.raises(ValueError, match=message):
+        tiny().generate("A man speaks", **given)
+
+
+@pytest.mark.parametrize("given", [{"transcription": "hello"}, {"phonemes": "a"}])
+def test_other_checkpoints_do_not_speak(given):
+    other = AudioLDM.from_pretrained("tiny")
+    with pytest.raises(ValueError, match="transcription is for speech checkpoints: audioldm2-speech-gigaspeech, "):
+        other.generate("A man speaks", **given)
+    with pytest.raises(ValueError, match="tiny does not speak, choose from audioldm2-speech-gigaspeech"):
+        speak(other, "a", phonemes=True)
+
+
+def test_a_checkpoint_that_knows_fewer_phonemes():
+    config = replace(TINY_SPEECH, phoneme_encoder=replace(TINY_SPEECH.phoneme_encoder, vocab_size=100))
+    small = random_checkpoint("small", config, 0)
+    with pytest.raises(ValueError, match="phoneme 182 is needed, but the checkpoint knows 100"):
+        AudioLDM(small, EagerEngine(small)).generate("A man speaks", phonemes="a")
+
+
+def test_our_own_layout_keeps_it(tmp_path):
+    write_native(checkpoint(), tmp_path / "speech")
+    opened = open_checkpoint(tmp_path / "speech")
+    assert opened.config == TINY_SPEECH
+    clip = say(pipeline=AudioLDM(opened, EagerEngine(opened)))
+    np.testing.assert_array_equal(clip.waveforms, say().waveforms)
+
+
+# ---- speak
+
+
+def test_the_command(tmp_path, capsys):
+    write_native(checkpoint(), tmp_path / "speech")
+    common = ["-c", str(tmp_path / "speech"), "--duration", "0.3", "--steps", "2", "--seed", "3"]
+    path = tmp_path / "a.wav"
+    assert main(["speak", LONG, "--phonemes", *common, "-o", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["text"], report["prompt"], report["seed"]) == (LONG, "A female reporter is speaking", 3)
+    expected = speak(tiny(), LONG, phonemes=True, **FAST).waveforms[0]
+    samples, rate = soundfile.read(path)
+    assert rate == 16000 and report["samples"] == len(samples) == len(expected)
+    np.testing.assert_allclose(samples, expected, atol=1e-4)
+    assert main(["generate", "a dog", *common, "-o", str(path)]) == 2
+    assert "transcription is missing" in capsys.readouterr().err
+
+
+@speech
+def test_the_command_finds_nothing_to_say_before_the_work(capsys):
+    assert main(["speak", "..."]) == 2
+    assert "nothing to say" in capsys.readouterr().err
+
+
+def test_a_long_text_is_said_sentence_by_sentence():
+    pieces = cut(LONG, 2.0)
+    assert pieces == ["fˈɜːst sˈɛntəns ɪz hˈɪɹ.", "sˈɛkənd wˈʌn kˈʌmz nˈaʊ!", "θˈɜːd wˈʌn, ænd ɪts ˈɛnd."]
+    clip = speak(tiny(), LONG, phonemes=True, **FAST)
+    expected = joined([said(piece) for piece in pieces])
+    np.testing.assert_array_equal(clip.waveforms, expected.waveforms)
+    assert clip.seeds == (3,) and clip.waveforms.shape[1] > 3 * 1000
+
+
+def test_progress_counts_the_steps_of_all_pieces():
+    seen = []
+    speak(tiny(), LONG, phonemes=True, progress=seen.append, **FAST)
+    steps = [at.done for at in seen if at.stage == "denoise" and at.done]
+    assert {at.total for at in seen if at.stage == "denoise"} == {3 * 2}
+    assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6] and steps == sorted(steps)
+
+
+@pytest.mark.parametrize("kind", [Cancelled, Interrupted])
+def test_stopped_in_the_middle_it_keeps_the_pieces_that_were_complete(kind):
+    def stop(at: Progress) -> bool:
+        if at.stage == "denoise" and at.done == 5:
+            if kind is Interrupted:
+                raise KeyboardInterrupt
+            return False
+        return True
+
+    with pytest.raises(kind) as caught:
+        speak(tiny(), LONG, phonemes=True, progress=stop, **FAST)
+    expected = joined([said(piece) for piece in cut(LONG, 0.3)[:2]])
+    np.testing.assert_array_equal(caught.value.clip.waveforms, expected.waveforms)
+
+
+def said(piece: str) -> Clip:
+    return tiny().generate("A female reporter is speaking", phonemes=piece, **FAST)
+
+
 def test_what_was_said_before_a_stop_is_kept():
     vocoded: list[Progress] = []
 

@@ -54,9 +54,21 @@ def griffin_lim(
             magnitudes = bands.corrected(np.abs(spectrum), mel[part])
             frames.add(following, part, guess * (magnitudes / np.maximum(np.abs(guess), SMALL)))
         waveform = following / frames.weight
-    found = frames.inner(waveform)
-    # Other phases have other peaks: too loud a clip is made softer, for to cut its peaks off would be heard.
-    return found / max(1, np.abs(found).max())
+    return limited(frames.inner(waveform), config.hop_length)
+
+
+def limited(waveform: np.ndarray, block: int) -> np.ndarray:
+    """`waveform` made softer around what is above 1, so that nothing is: phases that were found have peaks of their own.
+
+    To cut them off would be heard, and so would all of a clip being softer. The gain changes over two blocks.
+    """
+    padded = np.pad(np.abs(waveform), (block, block - len(waveform) % block + block))
+    peaks = padded[: len(padded) // block * block].reshape(-1, block).max(1)
+    # Every block's gain is low enough for its neighbours too, and so is any that lies between two of them.
+    gains = 1 / np.maximum(1, np.maximum(peaks[1:-1], np.maximum(peaks[:-2], peaks[2:])))
+    centres = block * (np.arange(len(gains)) + 0.5)
+    softer = waveform * np.interp(np.arange(len(waveform)), centres, gains)
+    return softer.clip(-1, 1).astype(np.float32)  # rounding may leave a peak a hair above
 
 
 class _Bands:

@@ -20,6 +20,7 @@ import numpy as np
 from ppaudioldm.audio.bands import Band, band_filter, filtered, merged
 from ppaudioldm.audio.joins import FADE, NEAR, Span, between, level, touched
 from ppaudioldm.audio.recording import Recording
+from ppaudioldm.checkpoints import hearing_names
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.given import Given
@@ -131,7 +132,8 @@ def check(pipeline: AudioLDM, prompt: str | None, seed: int | None, settings: di
         options.check_prompts([prompt])
     elif pipeline.config.audiomae is None:
         raise ValueError(
-            f"prompt is missing: {pipeline.checkpoint.name} has no AudioMAE, which would hear the recording instead"
+            f"prompt is missing: {pipeline.checkpoint.name} has no AudioMAE, which would hear the recording instead;"
+            f" these have it: {', '.join(hearing_names())}"
         )
     return item_seeds(secrets.randbelow(2**32) if seed is None else seed, 1)[0]
 

@@ -58,7 +58,7 @@ def griffin_lim(
 
 
 def limited(waveform: np.ndarray, block: int) -> np.ndarray:
-    """`waveform` made softer around what is above 1, so that nothing is: phases that were found have peaks of their own.
+    """`waveform` made softer around what is above 1, so that nothing is: found phases have peaks of their own.
 
     To cut them off would be heard, and so would all of a clip being softer. The gain changes over two blocks.
     """

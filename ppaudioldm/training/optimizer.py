@@ -95,7 +95,7 @@ class Optimizer:
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """The inverse of `state`. Raises ValueError for a parameter that this optimizer does not have."""
-        found: dict[Any, Any] = {}
+        found: dict[Any, Any] = {} if NAME == "torch" else self._untouched()
         for key, value in state.items():
             name, _, kind = key.rpartition(":")
             if name not in self._parameters:
@@ -110,3 +110,13 @@ class Optimizer:
             self._inner.state.update(found)
         else:
             self._inner.set_state_dict(found)
+
+    def _untouched(self) -> dict[str, Tensor]:
+        """Paddle's state of parameters that had no gradient yet: it leaves them out, but wants them back."""
+        config, found = self._config, {}
+        for parameter in self._parameters.values():
+            zeros, one = np.zeros(tuple(parameter.shape), np.float32), np.ones(1, np.float32)
+            values = (zeros, zeros, config.beta1 * one, config.beta2 * one)
+            for kind, value in zip(PADDLE_STATE, values, strict=True):
+                found[f"{parameter.name}_{kind}"] = xp.to_tensor(value)
+        return found

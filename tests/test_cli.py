@@ -173,7 +173,7 @@ def test_full_disk(capsys, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "_replace", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     path = tmp_path / "x.wav"
     message = failure(capsys, "generate", "x", *FAST, "-o", str(path)).replace("\n", "")
     assert message.endswith(f"cannot write {path}: No space left on device")

@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import re
-import secrets
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
+from ppaudioldm.weights.atomic import atomic_path, beside
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
         layout = f"{samples.shape[1]} channels at {sample_rate} Hz"
         raise ValueError(f"cannot write {path}: {layout}: {error.error_string.strip()}") from error
     try:
-        _replace(_target(path), encoded)
+        with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
+            file.write(encoded)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise OutputError.from_cause(path, error) from error
     return path
@@ -96,7 +100,7 @@ def check_writable(path: PathLike) -> None:
     path = Path(path)
     _format(path, None)
     try:
-        probe = _temporary(_target(path))
+        probe = beside(_target(path))
         probe.touch(exist_ok=False)  # only the attempt tells: permission bits say nothing to root or on /proc
         probe.unlink()
     except OSError as error:
@@ -179,26 +183,6 @@ def _target(path: Path) -> Path:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is a device or pipe")
     return target
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Give `target` this content; a crash, interrupt or full disk leaves the old file or none, never half of one."""
-    temporary = _temporary(target)
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _temporary(target: Path) -> Path:
-    # Not derived from the target's name, which may be as long as a name can be.
-    return target.with_name(f".{secrets.token_hex(8)}.part")
 
 
 # ---- Naming

@@ -18,15 +18,20 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     is replaced as a whole. Nothing is synced to the disk. Raises FileNotFoundError if the block made nothing.
     """
     path = Path(path)
-    token = secrets.token_hex(4)
-    # The suffix stays at the end: some libraries choose a format by it.
-    temporary = path.with_name(f".{path.stem[:200]}-{token}{path.suffix}")
+    temporary = beside(path)
     try:
         yield temporary
-        _replace(temporary, path, path.with_name(f".{path.stem[:200]}-{token}-old{path.suffix}"))
+        _replace(temporary, path, temporary.with_stem(f"{temporary.stem}-old"))
     except BaseException:
         _remove(temporary)
         raise
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that nothing has."""
+    # The suffix stays at the end: some libraries choose a format by it. Names may have 255 bytes, not characters.
+    suffix = path.suffix if len(path.suffix) <= 20 else ""
+    return path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{suffix}")
 
 
 def _replace(temporary: Path, path: Path, aside: Path) -> None:

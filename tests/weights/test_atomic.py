@@ -59,6 +59,14 @@ def test_old_folder_stays_when_the_new_one_cannot_take_its_place(tmp_path, monke
     assert os.listdir(tmp_path) == ["model"] and os.listdir(target) == ["old"]
 
 
+@pytest.mark.parametrize("name", ["雨" * 85, "x" * 255, "x." + "y" * 253, "x" * 250 + ".json"])
+def test_names_as_long_as_they_can_be(tmp_path, name):
+    for text in ("old", "new"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text(text)
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "new"
+
+
 def test_making_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
         pass

@@ -56,10 +56,16 @@ class AudioMAESettings:
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=4000))
 
+    def __post_init__(self) -> None:
+        if not 0 < self.covered < 1:
+            raise ValueError(f"covered is {self.covered}, allowed: a share between 0 and 1")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}, at least 1 is needed")
+
     @property
     def seen(self) -> int:
         """Patches that are not covered."""
-        return max(1, round((1 - self.covered) * self.network.patches))
+        return min(self.network.patches - 1, max(1, round((1 - self.covered) * self.network.patches)))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,15 @@ class ClapSettings:
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=2000))
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size is {self.batch_size}, at least 2 are needed: clips are told from one another")
+        widths = self.text.projection_dim, self.audio.projection_dim
+        if widths[0] != widths[1]:
+            raise ValueError(
+                f"projection_dim of text and audio are {widths[0]} and {widths[1]}, expected to be the same"
+            )
+
 
 class Pairs:
     """Batches: log_mel (B, 1, 1024, 64) in dB, ids (B, L) and mask (B, L) of the captions."""
@@ -88,8 +97,6 @@ class ClapStage:
     turns: Mapping[str, tuple[str, ...]]
 
     def __init__(self, settings: ClapSettings, device: str = "cpu", clips: Clips | None = None) -> None:
-        if settings.text.projection_dim != settings.audio.projection_dim:
-            raise ValueError("projection_dim of text and audio must be the same")
         self.settings = settings
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)

@@ -18,6 +18,7 @@ from ppaudioldm import framework
 from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.mel import log_mel as log_mel_of
 from ppaudioldm.config import HifiGanConfig
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.training import tiny
@@ -63,6 +64,13 @@ class VocoderSettings:
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=40000))
 
+    def __post_init__(self) -> None:
+        frames = int(self.duration * self.vocoder.sample_rate) // self.vocoder.hop_length
+        if not 4 <= self.crop_frames <= frames:
+            raise ValueError(f"crop_frames is {self.crop_frames}, allowed: 4 to the {frames} of a clip")
+        if min(self.batch_size, self.crops_per_clip) < 1:
+            raise ValueError("batch_size and crops_per_clip must be at least 1")
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -100,7 +108,11 @@ class VocoderStage:
         vocoder = trainable("vocoder", HifiGan, settings.vocoder, settings.seed, device)
         vocoder.conv_in = NormalisedInput(vocoder.conv_in)
         if settings.start:
-            set_values(dict(vocoder.named_parameters()), trained(Path(settings.start))["vocoder"])
+            before = trained(Path(settings.start), "vocoder")
+            try:
+                set_values(dict(vocoder.named_parameters()), before.get("vocoder", {}))
+            except ValueError as error:
+                raise CheckpointError(f"{settings.start}: not a run of this vocoder: {error}") from error
         self.networks: dict[str, Any] = {"vocoder": vocoder}
         self.turns = {"vocoder": ("vocoder",)}
         if settings.adversarial:

@@ -106,3 +106,10 @@ def test_batches_depend_on_their_number_alone():
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["order"], other["order"]) and not np.array_equal(first["fbank"], other["fbank"])
     assert all(sorted(order) == list(range(64)) for order in first["order"])
+
+
+def test_settings_that_cannot_be():
+    for covered in (0.0, 1.0, 2.0):
+        with pytest.raises(ValueError, match="covered is"):
+            replace(SETTINGS, covered=covered)
+    assert replace(SETTINGS, covered=0.999).seen >= 1 and replace(SETTINGS, covered=0.001).seen < 64

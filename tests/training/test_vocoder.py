@@ -42,16 +42,16 @@ def few_held_out(monkeypatch):
 
 
 def test_loss_falls_and_measures_stand_beside_griffin_lims(tmp_path, monkeypatch):
-    monkeypatch.setattr("ppaudioldm.training.vocoder.HELD_OUT", 6)
-    train(VocoderStage(SETTINGS), RunConfig(steps=30, log_every=1, evaluate_every=30), tmp_path)
+    monkeypatch.setattr("ppaudioldm.training.vocoder.HELD_OUT", 4)
+    train(VocoderStage(SETTINGS), RunConfig(steps=20, log_every=1, evaluate_every=20), tmp_path)
     log = read_log(tmp_path)
-    for name, share in (("loss", 0.8), ("mel_l1", 0.8), ("stft", 0.9)):
+    for name, share in (("loss", 0.85), ("mel_l1", 0.85), ("stft", 0.95)):
         values = [line[name] for line in log if name in line]
-        assert np.mean(values[-4:]) < share * np.mean(values[:4]), name
+        assert np.mean(values[-3:]) < share * np.mean(values[:3]), name
     measures = log[-1]
     assert measures["held_out_mel_l1"] > measures["griffin_lim_held_out_mel_l1"] > 0.02, "so soon it cannot be better"
-    assert 0 < measures["griffin_lim_pitch_error"] < 3
-    samples, rate = soundfile.read(tmp_path / "samples" / "vocoder-000030.wav")
+    assert 0 < measures["griffin_lim_pitch_error"] < 1
+    samples, rate = soundfile.read(tmp_path / "samples" / "vocoder-000020.wav")
     assert rate == 16000 and samples.shape == (12 * 16000,)
 
 
@@ -60,7 +60,7 @@ def test_adversarial_training_begins_with_a_trained_vocoder_and_resumes_equal(tm
     train(VocoderStage(SETTINGS), run_config, tmp_path / "spectral")
     settings = replace(SETTINGS, adversarial=True, start=str(tmp_path / "spectral"))
     begun = VocoderStage(settings).networks["vocoder"]
-    before = trained(tmp_path / "spectral")["vocoder"]
+    before = trained(tmp_path / "spectral", "vocoder")["vocoder"]
     assert all(np.array_equal(framework.to_numpy(p), before[name]) for name, p in begun.named_parameters())
     for folder, stops in (("once", (3,)), ("twice", (2, 3))):
         for steps in stops:
@@ -110,3 +110,14 @@ def test_every_discriminator_gives_features_and_verdicts():
     assert len(judged) == len(config.periods) + config.scales
     for part in judged:
         assert len(part) == 5 and all(x.shape[0] == 2 for x in part) and part[-1].shape[1] == 1
+
+
+def test_settings_that_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="crop_frames is 999, allowed: 4 to the 100 of a clip"):
+        replace(SETTINGS, crop_frames=999)
+    with pytest.raises(ValueError, match="no training run"):
+        VocoderStage(replace(SETTINGS, start=str(tmp_path)))
+    train(VocoderStage(SETTINGS), RunConfig(steps=1), tmp_path / "small")
+    wider = replace(SETTINGS, start=str(tmp_path / "small"), vocoder=replace(SMALL, initial_channels=96))
+    with pytest.raises(ValueError, match=r"small: not a run of this vocoder: conv_in.bias: shape \[64\]"):
+        VocoderStage(wider)

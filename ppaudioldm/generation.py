@@ -16,7 +16,7 @@ from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
-from ppaudioldm.diffusion.guidance import needs_unconditional
+from ppaudioldm.diffusion.guidance import guidance_scales, needs_unconditional
 from ppaudioldm.diffusion.noise import INITIAL, KEPT, STEP, gaussian
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
@@ -27,19 +27,21 @@ from ppaudioldm.prediction import Predictor
 
 
 def needed_functions(
-    config: ModelConfig, guided: bool, given: Given | None = None, negative: bool = False
+    config: ModelConfig, guided: bool, given: Given | None = None, options: Options | None = None
 ) -> list[str]:
     """What generation from text runs, in that order (see `engines.engine`); ranking needs "clap_audio" besides.
 
-    negative: whether there is a negative prompt: it goes through GPT-2 even where the prompts' LOA tokens are given.
+    A negative prompt in `options` goes through GPT-2 even where the prompts' LOA tokens are given.
     """
+    options = options or Options()
+    negative = options.negative_prompt is not None
     makes_loa = config.loa is not None and (given is None or given.loa is None or (guided and negative))
     text = ["clap_text"] if makes_loa or config.unet.film_dim else []
     text += ["flan_t5"] if config.flan_t5 else []
     text += ["phoneme_encoder"] if config.phoneme_encoder and makes_loa else []
     text += ["loa", "gpt2"] if makes_loa else []
     unet = ["unet_contexts"] if config.contexts else []
-    unet += ["unet_guided_step" if guided and config.contexts and not config.unet.film_dim else "unet_step"]
+    unet += Predictor.functions(config, guided, options)
     vocoder = ["vocoder"] if config.vocoder.method == "network" else []
     return [*text, *unet, "vae_decoder", *vocoder]
 
@@ -91,6 +93,7 @@ class Generation:
         items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds[p]))]
         self.batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
         groups = sum(len(self.windows.starts) // self.windows_at_once(len(batch)) for batch in self.batches)
+        Predictor.functions(config, self.guided, options)
         # Made here too, so that an impossible combination of options is found before any work.
         self.num_calls = groups * len(self.new_sampler().timesteps)
         self.calls_done = 0
@@ -112,8 +115,7 @@ class Generation:
         return self.candidates.clip(self.config.sample_rate, self.seconds)
 
     def make(self) -> None:
-        negative = self.options.negative_prompt is not None
-        functions = needed_functions(self.config, self.guided, self.given, negative)
+        functions = needed_functions(self.config, self.guided, self.given, self.options)
         with self.stage("load", total=len(functions)):
             for done, function in enumerate(functions, 1):
                 self.engine.prepare(function)
@@ -130,7 +132,13 @@ class Generation:
 
     @property
     def guided(self) -> bool:
-        return needs_unconditional(self.options.guidance_scale)
+        return any(map(needs_unconditional, self.guidance_scales))
+
+    @cached_property
+    def guidance_scales(self) -> list[float]:
+        options = self.options
+        calls = len(self.new_sampler().timesteps)
+        return guidance_scales(options.guidance_scale, options.guidance_interval, calls)
 
     def unconditional(self) -> Conditions:
         """For one item: of the negative prompt if there is one."""
@@ -172,7 +180,7 @@ class Generation:
             predict,
             sampler,
             latents,
-            self.options.guidance_scale,
+            self.guidance_scales,
             noise=lambda i: noise(STEP, i),
             constrain=None if keep is None else kept,
         )
@@ -190,7 +198,8 @@ class Generation:
             self.engine,
             self.config,
             taken,
-            self.guided,
+            [needs_unconditional(scale) for scale in self.guidance_scales],
+            self.options.reuse,
             self.new_sampler().timesteps,
             self.windows,
             at_once,

@@ -12,6 +12,7 @@ MAX_DURATION = 600.0
 MAX_STEPS = 1000
 MAX_CANDIDATES = 64
 MAX_BATCH_SIZE = 64
+MAX_REUSE = 10
 MAX_PROMPT = 100_000  # characters: the text encoders stop long before
 
 
@@ -47,6 +48,8 @@ class Options:
     spacing: str | None = None
     num_waveforms_per_prompt: int = 1
     batch_size: int = 1
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    reuse: int = 1
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> Options:
@@ -70,10 +73,15 @@ class Options:
             ("num_inference_steps", MAX_STEPS),
             ("num_waveforms_per_prompt", MAX_CANDIDATES),
             ("batch_size", MAX_BATCH_SIZE),
+            ("reuse", MAX_REUSE),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
                 raise ValueError(f"{name} is {value!r}, allowed: 1 to {limit}")
+        if not _is_interval(self.guidance_interval):
+            raise ValueError(
+                f"guidance_interval is {self.guidance_interval!r}, allowed: a start and an end, 0 <= start < end <= 1"
+            )
         if self.negative_prompt is not None:
             self.check_prompts([self.negative_prompt], "negative_prompt")
 
@@ -93,8 +101,18 @@ class Options:
 
 PRESETS = {
     "fast": Options(),
+    "draft": Options(reuse=2),
     "original": Options(num_inference_steps=200, sampler="ddim", eta=1.0, num_waveforms_per_prompt=3),
 }
+
+
+def _is_interval(value: object) -> bool:
+    return (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and 0 <= value[0] < value[1] <= 1
+    )
 
 
 def _is_number(value: object) -> bool:

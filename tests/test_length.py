@@ -137,7 +137,7 @@ def test_what_the_ends_of_windows_see_hardly_counts():
     flat = FlatWindows(smooth.length, smooth.total, smooth.starts)
 
     def largest_step(windows: Windows) -> float:
-        predict = Predictor(made._engine, SHORTER, conditions, False, [500], windows, 1, lambda: None)
+        predict = Predictor(made._engine, SHORTER, conditions, [False], 1, [500], windows, 1, lambda: None)
         predicted = framework.to_numpy(predict(latents, 500))
         return float(np.abs(np.diff(predicted, axis=2))[:, :, 10:-10].max())  # at its ends the clip has ends to see
 

@@ -14,6 +14,15 @@ def needs_unconditional(guidance_scale: float) -> bool:
     return guidance_scale != 1.0
 
 
+def guidance_scales(guidance_scale: float, interval: tuple[float, float], calls: int) -> list[float]:
+    """The scale of each of `calls` calls of the network: 1, no guidance, outside the share `interval` of them.
+
+    Guidance matters in the middle of the schedule: arXiv:2404.07724. An interval of (0, 1) is all of them.
+    """
+    start, end = (round(share * calls) for share in interval)
+    return [guidance_scale if start <= i < end else 1.0 for i in range(calls)]
+
+
 def combine(noise_pred_batch: Array, guidance_scale: float) -> Array:
     """Guided prediction (B, ...): unconditional + guidance_scale * (conditional - unconditional).
 

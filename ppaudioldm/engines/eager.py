@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "f32", "bf16", "fp16")
 # Kept in float32: sinusoids of the time, and the two layers that read them, lose too much in half precision.
 PRECISE = {"unet": ("time_in", "time_out")}
 # Called many times with the same shapes: what `compile_step` compiles.
-STEPS = ("unet_step", "unet_guided_step")
+STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 
 
 class EagerEngine:

@@ -19,7 +19,8 @@ from ppaudioldm.engines import mapped_files
 
 PRECISIONS = ("auto", "f32", "bf16")
 # Faster when the exact shapes are known: the UNet by a quarter, the others by 6 %, the first run with a shape included.
-STATIC = frozenset({"unet", "unet_step", "unet_guided_step", "vae_decoder", "vocoder"})
+STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
+STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
 KEPT_SHAPES = 2  # of a static function: each holds the weights once more
 

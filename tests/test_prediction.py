@@ -1,0 +1,100 @@
+"""What the UNet is asked, step by step: with guidance or without, all of it or its finest level."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ppaudioldm.checkpoints import TINY
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.support import relative_error
+
+FAST: dict[str, Any] = {"duration": 0.32, "seed": 7, "num_inference_steps": 5}
+
+
+class CountingEngine(EagerEngine):
+    calls: Counter
+
+    def run(self, function: str, *inputs: Any) -> Any:
+        self.calls[function] += 1
+        return super().run(function, *inputs)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> AudioLDM:
+    checkpoint = random_checkpoint("tiny", TINY, 0)
+    return AudioLDM(checkpoint, CountingEngine(checkpoint))
+
+
+def made(pipeline: AudioLDM, **settings: Any) -> tuple[np.ndarray, dict[str, int]]:
+    """The clip, and how often each function of the UNet was called."""
+    pipeline._engine.calls = Counter()
+    waveforms = pipeline.generate("rain", **FAST | settings).waveforms
+    return waveforms, {name: count for name, count in pipeline._engine.calls.items() if name.startswith("unet_")}
+
+
+def test_deep_features_serve_several_steps(pipeline):
+    whole, calls = made(pipeline)
+    assert calls == {"unet_contexts": 1, "unet_guided_step": 5}
+    draft, calls = made(pipeline, preset="draft")
+    assert calls == {"unet_contexts": 1, "unet_guided_deep": 3, "unet_guided_shallow": 5}
+    rough, calls = made(pipeline, reuse=5)
+    assert calls == {"unet_contexts": 1, "unet_guided_deep": 1, "unet_guided_shallow": 5}
+    assert 1e-4 < relative_error(draft, whole) < relative_error(rough, whole)
+
+
+def test_deep_features_of_several_windows(pipeline):
+    settings = {"duration": 11.0, "num_inference_steps": 2}
+    rough, calls = made(pipeline, reuse=2, **settings)
+    assert calls == {"unet_contexts": 1, "unet_guided_deep": 2, "unet_guided_shallow": 4}
+    together, calls = made(pipeline, reuse=2, batch_size=2, **settings)
+    assert calls == {"unet_contexts": 1, "unet_guided_deep": 1, "unet_guided_shallow": 2}
+    assert relative_error(together, rough) < 1e-4
+
+
+def test_guidance_in_a_part_of_the_steps(pipeline):
+    always, _ = made(pipeline)
+    never, calls = made(pipeline, guidance_scale=1.0)
+    assert calls == {"unet_contexts": 1, "unet_step": 5}
+    partly, calls = made(pipeline, guidance_interval=(0.2, 0.8))
+    assert calls == {"unet_contexts": 1, "unet_step": 2, "unet_guided_step": 3}
+    assert relative_error(partly, always) > 1e-4 < relative_error(partly, never)
+    hardly, calls = made(pipeline, guidance_interval=(0.0, 0.01))  # rounds to no step at all
+    assert calls == {"unet_contexts": 1, "unet_step": 5}
+    assert relative_error(hardly, never) < 1e-5
+    _, calls = made(pipeline, guidance_interval=(0.2, 1.0), reuse=2)
+    assert calls == {"unet_contexts": 1, "unet_step": 1, "unet_guided_deep": 2, "unet_guided_shallow": 4}
+
+
+def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
+    config = replace(
+        TINY, flan_t5=None, loa=None, gpt2=None, unet=replace(TINY.unet, context_dims=(None,), film_dim=64)
+    )
+    checkpoint = random_checkpoint("film", config, 0)
+    pipeline = AudioLDM(checkpoint, CountingEngine(checkpoint))
+    sizes = []
+    run = pipeline._engine.run
+
+    def counted(function: str, *inputs: Any) -> Any:
+        if function == "unet_step":
+            sizes.append([x.shape[0] for x in (inputs[0], inputs[1], inputs[4])])
+        return run(function, *inputs)
+
+    monkeypatch.setattr(pipeline._engine, "run", counted)
+    _, calls = made(pipeline, guidance_interval=(0.0, 0.6))
+    assert calls == {"unet_step": 5}
+    assert sizes == [[2, 2, 2]] * 3 + [[1, 1, 1]] * 2
+    with pytest.raises(ValueError, match="reuse is 2, allowed for this checkpoint: 1"):
+        pipeline.generate("rain", reuse=2, **FAST)
+
+
+@pytest.mark.parametrize("interval", [(0.8, 0.2), (-0.1, 1.0), (0.0, 1.1), (0.5,), "ab", (0.0, float("nan"))])
+def test_intervals_that_are_none(pipeline, interval):
+    with pytest.raises(ValueError, match="guidance_interval is .*, allowed: a start and an end, 0 <= start < end <= 1"):
+        pipeline.generate("rain", guidance_interval=interval, **FAST)

@@ -13,9 +13,8 @@ from ppaudioldm.config_check import check_config
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
-from ppaudioldm.training.parts import trained
+from ppaudioldm.training.parts import run_of, trained
 from ppaudioldm.training.settings import changed
-from ppaudioldm.training.state import STATE_FILE, State, load_state
 from ppaudioldm.training.vae import exported
 from ppaudioldm.training.vocoder import exported as exported_vocoder
 from ppaudioldm.weights.checkpoint import Checkpoint
@@ -29,23 +28,27 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     decoder: a run that went on training the decoder of the same VAE. vocoder: a run; without one the checkpoint has
     Griffin-Lim. Averaged weights are taken. Raises CheckpointError for a folder that holds no run, or another one.
     """
-    facts = _state(joint, "joint").facts
+    facts = run_of(joint, "joint").facts
     settings: JointSettings = changed(JointSettings(), facts["settings"])
-    weights = {**trained(Path(settings.clap)), **trained(Path(settings.vae)), **trained(joint)}
+    weights = {
+        **trained(Path(settings.clap), "clap"),
+        **trained(Path(settings.vae), "vae"),
+        **trained(joint, "joint"),
+    }
     if decoder:
-        start = _state(decoder, "vae").facts["settings"]["start"]
+        start = run_of(decoder, "vae").facts["settings"]["start"]
         if Path(start).resolve() != Path(settings.vae).resolve():
             raise CheckpointError(
                 f"{decoder}: continues the VAE of {start!r}, but {joint} listened to {settings.vae!r}"
             )
-        weights["vae_decoder"] = trained(decoder)["vae_decoder"]
+        weights["vae_decoder"] = trained(decoder, "vae")["vae_decoder"]
     latents = (np.array(facts["model"]["latents"][name]) for name in ("mean", "deviation"))
     encoder, trained_decoder = weights["vae_encoder"], weights["vae_decoder"]
     weights["vae_encoder"], weights["vae_decoder"] = exported(encoder, trained_decoder, *latents)
     model = _with_clap_audio(settings.model, Path(settings.clap))
     if vocoder:
-        weights["vocoder"] = exported_vocoder(trained(vocoder)["vocoder"])
-        found = changed(HifiGanConfig(), _state(vocoder, "vocoder").facts["model"]["vocoder"])
+        weights["vocoder"] = exported_vocoder(trained(vocoder, "vocoder")["vocoder"])
+        found = changed(HifiGanConfig(), run_of(vocoder, "vocoder").facts["model"]["vocoder"])
         model = replace(model, vocoder=found)
     else:
         model = replace(model, vocoder=replace(model.vocoder, method="griffin-lim"))
@@ -55,16 +58,9 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     return Checkpoint(name or joint.name, "native", model, lambda kind: tokenizer_json(kind, folder), networks)
 
 
-def _state(folder: Path, stage: str) -> State:
-    state = load_state(folder)
-    if state is None or state.facts.get("stage") != stage:
-        raise CheckpointError(f"{folder / STATE_FILE}: not there, or of another stage than {stage}")
-    return state
-
-
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:
     """`model` with CLAP's other branch, by which candidates are ranked."""
-    audio = _state(clap, "clap").facts["model"].get("audio")
+    audio = run_of(clap, "clap").facts["model"].get("audio")
     return replace(model, clap_audio=changed(ClapAudioConfig(), audio)) if audio else model
 
 

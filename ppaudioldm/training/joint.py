@@ -17,10 +17,11 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
-from ppaudioldm.config import ModelConfig
+from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.models.audiomae import AudioMAE
@@ -32,8 +33,8 @@ from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_o
 from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of, fingerprint
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.parts import finished, trained
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.parts import finished, run_of, trained
+from ppaudioldm.training.settings import RunConfig, as_values, changed
 from ppaudioldm.training.vae import exported
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -44,7 +45,11 @@ Heard = tuple[list[Tensor], list[Tensor]]  # contexts and masks of the UNet
 
 @dataclass(frozen=True)
 class JointSettings:
-    """Defaults train the small model. vae, clap, audiomae: folders of finished runs. tokenizers: a folder of both."""
+    """Defaults train the small model.
+
+    vae, clap, audiomae: folders of finished runs; without AudioMAE, "", only the UNet says what LOA is. tokenizers: a
+    folder of both.
+    """
 
     vae: str = "runs/vae"
     clap: str = "runs/clap"
@@ -87,6 +92,8 @@ class Tokenizers:
     def __init__(self, folder: Path, model: ModelConfig) -> None:
         clap, t5 = model.clap_text, model.flan_t5
         assert clap and t5
+        if not folder.is_dir():  # or the published ones would be looked for
+            raise CheckpointError(f"{folder}: no tokenizers; the clap stage makes them")
         self._clap = PromptTokenizer(
             tokenizer_json("clap", folder), "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size
         )
@@ -107,7 +114,7 @@ class JointStage:
         self._schedule = NoiseSchedule(settings.model.diffusion)
         self._alpha_bars = self._schedule.alphas_cumprod.astype(np.float32)
         self._tokenize = Tokenizers(Path(settings.tokenizers), settings.model)
-        before = trained(Path(settings.start)) if settings.start else {}
+        before = trained(Path(settings.start), "joint") if settings.start else {}
         self.networks: dict[str, Any] = {}
         for name in LEARNED:
             network_class, field_name = NETWORKS[name]
@@ -120,22 +127,25 @@ class JointStage:
     def _listen(self, clips: Clips) -> None:
         """Load what is finished: VAE, CLAP, AudioMAE; open the clips that they encoded."""
         settings, model = self.settings, self.settings.model
-        vae = trained(Path(settings.vae))
-        self.clap_text = finished("clap_text", model, trained(Path(settings.clap))["clap_text"], self._device)
-        mae = trained(Path(settings.audiomae))["audiomae"] if settings.audiomae else None
+        vae = trained(Path(settings.vae), "vae")
+        self.clap_text = finished("clap_text", model, trained(Path(settings.clap), "clap")["clap_text"], self._device)
+        mae: dict[str, np.ndarray] = {}
         self._audiomae = None
-        if mae is not None:
+        if settings.audiomae:
+            folder = Path(settings.audiomae)
+            mae = trained(folder, "audiomae")["audiomae"]
+            self._heard_by = changed(AudioMAEConfig(), run_of(folder, "audiomae").facts["model"]["encoder"])
             with framework.empty_weights():
-                self._audiomae = AudioMAE(tiny.AUDIOMAE)
+                self._audiomae = AudioMAE(self._heard_by)
             framework.assign_weights(self._audiomae, mae.items(), self._device)
             freeze(self._audiomae)
         no_shift = np.zeros(model.vae.latent_channels), np.ones(model.vae.latent_channels)
         self.encoder = finished("vae_encoder", model, exported(*_both(vae), *no_shift)[0], self._device)
         frames = int(settings.duration * model.sample_rate) // model.samples_per_latent
         assert model.loa
-        loa = (model.loa.num_tokens, model.loa.hidden_size) if mae is not None else ()
+        loa = (model.loa.num_tokens, model.loa.hidden_size) if mae else ()
         layout = Layout((model.vae.latent_channels, frames, model.latent_bands), loa)
-        source = {"vae": fingerprint(vae["vae_encoder"]), "audiomae": fingerprint(mae or {}), "clips": repr(clips)}
+        source = {"vae": fingerprint(vae["vae_encoder"]), "audiomae": fingerprint(mae), "clips": repr(clips)}
         held_out = held_out_of(clips)
         folder = Path(settings.encoded)
         self._clips = EncodedClips(folder, settings.clips, layout, source, lambda n: self._encoded(clips, n))
@@ -238,7 +248,7 @@ class JointStage:
         return fields
 
     def _heard(self, clips: Sequence[Clip]) -> Tensor:
-        frames = tiny.AUDIOMAE.frames
+        frames = self._heard_by.frames
         return framework.from_numpy(np.stack([audiomae_fbank(clip.waveform, frames) for clip in clips]), self._device)
 
     def evaluate(self) -> dict[str, float]:

@@ -86,7 +86,7 @@ class VAEStage:
         self.decoder: Any = trainable("vae_decoder", VAEDecoder, settings.vae, settings.seed, device)
         networks = {"vae_encoder": self.encoder, "vae_decoder": self.decoder}
         if settings.start:
-            weights = trained(Path(settings.start))
+            weights = trained(Path(settings.start), "vae")
             for name, network in networks.items():
                 set_values(dict(network.named_parameters()), weights[name])
         if not settings.train_encoder:

@@ -21,6 +21,7 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
@@ -28,7 +29,7 @@ from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.joint import JointSettings, JointStage
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig
+from ppaudioldm.training.settings import RunConfig, as_values
 from ppaudioldm.training.state import State, read_log, save_state
 from ppaudioldm.training.vocabulary import tokenizer_of
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
@@ -69,7 +70,7 @@ def settings(tmp_path, monkeypatch):
             for key, value in networks[name].named_parameters()
         }
         (tmp_path / run).mkdir()
-        save_state(tmp_path / run, State(1, {"stage": run, "model": {}}, arrays))
+        save_state(tmp_path / run, State(1, {"stage": run, "model": {"encoder": as_values(tiny.AUDIOMAE)}}, arrays))
     for kind in ("clap", "flan_t5"):
         write_tokenizer(kind, tmp_path / "tokenizers", tokenizer_of(kind, ["a tone number 1"], 300))
     places = {name: str(tmp_path / name) for name in ("vae", "clap", "audiomae", "tokenizers", "encoded")}
@@ -135,7 +136,7 @@ def test_runs_are_assembled_to_a_checkpoint_that_generates(settings, tmp_path, c
     expected = {key: framework.to_numpy(value) for key, value in stage.decoder.named_parameters()}
     assert all(np.allclose(weights[key], value, rtol=1e-3, atol=1e-5) for key, value in expected.items())
     assert main(["assemble", str(tmp_path / "vae"), str(tmp_path / "small")]) == 2
-    assert "of another stage than joint" in capsys.readouterr().err
+    assert "a run of the stage vae, expected joint" in capsys.readouterr().err
 
 
 def test_conditions_are_what_generation_makes(settings):
@@ -171,6 +172,20 @@ def test_without_a_caption_the_unet_hears_zeros(settings):
     (loa, _), masks = stage.heard(["", "a tone number 3"])
     assert not framework.to_numpy(loa)[0].any() and framework.to_numpy(loa)[1].any()
     assert framework.to_numpy(masks[1])[0].sum() == 1  # the end of the text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vae": "none"}, "none: no training run, it has no state.safetensors; expected one of the stage vae"),
+        ({"clap": "VAE"}, "a run of the stage vae, expected clap"),
+        ({"tokenizers": "none"}, "none: no tokenizers; the clap stage makes them"),
+    ],
+)
+def test_runs_that_are_missing_or_others_are_named(settings, change, message):
+    change = {name: settings.vae if value == "VAE" else value for name, value in change.items()}
+    with pytest.raises(CheckpointError, match=message):
+        JointStage(replace(settings, **change), clips=NoiseClips(SAMPLES))
 
 
 def test_clips_are_encoded_once(tmp_path):

@@ -138,7 +138,7 @@ def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
 def test_the_averaged_weights_are_what_a_run_leaves(tmp_path):
     loop.train(LineStage(), RUN, tmp_path)
     arrays = load_state(tmp_path).arrays
-    bias = trained(tmp_path)["line"]["linear.bias"]
+    bias = trained(tmp_path, "line")["line"]["linear.bias"]
     assert np.array_equal(bias, arrays["average/line.linear.bias"])
     assert not np.array_equal(bias, arrays["weights/line.linear.bias"])
 

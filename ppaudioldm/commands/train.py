@@ -12,7 +12,7 @@ from typing import Any
 from ppaudioldm.commands.common import add_framework, choose_framework
 
 # As in `training.stages`, which is too heavy for `--help`.
-STAGES = ("vae", "clap", "audiomae", "joint", "vocoder")
+STAGES = ("vae", "clap", "audiomae", "joint", "vocoder", "classifier")
 EPILOG = """\
 A run keeps its state, log and samples in its folder; the same command resumes it. Several processes:
   torchrun --nproc-per-node 2 $(which ppaudioldm) train vae --framework torch ...

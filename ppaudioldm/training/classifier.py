@@ -11,15 +11,13 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import log_mel
-from ppaudioldm.errors import CheckpointError
 from ppaudioldm.evaluation.classifier import Classifier, ClassifierConfig, save_classifier
 from ppaudioldm.framework import F, Tensor, xp
-from ppaudioldm.training.clips import generator_of
+from ppaudioldm.training.clips import Clips, generator_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
 from ppaudioldm.training.sounds import SAMPLE_RATE, SINGLE_KINDS, example
-from ppaudioldm.training.state import load_state
 
 HELD_OUT = 10  # clips a kind
 
@@ -38,8 +36,25 @@ class ClassifierSettings:
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200, evaluate_every=250))
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "one_pair_in"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, at least 1 is needed")
+        if not self.durations or any(not isinstance(s, (int, float)) or not 1 <= s <= 60 for s in self.durations):
+            raise ValueError(f"durations are {list(self.durations)}, expected one or more of 1 to 60 seconds")
+        unknown = [kind for kind in self.kinds if kind not in SINGLE_KINDS]
+        if unknown:
+            raise ValueError(f"kinds has {unknown[0]!r}, choose from {', '.join(SINGLE_KINDS)}")
+        if not all(isinstance(size, int) for size in self.channels):
+            raise ValueError(f"channels are {list(self.channels)}, expected whole numbers")
+
     def config(self) -> ClassifierConfig:
         return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)
+
+    @property
+    def duration(self) -> float:
+        """Of the longest clips, in seconds."""
+        return max(self.durations)
 
     def is_pair(self, place: int) -> bool:
         """Whether the clip at `place` of a batch is of two kinds: only where all are known."""
@@ -83,7 +98,9 @@ class ClassifierStage:
     name = "classifier"
     turns: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, settings: ClassifierSettings, device: str = "cpu") -> None:
+    def __init__(self, settings: ClassifierSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+        if clips is not None:
+            raise ValueError("the classifier is trained on synthesised clips only: recordings have no kind")
         self.settings = settings
         self.ema = settings.ema
         self.data = LabelledClips(settings)
@@ -115,15 +132,7 @@ class ClassifierStage:
         return {"held_out_accuracy": float(np.mean(shares)), "lowest_of_a_kind": float(np.min(shares))}
 
     def sample(self, folder: Path, step: int) -> None:
-        """A classifier makes nothing to look at."""
-
-
-def export_classifier(folder: Path, path: Path) -> None:
-    """Write the averaged weights of the run in `folder` as a file for `evaluate --classifier`."""
-    state = load_state(folder)
-    if state is None or state.facts.get("stage") != ClassifierStage.name:
-        raise CheckpointError(f"{folder}: holds no training of a classifier")
-    values = state.facts["model"]
-    config = ClassifierConfig(tuple(values["labels"]), tuple(values["channels"]), values["n_mels"])
-    prefix = "classifier."
-    save_classifier(path, config, {name.removeprefix(prefix): array for name, array in state.part("average").items()})
+        """The classifier as a file for `evaluate --classifier`."""
+        network = self.networks["classifier"]
+        weights = {name: framework.to_numpy(parameter) for name, parameter in network.named_parameters()}
+        save_classifier(folder / f"classifier-{step:06d}.safetensors", self.settings.config(), weights)

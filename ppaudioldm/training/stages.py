@@ -13,6 +13,7 @@ STAGES = {
     "audiomae": ("audiomae", "AudioMAESettings", "AudioMAEStage"),
     "joint": ("joint", "JointSettings", "JointStage"),
     "vocoder": ("vocoder", "VocoderSettings", "VocoderStage"),
+    "classifier": ("classifier", "ClassifierSettings", "ClassifierStage"),  # the judge of `evaluate`
 }
 
 

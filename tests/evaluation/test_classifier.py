@@ -19,7 +19,7 @@ from ppaudioldm.evaluation.classifier import (
     save_classifier,
 )
 from ppaudioldm.training import loop
-from ppaudioldm.training.classifier import ClassifierSettings, ClassifierStage, export_classifier
+from ppaudioldm.training.classifier import ClassifierSettings, ClassifierStage
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.sounds import SINGLE_KINDS, example
@@ -143,12 +143,28 @@ def test_training_learns_and_its_weights_can_be_used(tmp_path):
         stage, settings.run, tmp_path, progress=lambda step, v: losses.append(v["loss"]) if "loss" in v else None
     )
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
-    export_classifier(tmp_path, tmp_path / "judge.safetensors")
-    judge = open_classifier(tmp_path / "judge.safetensors")
+    judge = open_classifier(tmp_path / "samples" / "classifier-000025.safetensors")
     right = [judge.name(example(s, (k,), 1.0, "test").waveform) == k for k in settings.kinds for s in range(4)]
     assert sum(right) >= 10
 
 
-def test_a_folder_without_a_classifier_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no training of a classifier"):
-        export_classifier(tmp_path, tmp_path / "judge.safetensors")
+def test_recordings_are_refused():
+    with pytest.raises(ValueError, match="synthesised clips only"):
+        ClassifierStage(ClassifierSettings(), clips=lambda number: None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"durations": ("x",)}, "durations are"),
+        ({"durations": (0.5,)}, "1 to 60 seconds"),
+        ({"durations": ()}, "one or more"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"one_pair_in": 0}, "one_pair_in is 0"),
+        ({"kinds": ("trombone",)}, "'trombone'"),
+        ({"channels": ("x",)}, "whole numbers"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ClassifierSettings(**settings)

@@ -108,6 +108,8 @@ class JointStage:
     turns: Mapping[str, tuple[str, ...]] = {"all": LEARNED}
 
     def __init__(self, settings: JointSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+        if settings.run.workers:
+            raise ValueError(f"run.workers is {settings.run.workers}, but this stage reads what is encoded: expected 0")
         self.settings = settings
         self.ema = settings.ema
         self._device = device

@@ -21,7 +21,6 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
@@ -180,11 +179,12 @@ def test_without_a_caption_the_unet_hears_zeros(settings):
         ({"vae": "none"}, "none: no training run, it has no state.safetensors; expected one of the stage vae"),
         ({"clap": "VAE"}, "a run of the stage vae, expected clap"),
         ({"tokenizers": "none"}, "none: no tokenizers; the clap stage makes them"),
+        ({"run": RunConfig(workers=2)}, "run.workers is 2, but"),
     ],
 )
 def test_runs_that_are_missing_or_others_are_named(settings, change, message):
     change = {name: settings.vae if value == "VAE" else value for name, value in change.items()}
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(ValueError, match=message):
         JointStage(replace(settings, **change), clips=NoiseClips(SAMPLES))
 
 

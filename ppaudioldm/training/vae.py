@@ -32,19 +32,21 @@ class VAESettings:
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
     crop_frames: int = 64
-    crops_per_clip: int = 2
-    batch_size: int = 8  # crops
+    crops_per_clip: int = 1
+    batch_size: int = 4  # crops; on a CPU many small steps beat few large ones
     gradient_weight: float = 0.25  # of differences between neighbouring frames and bins
     scales_weight: float = 0.25  # of averages over SCALES
     kl_weight: float = 5e-3
     start: str = ""  # a run of this stage whose averaged weights this one begins with
     train_encoder: bool = True  # False: a better decoder for the latents of `start`, which others are trained on
     vae: VAEConfig = tiny.MODEL.vae
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=2500))
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(rate=8e-4, warmup=100, decay_steps=10000)
+    )
     held_out: int = 24  # clips for measures
     ema: float = 0.998
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=2500))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=10000))
 
 
 @dataclass(frozen=True)

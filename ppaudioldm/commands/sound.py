@@ -179,7 +179,10 @@ def loop(options: argparse.Namespace) -> None:
 
 
 def upscale(options: argparse.Namespace) -> None:
-    recording = _open(options)
+    info = CHECKPOINTS.get(options.checkpoint)
+    if options.prompt is None and info and not info.config.loa:
+        raise ValueError(f"prompt is missing, which {options.checkpoint} needs")
+    recording = _open(options, hears=False)
     from ppaudioldm.tasks import upscale as task
 
     if options.cutoff is not None:
@@ -211,22 +214,25 @@ def rank(options: argparse.Namespace) -> None:
 # ---- What they share
 
 
-def _open(options: argparse.Namespace) -> Recording:
-    """The recording, once the rest of what can be wrong before a checkpoint is opened has been looked at."""
-    _check(options)
+def _open(options: argparse.Namespace, hears: bool = True) -> Recording:
+    """The recording, once `_check` has been made."""
+    _check(options, hears)
     from ppaudioldm.audio.recording import open_recording
 
     return open_recording(options.audio)
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Raise ValueError for a prompt, or a published checkpoint, that does not do."""
+def _check(options: argparse.Namespace, hears: bool = True) -> None:
+    """Raise ValueError for a prompt, or a published checkpoint, that does not do.
+
+    hears: without a prompt the checkpoint must hear the recording.
+    """
     choose_framework(options)  # the tasks import it
     check_speaks(options.checkpoint, False)
-    if options.prompt is None:
-        _check_hears(options.checkpoint, "prompt is missing, and ")
-    else:
+    if options.prompt is not None:
         Options().check_prompts([options.prompt])
+    elif hears:
+        _check_hears(options.checkpoint, "prompt is missing, and ")
 
 
 def _check_hears(checkpoint: str, because: str = "") -> None:

@@ -24,7 +24,7 @@ from ppaudioldm.checkpoints import hearing_names
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.given import Given
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.options import Options, Progress, ProgressCallback, as_part
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.part import Part
@@ -44,17 +44,18 @@ def regenerate(
     *,
     bands: Sequence[Band] | None = None,
     prompt: str | None = None,
+    resemble: bool = True,
     seed: int | None = None,
     **settings: Any,
 ) -> EditedClip:
     """`recording` with `spans` of it made anew, or these `bands` of the spans.
 
     spans: samples, in order, apart by more than two fades. bands: Hz, in order and apart; None is everything. prompt:
-    what it should sound like there; without one, like the recording, as AudioMAE hears it. settings: of
-    `AudioLDM.generate`, but for the duration.
-    Raises ValueError as `AudioLDM.generate` does, and without a prompt for a checkpoint that has no AudioMAE.
+    what it should sound like there; without one, like the recording as AudioMAE hears it if it is to `resemble` that,
+    else like anything that fits what is kept. settings: of `AudioLDM.generate`, but for the duration.
+    Raises ValueError as `AudioLDM.generate` does, and without a prompt for a checkpoint that needs one.
     """
-    seed = check(pipeline, prompt, seed, settings)
+    seed = check(pipeline, prompt, seed, settings, resemble)
     rate, fade = recording.sample_rate, round(FADE * recording.sample_rate)
     if bands is None:
         _warn_of_lost_heights(recording, spans, pipeline.config.sample_rate / 2)
@@ -72,20 +73,28 @@ def regenerate(
     result = None
     for done, (start, end, inside) in enumerate(todo):
         part = Part(recording.samples[start:end], rate, inside, bands, pipeline.config)
-        one = {**settings, "seed": seed, "progress": _shared(settings.get("progress"), done, len(todo))}
-        result = finished(partial(_generate, pipeline, part, prompt, one), partial(put, start, part))
+        one = {**settings, "seed": seed, "progress": as_part(settings.get("progress"), done, len(todo))}
+        result = finished(partial(_generate, pipeline, part, prompt, resemble, one), partial(put, start, part))
     assert result is not None  # there is a span
     return result
 
 
-def _generate(pipeline: AudioLDM, part: Part, prompt: str | None, settings: dict[str, Any]) -> Clip:
+def _generate(pipeline: AudioLDM, part: Part, prompt: str | None, resemble: bool, settings: dict[str, Any]) -> Clip:
     """All of `part` as the network has it, where it may make anew what is not to be kept."""
 
     def hear() -> Given:
-        loa = pipeline.recorded_loa(part.familiar) if prompt is None else None
+        loa = None
+        if prompt is None:
+            loa = pipeline.recorded_loa(part.familiar) if resemble else _no_loa(pipeline)
         return Given(pipeline.encode_audio(part.waveform), part.keep, loa=loa)
 
     return generate_from(pipeline, hear, prompt, duration=part.duration, **settings)
+
+
+def _no_loa(pipeline: AudioLDM) -> np.ndarray:
+    """The LOA tokens (N, 768) of no condition, as in training."""
+    assert pipeline.config.loa
+    return np.zeros((pipeline.config.loa.num_tokens, pipeline.config.loa.hidden_size), np.float32)
 
 
 def generate_from(
@@ -93,7 +102,7 @@ def generate_from(
     hear: Callable[[], Given],
     prompt: str | None,
     *,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: ProgressCallback | None = None,
     **settings: Any,
 ) -> Clip:
     """`AudioLDM.generate` from what `hear` makes of a recording: a stage of its own, "encode"."""
@@ -106,13 +115,6 @@ def generate_from(
     return replace(clip, seconds={"encode": seconds, **clip.seconds})
 
 
-def _shared(progress: Callable[[Progress], bool | None] | None, done: int, count: int) -> Any:
-    """`progress` of one generation as that of `count`, of which `done` are."""
-    if progress is None:
-        return None
-    return lambda at: progress(Progress(at.stage, done * at.total + at.done, count * at.total))
-
-
 def finished(generate: Callable[[], AnyClip], finish: Callable[[AnyClip], Finished]) -> Finished:
     """`finish` of what `generate` makes, and of what was complete when it was stopped: the exception carries that."""
     try:
@@ -123,14 +125,18 @@ def finished(generate: Callable[[], AnyClip], finish: Callable[[AnyClip], Finish
     return finish(clip)
 
 
-def check(pipeline: AudioLDM, prompt: str | None, seed: int | None, settings: dict[str, Any]) -> int:
+def check(
+    pipeline: AudioLDM, prompt: str | None, seed: int | None, settings: dict[str, Any], resemble: bool = True
+) -> int:
     """The seed, a new one for None. Raises ValueError for what would be one only after the recording was encoded."""
     names = Options.__dataclass_fields__
     given = {name: value for name, value in settings.items() if name in names}
     options = Options.from_preset(settings.get("preset", "fast"), **given)
     if prompt is not None:
         options.check_prompts([prompt])
-    elif pipeline.config.audiomae is None:
+    elif pipeline.config.loa is None:
+        raise ValueError(f"prompt is missing, which {pipeline.checkpoint.name} needs")
+    elif resemble and pipeline.config.audiomae is None:
         raise ValueError(
             f"prompt is missing: {pipeline.checkpoint.name} has no AudioMAE, which would hear the recording instead;"
             f" these have it: {', '.join(hearing_names())}"

@@ -26,8 +26,9 @@ def upscale(
     Hz; by default where the recording's spectrum ends: at half its rate, or where a file that was resampled before has
     its edge. audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes. What is generated is
     mono: each channel gets it as loud as the channel is just below. prompt: what it should sound like; without one,
-    like the recording. settings: of `AudioLDM.generate`, but for the duration. The clip has the recording's channels
-    and depth; `EditedClip.cutoff` is where the generated sound begins.
+    like anything that fits what is below: AudioMAE would hear that the recording is dull. settings: of
+    `AudioLDM.generate`, but for the duration. The clip has the recording's channels and depth; `EditedClip.cutoff` is
+    where the generated sound begins.
     Raises ValueError for a recording, or a cutoff, that leaves nothing to generate, or as `AudioLDM.generate` does.
     """
     recording = open_recording(audio)
@@ -45,7 +46,9 @@ def upscale(
     # The crossover is where the recording still has something.
     bands = [(max(0.0, cutoff - CROSSOVER / 2), wide.sample_rate / 2)]
     return finished(
-        lambda: regenerate(pipeline, wide, [(0, len(wide.samples))], bands=bands, prompt=prompt, **settings),
+        lambda: regenerate(
+            pipeline, wide, [(0, len(wide.samples))], bands=bands, prompt=prompt, resemble=False, **settings
+        ),
         lambda clip: replace(clip, cutoff=cutoff),
     )
 

@@ -83,3 +83,11 @@ def test_nothing_to_generate():
 def test_cutoffs_that_are_none(cutoff):
     with pytest.raises(ValueError, match=r"cutoff is .*, allowed: 500 to 7900 Hz"):
         upscale(KnownPipeline(), (sound(1, 8000), 8000), cutoff=cutoff, **FAST)
+
+
+def test_without_a_prompt_nothing_is_asked_for():
+    pipeline = KnownPipeline(replace(TINY, audiomae=None))
+    upscale(pipeline, (sound(1, 8000), 8000), **FAST)
+    assert pipeline.given[0].loa.shape == (8, 128) and not pipeline.given[0].loa.any()
+    with pytest.raises(ValueError, match="prompt is missing, which other needs"):
+        upscale(KnownPipeline(CHECKPOINTS["audioldm_48k"].config, name="other"), (sound(1, 8000), 8000), **FAST)

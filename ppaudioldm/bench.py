@@ -125,7 +125,7 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
         engine.calls.clear()
         start = time.time()
         steps_done: list[float] = []
-        pipeline.generate(
+        clip = pipeline.generate(
             PROMPT,
             phonemes=PHONEMES if description.config.phoneme_encoder else None,
             duration=settings.duration,
@@ -134,7 +134,10 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
             progress=lambda p: steps_done.append(time.time()) if p.stage == "denoise" and p.done else None,  # noqa: B023
         )
         stages = {"import": imported - started, "open": opened - imported} if index == 0 else {}
-        stages |= _stages(engine.calls) | {"total": time.time() - (started if index == 0 else start)}
+        stages |= _stages(engine.calls)
+        if description.config.vocoder.method != "network":  # which the engine would have told of
+            stages["vocoder"] = clip.seconds["vocoder"]
+        stages |= {"total": time.time() - (started if index == 0 else start)}
         found.append(
             {
                 "seconds": {name: round(seconds, 4) for name, seconds in stages.items()},

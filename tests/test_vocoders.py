@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.bench import Settings, measure
 from ppaudioldm.checkpoints import TINY
 from ppaudioldm.chunks import vocode
 from ppaudioldm.cli import main
@@ -49,7 +50,7 @@ def test_latents_are_decoded_by_the_vocoder_of_choice():
 def test_a_loop_ends_where_it_begins():
     """The step from the last sample to the first is one as between any two others."""
     loop = pipeline("griffin-lim").decode_latents(noise(1, 8, 20, 16), circular=True)[0]
-    assert loop.shape == (20 * 640,)
+    assert loop.shape == (20 * 640,) and np.abs(loop).max() <= 1
     steps = np.abs(np.diff(loop))
     assert abs(loop[0] - loop[-1]) < np.quantile(steps, 0.99)
     rolled = np.roll(loop, len(loop) // 2)
@@ -68,6 +69,12 @@ def test_a_checkpoint_without_a_vocoder_network(tmp_path):
     assert np.array_equal(clip.waveforms, pipeline("griffin-lim").generate("rain", **settings).waveforms)
     with pytest.raises(ValueError, match="small has no vocoder network"):
         AudioLDM.from_pretrained(tmp_path / "small", engine="eager", vocoder="network")
+
+
+def test_bench_measures_griffin_lim(tmp_path):
+    write_native(random_checkpoint("small", WITHOUT, seed=0), tmp_path / "small")
+    (found,) = measure(Settings(str(tmp_path / "small"), engine="eager", duration=0.5, num_inference_steps=1), 1, 0.0)
+    assert found["seconds"]["vocoder"] > 0
 
 
 def test_only_vocoders_that_there_are():

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ppaudioldm.checkpoints import CHECKPOINTS
     from ppaudioldm.errors import CheckpointError
+    from ppaudioldm.many import generate_list
     from ppaudioldm.options import Options, Progress
     from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip
+    from ppaudioldm.speech import speak
     from ppaudioldm.tasks.edited import EditedClip
     from ppaudioldm.tasks.extend import extend
     from ppaudioldm.tasks.inpaint import inpaint
@@ -37,10 +39,12 @@ __all__ = [
     "Options",
     "Progress",
     "extend",
+    "generate_list",
     "inpaint",
     "loop",
     "rank",
     "restyle",
+    "speak",
     "upscale",
     "vary",
 ]
@@ -54,6 +58,8 @@ _HOMES = {
     "Options": "options",
     "Progress": "options",
     "EditedClip": "tasks.edited",
+    "generate_list": "many",
+    "speak": "speech",
     **{task: f"tasks.{task}" for task in ("vary", "restyle", "inpaint", "extend", "loop", "upscale", "rank")},
 }
 

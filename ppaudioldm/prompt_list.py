@@ -208,6 +208,7 @@ COLUMNS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "num_inference_steps": ("num_inference_steps", _whole),
     "guidance_scale": ("guidance_scale", _number),
     "sampler": ("sampler", _word),
+    "reuse": ("reuse", _whole),
     "eta": ("eta", _number),
     "spacing": ("spacing", _word),
     "candidates": ("num_waveforms_per_prompt", _whole),

@@ -34,7 +34,7 @@ from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of, finge
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished, run_of, trained
-from ppaudioldm.training.settings import RunConfig, as_values, changed
+from ppaudioldm.training.settings import RunConfig, as_values, changed, check_positive
 from ppaudioldm.training.vae import exported
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -73,6 +73,17 @@ class JointSettings:
     ema: float = 0.998
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=60000))
+
+    def __post_init__(self) -> None:
+        check_positive(self, "batch_size", "clips", "held_out")
+        step = self.model.unet.downsampling
+        if self.latent_frames % step or not self.latent_frames:
+            seconds = step * self.model.samples_per_latent / self.model.sample_rate
+            raise ValueError(f"duration is {self.duration:g}, expected a multiple of {seconds:g} seconds")
+
+    @property
+    def latent_frames(self) -> int:
+        return round(self.duration * self.model.sample_rate) // self.model.samples_per_latent
 
 
 @dataclass(frozen=True)
@@ -145,10 +156,9 @@ class JointStage:
             freeze(self._audiomae)
         no_shift = np.zeros(model.vae.latent_channels), np.ones(model.vae.latent_channels)
         self.encoder = finished("vae_encoder", model, exported(*_both(vae), *no_shift)[0], self._device)
-        frames = int(settings.duration * model.sample_rate) // model.samples_per_latent
         assert model.loa
         loa = (model.loa.num_tokens, model.loa.hidden_size) if mae else ()
-        layout = Layout((model.vae.latent_channels, frames, model.latent_bands), loa)
+        layout = Layout((model.vae.latent_channels, settings.latent_frames, model.latent_bands), loa)
         source = {"vae": fingerprint(vae["vae_encoder"]), "audiomae": fingerprint(mae), "clips": repr(clips)}
         held_out = held_out_of(clips)
         folder = Path(settings.encoded)

@@ -31,12 +31,17 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {shown(self.precision)}, allowed: {', '.join(PRECISIONS)}")
-        for name in ("steps", "log_every", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, at least 1 is needed")
+        check_positive(self, "steps", "log_every", "evaluate_every")
         for name in ("minutes", "save_minutes", "workers"):
             if not 0 <= getattr(self, name) < 1e6:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Raise ValueError for the first of the whole numbers called `names` that is below 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} is {getattr(settings, name)}, at least 1 is needed")
 
 
 def read_settings(path: str | Path, defaults: Settings) -> Settings:

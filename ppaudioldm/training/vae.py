@@ -15,13 +15,14 @@ from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, held_out_of, mel_of
+from ppaudioldm.training.clips import HOP, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import trained
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.settings import RunConfig, as_values, check_positive
 
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
+SAMPLE_RATE = 16000  # Hz
 SCALES = (2, 4, 8)  # frames and bins that are averaged before spectra are compared
 
 
@@ -47,6 +48,14 @@ class VAESettings:
     ema: float = 0.998
     seed: int = 0
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=10000))
+
+    def __post_init__(self) -> None:
+        check_positive(self, "batch_size", "crops_per_clip", "held_out")
+        step, frames = self.vae.downsampling, round(self.duration * SAMPLE_RATE) // HOP
+        if self.crop_frames % step or not 0 < self.crop_frames <= frames:
+            raise ValueError(
+                f"crop_frames is {self.crop_frames}, expected a multiple of {step} up to {frames}, the clip"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, changed, differences, read_settings
+from ppaudioldm.training.vae import VAESettings
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,18 @@ def test_the_rate_warms_up_and_falls_along_a_cosine():
     assert rates[0] == pytest.approx(0.1, rel=1e-3) and rates[4] == pytest.approx(0.5, rel=0.01)
     assert rates[50] == pytest.approx(0.55) and rates[100] == rates[199] == pytest.approx(0.1)
     assert OptimizerConfig(rate=1.0, warmup=10).rate_at(10**6) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "message"),
+    [
+        (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, expected a multiple of 4 up to 256"),
+        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, expected a multiple of 4 up to 50"),
+        (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, at least 1"),
+        (JointSettings(), {"duration": 2.6}, "duration is 2.6, expected a multiple of 0.32 seconds"),
+        (JointSettings(), {"clips": 0}, "clips is 0, at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_trained_are_named(settings, values, message):
+    with pytest.raises(ValueError, match=message):
+        changed(settings, values)

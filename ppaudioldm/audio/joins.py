@@ -8,6 +8,7 @@ import numpy as np
 
 FADE = 0.02  # seconds of the recording, before and behind a generated part, over which one gives way to the other
 NEAR = 0.5  # seconds on either side of a join in which levels are compared
+BLOCK = 1 << 20  # samples that are joined at once
 LOUDEST_GAIN = 4.0  # a generated part is never amplified more: 12 dB
 
 Span = tuple[int, int]  # samples: from the first up to, not including, the second
@@ -38,17 +39,22 @@ def join(
     """
     start, end = span
     first, last = touched(span, fade, len(samples))
-    way = np.clip((np.arange(first, last) - start) / max(1, end - start), 0, 1)[:, None]
-    coming = new[first:last] * (gains[0] + (gains[1] - gains[0]) * way)
+    # float32: a span may be 10 minutes, and these are many arrays.
+    way = np.clip((np.arange(first, last) - start) / max(1, end - start), 0, 1).astype(np.float32)[:, None]
+    left, right = (np.asarray(gain, np.float32) for gain in gains)
+    coming = new[first:last] * (left + (right - left) * way)
     going = old[first:last]
-    keep, come = np.zeros((last - first, 1)), np.ones((last - first, 1))
+    keep, come = np.zeros((last - first, 1), np.float32), np.ones((last - first, 1), np.float32)
     if first < start:
         side = slice(0, start - first)
         keep[side], come[side] = fade_weights(going[side], coming[side])
     if end < last:
         side = slice(end - first, last - first)
         come[side], keep[side] = fade_weights(coming[side], going[side])
-    samples[first:last] += (keep - 1) * going + come * coming
+    changed = samples[first:last]
+    for block in range(0, last - first, BLOCK):
+        rows = slice(block, block + BLOCK)
+        changed[rows] += (keep[rows] - 1) * going[rows] + come[rows] * coming[rows]
 
 
 def touched(span: Span, fade: int, count: int) -> Span:

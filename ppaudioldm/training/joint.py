@@ -16,6 +16,8 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
+from ppaudioldm.audio.files import safe_name, write_audio
+from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
 from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
@@ -40,6 +42,8 @@ from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 WATCHED = (850, 950)  # timesteps at which the caption decides
+HEARD_SAMPLES = 4
+MEL_RANGE = (-12.0, 4.0)  # natural logarithms, of a spectrogram of sound
 Heard = tuple[list[Tensor], list[Tensor]]  # contexts and masks of the UNet
 
 
@@ -313,9 +317,15 @@ class JointStage:
             return framework.to_numpy(self.decoder(latents))
 
     def sample(self, folder: Path, step: int) -> None:
-        """Spectrograms of a few held-out captions, and the captions, as NumPy arrays."""
+        """A few held-out captions as sounds, through Griffin-Lim, and all their spectrograms as NumPy arrays."""
         captions = captions_of(self._held_out[range(min(8, self.settings.held_out))])
-        np.savez(folder / f"joint-{step:06d}.npz", mel=self.generate(captions, 0), captions=captions)
+        mels = self.generate(captions, 0)
+        np.savez(folder / f"joint-{step:06d}.npz", mel=mels, captions=captions)
+        for caption, mel in list(zip(captions, mels, strict=True))[:HEARD_SAMPLES]:
+            path = folder / f"joint-{step:06d}-{safe_name(caption, 60)}.wav"
+            # What an untrained network says may be anything.
+            waveform = griffin_lim(np.clip(np.nan_to_num(mel), *MEL_RANGE))
+            write_audio(path, waveform, self.settings.model.sample_rate)
 
 
 def _both(vae: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:

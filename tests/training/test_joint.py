@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import AudioLDM, framework
+from ppaudioldm.audio.files import read_audio
 from ppaudioldm.cli import main
 from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import (
@@ -112,6 +113,8 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     assert {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong")} <= lines[-1].keys()
     with np.load(tmp_path / "whole" / "samples" / "joint-000012.npz") as sample:
         assert sample["mel"].shape == (2, 32, 64) and np.isfinite(sample["mel"]).all()
+    sound, rate = read_audio(next((tmp_path / "whole" / "samples").glob("joint-000012-*.wav")))
+    assert rate == 16000 and len(sound) == SAMPLES
     with framework.no_grad():  # other captions, other sounds; other seeds too
         one, two = stage.generate(["a tone number 1"], 0, 3), stage.generate(["a tone number 1"], 1, 3)
     assert not np.allclose(one, two)

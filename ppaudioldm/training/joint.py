@@ -18,17 +18,14 @@ from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.audio.files import safe_name, write_audio
 from ppaudioldm.audio.griffin_lim import griffin_lim
-from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
 from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
-from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
-from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
@@ -37,8 +34,8 @@ from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished, run_of, trained
 from ppaudioldm.training.settings import RunConfig, as_values, changed, check_positive
+from ppaudioldm.training.texts import CaptionTokenizers
 from ppaudioldm.training.vae import exported
-from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 WATCHED = (850, 950)  # timesteps at which the caption decides
@@ -90,36 +87,6 @@ class JointSettings:
         return round(self.duration * self.model.sample_rate) // self.model.samples_per_latent
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Token ids and masks of both text encoders."""
-
-    clap: tuple[np.ndarray, np.ndarray]
-    flan_t5: tuple[np.ndarray, np.ndarray]
-
-    def tensors(self, device: str) -> dict[str, Tensor]:
-        arrays = {"clap_ids": self.clap[0], "clap_mask": self.clap[1], "t5_ids": self.flan_t5[0]}
-        arrays["t5_mask"] = self.flan_t5[1]
-        return {name: framework.from_numpy(array, device) for name, array in arrays.items()}
-
-
-class Tokenizers:
-    """Captions to `Texts`."""
-
-    def __init__(self, folder: Path, model: ModelConfig) -> None:
-        clap, t5 = model.clap_text, model.flan_t5
-        assert clap and t5
-        if not folder.is_dir():  # or the published ones would be looked for
-            raise CheckpointError(f"{folder}: no tokenizers; the clap stage makes them")
-        self._clap = PromptTokenizer(
-            tokenizer_json("clap", folder), "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size
-        )
-        self._t5 = PromptTokenizer(tokenizer_json("flan_t5", folder), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size)
-
-    def __call__(self, captions: Sequence[str]) -> Texts:
-        return Texts(self._clap(captions), self._t5(captions))
-
-
 class JointStage:
     name = "joint"
     turns: Mapping[str, tuple[str, ...]] = {"all": LEARNED}
@@ -132,7 +99,7 @@ class JointStage:
         self._device = device
         self._schedule = NoiseSchedule(settings.model.diffusion)
         self._alpha_bars = self._schedule.alphas_cumprod.astype(np.float32)
-        self._tokenize = Tokenizers(Path(settings.tokenizers), settings.model)
+        self._tokenize = CaptionTokenizers(Path(settings.tokenizers), settings.model)
         before = trained(Path(settings.start), "joint") if settings.start else {}
         self.networks: dict[str, Any] = {}
         for name in LEARNED:
@@ -188,7 +155,6 @@ class JointStage:
         rows = self._clips[generator.integers(0, settings.clips, size).tolist()]
         is_heard = generator.random(size) >= settings.unconditional
         captions = [caption if heard else "" for caption, heard in zip(captions_of(rows), is_heard, strict=True)]
-        texts = self._tokenize(captions)
         latents = self._normalised(rows["latents"])
         timesteps = generator.integers(0, self._schedule.num_train_timesteps, size)
         batch = {
@@ -199,10 +165,7 @@ class JointStage:
             "is_heard": is_heard.astype(np.float32)[:, None, None],
             "is_recorded": (generator.random(size) < settings.recorded_loa).astype(np.float32)[:, None, None],
             "index": np.full(1, index, np.int64),
-            "clap_ids": texts.clap[0],
-            "clap_mask": texts.clap[1],
-            "t5_ids": texts.flan_t5[0],
-            "t5_mask": texts.flan_t5[1],
+            **self._tokenize(captions),
         }
         if self._audiomae is not None:
             batch["loa"] = rows["loa"].astype(np.float32)
@@ -292,7 +255,8 @@ class JointStage:
 
     def heard(self, captions: Sequence[str]) -> Heard:
         """What the UNet listens to for `captions`, of which "" is none."""
-        texts = self._tokenize(captions).tensors(self._device)
+        arrays = self._tokenize(captions)
+        texts = {name: framework.from_numpy(array, self._device) for name, array in arrays.items()}
         states, loa = self.conditions(texts)
         is_heard = np.array([bool(caption) for caption in captions], np.float32)[:, None, None]
         loa = loa * framework.from_numpy(is_heard, self._device)

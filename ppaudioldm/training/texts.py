@@ -1,0 +1,33 @@
+"""Captions as the text encoders take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import CheckpointError
+from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.weights.tokenizer_files import tokenizer_json
+
+
+class CaptionTokenizers:
+    """The tokenizers of a model's text encoders, out of a folder that holds both. Raises CheckpointError."""
+
+    def __init__(self, folder: Path, model: ModelConfig) -> None:
+        clap, t5 = model.clap_text, model.flan_t5
+        assert clap and t5
+        if not folder.is_dir():  # or the published ones would be looked for
+            raise CheckpointError(f"{folder}: no tokenizers; the clap stage makes them")
+        text = tokenizer_json("clap", folder)
+        self._clap = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size)
+        self._t5 = PromptTokenizer(tokenizer_json("flan_t5", folder), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size)
+
+    def __call__(self, captions: Sequence[str]) -> dict[str, np.ndarray]:
+        """clap_ids, t5_ids (B, L) int64; clap_mask, t5_mask (B, L) float32, 1 = token. L is either's own longest."""
+        clap_ids, clap_mask = self._clap(captions)
+        t5_ids, t5_mask = self._t5(captions)
+        return {"clap_ids": clap_ids, "clap_mask": clap_mask, "t5_ids": t5_ids, "t5_mask": t5_mask}

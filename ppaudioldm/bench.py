@@ -84,12 +84,13 @@ def bench(settings: Settings) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     # In the cache, for it is where there is room; hidden, so that no one takes it for an entry.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".bench-") as cache:
-        (first,) = _in_new_process(settings, 1, cache)
-        second, warm = _in_new_process(settings, 2, cache)
+        (first,) = in_new_process(settings, 1, cache)
+        second, warm = in_new_process(settings, 2, cache)
     return {"settings": dataclasses.asdict(settings), "first": first, "second": second, "warm": warm}
 
 
-def _in_new_process(settings: Settings, generations: int, cache: str) -> list[dict[str, Any]]:
+def in_new_process(settings: Settings, generations: int, cache: str) -> list[dict[str, Any]]:
+    """What `measure` tells of that many generations, in a process of their own with this cache folder."""
     work = {"settings": dataclasses.asdict(settings), "generations": generations, "started": time.time()}
     process = subprocess.run(
         [sys.executable, "-m", "ppaudioldm.bench"],

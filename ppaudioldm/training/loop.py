@@ -190,7 +190,7 @@ def resume(trainer: Trainer, folder: Path) -> list[str]:
         return []
     facts, expected = state.facts, _facts(trainer.stage, trainer.process)
     for name in ("stage", "framework", "processes", "model"):
-        if found := differences({name: facts.get(name)}, {name: expected[name]}):
+        if found := differences({name: facts.get(name)}, {name: expected[name]}, common=True):
             raise CheckpointError(f"{folder / STATE_FILE}: made by another run: {'; '.join(found[:3])}")
     try:
         trainer.load(state)

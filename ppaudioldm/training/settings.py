@@ -93,12 +93,17 @@ def _changed(default: Any, value: Any, where: str) -> Any:
     raise ValueError(f"{where}: expected an integer, got {short(value)}")
 
 
-def differences(before: Any, after: Any, where: str = "") -> list[str]:
-    """The settings that differ, as "name is 2, was 1"; both as `as_values` gives them."""
+def differences(before: Any, after: Any, where: str = "", *, common: bool = False) -> list[str]:
+    """The settings that differ, as "name is 2, was 1"; both as `as_values` gives them.
+
+    common: only among those that both have, for what an older version of this program wrote.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         found = []
-        for name in sorted(before.keys() | after.keys()):
-            found += differences(before.get(name), after.get(name), f"{where}.{name}" if where else name)
+        names = before.keys() & after.keys() if common else before.keys() | after.keys()
+        for name in sorted(names):
+            inner = f"{where}.{name}" if where else name
+            found += differences(before.get(name), after.get(name), inner, common=common)
         return found
     return [] if before == after else [f"{where} is {short_value(after)}, was {short_value(before)}"]
 

@@ -68,6 +68,7 @@ def test_differences_are_told_one_by_one():
         "c is null, was 2",
         "d is 4, was null",
     ]
+    assert differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3, "new": 1}, "d": 4}, common=True) == ["a.b is 3, was 1"]
 
 
 def test_the_rate_warms_up_and_falls_along_a_cosine():

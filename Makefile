@@ -8,6 +8,8 @@ PYTHON :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# A process a core; the tests of a file stay together, since they share what they prepare.
+ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test lint parity clean
 .DELETE_ON_ERROR:
@@ -18,7 +20,7 @@ demo: .venv/.installed
 	@echo "The sound is in output/demo.wav"
 
 test: .venv/.installed-test
-	$(PYTEST)
+	$(PYTEST) $(ON_ALL_CORES)
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
@@ -28,7 +30,7 @@ lint: .venv/.installed-test
 parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) tests/parity
-	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST)
+	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES)
 
 clean:
 	rm -rf .venv output build dist *.egg-info .*_cache .hypothesis

@@ -109,7 +109,8 @@ def test_downloaded_once_and_then_used_offline(hub: Hub, tmp_path, layout):
     name = NAMES[layout]
     lines = in_process(OPEN, name, tmp_path, HF_ENDPOINT=hub.url)
     checkpoint = random_checkpoint("tiny", TINY, 0)
-    digest = hashlib.sha256(b"".join(v.tobytes() for n in checkpoint.networks for _, v in checkpoint.weights(n)))
+    networks = [n for n in checkpoint.networks if n != "audiomae" or layout == "original"]  # the others have none
+    digest = hashlib.sha256(b"".join(v.tobytes() for n in networks for _, v in checkpoint.weights(n)))
     digest.update(byte_tokenizer_json("clap").encode())
     assert result(lines) == [name, layout, digest.hexdigest()]
     info = CHECKPOINTS[name]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.console import ProgressBar, tell
 from ppaudioldm.config import VOCODERS
-from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options
+from ppaudioldm.options import LONGEST_DEFAULT, MAX_DURATION, MIN_DURATION, PRESETS, Options
 
 if TYPE_CHECKING:
     from ppaudioldm.clip import Clip
     from ppaudioldm.output import Extras
     from ppaudioldm.pipeline import AudioLDM
 
+DEFAULT_DURATION = f"{LONGEST_DEFAULT:g}, or as long as the checkpoint's clips"
 # As in the modules of these names, which are too heavy for `--help`.
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
@@ -47,7 +48,7 @@ SETTINGS = (
 
 
 def add_settings(
-    command: argparse.ArgumentParser, checkpoint: str, named_after: str, duration: str | None = "10"
+    command: argparse.ArgumentParser, checkpoint: str, named_after: str, duration: str | None = DEFAULT_DURATION
 ) -> None:
     """The options of every command that makes a clip.
 
@@ -171,7 +172,7 @@ def make(
     from ppaudioldm.clip import Interrupted
     from ppaudioldm.output import write_clip
 
-    settings = settings_of(options) | {"seed": first_seed, "preset": options.preset, "duration": checked.duration}
+    settings = settings_of(options) | {"seed": first_seed, "preset": options.preset}
     if extras.all_candidates:
         settings["keep_candidates"] = True
     stopped = False
@@ -190,7 +191,7 @@ def make(
         "prompt": options.prompt,
         **(told or {}),
         "checkpoint": str(options.checkpoint),
-        "settings": dataclasses.asdict(checked),
+        "settings": dataclasses.asdict(checked) | {"duration": made["samples"] / made["sample_rate"]},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     print(json.dumps(report) if options.json else _line(made, f"{seconds['total']:.1f} s"))

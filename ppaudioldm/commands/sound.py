@@ -8,8 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, hearing_names
-from ppaudioldm.commands.common import add_checkpoint, add_loudness, add_settings, choose_framework, make, open_pipeline
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, hearing_names
+from ppaudioldm.commands.common import (
+    DEFAULT_DURATION,
+    add_checkpoint,
+    add_loudness,
+    add_settings,
+    choose_framework,
+    make,
+    open_pipeline,
+)
 from ppaudioldm.commands.generate import check_speaks
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, Options
 
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
     from ppaudioldm.audio.recording import Recording
     from ppaudioldm.pipeline import AudioLDM, Clip
 
-CHECKPOINT = "audioldm2-full"
 EXAMPLES = """\
 examples:
   ppaudioldm vary --audio dog.wav
@@ -65,7 +72,13 @@ def add(commands: Any) -> None:
         help="Hz to make anew, within the ranges if there are any; may be repeated",
     )
     _add(commands, extend, "continue a recording", duration="20, the recording included")
-    _add(commands, loop, "a clip whose end meets its start", needed="", duration="the recording's, or 10")
+    _add(
+        commands,
+        loop,
+        "a clip whose end meets its start",
+        needed="",
+        duration=f"the recording's, or {DEFAULT_DURATION}",
+    )
     command = _add(commands, upscale, "add the high frequencies that a recording lacks; the rest is its own sound")
     command.add_argument(
         "--cutoff", type=float, metavar="HZ", help="where they begin; found in the recording's spectrum by default"
@@ -74,7 +87,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("rank", help="how well recordings fit prompts, as CLAP hears it", **FORMAT)
     command.add_argument("prompts", nargs="+", metavar="prompt", help="what they may sound like")
     command.add_argument("--audio", nargs="+", action="extend", required=True, metavar="FILE", help="the recordings")
-    add_checkpoint(command, CHECKPOINT)
+    add_checkpoint(command, DEFAULT_CHECKPOINT)
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
     command.set_defaults(run=rank)
 
@@ -99,7 +112,7 @@ def _add(
         metavar="FILE",
         help=f"the recording, of any format, rate and number of channels; up to {MAX_DURATION:g} seconds",
     )
-    add_settings(command, CHECKPOINT, "recording", duration)
+    add_settings(command, DEFAULT_CHECKPOINT, "recording", duration)
     command.set_defaults(run=run)
     return command
 
@@ -126,7 +139,7 @@ def vary(options: argparse.Namespace) -> None:
 
     duration = options.duration
     if duration is None:
-        info = CHECKPOINTS.get(options.checkpoint, CHECKPOINTS[CHECKPOINT])
+        info = CHECKPOINTS.get(options.checkpoint, CHECKPOINTS[DEFAULT_CHECKPOINT])
         options.duration = task.default_duration(recording.duration, info.config.diffusion.clip_seconds)
     _make(
         options,

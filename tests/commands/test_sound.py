@@ -16,7 +16,7 @@ from ppaudioldm.pipeline import AudioLDM
 from tests.tasks.examples import sound
 from tests.test_cli import failure
 
-FAST = ["-c", "tiny", "--steps", "1", "--seed", "3"]
+FAST = ["-c", "untrained", "--steps", "1", "--seed", "3"]
 
 
 @pytest.fixture
@@ -64,11 +64,11 @@ def test_the_others(arguments, file, samples, rate, folder, capsys):
 
 def test_rank(folder, capsys):
     soundfile.write("cat.wav", sound(0.5, seed=1), 16000)
-    assert main(["rank", "a dog", "a cat", "--audio", "dog.wav", "cat.wav", "-c", "tiny", "--json"]) == 0
+    assert main(["rank", "a dog", "a cat", "--audio", "dog.wav", "cat.wav", "-c", "untrained", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["file"] for row in told["files"]] == ["dog.wav", "cat.wav"]
     assert np.shape([row["scores"] for row in told["files"]]) == (2, 2) and told["prompts"] == ["a dog", "a cat"]
-    assert main(["rank", "a dog", "--audio", "dog.wav", "cat.wav", "-c", "tiny"]) == 0
+    assert main(["rank", "a dog", "--audio", "dog.wav", "cat.wav", "-c", "untrained"]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
     scores = [float(line.split()[0]) for line in lines]
     assert title == "a dog" and scores == sorted(scores, reverse=True)

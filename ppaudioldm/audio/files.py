@@ -33,10 +33,12 @@ FORMATS = {  # extension -> libsndfile's names of the container and of its encod
     ".mp3": ("MP3", {"mp3": "MPEG_LAYER_III"}),
 }
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+LOSSY = ("OGG", "MP3")
 WIDE = ("PCM_32", "DOUBLE")  # encodings whose samples float32 cannot hold
 MAX_CHANNELS = 8
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000  # Hz; Vorbis crashes the process somewhat above
-MAX_FILE_RATE = 1_000_000  # Hz, of a file that is resampled: recorders of bats write 384,000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz; recorders of bats write 384,000
+MAX_LOSSY_RATE = 192_000  # Hz: Vorbis crashes the process somewhat above
+LOUDEST = 2.0**32  # sample values, full scale being 1: whole numbers that were kept as floats are below
 MAX_VALUES = 2**28  # samples over all channels that are read, 1 GiB: 10 minutes of 8 channels at 48 kHz fit
 MAX_SECONDS = 600.0  # of a file that is read, unless the caller says otherwise
 BLOCK = 65536  # samples over all channels that are encoded at once
@@ -72,7 +74,8 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     """
     path = Path(path)
     container, encoding = _format(path, subtype)
-    samples = _checked(waveform, sample_rate, np.float64 if encoding in WIDE else np.float32)
+    check_rate(sample_rate, MAX_LOSSY_RATE if container in LOSSY else MAX_SAMPLE_RATE)
+    samples = _checked(waveform, np.float64 if encoding in WIDE else np.float32)
     if encoding not in ("FLOAT", "DOUBLE"):
         samples = _clipped(samples, path)
     if encoding in BITS:
@@ -119,7 +122,7 @@ def _format(path: Path, subtype: str | None) -> tuple[str, str]:
     return container, encodings[subtype]
 
 
-def _checked(waveform: np.ndarray, sample_rate: int, dtype: type) -> np.ndarray:
+def _checked(waveform: np.ndarray, dtype: type) -> np.ndarray:
     """`waveform` as (samples, channels) of `dtype`."""
     waveform = np.asarray(waveform)
     if not np.issubdtype(waveform.dtype, np.floating):
@@ -128,13 +131,15 @@ def _checked(waveform: np.ndarray, sample_rate: int, dtype: type) -> np.ndarray:
         shapes = f"(samples,) or (samples, at most {MAX_CHANNELS} channels)"
         raise ValueError(f"the waveform has shape {waveform.shape}, expected {shapes} and at least one sample")
     check_finite(waveform, "the waveform")
-    check_rate(sample_rate)
     return waveform.reshape(len(waveform), -1).astype(dtype, copy=False)
 
 
 def check_finite(samples: np.ndarray, what: str) -> None:
     if not np.isfinite(samples).all():
         raise ValueError(f"{what} holds NaN or infinite samples")
+    largest = float(np.abs(samples).max(initial=0))
+    if largest > LOUDEST:
+        raise ValueError(f"{what} holds samples of {largest:.1e}, allowed: up to {LOUDEST:.1e}, full scale being 1")
 
 
 def check_rate(sample_rate: int, most: int = MAX_SAMPLE_RATE) -> None:
@@ -248,14 +253,14 @@ def read_audio(
     None reads everything, up to MAX_VALUES. exact: float64 for a file whose samples float32 cannot hold. Memory holds
     what is returned, not what the file holds. A damaged file is read up to the damage, with a warning in the log.
     Raises ValueError for a file that is not audio, is empty, holds NaN, has more than MAX_CHANNELS that are wanted, or
-    has a rate beyond MAX_SAMPLE_RATE, to resample beyond MAX_FILE_RATE; OSError for one that cannot be opened.
+    has a rate out of range; OSError for one that cannot be opened.
     """
     if sample_rate is not None:
         check_rate(sample_rate)
     if max_seconds is not None and not max_seconds > 0:
         raise ValueError(f"max_seconds is {max_seconds}, expected more than 0")
     with sound_file(path) as file:
-        check_rate(file.samplerate, MAX_SAMPLE_RATE if sample_rate is None else MAX_FILE_RATE)
+        check_rate(file.samplerate)
         if not mono and file.channels > MAX_CHANNELS:
             raise ValueError(f"the file has {file.channels} channels, allowed: up to {MAX_CHANNELS}")
         rate = sample_rate or file.samplerate

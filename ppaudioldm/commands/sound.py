@@ -121,7 +121,7 @@ def _pair(text: str) -> tuple[float | None, float | None]:
 
 def vary(options: argparse.Namespace) -> None:
     _check_hears(options.checkpoint)
-    recording = _open(options)
+    recording = _open(options, beginning=True)
     from ppaudioldm.tasks import vary as task
 
     duration = options.duration
@@ -214,12 +214,12 @@ def rank(options: argparse.Namespace) -> None:
 # ---- What they share
 
 
-def _open(options: argparse.Namespace, hears: bool = True) -> Recording:
-    """The recording, once `_check` has been made."""
+def _open(options: argparse.Namespace, hears: bool = True, beginning: bool = False) -> Recording:
+    """The recording, once `_check` has been made. beginning: see `open_recording`."""
     _check(options, hears)
     from ppaudioldm.audio.recording import open_recording
 
-    return open_recording(options.audio)
+    return open_recording(options.audio, beginning)
 
 
 def _check(options: argparse.Namespace, hears: bool = True) -> None:

@@ -57,8 +57,19 @@ def test_400_khz_is_resampled(tmp_path):
     assert rate == RATE and len(samples) == RATE
     expected = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
     np.testing.assert_allclose(samples[1000:-1000], expected[1000:-1000], atol=1e-3)
-    with pytest.raises(ValueError, match="sample rate 400000 Hz is outside 1000 to 192000"):
+    samples, rate = read_audio(tmp_path / "x.wav")
+    assert rate == 400_000 and len(samples) == 400_000
+    np.testing.assert_allclose(soundfile.read(write_audio(tmp_path / "x.flac", samples, rate))[0], tone, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e300])
+def test_samples_beyond_all_measure(tmp_path, value):
+    """Their squares would overflow, long after they were read."""
+    soundfile.write(tmp_path / "x.wav", np.array([0, value]), RATE, "DOUBLE")
+    with pytest.raises(ValueError, match=r"x\.wav: the file holds (samples of 1\.0e\+30, allowed|NaN or infinite)"):
         read_audio(tmp_path / "x.wav")
+    with pytest.raises(ValueError, match=r"x\.wav: the file holds samples of 1\.0e\+(30|300), allowed"):
+        read_audio(tmp_path / "x.wav", exact=True)
 
 
 @pytest.mark.parametrize("length", [3_000_000, 30_000])

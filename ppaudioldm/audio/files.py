@@ -73,18 +73,13 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     Raises ValueError for a waveform, rate or extension that cannot be written, OutputError for a full disk or the like.
     """
     path = Path(path)
-    container, encoding = _format(path, subtype)
-    check_rate(sample_rate, MAX_LOSSY_RATE if container in LOSSY else MAX_SAMPLE_RATE)
+    _, encoding = _format(path, subtype)
     samples = _checked(waveform, np.float64 if encoding in WIDE else np.float32)
     if encoding not in ("FLOAT", "DOUBLE"):
         samples = _clipped(samples, path)
     if encoding in BITS:
         samples = _integers(samples, BITS[encoding])
-    try:
-        encoded = _encode(samples, sample_rate, container, encoding)
-    except soundfile.LibsndfileError as error:
-        layout = f"{samples.shape[1]} channels at {sample_rate} Hz"
-        raise ValueError(f"cannot write {path}: {layout}: {error.error_string.strip()}") from error
+    encoded = _encode(samples, sample_rate, path, subtype)
     try:
         with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
             file.write(encoded)
@@ -95,13 +90,14 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     return path
 
 
-def check_writable(path: PathLike) -> None:
-    """Find out before minutes of work whether `write_audio` could write `path`; makes its folder.
+def check_writable(path: PathLike, channels: int = 1, sample_rate: int = 16000) -> None:
+    """Find out before minutes of work whether `write_audio` could write such a sound to `path`; makes its folder.
 
-    Raises ValueError for an unknown extension, OutputError where the file could not be written.
+    Raises ValueError for an unknown extension or a format that cannot hold so many channels or that rate, OutputError
+    where the file could not be written.
     """
     path = Path(path)
-    _format(path, None)
+    _encode(np.zeros((1, channels), np.float32), sample_rate, path, None)
     try:
         probe = beside(_target(path))
         probe.touch(exist_ok=False)  # only the attempt tells: permission bits say nothing to root or on /proc
@@ -164,13 +160,21 @@ def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
     return (whole * 2 ** (32 - bits)).astype(np.int32)  # libsndfile takes the uppermost bits
 
 
-def _encode(samples: np.ndarray, sample_rate: int, container: str, encoding: str) -> bytes:
+def _encode(samples: np.ndarray, sample_rate: int, path: Path, subtype: str | None) -> bytes:
+    """The content of the file `path`. Raises ValueError for a format that cannot hold `samples` at their rate."""
+    container, encoding = _format(path, subtype)
+    check_rate(sample_rate, MAX_LOSSY_RATE if container in LOSSY else MAX_SAMPLE_RATE)
+    channels = samples.shape[1]
     # In memory: libsndfile hides why a write to a disk failed.
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", sample_rate, samples.shape[1], encoding, format=container) as file:
-        # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
-        for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
-            file.write(samples[start : start + BLOCK // MAX_CHANNELS])
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, channels, encoding, format=container) as file:
+            # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
+            for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
+                file.write(samples[start : start + BLOCK // MAX_CHANNELS])
+    except soundfile.LibsndfileError as error:
+        reason = f"{channels} channels at {sample_rate} Hz: {error.error_string.strip()}"
+        raise ValueError(f"cannot write {path}: {reason}") from error
     return buffer.getvalue()
 
 

@@ -55,7 +55,8 @@ def open_recording(audio: Source, beginning: bool = False) -> Recording:
     """`audio`: a file, or samples (n,) or (n, channels) and their rate, or a recording.
 
     beginning: the first MAX_SECONDS of a longer file will do, with a warning in the log.
-    Raises ValueError for more than MAX_SECONDS or MAX_VALUES, and ValueError or OSError, as `read_audio` does, for what is no sound.
+    Raises ValueError for more than MAX_SECONDS or MAX_VALUES, and ValueError or OSError, as `read_audio` does, for what
+    is no sound.
     """
     if isinstance(audio, Recording):
         return audio

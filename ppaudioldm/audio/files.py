@@ -43,6 +43,7 @@ MAX_VALUES = 2**28  # samples over all channels that are read, 1 GiB: 10 minutes
 MAX_SECONDS = 600.0  # of a file that is read, unless the caller says otherwise
 BLOCK = 65536  # samples over all channels that are encoded at once
 FRAMES = 4096  # samples over all channels that are decoded at once: as a block of FLAC, of which a damaged one is lost
+UNKNOWN = 2**62  # samples a channel, or more: what libsndfile says of a stream whose header does not tell
 JOINERS = "\u200c\u200d"  # invisible, within emoji and the letters of some scripts
 EDGES = "._-~" + JOINERS  # no name begins or ends with these
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
@@ -341,9 +342,27 @@ def _blocks(file: soundfile.SoundFile, wanted: int, dtype: str) -> Iterator[np.n
             logger.warning("%s is damaged after %s, the rest is lost: %s", file.name, place, error.error_string.strip())
             return
         if not len(block):
-            return  # the header promised more than there is
+            if done and FRAMES < file.frames - done < UNKNOWN:
+                place, promised = f"{done / file.samplerate:g} s", f"{file.frames / file.samplerate:g} s"
+                logger.warning("%s ends after %s of %s, the rest is lost", file.name, place, promised)
+            return
         done += len(block)
         yield block
+
+
+def count_frames(file: soundfile.SoundFile, most: float) -> int:
+    """How many samples a channel `file` has; where its header does not tell, by reading it, up to `most` or a few more.
+
+    Raises ValueError as `read_audio` does.
+    """
+    if file.frames < UNKNOWN:
+        return file.frames
+    count = 0
+    for block in _blocks(file, file.frames, "float32"):
+        count += len(block)
+        if count > most:
+            break
+    return count
 
 
 def _joined(blocks: list[np.ndarray]) -> np.ndarray:

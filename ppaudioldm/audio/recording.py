@@ -15,6 +15,7 @@ from ppaudioldm.audio.files import (
     MAX_VALUES,
     check_finite,
     check_rate,
+    count_frames,
     read_audio,
     sound_file,
 )
@@ -64,7 +65,8 @@ def open_recording(audio: Source, beginning: bool = False) -> Recording:
         return _from_samples(*audio)
     with sound_file(audio) as file:
         if not beginning:
-            _check_length(file.frames, file.channels, file.samplerate)
+            frames = count_frames(file, MAX_SECONDS * file.samplerate)
+            _check_length(frames, file.channels, file.samplerate)
         subtype = SUBTYPES.get(file.subtype, "float")
     samples, rate = read_audio(audio, mono=False, exact=True)
     return Recording(samples, rate, subtype)

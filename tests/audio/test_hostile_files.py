@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from ppaudioldm.audio.files import MAX_CHANNELS, read_audio, write_audio
+from ppaudioldm.audio.recording import open_recording
 
 RATE = 16000
 
@@ -84,6 +87,37 @@ def test_truncated_flac_is_read_up_to_the_damage(tmp_path, caplog, length):
     promised = len(content) / (2 * 30 * RATE) * len(whole)  # noise of 16 bits is not made much smaller
     assert promised * 0.5 - 8192 < len(samples) < promised
     assert "x.flac is damaged after" in caplog.text and "lost" in caplog.text
+
+
+def test_a_shortened_mp3_is_told(tmp_path, caplog):
+    path = write_audio(tmp_path / "x.mp3", noise(5 * RATE), RATE)
+    assert len(read_audio(path)[0]) == 5 * RATE and not caplog.text
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(read_audio(path)[0]) < 3 * RATE
+    assert re.search(r"x\.mp3 ends after 2\.\d+ s of 5 s, the rest is lost", caplog.text)
+
+
+def piped_flac(path: Path, count: int) -> np.ndarray:
+    """What is in the FLAC file `path`, made by an encoder that wrote to a pipe: it could not say how long it is."""
+    content = bytearray(write_audio(path, noise(count), RATE).read_bytes())
+    content[21] &= 0xF0  # 36 bits count the samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    return read_audio(path)[0]
+
+
+def test_flac_from_a_pipe(tmp_path, caplog):
+    samples = piped_flac(tmp_path / "x.flac", 5000)
+    np.testing.assert_allclose(samples, noise(5000)[:, 0], atol=2**-15)
+    np.testing.assert_array_equal(open_recording(tmp_path / "x.flac").samples[:, 0], samples)
+    assert not caplog.text
+
+
+def test_flac_from_a_pipe_that_is_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("ppaudioldm.audio.recording.MAX_SECONDS", 0.1)
+    piped_flac(tmp_path / "x.flac", 5000)
+    with pytest.raises(ValueError, match=r"x\.flac: the recording lasts 0\.3 seconds, allowed: up to 0\.1"):
+        open_recording(tmp_path / "x.flac")
 
 
 def test_flac_without_any_sound_is_an_error(tmp_path):

@@ -155,18 +155,23 @@ def choose_framework(options: argparse.Namespace) -> None:
 
 
 def make(
-    options: argparse.Namespace, title: str, create: Callable[..., Clip], told: dict[str, Any] | None = None
+    options: argparse.Namespace,
+    title: str,
+    create: Callable[..., Clip],
+    told: dict[str, Any] | None = None,
+    layout: tuple[int, int] = (1, 16000),
 ) -> None:
     """Check the options of `add_settings`, open the checkpoint, make a clip, write it and report it.
 
     title: names the file where `--output` doesn't. create: called with the pipeline and with the keywords of
-    `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says.
+    `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says. layout:
+    channels and Hz that the clip will have, if not those of most checkpoints.
     """
     start = time.perf_counter()
     checked = Options.from_preset(options.preset, **settings_of(options))
     extras = extras_of(options)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    target = _target(options, title)
+    target = _target(options, title, layout)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     from ppaudioldm.clip import Interrupted
@@ -219,18 +224,18 @@ def extras_of(options: argparse.Namespace) -> Extras:
     return extras
 
 
-def _target(options: argparse.Namespace, title: str) -> Callable[[], Path]:
-    """What names the file, once there is one to be named. Raises OutputError now if it could not be written."""
+def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) -> Callable[[], Path]:
+    """What names the file, once there is one to be named. Raises an error now if it could not be written."""
     from ppaudioldm.audio.files import check_writable, safe_name, unique_path
 
     folder = Path(".") if options.output is None else options.output
     if options.output is not None and not folder.is_dir():
         if options.format and options.output.suffix.lower() != f".{options.format}":
             raise ValueError(f"--format is {options.format}, but --output is {options.output}")
-        check_writable(options.output)
+        check_writable(options.output, *layout)
         return lambda: options.output
     extension = f".{options.format or 'wav'}"
-    check_writable(folder / f"probe{extension}")
+    check_writable(folder / f"probe{extension}", *layout)
     return lambda: unique_path(folder, safe_name(title), extension)
 
 

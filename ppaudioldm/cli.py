@@ -20,7 +20,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 EXAMPLES = """\
 examples:
-  ppaudioldm generate "a cat purring" -o cat.wav
+  ppaudioldm generate "a big bell" -o bell.wav
+  ppaudioldm generate "a cat purring" -c audioldm2-full -o cat.wav
   ppaudioldm speak "Wish you have a good day" --speaker "A man speaks slowly" -o wish.wav
   ppaudioldm checkpoints
   ppaudioldm convert audioldm2-full.pth audioldm2-full --dtype float16

@@ -29,10 +29,10 @@ SPEAKER = "A female reporter is speaking"  # as in the module `speech`, which is
 
 EXAMPLES = """\
 examples:
-  ppaudioldm generate "a cat purring" -o cat.wav
+  ppaudioldm generate "a big bell" -o bell.wav
   ppaudioldm generate "a cat purring" --checkpoint cvssp/audioldm2 --preset original --seed 7
-  ppaudioldm generate "rain on a tin roof" --duration 30 --negative-prompt "music, speech"
-  ppaudioldm generate "a door" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
+  ppaudioldm generate "rain on a tin roof" -c audioldm2-full --duration 30 --negative-prompt "music, speech"
+  ppaudioldm generate "heavy rain" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
   ppaudioldm generate --list prompts.csv --output-dir sounds
 
 A list is a prompt a line, each of which may end in "|" and a file name; or .csv with a header, or .jsonl. Columns:

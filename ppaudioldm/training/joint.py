@@ -61,7 +61,7 @@ class JointSettings:
     start: str = ""  # a run of this stage whose averaged weights this one begins with
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
-    clips: int = 4000  # different ones; may grow from one run to the next
+    clips: int = 6000  # different ones; may grow from one run to the next
     batch_size: int = 8
     unconditional: float = 0.1  # of the clips are heard without their caption
     recorded_loa: float = 0.25  # of the clips are heard with AudioMAE's tokens instead of GPT-2's
@@ -69,12 +69,13 @@ class JointSettings:
     loa_steps: int = 200  # before the UNet joins
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300, decay_steps=60000)
+        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300, decay_steps=12000)
     )
     held_out: int = 32  # clips for measures
     ema: float = 0.998
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=60000))
+    # Of so many small operations a CPU computes none faster in half precision.
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=12000, precision="f32"))
 
     def __post_init__(self) -> None:
         check_positive(self, "batch_size", "clips", "held_out")

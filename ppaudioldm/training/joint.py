@@ -111,7 +111,8 @@ class JointStage:
                 set_values(dict(network.named_parameters()), before[name])
             self.networks[name] = network
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
-        self._sounds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
+        kinds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
+        self._sounds = list(dict.fromkeys(kinds))  # one may be named twice, to be heard twice as often
         self._listen(clips)
 
     def _listen(self, clips: Clips) -> None:
@@ -149,7 +150,7 @@ class JointStage:
 
     def model(self) -> Any:
         latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
-        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": list(self._sounds)}
+        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": self._sounds}
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """Latents, LOA tokens, token ids, and what is drawn at random: noise, timesteps, which conditions are heard."""

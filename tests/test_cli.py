@@ -68,6 +68,12 @@ def test_default_name_is_safe(prompt, tmp_path, monkeypatch, capsys):
     assert made.suffix == ".wav"
 
 
+def test_a_name_that_the_terminal_cannot_show(tmp_path):
+    done = run("generate", "x", *FAST, "-o", str(tmp_path / "雨.wav"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert r"\u96e8.wav" in done.stdout and (tmp_path / "雨.wav").is_file()
+
+
 def test_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -117,6 +123,9 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "tiny", "--ema"], "averaged"),
         (["generate", "x", "-c", "audioldm3"], "unknown checkpoint 'audioldm3'"),
         (["generate", "x", "-c", "tiny", "-o", "x.txt"], "unknown extension '.txt'"),
+        (["generate", "x", "-c", "tiny", "-o", "new/"], "--output is new, allowed: a folder that is there, or a name"),
+        (["generate", "a \udcff", "-c", "tiny"], "prompt is 'a \\udcff', allowed: text of whole characters"),
+        (["speak", "a \udcff"], "text is 'a \\udcff', allowed: text of whole characters"),
         (["generate", "x", "-c", "tiny", "--loudness", "3"], "loudness is 3.0, allowed: -70 to -5 LUFS"),
         (["generate", "x", "-c", "tiny", "--loudness", "nan"], "loudness is nan"),
         (["generate", "x", "-c", "tiny", "--format", "aac"], "invalid choice: 'aac'"),
@@ -127,7 +136,7 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
             ["speak", "tˈɛst", "--phonemes", "-c", "tiny"],
             "tiny does not speak, choose from audioldm2-speech-gigaspeech",
         ),
-        (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "prompt is ''"),
+        (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "speaker is '', allowed"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
         (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
         ([], "COMMAND"),

@@ -231,6 +231,9 @@ def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) ->
     if options.output is not None and not folder.is_dir():
         if options.format and options.output.suffix.lower() != f".{options.format}":
             raise ValueError(f"--format is {options.format}, but --output is {options.output}")
+        if not options.output.suffix:
+            allowed = f"a folder that is there, or a name that ends in {', '.join(f'.{name}' for name in FORMATS)}"
+            raise ValueError(f"--output is {options.output}, allowed: {allowed}")
         check_writable(options.output, *layout)
         return lambda: options.output
     extension = f".{options.format or 'wav'}"

@@ -81,6 +81,15 @@ def test_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("rain*.wav"))) == 2
 
 
+def test_pictures_and_candidates_of_another_format_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    extras = ["--spectrogram", "--all-candidates", "-n", "2"]
+    for extension in ("wav", "flac"):
+        assert main(["generate", "rain", *FAST, *extras, "--format", extension]) == 0
+    expected = {f"rain{end}" for end in (".wav", ".png", "_1.wav", "_2.wav")}
+    assert set(os.listdir()) == expected | {f"rain-2{end}" for end in (".flac", ".png", "_1.flac", "_2.flac")}
+
+
 def test_output_folder(tmp_path):
     assert main(["generate", "rain", *FAST, "-o", str(tmp_path)]) == 0
     assert (tmp_path / "rain.wav").is_file()

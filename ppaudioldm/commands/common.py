@@ -170,7 +170,7 @@ def make(
     checked = Options.from_preset(options.preset, **settings_of(options))
     extras = extras_of(options)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    target = _target(options, title, layout)
+    target = _target(options, title, layout, lambda path: extras.files(path, checked.num_waveforms_per_prompt))
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     from ppaudioldm.clip import Interrupted
@@ -223,7 +223,9 @@ def extras_of(options: argparse.Namespace) -> Extras:
     return extras
 
 
-def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) -> Callable[[], Path]:
+def _target(
+    options: argparse.Namespace, title: str, layout: tuple[int, int], files: Callable[[Path], list[Path]]
+) -> Callable[[], Path]:
     """What names the file, once there is one to be named. Raises an error now if it could not be written."""
     from ppaudioldm.audio.files import check_writable, safe_name, unique_path
 
@@ -238,7 +240,7 @@ def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) ->
         return lambda: options.output
     extension = f".{options.format or 'wav'}"
     check_writable(folder / f"probe{extension}", *layout)
-    return lambda: unique_path(folder, safe_name(title), extension)
+    return lambda: unique_path(folder, safe_name(title), extension, files)
 
 
 def _line(made: dict[str, Any], seconds: str) -> str:

@@ -99,6 +99,8 @@ class Options:
                 raise ValueError(f"{name} is {prompt!r}, allowed: a text that is not empty")
             if len(prompt) > MAX_PROMPT:
                 raise ValueError(f"{name} has {len(prompt)} characters, allowed: up to {MAX_PROMPT}")
+            if any("\ud800" <= character <= "\udfff" for character in prompt):  # of bytes that are no UTF-8
+                raise ValueError(f"{name} is {prompt[:60]!r}, allowed: text of whole characters")
         return list(prompts)
 
 

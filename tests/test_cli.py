@@ -68,11 +68,26 @@ def test_default_name_is_safe(prompt, tmp_path, monkeypatch, capsys):
     assert made.suffix == ".wav"
 
 
+def test_a_name_that_the_terminal_cannot_show(tmp_path):
+    done = run("generate", "x", *FAST, "-o", str(tmp_path / "雨.wav"), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert r"\u96e8.wav" in done.stdout and (tmp_path / "雨.wav").is_file()
+
+
 def test_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert main(["generate", "rain", *FAST]) == 0
     assert len(list(tmp_path.glob("rain*.wav"))) == 2
+
+
+def test_pictures_and_candidates_of_another_format_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    extras = ["--spectrogram", "--all-candidates", "-n", "2"]
+    for extension in ("wav", "flac"):
+        assert main(["generate", "rain", *FAST, *extras, "--format", extension]) == 0
+    expected = {f"rain{end}" for end in (".wav", ".png", "_1.wav", "_2.wav")}
+    assert set(os.listdir()) == expected | {f"rain-2{end}" for end in (".flac", ".png", "_1.flac", "_2.flac")}
 
 
 def test_output_folder(tmp_path):
@@ -117,20 +132,23 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "untrained", "--ema"], "averaged"),
         (["generate", "x", "-c", "audioldm3"], "unknown checkpoint 'audioldm3'"),
         (["generate", "x", "-c", "untrained", "-o", "x.txt"], "unknown extension '.txt'"),
+        (
+            ["generate", "x", "-c", "untrained", "-o", "new/"],
+            "--output is new, allowed: a folder that is there, or a name",
+        ),
+        (["generate", "a \udcff", "-c", "untrained"], "prompt is 'a \\udcff', allowed: text of whole characters"),
+        (["speak", "a \udcff"], "text is 'a \\udcff', allowed: text of whole characters"),
         (["generate", "x", "-c", "untrained", "--loudness", "3"], "loudness is 3.0, allowed: -70 to -5 LUFS"),
         (["generate", "x", "-c", "untrained", "--loudness", "nan"], "loudness is nan"),
         (["generate", "x", "-c", "untrained", "--format", "aac"], "invalid choice: 'aac'"),
-        (
-            ["generate", "x", "-c", "untrained", "--format", "mp3", "-o", "x.wav"],
-            "--format is mp3, but --output is x.wav",
-        ),
+        (["generate", "x", "--format", "mp3", "-o", "x.wav"], "--format is mp3, but --output is x.wav"),
         (["generate", "x", "--bogus"], "--bogus"),
         (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "says a text: use `ppaudioldm speak`"),
         (
             ["speak", "tˈɛst", "--phonemes", "-c", "untrained"],
             "untrained does not speak, choose from audioldm2-speech-gigaspeech",
         ),
-        (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "prompt is ''"),
+        (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "speaker is '', allowed"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
         (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
         ([], "COMMAND"),

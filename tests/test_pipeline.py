@@ -279,6 +279,7 @@ def test_progress_can_stop_the_run(stage, done):
         ({"spacing": "even"}, "spacing is 'even', allowed"),
         ({"negative_prompt": " "}, "negative_prompt is ' ', allowed: a text that is not empty"),
         ({"negative_prompt": 5}, "negative_prompt is 5, allowed"),
+        ({"prompt": "a \udcff"}, r"prompt is 'a \\udcff', allowed: text of whole characters"),
         ({"prompt": ""}, "prompt is '', allowed: a text that is not empty"),
         ({"prompt": " \n"}, r"prompt is ' \\n', allowed"),
         ({"prompt": []}, "prompt is an empty list, allowed: one text or more"),

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -226,17 +226,20 @@ def _shows(character: str) -> bool:
     return character in JOINERS or not unicodedata.category(character).startswith("C")
 
 
-def unique_path(folder: PathLike, name: str, extension: str) -> Path:
+def unique_path(
+    folder: PathLike, name: str, extension: str, files: Callable[[Path], list[Path]] = lambda path: [path]
+) -> Path:
     """`folder`/`name`.`extension`, or the first of `name`-2, `name`-3, ... that does not exist yet.
 
-    extension: with or without its dot. Ask when the sound is there, not before: the name is not reserved.
+    extension: with or without its dot. files: all that is to be written for a path; none of them exists. Ask when the
+    sound is there, not before: the name is not reserved.
     Raises ValueError for an unknown extension.
     """
     extension = "." + extension.lower().lstrip(".")
     path = Path(folder, name + extension)
     _format(path, None)
     number = 2
-    while os.path.lexists(path):
+    while any(map(os.path.lexists, files(path))):
         path = Path(folder, f"{name}-{number}{extension}")
         number += 1
     return path

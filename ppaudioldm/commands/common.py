@@ -171,7 +171,7 @@ def make(
     checked = Options.from_preset(options.preset, **settings_of(options))
     extras = extras_of(options)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    target = _target(options, title, layout)
+    target = _target(options, title, layout, lambda path: extras.files(path, checked.num_waveforms_per_prompt))
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     from ppaudioldm.clip import Interrupted
@@ -224,7 +224,9 @@ def extras_of(options: argparse.Namespace) -> Extras:
     return extras
 
 
-def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) -> Callable[[], Path]:
+def _target(
+    options: argparse.Namespace, title: str, layout: tuple[int, int], files: Callable[[Path], list[Path]]
+) -> Callable[[], Path]:
     """What names the file, once there is one to be named. Raises an error now if it could not be written."""
     from ppaudioldm.audio.files import check_writable, safe_name, unique_path
 
@@ -232,11 +234,14 @@ def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) ->
     if options.output is not None and not folder.is_dir():
         if options.format and options.output.suffix.lower() != f".{options.format}":
             raise ValueError(f"--format is {options.format}, but --output is {options.output}")
+        if not options.output.suffix:
+            allowed = f"a folder that is there, or a name that ends in {', '.join(f'.{name}' for name in FORMATS)}"
+            raise ValueError(f"--output is {options.output}, allowed: {allowed}")
         check_writable(options.output, *layout)
         return lambda: options.output
     extension = f".{options.format or 'wav'}"
     check_writable(folder / f"probe{extension}", *layout)
-    return lambda: unique_path(folder, safe_name(title), extension)
+    return lambda: unique_path(folder, safe_name(title), extension, files)
 
 
 def _line(made: dict[str, Any], seconds: str) -> str:

@@ -149,11 +149,12 @@ def _tell_outcome(options: argparse.Namespace, report: Report) -> None:
 
 
 def speak(options: argparse.Namespace) -> None:
+    Options().check_prompts([options.text], "text")
     if not options.phonemes:
         from ppaudioldm.audio.phonemes import to_phonemes
 
         to_phonemes(options.text)  # a missing extra, or nothing to say, is found before a download
-    Options().check_prompts([options.prompt])
+    Options().check_prompts([options.prompt], "speaker")
     check_speaks(options.checkpoint, True)
 
     def create(pipeline: AudioLDM, **settings: Any) -> Clip:

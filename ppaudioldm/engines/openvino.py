@@ -23,9 +23,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
-# With one thread, which is what OpenVINO takes where two processors share a core, its bf16 kernel for gated layers
-# divides by zero on a CPU with AMX and ends the process (2026.4, openvino issue 33300).
-NEEDS_TWO_THREADS_IN_BF16 = "flan_t5"
+GATED = "flan_t5"  # see `part_gates`
 KEPT_SHAPES = 2  # of a static function: each holds the weights once more
 
 Inputs = Sequence[np.ndarray]
@@ -96,13 +94,11 @@ class OpenVINOEngine:
 
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
         """`function`, compiled for these shapes of its inputs, or for any."""
-        precision = self.precision
-        if function == NEEDS_TWO_THREADS_IN_BF16 and precision == "bf16" and num_threads(self._core) == 1:
-            precision = "f32"
-        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
         # Without the constants, which are read from the model's file.
         options |= {"CACHE_MODE": "OPTIMIZE_SIZE"}
-        variant = self._variant(options, shapes)
+        parted = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
+        variant = self._variant(options, shapes, parted)
         found = self._shelf.compiled(function, variant) if self._shelf else None
         if found:
             blob, constants = found
@@ -110,7 +106,10 @@ class OpenVINOEngine:
                 return self._core.import_model(io.BytesIO(blob), "CPU", options | {"WEIGHTS_PATH": str(constants)})
             except RuntimeError as error:
                 logger.warning("%s is compiled again: %s", constants.parent, str(error).splitlines()[0])
-        compiled = self._core.compile_model(self._shaped(function, shapes), "CPU", options)
+        model = self._shaped(function, shapes)
+        if parted:
+            part_gates(model)
+        compiled = self._core.compile_model(model, "CPU", options)
         if self._shelf:
             self._shelf.keep(function, variant, compiled.export_model().getvalue())
         return compiled
@@ -126,10 +125,12 @@ class OpenVINOEngine:
         model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
         return model
 
-    def _variant(self, options: dict[str, str], shapes: Shapes | None) -> str:
-        """Names what a function was compiled for: shapes, options, and the kind of CPU."""
+    def _variant(self, options: dict[str, str], shapes: Shapes | None, parted: bool) -> str:
+        """Names what a function was compiled for: shapes, options, whether its gates are parted, the kind of CPU."""
         cpu = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-        return hashlib.sha256(json.dumps([shapes, options, cpu]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([shapes, options, cpu, *(["parted"] if parted else [])]).encode()).hexdigest()[
+            :16
+        ]
 
 
 def checked_precision(precision: str, core: Any = None) -> str:
@@ -147,6 +148,22 @@ def num_threads(core: openvino.Core) -> int:
     x = opset15.parameter([1], np.float32)
     model = openvino.Model([opset15.relu(x)], [x])
     return core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).get_property("INFERENCE_NUM_THREADS")
+
+
+def part_gates(model: openvino.Model) -> None:
+    """Keep OpenVINO from making one operation of a gated layer: GELU of one product, times another.
+
+    With one thread, which is what it takes where two processors share a core, the kernel for that divides by zero on a
+    CPU with AMX, and the process ends (2026.4, openvino's issue 33300).
+    """
+    for multiply in model.get_ordered_ops():
+        if multiply.get_type_name() != "Multiply":
+            continue
+        inputs = {value.get_node().get_type_name(): value for value in multiply.input_values()}
+        if inputs.keys() == {"Gelu", "MatMul"}:
+            product = inputs["MatMul"]
+            (port,) = (port for port in multiply.inputs() if port.get_source_output() == product)
+            port.replace_source_output(opset15.add(product, np.float32(1e-30)).output(0))  # next to nothing
 
 
 class _Compiled:

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 import numpy as np
 
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.weights.locate import Description
 
@@ -130,8 +130,7 @@ class PromptEncoder:
         tokens = generate_loa(
             prefix,
             prefix_mask,
-            engine.asarray(empty_cache(config.gpt2, batch)),
-            lambda *inputs: engine.run("gpt2", *inputs),
+            engine.start("gpt2"),
             config.loa.num_tokens,
             engine.concat,
             config.gpt2.max_positions,

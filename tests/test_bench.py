@@ -54,6 +54,17 @@ def test_step_is_the_median_without_the_first():
     assert (stages["first step"], stages["step"], stages["text"]) == (9.0, 2.0, 3.0)
 
 
+def test_started_functions_are_timed_too():
+    class Engine:
+        def start(self, function):
+            return lambda x: [function, x]
+
+    engine = TimedEngine(Engine())
+    go_on = engine.start("gpt2")
+    assert [go_on(1), go_on(2)] == [["gpt2", 1], ["gpt2", 2]]
+    assert [name for name, _ in engine.calls] == ["gpt2", "gpt2"]
+
+
 def test_gpu_is_waited_for():
     class Gpu:
         device = "cuda:0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations, groupby
@@ -44,6 +44,16 @@ class RecordingEngine(EagerEngine):
         output = super().run(network, *inputs)
         self.calls.append((network, inputs, output))
         return output
+
+    def start(self, network: str) -> Callable[..., Any]:
+        function = super().start(network)
+
+        def recorded(*inputs: Any) -> Any:
+            output = function(*inputs)
+            self.calls.append((network, inputs, output))
+            return output
+
+        return recorded
 
     def of(self, network: str) -> list[tuple[tuple, Any]]:
         return [(inputs, output) for name, inputs, output in self.calls if name == network]

@@ -80,6 +80,13 @@ class OpenVINOEngine:
         self.prepare(function)
         return self._functions[function](_flat(inputs))
 
+    def start(self, function: str) -> Callable[..., Any]:
+        """A function with states: each call goes on where the last one ended."""
+        self.prepare(function)
+        compiled = self._functions[function]
+        assert isinstance(compiled, _Compiled), f"{function} is compiled for exact shapes, which grow with a state"
+        return compiled.start()
+
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         return self.run(function, *inputs)
 
@@ -95,8 +102,8 @@ class OpenVINOEngine:
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
         """`function`, compiled for these shapes of its inputs, or for any."""
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        # Without the constants, which are read from the model's file.
-        options |= {"CACHE_MODE": "OPTIMIZE_SIZE"}
+        # Without the constants, which are read from the model's file. Keys and values would be 8-bit by default.
+        options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": self.precision}
         parted = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
         variant = self._variant(options, shapes, parted)
         found = self._shelf.compiled(function, variant) if self._shelf else None
@@ -172,15 +179,26 @@ class _Compiled:
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._dtypes = [port.get_element_type().to_dtype() for port in compiled.inputs]
         self._returns_one = "output" in compiled.output(0).get_names()  # see `translate`
+        self._model = compiled
         self._request = compiled.create_infer_request()
+        self._has_states = bool(self._request.query_state())
         self._running = threading.Lock()
         self._ran = False
 
     def __call__(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
+        assert not self._has_states, "this function is not run but started: calls would go on from each other"
+        return self._infer(self._request, inputs)
+
+    def start(self) -> Callable[..., np.ndarray | list[np.ndarray]]:
+        """Calls that go on from each other: the states are of a request, and this has one of its own."""
+        request = self._model.create_infer_request()
+        return lambda *inputs: self._infer(request, _flat(inputs))
+
+    def _infer(self, request: openvino.InferRequest, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
         arrays = [np.ascontiguousarray(x, dtype) for x, dtype in zip(inputs, self._dtypes, strict=True)]
         with self._running:
             # The outputs are copies, or the next call would overwrite them.
-            outputs = self._request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
+            outputs = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
             if not self._ran:
                 # The first run packs the weights, so those in the file are in memory for nothing: half of it.
                 mapped_files.release(WEIGHTS)

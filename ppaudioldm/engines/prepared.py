@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # a prepared network runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 4  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 5  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
 KEPT_VARIANTS = 8  # of a function, compiled for different shapes: a few megabytes each
@@ -116,6 +116,9 @@ class PreparedModels:
         path = self._compiled_path(function, variant)
         try:
             with _locked(self.folder):
+                # Whoever wrote these is gone, or it would hold the lock.
+                for stale in path.parent.glob(".compiled-*"):
+                    stale.unlink()
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(hashlib.sha256(compiled).digest() + compiled)
                 kept = sorted(path.parent.glob("compiled-*"), key=lambda file: file.stat().st_mtime_ns)

@@ -22,8 +22,9 @@ from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
+from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.framework import Tensor, xp
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import tiny
@@ -200,15 +201,18 @@ class JointStage:
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         one = xp.ones_like(batch["t5_mask"][:, :1])
         prefix, mask = networks["loa"]([clap, states], [one, batch["t5_mask"]])
-        cache = framework.from_numpy(empty_cache(model.gpt2, len(clap)), self._device)
+        gpt2 = Continued(self._gpt2, self._empty_cache)
         tokens = generate_loa(
-            prefix.to(xp.float32), mask, cache, self._gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
+            prefix.to(xp.float32), mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
         )
         return states, tokens
 
-    def _gpt2(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        hidden, added = self.networks["gpt2"](*inputs)
-        return hidden.to(xp.float32), added.to(xp.float32)
+    def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
+        hidden, cache = self.networks["gpt2"](*inputs)
+        return hidden.to(xp.float32), [x.to(xp.float32) for x in cache]
+
+    def _empty_cache(self, batch: int) -> list[Tensor]:
+        return [framework.from_numpy(x, self._device) for x in empty_states("gpt2", self.settings.model, batch)]
 
     def _v_error(self, batch: Mapping[str, Tensor], states: Tensor, loa: Tensor) -> Tensor:
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]

@@ -49,6 +49,32 @@ def test_arrays_between_networks_are_float32():
     assert mel.dtype == framework.xp.float32
 
 
+def in_chunks(engine: EagerEngine, seed: int = 0) -> np.ndarray:
+    """What GPT-2 makes of 6 positions, given in two calls."""
+    embeddings, mask = noise(1, 6, 128, seed=seed), np.ones((1, 6), np.float32)
+    go_on = engine.start("gpt2")
+    calls = [(embeddings[:, :4], mask[:, :4]), (embeddings[:, 4:], mask)]
+    return np.concatenate([engine.to_numpy(go_on(*map(engine.asarray, inputs))) for inputs in calls], 1)
+
+
+def test_what_is_started_goes_on_and_begins_anew():
+    engine = EagerEngine(CHECKPOINT, "cpu")
+    inputs = engine.asarray(noise(1, 6, 128)), engine.asarray(np.ones((1, 6), np.float32))
+    whole = engine.to_numpy(engine.start("gpt2")(*inputs))
+    assert relative_error(in_chunks(engine), whole) < 1e-5
+    assert relative_error(in_chunks(engine), whole) < 1e-5
+
+
+@only_torch
+def test_states_in_half_precision():
+    engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
+    assert 1e-5 < relative_error(in_chunks(engine), in_chunks(EagerEngine(CHECKPOINT, "cpu"))) < 3e-2
+    go_on = engine.start("gpt2")
+    hidden = go_on(engine.asarray(noise(1, 4, 128)), engine.asarray(np.ones((1, 4), np.float32)))
+    assert hidden.dtype == framework.xp.float32
+    assert {x.dtype for x in go_on._states} == {framework.xp.bfloat16}
+
+
 @only_torch
 def test_time_layers_stay_in_float32():
     engine = EagerEngine(CHECKPOINT, "cpu", "bf16")

@@ -144,6 +144,14 @@ def test_compiled_functions_used_last_are_kept(models):
         path.unlink()
 
 
+def test_what_a_killed_process_left_half_written_is_removed(models, run_before):
+    left = models.folder / "vocoder" / ".compiled-0123456789abcdef-01234567"
+    left.write_bytes(b"half")
+    models.keep("vocoder", "new", b"blob")
+    assert not left.exists() and models.compiled("vocoder", "new") is not None
+    models._compiled_path("vocoder", "new").unlink()
+
+
 def test_no_room_for_what_was_compiled_is_a_warning(models, caplog, monkeypatch):
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -148,7 +148,8 @@ def test_model_may_come_from_elsewhere():
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bf16")
 def test_bf16_is_near_f32(engine):
     half = OpenVINOEngine(Translator(CHECKPOINT), "bf16")
-    for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", "flan_t5"):
+    alone = num_threads(openvino.Core()) == 1  # then FLAN-T5 runs in f32
+    for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", *(() if alone else ("flan_t5",))):
         inputs = EXAMPLES[function](CONFIG, 2, 2)
         found = errors(half.run(function, *inputs), engine.run(function, *inputs))
         assert 1e-5 < max(found) < 0.03

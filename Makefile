@@ -8,7 +8,8 @@ PYTHON :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
-# A process a core; the tests of a file stay together, since they share what they prepare.
+# A process a core, but two where each holds networks of full size twice; the tests of a file stay together, since
+# they share what they prepare.
 ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test lint parity clean
@@ -28,8 +29,8 @@ lint: .venv/.installed-test
 	$(BIN)/mypy
 
 parity: .venv/.installed-parity
-	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) tests/parity
-	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) tests/parity
+	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) -n 2 --dist loadfile tests/parity
+	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) -n 2 --dist loadfile tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES)
 
 clean:

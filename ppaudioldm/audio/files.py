@@ -14,6 +14,7 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -72,15 +73,10 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     """
     path = Path(path)
     container, encoding = _format(path, subtype)
-    samples = _checked(waveform, sample_rate, np.float64 if encoding in WIDE else np.float32)
-    if encoding not in ("FLOAT", "DOUBLE"):
-        samples = _clipped(samples, path)
-    if encoding in BITS:
-        samples = _integers(samples, BITS[encoding])
     try:
-        encoded = _encode(samples, sample_rate, container, encoding)
+        encoded = encode_audio(waveform, sample_rate, container, encoding, name=str(path))
     except soundfile.LibsndfileError as error:
-        layout = f"{samples.shape[1]} channels at {sample_rate} Hz"
+        layout = f"{waveform[:1].size} channels at {sample_rate} Hz"
         raise ValueError(f"cannot write {path}: {layout}: {error.error_string.strip()}") from error
     try:
         with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
@@ -90,6 +86,29 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     except OSError as error:
         raise OutputError.from_cause(path, error) from error
     return path
+
+
+def encode_audio(
+    waveform: np.ndarray,
+    sample_rate: int,
+    container: str,
+    encoding: str,
+    *,
+    compression: float | None = None,
+    name: str = "the sound",
+) -> bytes:
+    """`waveform`, as of `write_audio`, as the content of a file.
+
+    container, encoding: libsndfile's names of them. compression: from 0 to below 1, of what has a choice; MP3 is of
+    constant bitrate then. name: of the sound, in the log. Raises ValueError as `write_audio` does, LibsndfileError for
+    what the format cannot hold.
+    """
+    samples = _checked(waveform, sample_rate, np.float64 if encoding in WIDE else np.float32)
+    if encoding not in ("FLOAT", "DOUBLE"):
+        samples = _clipped(samples, name)
+    if encoding in BITS:
+        samples = _integers(samples, BITS[encoding])
+    return _encode(samples, sample_rate, container, encoding, compression)
 
 
 def check_writable(path: PathLike) -> None:
@@ -142,11 +161,11 @@ def check_rate(sample_rate: int, most: int = MAX_SAMPLE_RATE) -> None:
         raise ValueError(f"sample rate {sample_rate} Hz is outside {MIN_SAMPLE_RATE} to {most}")
 
 
-def _clipped(samples: np.ndarray, path: Path) -> np.ndarray:
+def _clipped(samples: np.ndarray, name: str) -> np.ndarray:
     loudness = np.abs(samples)
     count = np.count_nonzero(loudness > 1)
     if count:
-        logger.warning("%s: clipped %d of %d samples, peak %.2f", path, count, samples.size, loudness.max())
+        logger.warning("%s: clipped %d of %d samples, peak %.2f", name, count, samples.size, loudness.max())
     return samples.clip(-1, 1)
 
 
@@ -159,10 +178,17 @@ def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
     return (whole * 2 ** (32 - bits)).astype(np.int32)  # libsndfile takes the uppermost bits
 
 
-def _encode(samples: np.ndarray, sample_rate: int, container: str, encoding: str) -> bytes:
+def _encode(
+    samples: np.ndarray, sample_rate: int, container: str, encoding: str, compression: float | None = None
+) -> bytes:
     # In memory: libsndfile hides why a write to a disk failed.
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", sample_rate, samples.shape[1], encoding, format=container) as file:
+    options: dict[str, Any] = {}
+    if compression is not None:
+        options["compression_level"] = compression
+        if container == "MP3":
+            options["bitrate_mode"] = "CONSTANT"
+    with soundfile.SoundFile(buffer, "w", sample_rate, samples.shape[1], encoding, format=container, **options) as file:
         # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
         for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
             file.write(samples[start : start + BLOCK // MAX_CHANNELS])

@@ -71,7 +71,7 @@ class GenerationRequest(BaseModel):
     negative_prompt: str | None = Field(None, description="what it should not sound like")
     duration: float | None = Field(None, ge=MIN_DURATION, le=MAX_DURATION, description="seconds")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="makes the same sound again")
-    preset: Literal["fast", "draft", "original"] = "fast"
+    preset: Literal["fast", "draft", "original"] | None = Field(None, description="fast by default")
     num_inference_steps: int | None = Field(None, ge=1)
     guidance_scale: float | None = Field(None, ge=-100, le=100)
     sampler: Literal["ddim", "plms", "ddpm", "dpm++"] | None = None
@@ -92,10 +92,10 @@ class GenerationRequest(BaseModel):
         """Raises ValueError for a combination that cannot be, NotHere where no model can."""
         model = service.models.of(self.task, self.model or "")
         given = {name: getattr(self, name) for name in Options.__dataclass_fields__ if name in type(self).model_fields}
-        duration = self.duration
-        if duration is None:
-            duration = min(model.default_duration, service.settings.limits.duration)
-        options = Options.from_preset(self.preset, **given | {"duration": duration})
+        given["duration"] = service.duration(model, self.duration)
+        if self.preset is None and self.num_inference_steps is None:
+            given["num_inference_steps"] = service.settings.steps
+        options = Options.from_preset(self.preset or "fast", **given)
         return Work(
             model=model.name,
             task=self.task,

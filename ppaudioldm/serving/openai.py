@@ -11,11 +11,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from ppaudioldm.serving.answers import audio, audio_responses, in_thread, new_seed, outcome
-from ppaudioldm.serving.elevenlabs import known
+from ppaudioldm.serving.answers import audio, audio_responses, in_thread, outcome
+from ppaudioldm.serving.elevenlabs import spoken
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice
-from ppaudioldm.serving.work import Work
 
 # Theirs to ours; there is no encoder for their "aac".
 FORMATS = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "pcm_24000"}
@@ -53,14 +52,8 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
         if voice_id not in voices:
             raise HTTPException(422, f"voice is {voice_id[:100]!r}, allowed: {', '.join(voices)}"[:1000])
         instructions = (wanted.instructions or "").strip()
-        work = Work(
-            model=known(service, wanted.model),
-            task="speak",
-            prompt=instructions or voices[voice_id].description,
-            text=wanted.input,
-            speed=wanted.speed,
-            seed=new_seed(wanted.seed),
-        )
+        speaker = instructions or voices[voice_id].description
+        work = spoken(service, wanted.model, speaker, wanted.input, wanted.speed, wanted.seed)
         job = await in_thread(service.submit, work, kept=False)
         made = await audio(await outcome(service, job, request), FORMATS[wanted.response_format])
         if wanted.stream_format == "audio":

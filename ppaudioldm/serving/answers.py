@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import compile_path
 
 from ppaudioldm.serving.formats import FORMATS, MEDIA_TYPES, checked_format, encode
 from ppaudioldm.serving.guard import error_body
@@ -99,7 +100,19 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
-    return JSONResponse(error_body(str(error.detail)), error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return JSONResponse(error_body(str(error.detail)), error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be asked of the request's path: the framework knows the first route of several."""
+    found = set()
+    for path, methods in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            found |= {method.upper() for method in methods}
+    return sorted(found) or ["GET"]
 
 
 def one_line(problems: Any) -> str:

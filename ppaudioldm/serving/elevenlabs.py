@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, outcome
 from ppaudioldm.serving.service import Service
@@ -18,6 +18,8 @@ MOST_INFLUENCE = 25 / 3  # what a prompt_influence of 1 adds to the guidance sca
 class SoundGeneration(BaseModel):
     """What is not here is ignored."""
 
+    model_config = ConfigDict(strict=True)
+
     text: str = Field(min_length=1, description="what it should sound like")
     duration_seconds: float | None = Field(None, ge=0.5, le=30, description="null: what the checkpoint does best")
     prompt_influence: float | None = Field(
@@ -31,11 +33,15 @@ class SoundGeneration(BaseModel):
 class VoiceSettings(BaseModel):
     """What is not here is ignored."""
 
+    model_config = ConfigDict(strict=True)
+
     speed: float | None = Field(None, ge=0.25, le=4.0)
 
 
 class TextToSpeech(BaseModel):
     """What is not here is ignored."""
+
+    model_config = ConfigDict(strict=True)
 
     text: str = Field(min_length=1, description="what to say, in English")
     model_id: str | None = Field(None, description="one of /v1/models; another name is the default")

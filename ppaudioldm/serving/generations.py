@@ -8,6 +8,7 @@ import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -242,7 +243,7 @@ def routes(service: Service) -> APIRouter:
         responses={
             200: {
                 "description": "The generation after every change, as server-sent events named after its status",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {}},
             },
             **errors(404),
         },
@@ -293,7 +294,7 @@ async def _parsed(request: Request) -> tuple[GenerationRequest, UploadFile | Non
     """What a body says, and the recording in it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _checked(GenerationRequest.model_validate_json, await request.body()), None
+        return _checked(partial(GenerationRequest.model_validate_json, strict=True), await request.body()), None
     if kind != "multipart/form-data":
         raise HTTPException(415, f"content-type is {kind[:100]!r}, allowed: application/json, multipart/form-data")
     form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD)

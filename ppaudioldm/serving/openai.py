@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ppaudioldm.serving.answers import audio, audio_responses, in_thread, outcome
 from ppaudioldm.serving.elevenlabs import spoken
@@ -28,6 +28,8 @@ class VoiceId(BaseModel):
 class Speech(BaseModel):
     """What is not here is ignored."""
 
+    model_config = ConfigDict(strict=True)
+
     input: str = Field(min_length=1, max_length=4096, description="what to say, in English")
     model: str = Field(description="one of /v1/models; another name is the default")
     voice: str | VoiceId = Field(description="one of /v1/voices")
@@ -43,7 +45,7 @@ class Speech(BaseModel):
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     told = audio_responses(404, 429, 503, 504)
-    told[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    told[200]["content"]["text/event-stream"] = {}
 
     @router.post("/audio/speech", response_class=Response, responses=told, summary="A text, said by a voice")
     async def speech(wanted: Speech, request: Request) -> Response:

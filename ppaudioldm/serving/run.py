@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import h11
@@ -75,6 +76,13 @@ class _Server(uvicorn.Server):
         self._service = service
 
     def leave(self) -> None:
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first signal ends it in peace, a second at the next step; uvicorn's raises it again at the end."""
+        if self.should_exit:
+            self.force_exit = True
+            self._service.hurry()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ppaudioldm.checkpoints import TINY
 from ppaudioldm.clip import Cancelled, Clip
+from ppaudioldm.config import ModelConfig
 from ppaudioldm.options import Options, Progress
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.models import Model, Models
@@ -122,9 +123,8 @@ def until(holds: Callable[[], bool]) -> None:
 class HeldPipeline:
     """Makes noise of the seed. Each of its `steps` waits for `release`, unless it was never `hold`."""
 
-    config = TINY
-
-    def __init__(self, name: str = "fake", steps: int = 3) -> None:
+    def __init__(self, name: str = "fake", steps: int = 3, config: ModelConfig = TINY) -> None:
+        self.config = config
         self.checkpoint = Named(name)
         self.steps = steps
         self.batches: list[list[str]] = []
@@ -143,16 +143,18 @@ class HeldPipeline:
 
     def generate(
         self,
-        prompts: Sequence[str],
+        prompts: str | Sequence[str],
         *,
-        seed: Sequence[int],
+        seed: int | Sequence[int],
         duration: float,
         progress: Callable[[Progress], bool | None],
         num_waveforms_per_prompt: int = 1,
         keep_candidates: bool = False,
         **_: Any,
     ) -> Clip:
-        self.batches.append(list(prompts))
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        seed = [seed] if isinstance(seed, int) else seed
+        self.batches.append(prompts)
         for prompt in prompts:
             if "impossible" in prompt:
                 raise ValueError(f"{prompt} is\nimpossible")
@@ -205,11 +207,13 @@ def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: A
 
 
 @contextlib.contextmanager
-def answering(folder: Path, pipeline: HeldPipeline | None = None, **settings: Any) -> Iterator[Answering]:
-    """A server in a thread, on a port of its own."""
+def answering(
+    folder: Path, pipeline: HeldPipeline | None = None, *others: HeldPipeline, **settings: Any
+) -> Iterator[Answering]:
+    """A server in a thread, on a port of its own, with `pipeline` and `others`."""
     pipeline = pipeline or HeldPipeline()
-    model = Model(pipeline.checkpoint.name, pipeline)
-    service = Service(Models([model]), Settings(folder, **settings))
+    models = [Model(one.checkpoint.name, one) for one in (pipeline, *others)]
+    service = Service(Models(models), Settings(folder, **settings))
     service.models.warm_up = lambda longest: None  # type: ignore[method-assign]
     lines: list[str] = []
     ready = threading.Event()

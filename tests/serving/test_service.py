@@ -63,7 +63,7 @@ def test_every_change_is_told(tmp_path):
         end = job.watch(lambda: seen.append(job.state.progress))
         pipeline.release()
         assert done(job) == "succeeded"
-        assert [at.done for at in seen if at] == [1, 2, 3, 3]
+        assert [at.done for at in seen if at] == [1, 2, 3]
         end()
 
 

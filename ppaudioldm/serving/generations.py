@@ -35,13 +35,15 @@ MAX_FIELD = 1 << 20  # bytes
 def _pair(value: Any) -> Any:
     """START:END, or JSON, as two numbers: what a form can hold."""
     if not isinstance(value, str):
-        return value
+        return tuple(value) if isinstance(value, list) else value
     with contextlib.suppress(ValueError):
         found = json.loads(value)
         if isinstance(found, list):
-            return found
-    start, colon, end = value.partition(":")
-    return [part.strip() or None for part in (start, end)] if colon else value
+            return tuple(found)
+    with contextlib.suppress(ValueError):
+        start, end = value.split(":")
+        return tuple(float(part) if part.strip() else None for part in (start, end))
+    return value
 
 
 def _listed(value: Any) -> Any:
@@ -197,7 +199,11 @@ class Generation(BaseModel):
 def _body() -> dict[str, Any]:
     """The OpenAPI description of the body: JSON, or a form with the recording."""
     schema = GenerationRequest.model_json_schema()
-    recording = {"type": "string", "format": "binary", "description": "the recording, of any format"}
+    recording = {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "the recording, of any format",
+    }
     form = schema | {"properties": schema["properties"] | {"audio": recording}, "title": "GenerationForm"}
     content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,4 +1,4 @@
-# make demo    a first sound in output/demo.wav
+# make demo    a first sound in output/demo.wav, and its picture
 # make test    the tests; make lint, make parity, make schema: what CI runs besides
 # make clean   remove the environment and everything built
 #
@@ -16,8 +16,8 @@ ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 .NOTPARALLEL:
 
 demo: .venv/.installed
-	$(BIN)/ppaudioldm generate "A dog barks in the rain" --checkpoint tiny -o output/demo.wav
-	@echo "The sound is in output/demo.wav"
+	$(BIN)/ppaudioldm generate "A big bell rings" --seed 1 --spectrogram -o output/demo.wav
+	@echo "The sound is in output/demo.wav, its spectrogram in output/demo.png"
 
 test: .venv/.installed-test
 	$(PYTEST) $(ON_ALL_CORES)

@@ -1,8 +1,8 @@
 """AudioLDM 2, text to sound effects, music and speech, for PaddlePaddle.
 
 from ppaudioldm import AudioLDM
-pipe = AudioLDM.from_pretrained("audioldm2-full")
-pipe.generate("a cat purring", duration=10, seed=0).save("cat.wav")
+pipe = AudioLDM.from_pretrained("tiny")  # or "audioldm2-full", which makes any sound
+pipe.generate("a big bell", seed=0).save("bell.wav")
 
 What starts from a recording is a function of its own: vary, restyle, inpaint, extend, loop, upscale and rank.
 """

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,20 @@ class TimedEngine:
         self.calls.append(("prepare", time.perf_counter() - start))
 
     def run(self, function: str, *inputs: Any) -> Any:
+        return self._timed(function, partial(self._engine.run, function), *inputs)
+
+    def _timed(self, function: str, call: Callable[..., Any], *inputs: Any) -> Any:
         start = time.perf_counter()
-        outputs = self._engine.run(function, *inputs)
+        outputs = call(*inputs)
         if getattr(self._engine, "device", "cpu") != "cpu":
             # A GPU works on after the call; reading a result is what waits for it.
             self._engine.to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
         self.calls.append((function, time.perf_counter() - start))
         return outputs
+
+    def start(self, function: str) -> Callable[..., Any]:
+        call = self._engine.start(function)
+        return lambda *inputs: self._timed(function, call, *inputs)
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         return self.to_numpy(self.run(function, *[self.asarray(x) for x in inputs]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import signal
@@ -20,7 +21,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 EXAMPLES = """\
 examples:
-  ppaudioldm generate "a cat purring" -o cat.wav
+  ppaudioldm generate "a big bell" -o bell.wav
+  ppaudioldm generate "a cat purring" -c audioldm2-full -o cat.wav
   ppaudioldm speak "Wish you have a good day" --speaker "A man speaks slowly" -o wish.wav
   ppaudioldm checkpoints
   ppaudioldm convert audioldm2-full.pth audioldm2-full --dtype float16
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: some lines of a list are not. 2: bad input or a file that can't be read or written, told in one line on
     stderr. 130: Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be what a terminal cannot show
     options = _parser().parse_args(arguments)
     _log_to_stderr()
     try:

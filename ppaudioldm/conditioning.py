@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 import numpy as np
 
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.weights.locate import Description
 
@@ -108,6 +108,11 @@ class PromptEncoder:
 
     def unconditional(self, batch: int) -> Conditions:
         """What the UNet was trained to take for "no condition": zero LOA tokens, the states of an empty prompt."""
+        return self._unconditional.take([0] * batch)
+
+    @cached_property
+    def _unconditional(self) -> Conditions:
+        """Of one item: the same for all prompts."""
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
@@ -118,7 +123,7 @@ class PromptEncoder:
             shape = (1, config.loa.num_tokens, config.loa.hidden_size)
             found["loa"] = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
         clap = self.clap([""]) if config.unet.film_dim else None
-        return self._conditions(found, clap).take([0] * batch)
+        return self._conditions(found, clap)
 
     def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """States and mask of the phonemes, which take the place of FLAN-T5's before GPT-2."""
@@ -139,8 +144,7 @@ class PromptEncoder:
         tokens = generate_loa(
             prefix,
             prefix_mask,
-            engine.asarray(empty_cache(config.gpt2, batch)),
-            lambda *inputs: engine.run("gpt2", *inputs),
+            engine.start("gpt2"),
             config.loa.num_tokens,
             engine.concat,
             config.gpt2.max_positions,

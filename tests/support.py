@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +23,17 @@ def random_network(name: str, network_class: type, config: object):
     return network
 
 
-def run(network, *inputs: np.ndarray | None) -> np.ndarray | tuple[np.ndarray, ...]:
-    """NumPy in, NumPy out."""
-    tensors = [None if x is None else framework.from_numpy(x) for x in inputs]
+def run(network, *inputs: Any) -> Any:
+    """NumPy arrays, lists of them or None in; an array or a tuple of such out."""
+
+    def tensor(x: Any) -> Any:
+        return [tensor(y) for y in x] if isinstance(x, (list, tuple)) else x if x is None else framework.from_numpy(x)
+
+    def array(x: Any) -> Any:
+        return tuple(array(y) for y in x) if isinstance(x, (list, tuple)) else framework.to_numpy(x)
+
     with framework.no_grad():
-        outputs = network(*tensors)
-    if isinstance(outputs, (tuple, list)):
-        return tuple(framework.to_numpy(x) for x in outputs)
-    return framework.to_numpy(outputs)
+        return array(network(*tensor(inputs)))
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

@@ -143,8 +143,11 @@ def _espeak() -> Any:
         # The library from the wheel: none has to be on the system.
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+        # It counts words and warns where "for a" became one, which means nothing to who wants them read aloud.
+        quiet = logging.getLogger(f"{__name__}.espeak")
+        quiet.setLevel(logging.ERROR)
         return EspeakBackend(
-            "en-us", preserve_punctuation=True, with_stress=True, language_switch="remove-flags", logger=logger
+            "en-us", preserve_punctuation=True, with_stress=True, language_switch="remove-flags", logger=quiet
         )
     except (RuntimeError, OSError) as error:
         raise ValueError(f"espeak, which reads text aloud, does not start: {error}") from error

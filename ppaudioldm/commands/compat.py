@@ -132,6 +132,7 @@ def _choose_model(options: argparse.Namespace) -> None:
     if not options.text and not options.text_list:
         tell(f"note: no --text says who speaks, so it is {SPEAKER!r}")
         options.text = SPEAKER
+    Options().check_prompts([options.transcription], "--transcription")
     from ppaudioldm.audio.phonemes import to_phonemes
 
     to_phonemes(options.transcription)  # a missing extra, or nothing to say, is found before a download

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, speech_names
 from ppaudioldm.commands.common import (
     add_loudness,
     add_settings,
@@ -29,10 +29,10 @@ SPEAKER = "A female reporter is speaking"  # as in the module `speech`, which is
 
 EXAMPLES = """\
 examples:
-  ppaudioldm generate "a cat purring" -o cat.wav
+  ppaudioldm generate "a big bell" -o bell.wav
   ppaudioldm generate "a cat purring" --checkpoint cvssp/audioldm2 --preset original --seed 7
-  ppaudioldm generate "rain on a tin roof" --duration 30 --negative-prompt "music, speech"
-  ppaudioldm generate "a door" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
+  ppaudioldm generate "rain on a tin roof" -c audioldm2-full --duration 30 --negative-prompt "music, speech"
+  ppaudioldm generate "heavy rain" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
   ppaudioldm generate --list prompts.csv --output-dir sounds
 
 A list is a prompt a line, each of which may end in "|" and a file name; or .csv with a header, or .jsonl. Columns:
@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", nargs="?", help="what it should sound like")
     command.add_argument("--list", type=Path, metavar="FILE", help="make a sound for each line of it, see below")
     command.add_argument("--output-dir", type=Path, metavar="FOLDER", help="where to write the sounds of a list")
-    add_settings(command, "audioldm2-full", "prompt")
+    add_settings(command, DEFAULT_CHECKPOINT, "prompt")
     add_loudness(command)
     command.add_argument(
         "--all-candidates", action="store_true", help="besides the best, write every one: name_1.wav, name_2.wav, ..."
@@ -149,11 +149,12 @@ def _tell_outcome(options: argparse.Namespace, report: Report) -> None:
 
 
 def speak(options: argparse.Namespace) -> None:
+    Options().check_prompts([options.text], "text")
     if not options.phonemes:
         from ppaudioldm.audio.phonemes import to_phonemes
 
         to_phonemes(options.text)  # a missing extra, or nothing to say, is found before a download
-    Options().check_prompts([options.prompt])
+    Options().check_prompts([options.prompt], "speaker")
     check_speaks(options.checkpoint, True)
 
     def create(pipeline: AudioLDM, **settings: Any) -> Clip:

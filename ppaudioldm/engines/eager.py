@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
+from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.models.build import build_empty, network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
@@ -56,6 +57,22 @@ class EagerEngine:
             if self.precision == "f32":
                 return self._functions[function](*inputs)
             return _converted(self._functions[function](*self._halved(function, inputs)), framework.xp.float32)
+
+    def start(self, function: str) -> Callable[..., Any]:
+        self.prepare(function)
+
+        def run(*inputs: Any) -> tuple[Any, list[Any]]:
+            with framework.no_grad():
+                if self.precision == "f32":
+                    return self._functions[function](*inputs)
+                # States stay as they are: in the precision of the arithmetic.
+                output, states = self._functions[function](*self._halved(function, inputs))
+                return _converted(output, framework.xp.float32), states
+
+        def empty(batch: int) -> list[Any]:
+            return [self.asarray(x) for x in empty_states(function, self.checkpoint.config, batch)]
+
+        return Continued(run, empty)
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         return self.to_numpy(self.run(function, *[self.asarray(x) for x in inputs]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,11 +13,17 @@ Array = Any  # an engine's own kind of array: NumPy, Paddle or PyTorch; supports
 class Engine(Protocol):
     """Runs functions by name: the forward of a network (`models.build.NETWORKS`), or one of `models.build.FUNCTIONS`.
 
-    A network is made ready when it is first run.
+    A network is made ready when it is first run. Any number of threads may use an engine.
     """
 
     def run(self, function: str, *inputs: Any) -> Any:
         """The function on the engine's arrays: arrays, lists of arrays or None in, an array or a list of arrays out."""
+
+    def start(self, function: str) -> Callable[..., Any]:
+        """A function with states (`states`), to be called as by `run`: each call goes on where the last one ended.
+
+        What this returns shares nothing with what other calls of `start` return; one thread at a time may call it.
+        """
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         """`run` for a function with one output, NumPy in and out."""

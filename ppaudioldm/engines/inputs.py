@@ -11,11 +11,15 @@ from ppaudioldm.config import ModelConfig
 
 @dataclass(frozen=True)
 class Input:
-    """One array that a function takes. shape: None where any size goes."""
+    """One array that a function takes. shape: None where any size goes.
+
+    is_state: the engine keeps it from call to call, see `states`; it comes after all that are not.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
+    is_state: bool = False
 
 
 Inputs: TypeAlias = "list[Input | list[Input]]"  # nested as the arguments of the function
@@ -119,11 +123,12 @@ def _clap_audio(config: ModelConfig) -> Inputs:
 def _gpt2(config: ModelConfig) -> Inputs:
     gpt2 = config.gpt2
     assert gpt2
-    head_dim = gpt2.hidden_size // gpt2.num_heads
+    shape = (None, gpt2.num_heads, None, gpt2.hidden_size // gpt2.num_heads)
+    names = [f"{kind}_{layer}" for layer in range(gpt2.num_layers) for kind in ("keys", "values")]
     return [
         Input("embeddings", (None, None, gpt2.hidden_size)),
         Input("mask", (None, None)),
-        Input("cache", (gpt2.num_layers, 2, None, gpt2.num_heads, None, head_dim)),
+        [Input(name, shape, is_state=True) for name in names],
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import openvino
+from openvino import opset15
 
 from ppaudioldm.engines import mapped_files
 
@@ -22,6 +23,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
+GATED = "flan_t5"  # see `part_gates`
 # Of a static function, each of which holds the weights once more: at least 2, more of a small one.
 KEPT_SHAPES, MOST_SHAPES = 2, 16
 KEPT_BYTES = 512 << 20  # that more of them may take
@@ -88,6 +90,13 @@ class OpenVINOEngine:
         self.prepare(function)
         return self._functions[function](_flat(inputs))
 
+    def start(self, function: str) -> Callable[..., Any]:
+        """A function with states: each call goes on where the last one ended."""
+        self.prepare(function)
+        compiled = self._functions[function]
+        assert isinstance(compiled, _Compiled), f"{function} is compiled for exact shapes, which grow with a state"
+        return compiled.start()
+
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         return self.run(function, *inputs)
 
@@ -103,9 +112,10 @@ class OpenVINOEngine:
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
         """`function`, compiled for these shapes of its inputs, or for any."""
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        # Without the constants, which are read from the model's file.
-        options |= {"CACHE_MODE": "OPTIMIZE_SIZE"}
-        variant = self._variant(options, shapes)
+        # Without the constants, which are read from the model's file. Keys and values would be 8-bit by default.
+        options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": self.precision}
+        parted = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
+        variant = self._variant(options, shapes, parted)
         found = self._shelf.compiled(function, variant) if self._shelf else None
         if found:
             blob, constants = found
@@ -113,7 +123,10 @@ class OpenVINOEngine:
                 return self._core.import_model(io.BytesIO(blob), "CPU", options | {"WEIGHTS_PATH": str(constants)})
             except RuntimeError as error:
                 logger.warning("%s is compiled again: %s", constants.parent, str(error).splitlines()[0])
-        compiled = self._core.compile_model(self._shaped(function, shapes), "CPU", options)
+        model = self._shaped(function, shapes)
+        if parted:
+            part_gates(model)
+        compiled = self._core.compile_model(model, "CPU", options)
         if self._shelf:
             self._shelf.keep(function, variant, compiled.export_model().getvalue())
         return compiled
@@ -129,10 +142,12 @@ class OpenVINOEngine:
         model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
         return model
 
-    def _variant(self, options: dict[str, str], shapes: Shapes | None) -> str:
-        """Names what a function was compiled for: shapes, options, and the kind of CPU."""
+    def _variant(self, options: dict[str, str], shapes: Shapes | None, parted: bool) -> str:
+        """Names what a function was compiled for: shapes, options, whether its gates are parted, the kind of CPU."""
         cpu = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-        return hashlib.sha256(json.dumps([shapes, options, cpu]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([shapes, options, cpu, *(["parted"] if parted else [])]).encode()).hexdigest()[
+            :16
+        ]
 
 
 def checked_precision(precision: str, core: Any = None) -> str:
@@ -145,21 +160,55 @@ def checked_precision(precision: str, core: Any = None) -> str:
     return precision if precision != "auto" else "bf16" if has_bf16 else "f32"
 
 
+def num_threads(core: openvino.Core) -> int:
+    """How many threads OpenVINO runs a model with here; only a compiled model tells."""
+    x = opset15.parameter([1], np.float32)
+    model = openvino.Model([opset15.relu(x)], [x])
+    return core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).get_property("INFERENCE_NUM_THREADS")
+
+
+def part_gates(model: openvino.Model) -> None:
+    """Keep OpenVINO from making one operation of a gated layer: GELU of one product, times another.
+
+    With one thread, which is what it takes where two processors share a core, the kernel for that divides by zero on a
+    CPU with AMX, and the process ends (2026.4, openvino's issue 33300).
+    """
+    for multiply in model.get_ordered_ops():
+        if multiply.get_type_name() != "Multiply":
+            continue
+        inputs = {value.get_node().get_type_name(): value for value in multiply.input_values()}
+        if inputs.keys() == {"Gelu", "MatMul"}:
+            product = inputs["MatMul"]
+            (port,) = (port for port in multiply.inputs() if port.get_source_output() == product)
+            port.replace_source_output(opset15.add(product, np.float32(1e-30)).output(0))  # next to nothing
+
+
 class _Compiled:
     """A compiled model. Calls take turns: OpenVINO would run them one after another anyway, each on all cores."""
 
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._dtypes = [port.get_element_type().to_dtype() for port in compiled.inputs]
         self._returns_one = "output" in compiled.output(0).get_names()  # see `translate`
+        self._model = compiled
         self._request = compiled.create_infer_request()
+        self._has_states = bool(self._request.query_state())
         self._running = threading.Lock()
         self._ran = False
 
     def __call__(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
+        assert not self._has_states, "this function is not run but started: calls would go on from each other"
+        return self._infer(self._request, inputs)
+
+    def start(self) -> Callable[..., np.ndarray | list[np.ndarray]]:
+        """Calls that go on from each other: the states are of a request, and this has one of its own."""
+        request = self._model.create_infer_request()
+        return lambda *inputs: self._infer(request, _flat(inputs))
+
+    def _infer(self, request: openvino.InferRequest, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
         arrays = [np.ascontiguousarray(x, dtype) for x, dtype in zip(inputs, self._dtypes, strict=True)]
         with self._running:
             # The outputs are copies, or the next call would overwrite them.
-            outputs = self._request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
+            outputs = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
             if not self._ran:
                 # The first run packs the weights, so those in the file are in memory for nothing: half of it.
                 mapped_files.release(WEIGHTS)

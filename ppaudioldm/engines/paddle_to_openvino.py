@@ -18,6 +18,7 @@ import paddle
 from openvino import opset15 as ov
 
 from ppaudioldm.engines.inputs import Input, Inputs, flat_inputs
+from ppaudioldm.engines.openvino_states import name_attention, read_state, write_state
 from ppaudioldm.engines.paddle_ops import OPS
 from ppaudioldm.engines.traced_op import TracedOp, UnsupportedOp, location
 
@@ -25,25 +26,34 @@ from ppaudioldm.engines.traced_op import TracedOp, UnsupportedOp, location
 def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -> openvino.Model:
     """A method of `layer` as a model that takes `inputs` in their order, without nesting.
 
-    Its output is called "output" if the method returns one tensor, "output_0" and so on if it returns several.
+    Its output is called "output" if the method returns one tensor, "output_0" and so on if it returns several. Inputs
+    that are states are memory of the model's; what becomes of them is a list that the method returns after the rest.
     The model's constants are the memory of the layer's parameters, not copies. For one thread at a time, and none may
     use Paddle meanwhile: it keeps the program that it traces in global variables.
     Raises UnsupportedOp, a ValueError, at the first operation that cannot be translated.
     """
     program = _traced(layer, inputs, method)
-    parameters = {x.name: _parameter(x) for x in flat_inputs(inputs)}
+    taken = [x for x in flat_inputs(inputs) if not x.is_state]
+    states = [x for x in flat_inputs(inputs) if x.is_state]
+    parameters = {x.name: _parameter(x) for x in taken}
+    kept = {x.name: read_state(x, parameters[taken[0].name]) for x in states}
     weights = {tensor.name: tensor for tensor in [*layer.parameters(), *layer.buffers()]}
-    # Paddle puts into a list what is not one, and also one of length 1.
-    returned = program.outputs[0] if len(program.outputs) == 1 else program.outputs
+    returned, updated = program.outputs if states else (program.outputs, [])
+    if not states and len(returned) == 1:  # Paddle puts into a list what is not one, and also one of length 1
+        returned = returned[0]
     outputs = list(returned) if isinstance(returned, (list, tuple)) else [returned]
-    translation = _Translation(parameters, weights)
-    needed = _needed_ops(outputs)
+    translation = _Translation(parameters | kept, weights)
+    needed = _needed_ops([*outputs, *updated])
     for op in program.main_program.global_block().ops:
         if op.id() in needed:
             translation.add(op)
     names = ["output"] if returned is outputs[0] else [f"output_{i}" for i in range(len(outputs))]
     results = [_result(translation.values[value.id], name) for value, name in zip(outputs, names, strict=True)]
-    return openvino.Model(results, [p.get_node() for p in parameters.values()], f"{type(layer).__name__}.{method}")
+    sinks = [write_state(x, translation.values[value.id]) for x, value in zip(states, updated, strict=True)]
+    nodes = [parameter.get_node() for parameter in parameters.values()]
+    model = openvino.Model(results, sinks, nodes, f"{type(layer).__name__}.{method}")
+    name_attention(model)
+    return model
 
 
 def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:

@@ -5,6 +5,8 @@ Radford et al., "Language models are unsupervised multitask learners", 2019. No 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ppaudioldm.config import GPT2Config
 from ppaudioldm.framework import F, Linear, Tensor, attention, merge_heads, nn, split_heads, xp
 
@@ -20,21 +22,21 @@ class GPT2(nn.Module):
         self.layers = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(config.hidden_size, eps=NORM_EPS)
 
-    def forward(self, embeddings: Tensor, mask: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states after the final norm, and the keys and values to add to `cache`.
+    def forward(self, embeddings: Tensor, mask: Tensor, cache: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states after the final norm, and `cache` with what `embeddings` add to it.
 
         embeddings: (B, L, 768), what follows the S positions in `cache`; S + L is at most `max_positions`.
         mask: (B, S + L) float key mask, 1 = attend. Positions count masked ones too.
-        cache: (layers, 2, B, heads, S, 64), keys and values of what came before; S may be 0 (`loa_generation`).
-        Returns (B, L, 768) and (layers, 2, B, heads, L, 64), the latter to be appended along axis 4.
+        cache: keys and values of the first layer, of the second, ..., each (B, heads, S, 64); S may be 0.
+        Returns (B, L, 768) and arrays (B, heads, S + L, 64).
         """
         positions, bias = _positions_and_bias(embeddings, mask)
         x = embeddings + self.positions(positions)
-        added = []
+        extended: list[Tensor] = []
         for index, layer in enumerate(self.layers):
-            x, keys_and_values = layer(x, bias, cache[index])
-            added.append(keys_and_values)
-        return self.norm(x), xp.stack(added, 0)
+            x, keys, values = layer(x, bias, *cache[2 * index : 2 * index + 2])
+            extended += [keys, values]
+        return self.norm(x), extended
 
 
 def _positions_and_bias(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,9 +65,10 @@ class _Layer(nn.Module):
         self.feed_forward_in = Linear(size, 4 * size)
         self.feed_forward_out = Linear(4 * size, size)
 
-    def forward(self, x: Tensor, bias: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, bias: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`x` of the next layer, and `keys` and `values` with those of `x` appended."""
         query, key, value = (split_heads(y, self.heads) for y in xp.chunk(self.qkv(self.attention_norm(x)), 3, -1))
-        keys, values = xp.concat([past[0], key], 2), xp.concat([past[1], value], 2)
+        keys, values = xp.concat([keys, key], 2), xp.concat([values, value], 2)
         x = x + self.attention_out(merge_heads(attention(query, keys, values, bias)))
         inner = F.gelu(self.feed_forward_in(self.feed_forward_norm(x)), approximate="tanh")
-        return x + self.feed_forward_out(inner), xp.stack([key, value], 0)
+        return x + self.feed_forward_out(inner), keys, values

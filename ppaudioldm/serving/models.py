@@ -13,7 +13,7 @@ from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.prediction import Predictor
-from ppaudioldm.serving.work import Work, native_duration
+from ppaudioldm.serving.work import Work
 from ppaudioldm.tasks.regenerate import check
 
 HEARS = ("vary", "inpaint", "extend", "loop")  # without a prompt these resemble the recording
@@ -51,7 +51,7 @@ class Model:
 
     @property
     def default_duration(self) -> float:
-        return native_duration(self.pipeline.config)
+        return self.pipeline.default_duration
 
     @property
     def licence(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from ppaudioldm.audio.loudness import at_loudness, check_target
 from ppaudioldm.audio.stretch import stretched
 from ppaudioldm.clip import Clip
-from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.options import Options, ProgressCallback
 from ppaudioldm.pipeline import AudioLDM
@@ -33,7 +31,7 @@ MAX_SPEED = 4.0
 class Work:
     """What a job is to make: what the task of that name takes.
 
-    prompt: what it should sound like; of "speak" the speaker. options: its duration counts for "generate" and "speak".
+    prompt: what it should sound like; of "speak" the speaker. options: its duration, None is the checkpoint's default, counts for "generate" and "speak".
     duration: of the other tasks; None is the task's own default. text, phonemes, speed: of "speak", see `speech.speak`;
     a speed of 2 takes half the time. keep_candidates: all of them are wanted. loudness: LUFS to bring every sound to.
     audio: the recording's file. model: the name of a checkpoint that the server has opened; "" is the one for the task.
@@ -79,7 +77,7 @@ class Work:
     def _check_limits(self, limits: Limits) -> None:
         options = self.options
         for name, value, most in (
-            ("duration", max(options.duration, self.duration or 0), limits.duration),
+            ("duration", max(options.duration or 0.0, self.duration or 0.0), limits.duration),
             ("num_inference_steps", options.num_inference_steps, limits.steps),
             ("num_waveforms_per_prompt", options.num_waveforms_per_prompt, limits.candidates),
         ):
@@ -141,11 +139,6 @@ class Made:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def native_duration(config: ModelConfig) -> float:
-    """Seconds of a clip where nobody says: what the checkpoint was trained on, in whole halves."""
-    return max(0.5, math.floor(2 * config.diffusion.clip_seconds) / 2)
-
-
 def make(
     pipeline: AudioLDM, works: Sequence[Work], progress: ProgressCallback | None = None, batch: int = 1
 ) -> list[Made]:
@@ -183,7 +176,7 @@ def _alone(pipeline: AudioLDM, work: Work, progress: ProgressCallback | None, ba
     duration = common.pop("duration")
     audio, prompt = work.audio, work.prompt
     if work.task == "speak":
-        settings = common | {"duration": duration}
+        settings = common if duration is None else common | {"duration": duration}
         return speech.speak(pipeline, str(work.text), speaker=str(prompt), phonemes=work.phonemes, **settings)
     if work.task == "loop":
         return loop(pipeline, prompt, audio, duration=work.duration, **common)

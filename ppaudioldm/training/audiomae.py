@@ -51,10 +51,10 @@ class AudioMAESettings:
     covered: float = 0.75  # of the patches
     batch_size: int = 16
     network: MaskedConfig = field(default_factory=MaskedConfig)
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=4000))
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=1200))
     ema: float = 0.998
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=4000))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200))
 
     def __post_init__(self) -> None:
         if not 0 < self.covered < 1:

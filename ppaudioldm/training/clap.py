@@ -43,10 +43,10 @@ class ClapSettings:
     batch_size: int = 32
     text: ClapTextConfig = tiny.MODEL.clap_text or ClapTextConfig()
     audio: ClapAudioConfig = tiny.CLAP_AUDIO
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=100, decay_steps=2000))
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=50, decay_steps=600))
     ema: float = 0.995
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=2000))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=600))
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:

@@ -22,8 +22,9 @@ from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
+from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.framework import Tensor, xp
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import tiny
@@ -34,6 +35,7 @@ from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished, run_of, trained
 from ppaudioldm.training.settings import RunConfig, as_values, changed, check_positive
+from ppaudioldm.training.sounds import LEVEL_A
 from ppaudioldm.training.texts import CaptionTokenizers
 from ppaudioldm.training.vae import exported
 
@@ -60,7 +62,7 @@ class JointSettings:
     start: str = ""  # a run of this stage whose averaged weights this one begins with
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
-    clips: int = 4000  # different ones; may grow from one run to the next
+    clips: int = 6000  # different ones; may grow from one run to the next
     batch_size: int = 8
     unconditional: float = 0.1  # of the clips are heard without their caption
     recorded_loa: float = 0.25  # of the clips are heard with AudioMAE's tokens instead of GPT-2's
@@ -68,12 +70,13 @@ class JointSettings:
     loa_steps: int = 200  # before the UNet joins
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300, decay_steps=60000)
+        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300, decay_steps=12000)
     )
     held_out: int = 32  # clips for measures
     ema: float = 0.998
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=60000))
+    # Of so many small operations a CPU computes none faster in half precision.
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=12000, precision="f32"))
 
     def __post_init__(self) -> None:
         check_positive(self, "batch_size", "clips", "held_out")
@@ -108,7 +111,10 @@ class JointStage:
             if before:
                 set_values(dict(network.named_parameters()), before[name])
             self.networks[name] = network
-        self._listen(clips or SynthesisedClips(settings.duration, settings.kinds))
+        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        kinds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
+        self._sounds = list(dict.fromkeys(kinds))  # one may be named twice, to be heard twice as often
+        self._listen(clips)
 
     def _listen(self, clips: Clips) -> None:
         """Load what is finished: VAE, CLAP, AudioMAE; open the clips that they encoded."""
@@ -145,7 +151,7 @@ class JointStage:
 
     def model(self) -> Any:
         latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
-        return {"networks": as_values(self.settings.model), "latents": latents}
+        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": self._sounds}
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """Latents, LOA tokens, token ids, and what is drawn at random: noise, timesteps, which conditions are heard."""
@@ -195,15 +201,18 @@ class JointStage:
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         one = xp.ones_like(batch["t5_mask"][:, :1])
         prefix, mask = networks["loa"]([clap, states], [one, batch["t5_mask"]])
-        cache = framework.from_numpy(empty_cache(model.gpt2, len(clap)), self._device)
+        gpt2 = Continued(self._gpt2, self._empty_cache)
         tokens = generate_loa(
-            prefix.to(xp.float32), mask, cache, self._gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
+            prefix.to(xp.float32), mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
         )
         return states, tokens
 
-    def _gpt2(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        hidden, added = self.networks["gpt2"](*inputs)
-        return hidden.to(xp.float32), added.to(xp.float32)
+    def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
+        hidden, cache = self.networks["gpt2"](*inputs)
+        return hidden.to(xp.float32), [x.to(xp.float32) for x in cache]
+
+    def _empty_cache(self, batch: int) -> list[Tensor]:
+        return [framework.from_numpy(x, self._device) for x in empty_states("gpt2", self.settings.model, batch)]
 
     def _v_error(self, batch: Mapping[str, Tensor], states: Tensor, loa: Tensor) -> Tensor:
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]

@@ -37,17 +37,15 @@ class VAESettings:
     batch_size: int = 4  # crops; on a CPU many small steps beat few large ones
     gradient_weight: float = 0.25  # of differences between neighbouring frames and bins
     scales_weight: float = 0.25  # of averages over SCALES
-    kl_weight: float = 5e-3
+    kl_weight: float = 2e-3
     start: str = ""  # a run of this stage whose averaged weights this one begins with
     train_encoder: bool = True  # False: a better decoder for the latents of `start`, which others are trained on
     vae: VAEConfig = tiny.MODEL.vae
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(rate=8e-4, warmup=100, decay_steps=10000)
-    )
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=8e-4, warmup=100, decay_steps=6000))
     held_out: int = 24  # clips for measures
     ema: float = 0.998
     seed: int = 0
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=10000))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=6000))
 
     def __post_init__(self) -> None:
         check_positive(self, "batch_size", "crops_per_clip", "held_out")

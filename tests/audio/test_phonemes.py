@@ -128,6 +128,13 @@ def test_numbers_are_left_to_espeak():
 
 
 @speech
+def test_a_long_text_is_read_to_its_end_without_a_word(caplog):
+    sentence = to_phonemes("It goes on for a while.")
+    assert to_phonemes("It goes on for a while. " * 500) == " ".join([sentence] * 500)
+    assert not caplog.records
+
+
+@speech
 @pytest.mark.parametrize("nothing", ["", " \n", "...", "<b></b>", "🌧", "?!"])
 def test_text_with_nothing_to_say(nothing):
     with pytest.raises(ValueError, match="nothing to say") as caught:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
 
-CHECKPOINT = random_checkpoint("tiny", TINY, 0)
+CHECKPOINT = random_checkpoint("untrained", UNTRAINED, 0)
 only_torch = pytest.mark.skipif(framework.NAME != "torch", reason="half precision and compilation are PyTorch's")
 only_paddle = pytest.mark.skipif(framework.NAME != "paddle", reason="what Paddle does not have")
 
@@ -23,7 +23,7 @@ def guided_step(engine: EagerEngine) -> np.ndarray:
     contexts = [engine.asarray(noise(2, 8, 128, seed=1)), engine.asarray(noise(2, 5, 160, seed=2))]
     masks = [engine.asarray(np.ones(shape, np.float32)) for shape in ((2, 8), (2, 5))]
     latents = engine.asarray(noise(1, 8, 8, 16))
-    features = engine.asarray(timestep_features(np.array([500]), TINY.unet.model_channels))
+    features = engine.asarray(timestep_features(np.array([500]), UNTRAINED.unet.model_channels))
     projected = engine.run("unet_contexts", contexts)
     return engine.to_numpy(engine.run("unet_guided_step", latents, features, projected, masks))
 
@@ -47,6 +47,32 @@ def test_arrays_between_networks_are_float32():
     engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
     mel = engine.run("vae_decoder", engine.asarray(noise(1, 8, 8, 16)))
     assert mel.dtype == framework.xp.float32
+
+
+def in_chunks(engine: EagerEngine, seed: int = 0) -> np.ndarray:
+    """What GPT-2 makes of 6 positions, given in two calls."""
+    embeddings, mask = noise(1, 6, 128, seed=seed), np.ones((1, 6), np.float32)
+    go_on = engine.start("gpt2")
+    calls = [(embeddings[:, :4], mask[:, :4]), (embeddings[:, 4:], mask)]
+    return np.concatenate([engine.to_numpy(go_on(*map(engine.asarray, inputs))) for inputs in calls], 1)
+
+
+def test_what_is_started_goes_on_and_begins_anew():
+    engine = EagerEngine(CHECKPOINT, "cpu")
+    inputs = engine.asarray(noise(1, 6, 128)), engine.asarray(np.ones((1, 6), np.float32))
+    whole = engine.to_numpy(engine.start("gpt2")(*inputs))
+    assert relative_error(in_chunks(engine), whole) < 1e-5
+    assert relative_error(in_chunks(engine), whole) < 1e-5
+
+
+@only_torch
+def test_states_in_half_precision():
+    engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
+    assert 1e-5 < relative_error(in_chunks(engine), in_chunks(EagerEngine(CHECKPOINT, "cpu"))) < 3e-2
+    go_on = engine.start("gpt2")
+    hidden = go_on(engine.asarray(noise(1, 4, 128)), engine.asarray(np.ones((1, 4), np.float32)))
+    assert hidden.dtype == framework.xp.float32
+    assert {x.dtype for x in go_on._states} == {framework.xp.bfloat16}
 
 
 @only_torch

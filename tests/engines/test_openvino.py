@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,8 +15,8 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision, num_threads
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.engines.test_translated_networks import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
@@ -77,11 +81,8 @@ def test_list_of_one_array_stays_a_list():
 
 def test_loa_tokens_through_the_cache(engine, eager):
     def tokens(engine: Any) -> np.ndarray:
-        prefix, mask, cache = map(
-            engine.asarray, (noise(2, 7, 128), np.ones((2, 7), np.float32), empty_cache(CONFIG.gpt2, 2))
-        )
-        made = generate_loa(prefix, mask, cache, lambda *inputs: engine.run("gpt2", *inputs), 8, engine.concat)
-        return engine.to_numpy(made)
+        prefix, mask = engine.asarray(noise(2, 7, 128)), engine.asarray(np.ones((2, 7), np.float32))
+        return engine.to_numpy(generate_loa(prefix, mask, engine.start("gpt2"), 8, engine.concat))
 
     assert relative_error(tokens(engine), tokens(eager)) < 1e-5
 
@@ -147,10 +148,33 @@ def test_model_may_come_from_elsewhere():
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bf16")
 def test_bf16_is_near_f32(engine):
     half = OpenVINOEngine(Translator(CHECKPOINT), "bf16")
-    for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", "flan_t5", "gpt2"):
+    for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", "flan_t5"):
         inputs = EXAMPLES[function](CONFIG, 2, 2)
         found = errors(half.run(function, *inputs), engine.run(function, *inputs))
         assert 1e-5 < max(found) < 0.03
+    example = EXAMPLES["gpt2"](CONFIG, 2, 2)[:2]
+    assert 1e-5 < relative_error(half.start("gpt2")(*example), engine.start("gpt2")(*example)) < 0.03
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_on_one_processor():
+    """In a process of its own, for what goes wrong there ends it."""
+    script = """
+        import os
+        os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+        from tests.engines.test_openvino import CHECKPOINT, CONFIG, EXAMPLES, OpenVINOEngine, Translator
+        engine = OpenVINOEngine(Translator(CHECKPOINT))
+        for function in ("clap_text", "flan_t5", "unet_guided_step", "vae_decoder", "vocoder", "clap_audio"):
+            engine.run(function, *EXAMPLES[function](CONFIG, 2, 2))
+        engine.start("gpt2")(*EXAMPLES["gpt2"](CONFIG, 2, 2)[:2])
+        print("ran")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert done.stdout == "ran\n", done.stderr
+
+
+def test_threads_are_counted():
+    assert 1 <= num_threads(openvino.Core()) <= os.cpu_count()
 
 
 def test_precision_is_what_the_cpu_has():

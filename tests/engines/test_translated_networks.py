@@ -12,7 +12,7 @@ import openvino
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import (
     AudioMAEConfig,
     HifiGanConfig,
@@ -23,6 +23,7 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.engines.inputs import INPUTS, flat_inputs, function_inputs
+from ppaudioldm.engines.states import empty_states
 from ppaudioldm.models.build import FUNCTIONS, NETWORKS, network_and_method
 from tests.support import noise, random_network, relative_error
 
@@ -35,19 +36,19 @@ SMALL = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)
 )
 CONFIGS: dict[str, ModelConfig] = {
-    "tiny": TINY,
-    "two contexts": replace(TINY, unet=SMALL),
-    "large": replace(TINY, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
-    "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
-    "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
+    "untrained": UNTRAINED,
+    "two contexts": replace(UNTRAINED, unet=SMALL),
+    "large": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
+    "one context": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128,))),
+    "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(
-        TINY,
+        UNTRAINED,
         phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30),
         loa=LoaConfig((64, 64), 128, 512),
         audiomae=AudioMAEConfig(hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
     "48k": replace(
-        TINY,
+        UNTRAINED,
         unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
         vae=VAEConfig(channels=32, channel_mult=(1, 1, 2, 2), num_res_blocks=1, latent_channels=16, n_mels=256),
         vocoder=HifiGanConfig(
@@ -59,7 +60,7 @@ CONFIGS: dict[str, ModelConfig] = {
         ),
     ),
 }
-CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_encoder"] + [
+CASES = [("untrained", function) for function in NETWORKS if function != "phoneme_encoder"] + [
     ("speech", "phoneme_encoder"),
     ("speech", "audiomae"),
     ("two contexts", "unet_contexts"),
@@ -76,6 +77,7 @@ CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_enc
     ("48k", "vae_decoder"),
     ("48k", "vocoder"),
 ]
+F32 = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
 SIZES = [(2, 2), (3, 5)]  # batch, length
 
 
@@ -139,10 +141,8 @@ def tokens(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 
 def gpt2(config: ModelConfig, batch: int, n: int) -> list[Any]:
-    """The first size begins with an empty cache."""
-    past, size = n - SIZES[0][1], config.gpt2.hidden_size
-    shape = (config.gpt2.num_layers, 2, batch, config.gpt2.num_heads, past, size // config.gpt2.num_heads)
-    return [noise(batch, 4, size), mask(batch, past + 4), noise(*shape)]
+    """The first call, with empty states; those after it are in `test_openvino_states`."""
+    return [noise(batch, n, config.gpt2.hidden_size), mask(batch, n), empty_states("gpt2", config, batch)]
 
 
 def loa(config: ModelConfig, batch: int, n: int) -> list[Any]:
@@ -189,7 +189,9 @@ def eager(network: Any, method: str, inputs: list[Any]) -> list[np.ndarray]:
 
     with framework.no_grad():
         outputs = getattr(network, method)(*tensor(inputs))
-    return [framework.to_numpy(x) for x in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+    # Without what becomes of states, a list of its own.
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return [framework.to_numpy(x) for x in outputs if not isinstance(x, (list, tuple))]
 
 
 @pytest.mark.parametrize(("name", "function"), CASES, ids=[f"{name} {function}" for name, function in CASES])
@@ -198,10 +200,13 @@ def test_translated_function_is_paddles(name, function):
     network, method = network_and_method(function)
     layer = layer_of(network, config)
     model = translate(layer, function_inputs(function, config), method)
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    described = flat_inputs(function_inputs(function, config))
+    compiled = openvino.Core().compile_model(model, "CPU", F32)
     for batch, n in SIZES:
         inputs = EXAMPLES[function](config, batch, n)
-        for actual, expected in zip(compiled(flat(inputs)).values(), eager(layer, method, inputs), strict=True):
+        taken = [x for x, given in zip(flat(inputs), described, strict=True) if not given.is_state]
+        results = compiled.create_infer_request().infer(taken).values()
+        for actual, expected in zip(results, eager(layer, method, inputs), strict=True):
             error = relative_error(actual, expected)
             print(f"{name} {function} {batch} x {n}: relative error {error:.1e}")
             assert error <= 1e-5

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ppaudioldm.config import GPT2Config
-from ppaudioldm.loa_generation import empty_cache
+from ppaudioldm.config import GPT2Config, ModelConfig
+from ppaudioldm.engines.states import empty_states
 from ppaudioldm.models.gpt2 import GPT2
 from tests.support import load_golden, noise, random_network, relative_error, run
 
 REDUCED = GPT2Config(hidden_size=32, num_layers=2, num_heads=4, max_positions=24)
+
+
+def empty_cache(config: GPT2Config, batch: int) -> list[np.ndarray]:
+    return empty_states("gpt2", replace(ModelConfig(), gpt2=config), batch)
 
 
 def sequence(config: GPT2Config, length: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -26,14 +32,15 @@ def test_matches_the_public_reference():
 def test_the_cache_changes_nothing():
     network = random_network("gpt2", GPT2, REDUCED)
     embeddings, mask = sequence(REDUCED)
-    whole, all_added = run(network, embeddings, mask, empty_cache(REDUCED, 2))
+    whole, expected = run(network, embeddings, mask, empty_cache(REDUCED, 2))
     cache, parts = empty_cache(REDUCED, 2), []
     for start, end in ((0, 5), (5, 8), (8, 9), (9, 12)):
-        hidden, added = run(network, embeddings[:, start:end], mask[:, :end], cache)
-        cache = np.concatenate([cache, added], 4)
+        hidden, cache = run(network, embeddings[:, start:end], mask[:, :end], cache)
         parts.append(hidden)
     np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-5)
-    np.testing.assert_allclose(cache, all_added, atol=1e-5)
+    assert len(cache) == 2 * REDUCED.num_layers
+    for kept, at_once in zip(cache, expected, strict=True):
+        np.testing.assert_allclose(kept, at_once, atol=1e-5)
 
 
 def test_what_is_masked_or_yet_to_come_does_not_matter():

@@ -7,11 +7,13 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import LoaConfig
+from ppaudioldm.engines.states import Continued
 from ppaudioldm.framework import xp
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
 from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED
+from tests.models.test_gpt2 import empty_cache
 from tests.support import load_golden, noise, random_network, relative_error, run
 
 REDUCED = LoaConfig(condition_dims=(16, 24), hidden_size=32)
@@ -38,8 +40,7 @@ def generate(prefix: np.ndarray, mask: np.ndarray, num_tokens: int = NUM_TOKENS)
     return generate_loa(
         prefix,
         mask,
-        empty_cache(GPT2_REDUCED, len(prefix)),
-        lambda *arrays: run(network, *arrays),
+        Continued(lambda *arrays: run(network, *arrays), lambda batch: empty_cache(GPT2_REDUCED, batch)),
         num_tokens,
         np.concatenate,
         max_positions=GPT2_REDUCED.max_positions,
@@ -75,9 +76,10 @@ def test_tokens_match_the_public_reference():
 def test_loop_runs_on_the_framework_too():
     prefix, mask = make_prefix(random_network("loa", LoaPrefix, REDUCED))
     network = random_network("gpt2", GPT2, GPT2_REDUCED)
-    arrays = [framework.from_numpy(x) for x in (prefix, mask, empty_cache(GPT2_REDUCED, 2))]
+    arrays = [framework.from_numpy(x) for x in (prefix, mask)]
+    gpt2 = Continued(network, lambda batch: [framework.from_numpy(x) for x in empty_cache(GPT2_REDUCED, batch)])
     with framework.no_grad():
-        tokens = generate_loa(*arrays, network, NUM_TOKENS, xp.concat, max_positions=GPT2_REDUCED.max_positions)
+        tokens = generate_loa(*arrays, gpt2, NUM_TOKENS, xp.concat, max_positions=GPT2_REDUCED.max_positions)
     np.testing.assert_allclose(framework.to_numpy(tokens), generate(prefix, mask), atol=1e-6)
 
 

@@ -1,6 +1,7 @@
 """Against a Vision Transformer of PyTorch's own encoder layers, put together after the paper.
 
-timm, whose layers the published network uses, does not import without torchvision.
+timm, whose layers the published network uses, does not import without torchvision's operators. With those declared by
+hand, its VisionTransformer (1.0.31) differed by 2.9e-7 for 8 tokens and by 5.5e-7 for 512.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ import transformers
 
 from ppaudioldm import framework
 from ppaudioldm.config import GPT2Config, LoaConfig
-from ppaudioldm.loa_generation import empty_cache, generate_loa
+from ppaudioldm.engines.states import Continued
+from ppaudioldm.loa_generation import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
 from ppaudioldm.weights.random import random_weights
 from tests.models import test_loa as loa
-from tests.models.test_gpt2 import REDUCED, sequence
+from tests.models.test_gpt2 import REDUCED, empty_cache, sequence
 from tests.support import SEED, noise, random_network, relative_error, run, save_golden
 
 PATHS = (
@@ -103,7 +104,8 @@ def test_loa_full():
     expected = reference_tokens(
         reference_network(config, framework.parameter_shapes(network)), prefix, mask, num_tokens
     )
-    tokens = generate_loa(prefix, mask, empty_cache(config, 1), lambda *x: run(network, *x), num_tokens, np.concatenate)
+    gpt2 = Continued(lambda *x: run(network, *x), lambda batch: empty_cache(config, batch))
+    tokens = generate_loa(prefix, mask, gpt2, num_tokens, np.concatenate)
     error = relative_error(tokens, expected)
     print(f"loa on {framework.NAME}: relative error {error:.1e}")
     assert error <= 1e-4

@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.clip import Cancelled, Clip
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.options import Options, Progress, default_duration
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.models import Model, Models
 from ppaudioldm.serving.run import serve
@@ -33,7 +33,7 @@ from ppaudioldm.serving.work import Work
 from ppaudioldm.weights.convert import write_native
 from tests.test_speech import checkpoint as speech_checkpoint
 
-CHECKPOINT = "tiny"
+CHECKPOINT = "untrained"  # the smallest that ships
 DURATION = 0.5  # seconds
 RATE = 16000
 PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
@@ -123,8 +123,9 @@ def until(holds: Callable[[], bool]) -> None:
 class HeldPipeline:
     """Makes noise of the seed. Each of its `steps` waits for `release`, unless it was never `hold`."""
 
-    def __init__(self, name: str = "fake", steps: int = 3, config: ModelConfig = TINY) -> None:
+    def __init__(self, name: str = "fake", steps: int = 3, config: ModelConfig = UNTRAINED) -> None:
         self.config = config
+        self.default_duration = default_duration(config.diffusion.clip_seconds)
         self.checkpoint = Named(name)
         self.steps = steps
         self.batches: list[list[str]] = []

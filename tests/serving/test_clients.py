@@ -20,7 +20,7 @@ from ppaudioldm.serving.work import Sound
 from ppaudioldm.speech import speak
 from tests.audio.test_phonemes import speech
 from tests.serving.examples import CHECKPOINT, PATIENCE
-from tests.test_speech import tiny as tiny_speech
+from tests.test_speech import untrained as tiny_speech
 
 PROMPT = "A dog barks"
 SPOKEN = "Wish you have a good day."

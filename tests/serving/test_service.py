@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.options import Options
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, Models, NotHere
@@ -325,7 +325,7 @@ def test_what_is_refused(tmp_path, wrong, message):
 
 def test_which_model_does_what():
     deaf = HeldPipeline("deaf")
-    deaf.config = replace(TINY, audiomae=None)
+    deaf.config = replace(UNTRAINED, audiomae=None)
     models = Models([Model("deaf", deaf), Model("hears", HeldPipeline("hears"))])
     assert models.of("generate").name == "deaf" and models.of("vary").name == "hears"
     assert models.of("generate", "hears").name == "hears"

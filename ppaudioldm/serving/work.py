@@ -31,10 +31,11 @@ MAX_SPEED = 4.0
 class Work:
     """What a job is to make: what the task of that name takes.
 
-    prompt: what it should sound like; of "speak" the speaker. options: its duration, None is the checkpoint's default, counts for "generate" and "speak".
-    duration: of the other tasks; None is the task's own default. text, phonemes, speed: of "speak", see `speech.speak`;
-    a speed of 2 takes half the time. keep_candidates: all of them are wanted. loudness: LUFS to bring every sound to.
-    audio: the recording's file. model: the name of a checkpoint that the server has opened; "" is the one for the task.
+    prompt: what it should sound like; of "speak" the speaker. options: its duration counts for "generate" and "speak";
+    None is the checkpoint's default. duration: of the other tasks; None is the task's own default. text, phonemes,
+    speed: of "speak", see `speech.speak`; a speed of 2 takes half the time. keep_candidates: all of them are wanted.
+    loudness: LUFS to bring every sound to. audio: the recording's file. model: the name of a checkpoint that the server
+    has opened; "" is the one for the task.
     """
 
     model: str = ""

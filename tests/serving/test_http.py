@@ -133,6 +133,8 @@ def test_unknown_models_and_generations(tmp_path):
 
 def test_a_form_says_what_json_says(tmp_path):
     with answering(tmp_path, held()) as server:
+        server.client.post("/v1/generations", json=GENERATION)
+        server.pipeline.step_began()  # so that the other waits
         form = {
             "task": "inpaint",
             "prompt": "a dog",
@@ -147,7 +149,7 @@ def test_a_form_says_what_json_says(tmp_path):
         request = answer.json()["request"]
         assert request["ranges"] == [[0.2, 0.4], [0.6, None]] and request["frequencies"] == [[500, 2000]]
         assert request["options"]["guidance_interval"] == [0.1, 0.9] and request["with_scores"] is True
-        (job,) = server.service.history()
+        job = server.service.history()[0]
         assert job.work.audio == tmp_path / job.id / "input" and samples(job.work.audio.read_bytes()).shape == (RATE,)
 
 

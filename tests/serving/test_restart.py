@@ -15,7 +15,8 @@ import soundfile
 from tests.serving.examples import PATIENCE, Server, finished, serving
 
 SHORT = {"prompt": "a dog barks", "duration": 0.5, "num_inference_steps": 1, "seed": 4}
-LONG = {"prompt": "rain", "duration": 5, "num_inference_steps": 200, "seed": 5}
+LONG = {"prompt": "rain", "duration": 0.5, "num_inference_steps": 200, "seed": 5}
+WARM = ("--max-duration", "0.5")  # it is warm sooner
 
 
 def started(client: httpx.Client, request: dict) -> str:
@@ -42,14 +43,14 @@ def check_files(data: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_killed_and_started_again(tmp_path):
-    server = Server(tmp_path)
+    server = Server(tmp_path, *WARM)
     with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         done = finished(client, client.post("/v1/generations", json=SHORT).json())
         sound = client.get(done["sounds"][0]["url"]).content
         running = started(client, LONG)
         waiting = client.post("/v1/generations", json={**LONG, "num_inference_steps": 100}).json()["id"]
         assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-    with serving(tmp_path) as again, httpx.Client(base_url=again.url, timeout=PATIENCE) as client:
+    with serving(tmp_path, *WARM) as again, httpx.Client(base_url=again.url, timeout=PATIENCE) as client:
         assert client.get(f"/v1/generations/{done['id']}").json() == done
         assert client.get(done["sounds"][0]["url"]).content == sound
         assert len(soundfile.read(io.BytesIO(sound))[0]) == 8000
@@ -65,13 +66,16 @@ def test_killed_and_started_again(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
 @pytest.mark.parametrize("grace", ["60s", "0s"])
 def test_stopped_while_it_works(tmp_path, grace):
-    request = {**LONG, "duration": 0.5, "num_inference_steps": 20} if grace == "60s" else LONG
-    with serving(tmp_path, "--grace", grace) as server, httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    request = {**LONG, "num_inference_steps": 20} if grace == "60s" else LONG
+    with (
+        serving(tmp_path, "--grace", grace, *WARM) as server,
+        httpx.Client(base_url=server.url, timeout=PATIENCE) as client,
+    ):
         running = started(client, request)
         waiting = client.post("/v1/generations", json=SHORT).json()["id"]
         assert server.stop(signal.SIGTERM) == 0
     check_files(tmp_path)
-    with serving(tmp_path) as again, httpx.Client(base_url=again.url, timeout=PATIENCE) as client:
+    with serving(tmp_path, *WARM) as again, httpx.Client(base_url=again.url, timeout=PATIENCE) as client:
         first, second = (client.get(f"/v1/generations/{job}").json() for job in (running, waiting))
         assert first["status"] == ("succeeded" if grace == "60s" else "failed")
         assert (second["status"], second["reason"]) == ("failed", "stopped")

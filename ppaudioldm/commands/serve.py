@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT
 from ppaudioldm.commands.common import add_checkpoint, choose_framework
 from ppaudioldm.commands.console import tell
 
-CHECKPOINT = "audioldm2-full"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
@@ -42,7 +42,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
     add("--port", type=int, default=8000, help="default: 8000; 0 takes a free one")
-    add_checkpoint(command, CHECKPOINT)
+    add_checkpoint(command, DEFAULT_CHECKPOINT)
     add("--speech-checkpoint", metavar="NAME|PATH", help="one that speaks, besides; default: none")
     add("--voices", type=Path, metavar="FILE", help='JSON of further voices: {"id": "A man speaks slowly", ...}')
     add(

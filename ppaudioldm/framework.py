@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.signals import kept_handlers
+
 FRAMEWORKS = ("paddle", "torch")
 
 
@@ -39,7 +41,8 @@ if NAME == "paddle":
     # It also gives the root logger a handler and a level, which are the program's to choose.
     _root = logging.getLogger()
     _handlers, _level = _root.handlers[:], _root.level
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    # And it ends the process on SIGTERM, whatever the program had set.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), kept_handlers():
         warnings.simplefilter("ignore")
         import paddle as xp
     _root.handlers[:] = _handlers

@@ -14,6 +14,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -74,13 +75,7 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     Raises ValueError for a waveform, rate or extension that cannot be written, OutputError for a full disk or the like.
     """
     path = Path(path)
-    _, encoding = _format(path, subtype)
-    samples = _checked(waveform, np.float64 if encoding in WIDE else np.float32)
-    if encoding not in ("FLOAT", "DOUBLE"):
-        samples = _clipped(samples, path)
-    if encoding in BITS:
-        samples = _integers(samples, BITS[encoding])
-    encoded = _encode(samples, sample_rate, path, subtype)
+    encoded = encode_audio(waveform, sample_rate, *_format(path, subtype), name=str(path))
     try:
         with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
             file.write(encoded)
@@ -91,6 +86,28 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     return path
 
 
+def encode_audio(
+    waveform: np.ndarray,
+    sample_rate: int,
+    container: str,
+    encoding: str,
+    *,
+    compression: float | None = None,
+    name: str = "the sound",
+) -> bytes:
+    """`waveform`, as of `write_audio`, as the content of a file.
+
+    container, encoding: libsndfile's names of them. compression: from 0 to below 1, of what has a choice; MP3 is of
+    constant bitrate then. name: of the sound, in errors and the log. Raises ValueError as `write_audio` does.
+    """
+    samples = _checked(waveform, np.float64 if encoding in WIDE else np.float32)
+    if encoding not in ("FLOAT", "DOUBLE"):
+        samples = _clipped(samples, name)
+    if encoding in BITS:
+        samples = _integers(samples, BITS[encoding])
+    return _encode(samples, sample_rate, container, encoding, name, compression)
+
+
 def check_writable(path: PathLike, channels: int = 1, sample_rate: int = 16000) -> None:
     """Find out before minutes of work whether `write_audio` could write such a sound to `path`; makes its folder.
 
@@ -98,7 +115,7 @@ def check_writable(path: PathLike, channels: int = 1, sample_rate: int = 16000) 
     where the file could not be written.
     """
     path = Path(path)
-    _encode(np.zeros((1, channels), np.float32), sample_rate, path, None)
+    _encode(np.zeros((1, channels), np.float32), sample_rate, *_format(path, None), str(path))
     try:
         probe = beside(_target(path))
         probe.touch(exist_ok=False)  # only the attempt tells: permission bits say nothing to root or on /proc
@@ -144,11 +161,11 @@ def check_rate(sample_rate: int, most: int = MAX_SAMPLE_RATE) -> None:
         raise ValueError(f"sample rate {sample_rate} Hz is outside {MIN_SAMPLE_RATE} to {most}")
 
 
-def _clipped(samples: np.ndarray, path: Path) -> np.ndarray:
+def _clipped(samples: np.ndarray, name: str) -> np.ndarray:
     loudness = np.abs(samples)
     count = np.count_nonzero(loudness > 1)
     if count:
-        logger.warning("%s: clipped %d of %d samples, peak %.2f", path, count, samples.size, loudness.max())
+        logger.warning("%s: clipped %d of %d samples, peak %.2f", name, count, samples.size, loudness.max())
     return samples.clip(-1, 1)
 
 
@@ -161,21 +178,32 @@ def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
     return (whole * 2 ** (32 - bits)).astype(np.int32)  # libsndfile takes the uppermost bits
 
 
-def _encode(samples: np.ndarray, sample_rate: int, path: Path, subtype: str | None) -> bytes:
-    """The content of the file `path`. Raises ValueError for a format that cannot hold `samples` at their rate."""
-    container, encoding = _format(path, subtype)
+def _encode(
+    samples: np.ndarray,
+    sample_rate: int,
+    container: str,
+    encoding: str,
+    name: str,
+    compression: float | None = None,
+) -> bytes:
+    """The content of the file `name`. Raises ValueError for a format that cannot hold `samples` at their rate."""
     check_rate(sample_rate, MAX_LOSSY_RATE if container in LOSSY else MAX_SAMPLE_RATE)
     channels = samples.shape[1]
+    options: dict[str, Any] = {}
+    if compression is not None:
+        options["compression_level"] = compression
+        if container == "MP3":
+            options["bitrate_mode"] = "CONSTANT"
     # In memory: libsndfile hides why a write to a disk failed.
     buffer = io.BytesIO()
     try:
-        with soundfile.SoundFile(buffer, "w", sample_rate, channels, encoding, format=container) as file:
+        with soundfile.SoundFile(buffer, "w", sample_rate, channels, encoding, format=container, **options) as file:
             # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
             for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
                 file.write(samples[start : start + BLOCK // MAX_CHANNELS])
     except soundfile.LibsndfileError as error:
         reason = f"{channels} channels at {sample_rate} Hz: {error.error_string.strip()}"
-        raise ValueError(f"cannot write {path}: {reason}") from error
+        raise ValueError(f"cannot write {name}: {reason}") from error
     return buffer.getvalue()
 
 

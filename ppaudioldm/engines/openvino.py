@@ -24,7 +24,9 @@ STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shall
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
 GATED = "flan_t5"  # see `part_gates`
-KEPT_SHAPES = 2  # of a static function: each holds the weights once more
+# Of a static function, each of which holds the weights once more: at least 2, more of a small one.
+KEPT_SHAPES, MOST_SHAPES = 2, 16
+KEPT_BYTES = 512 << 20  # that more of them may take
 
 Inputs = Sequence[np.ndarray]
 Shapes = tuple[tuple[int, ...], ...]
@@ -37,6 +39,9 @@ class Shelf(Protocol):
     """Where compiled functions are kept from one start to the next: `prepared.PreparedModels`."""
 
     def has(self, function: str) -> bool: ...
+
+    def size(self, function: str) -> int:
+        """Bytes of the constants of a model that it has."""
 
     def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
         """What `keep` was given, and the file with the model's constants."""
@@ -73,7 +78,12 @@ class OpenVINOEngine:
                 return
             if self._shelf is None or not self._shelf.has(function):
                 self._models[function] = self._model_of(function)
-            self._functions[function] = _CompiledByShape(lambda shapes: self._compile(function, shapes))
+            kept = self._kept_shapes(function)
+            self._functions[function] = _CompiledByShape(lambda shapes: self._compile(function, shapes), kept)
+
+    def _kept_shapes(self, function: str) -> int:
+        size = self._shelf.size(function) if self._shelf else KEPT_BYTES
+        return min(MOST_SHAPES, max(KEPT_SHAPES, KEPT_BYTES // max(1, size)))
 
     def run(self, function: str, *inputs: Any) -> Any:
         """The function: arrays, lists of arrays or None in, an array or a list of arrays out."""
@@ -207,10 +217,10 @@ class _Compiled:
 
 
 class _CompiledByShape:
-    """A function compiled once for each exact shape of inputs; the KEPT_SHAPES used last are kept."""
+    """A function compiled once for each exact shape of inputs; the `kept` used last are kept."""
 
-    def __init__(self, compile_for: Callable[[Shapes], openvino.CompiledModel]) -> None:
-        self._compile_for = compile_for
+    def __init__(self, compile_for: Callable[[Shapes], openvino.CompiledModel], kept: int = KEPT_SHAPES) -> None:
+        self._compile_for, self._kept = compile_for, kept
         self._compiled: OrderedDict[Shapes, _Compiled] = OrderedDict()
         self._compiling = threading.Lock()
 
@@ -218,7 +228,7 @@ class _CompiledByShape:
         shapes = tuple(x.shape for x in inputs)
         with self._compiling:
             if shapes not in self._compiled:
-                while len(self._compiled) >= KEPT_SHAPES:
+                while len(self._compiled) >= self._kept:
                     self._compiled.popitem(last=False)
                 self._compiled[shapes] = _Compiled(self._compile_for(shapes))
             self._compiled.move_to_end(shapes)

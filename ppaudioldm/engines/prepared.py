@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 FORMAT = 5  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
-KEPT_VARIANTS = 8  # of a function, compiled for different shapes: a few megabytes each
+KEPT_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
 
 
 def cache_folder() -> Path:
@@ -100,6 +100,10 @@ class PreparedModels:
         with contextlib.suppress(OSError, ValueError):
             return _summary(folder) == json.loads((folder / SUM).read_text("utf-8"))
         return False
+
+    def size(self, function: str) -> int:
+        """Bytes of the constants of the model of `function`, which is there."""
+        return (self.folder / function / "model.bin").stat().st_size
 
     def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
         """What `keep` was given for the model that is there now, and the file with the model's constants."""

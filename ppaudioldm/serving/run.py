@@ -1,0 +1,143 @@
+"""Running the server: HTTP by uvicorn, with limits of time that it lacks, and an end that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ppaudioldm.serving.guard import error_body
+from ppaudioldm.serving.service import Service
+
+HEADER_SECONDS = 10.0  # that the headers of a request may take
+LINGER = 5.0  # seconds in which the rest of a refused body is read and dropped, for its sender to see the answer
+MAX_HEADER_BYTES = 64 * 1024
+MAX_CONNECTIONS = 512
+SLACK = 10.0  # seconds that a stopping server waits for answers to be sent, after what runs was given back
+
+logger = logging.getLogger(__name__)
+
+
+def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str], None] = lambda line: None) -> None:
+    """Answer on host:port until SIGINT or SIGTERM; the service is started here, and stopped when this returns.
+
+    told: called with lines for the user. Raises OSError for an address that cannot be had, ValueError where the
+    models cannot be run.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=round(service.settings.grace + SLACK),
+        server_header=False,
+    )
+    server = _Server(config, service)
+    with _bound(host, port) as listening:
+        name = f"[{host}]" if ":" in host else host
+        told(f"listening on http://{name}:{listening.getsockname()[1]}")
+        service.on_ready = lambda: told("ready")
+        service.on_death = server.leave
+        service.start()
+        server.run(sockets=[listening])
+    if service.failure:
+        raise ValueError(f"the models cannot be run: {service.failure}")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A listening socket: an address that is taken is an error before the models are started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listening
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def leave(self) -> None:
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first signal ends it in peace, a second at the next step; uvicorn's raises it again at the end."""
+        if self.should_exit:
+            self.force_exit = True
+            self._service.hurry()
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give back what waits, let what runs finish within the grace, and answer all who ask for it."""
+        service = self._service
+        await asyncio.to_thread(service.close)
+        hurry = asyncio.get_running_loop().call_later(service.settings.grace, service.hurry)
+        await super().shutdown(sockets)
+        await asyncio.to_thread(service.stop)
+        hurry.cancel()
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's, but that headers may not take for ever, a refused body neither, and that its errors are JSON."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._limit(HEADER_SECONDS, self._too_slow)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_busy():
+            self._limit(None)
+        elif self._timer is None:
+            self._limit(HEADER_SECONDS, self._too_slow)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._limit(LINGER, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limit(None)
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._answer("400 Bad Request", "the request is not HTTP, or its headers are too large")
+
+    def _is_busy(self) -> bool:
+        """Whether a request is being answered, whose headers are complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _limit(self, seconds: float | None, then: Callable[[], None] = lambda: None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, then)
+
+    def _too_slow(self) -> None:
+        if not self._is_busy() and not self.transport.is_closing():
+            self._answer("408 Request Timeout", "the headers came too slowly")
+
+    def _answer(self, status: str, detail: str) -> None:
+        body = json.dumps(error_body(detail))
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(f"{head}connection: close\r\n\r\n{body}".encode())
+        self.transport.close()

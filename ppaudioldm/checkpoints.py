@@ -8,6 +8,7 @@ from ppaudioldm.config import (
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
+    DiffusionConfig,
     GPT2Config,
     HifiGanConfig,
     LoaConfig,
@@ -18,12 +19,16 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 
+DEFAULT_CHECKPOINT = "tiny"
 LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """One entry of CHECKPOINTS. layout: "original" (one file), "diffusers" (a folder) or "random" (made here)."""
+    """One entry of CHECKPOINTS.
+
+    layout: "original" (one file), "diffusers" (a folder), "built-in" (comes with the package) or "random" (made here).
+    """
 
     summary: str
     config: ModelConfig
@@ -63,8 +68,30 @@ _48K = replace(
     audiomae=None,
 )
 
-# The same classes, as small as they get: for tests, and for a first run where nothing can be downloaded.
+# The same classes with 18 million parameters, trained by `training/` and shipped with the package. All that the UNet
+# listens to is 128 wide; 2.56 s are heard at once: 256 mel frames, 64 latent frames, 8 LOA tokens.
 TINY = ModelConfig(
+    # Attention to 64 positions and fewer: at 256 it would take as long as all the rest.
+    unet=UNetConfig(
+        model_channels=32,
+        channel_mult=(1, 2, 3, 4),
+        num_res_blocks=1,
+        attention_levels=(2, 3),
+        context_dims=(128, 128),
+    ),
+    vae=VAEConfig(channels=32),
+    vocoder=HifiGanConfig(initial_channels=256, method="griffin-lim"),
+    clap_text=ClapTextConfig(1024, 128, 2, 4, 256, 514, projection_dim=128),
+    clap_audio=ClapAudioConfig(patch_size=8, hidden_size=48, depths=(2, 2, 2), num_heads=(2, 4, 8), projection_dim=128),
+    flan_t5=T5Config(1024, 128, 4, 4, 32, 256),
+    gpt2=GPT2Config(128, 4, 4, 256),
+    loa=LoaConfig((128, 128), 128),
+    audiomae=AudioMAEConfig(frames=256, hidden_size=128, num_layers=6, num_heads=4, pooling=4),
+    diffusion=DiffusionConfig(prediction="v", clip_seconds=2.56),
+)
+
+# The same classes, as small as they get: for tests.
+UNTRAINED = ModelConfig(
     unet=UNetConfig(
         model_channels=32,
         channel_mult=(1, 2, 3),
@@ -89,8 +116,9 @@ def _in_diffusers(config: ModelConfig) -> ModelConfig:
 
 
 CHECKPOINTS: dict[str, CheckpointInfo] = {
-    "tiny": CheckpointInfo(
-        "the smallest configuration with random weights: makes noise, needs no download", TINY, "random", licence="none"
+    "tiny": CheckpointInfo("simple sounds, see `ppaudioldm checkpoints tiny`", TINY, "built-in", licence="Apache-2.0"),
+    "untrained": CheckpointInfo(
+        "noise: the smallest configuration with random weights, for tests", UNTRAINED, "random", licence="none"
     ),
     "audioldm2-full": CheckpointInfo(
         "sound effects, music and speech-like sounds",

@@ -94,6 +94,11 @@ class PromptEncoder:
 
     def unconditional(self, batch: int) -> Conditions:
         """What the UNet was trained to take for "no condition": zero LOA tokens, the states of an empty prompt."""
+        return self._unconditional.take([0] * batch)
+
+    @cached_property
+    def _unconditional(self) -> Conditions:
+        """Of one item: the same for all prompts."""
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
@@ -104,7 +109,7 @@ class PromptEncoder:
             shape = (1, config.loa.num_tokens, config.loa.hidden_size)
             found["loa"] = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
         clap = self.clap([""]) if config.unet.film_dim else None
-        return self._conditions(found, clap).take([0] * batch)
+        return self._conditions(found, clap)
 
     def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """States and mask of the phonemes, which take the place of FLAN-T5's before GPT-2."""

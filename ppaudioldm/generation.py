@@ -76,6 +76,7 @@ class Generation:
         self.given = given or Given()
         self.progress = progress
         self.seconds: dict[str, float] = {}
+        assert options.duration is not None
         self.num_samples = round(options.duration * config.sample_rate)
         frames = latent_frames(config, self.num_samples, self.given.circular)
         self.shape = config.vae.latent_channels, frames, config.latent_bands

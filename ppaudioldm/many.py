@@ -238,7 +238,7 @@ class _Run:
             "file": item.file,
             "files": [path.name for path in files],
             "checkpoint": self.checkpoint,
-            "settings": dataclasses.asdict(item.options),
+            "settings": dataclasses.asdict(item.options) | {"duration": made["samples"] / made["sample_rate"]},
         }
         if "candidates" in made:
             record["candidates"] = [c | {"file": Path(c["file"]).name} for c in made["candidates"]]

@@ -9,6 +9,7 @@ from typing import Any
 
 MIN_DURATION = 0.3  # seconds
 MAX_DURATION = 600.0
+LONGEST_DEFAULT = 10.0
 MAX_STEPS = 1000
 MAX_CANDIDATES = 64
 MAX_BATCH_SIZE = 64
@@ -40,7 +41,7 @@ class Options:
     """Settings of a generation, as `AudioLDM.generate` describes them."""
 
     negative_prompt: str | None = None
-    duration: float = 10.0
+    duration: float | None = None  # seconds; None: as `default_duration` says
     num_inference_steps: int = 25
     guidance_scale: float = 3.5
     sampler: str = "dpm++"
@@ -65,7 +66,9 @@ class Options:
         return options
 
     def _check(self) -> None:
-        if not _is_number(self.duration) or not MIN_DURATION <= self.duration <= MAX_DURATION:
+        if self.duration is not None and not (
+            _is_number(self.duration) and MIN_DURATION <= self.duration <= MAX_DURATION
+        ):
             raise ValueError(f"duration is {self.duration!r}, allowed: {MIN_DURATION} to {MAX_DURATION:g} seconds")
         if not _is_number(self.guidance_scale) or not abs(self.guidance_scale) <= 100:
             raise ValueError(f"guidance_scale is {self.guidance_scale!r}, allowed: -100 to 100")
@@ -97,6 +100,11 @@ class Options:
             if len(prompt) > MAX_PROMPT:
                 raise ValueError(f"{name} has {len(prompt)} characters, allowed: up to {MAX_PROMPT}")
         return list(prompts)
+
+
+def default_duration(clip_seconds: float) -> float:
+    """Seconds of a clip if nobody says: as long as those the checkpoint was trained on, up to 10."""
+    return min(LONGEST_DEFAULT, clip_seconds)
 
 
 PRESETS = {

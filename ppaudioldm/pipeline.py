@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,11 +23,13 @@ from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation import Generation
 from ppaudioldm.given import Given
-from ppaudioldm.options import MAX_DURATION, Options, Progress
+from ppaudioldm.options import MAX_DURATION, Options, Progress, default_duration
 from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights.locate import Description, locate
 
 __all__ = ["AudioLDM", "Cancelled", "Clip", "Given", "Interrupted"]
+
+logger = logging.getLogger(__name__)
 
 
 class AudioLDM:
@@ -69,7 +72,7 @@ class AudioLDM:
         prompt: str | Sequence[str] | None = None,
         *,
         negative_prompt: str | None = None,
-        duration: float = 10.0,
+        duration: float | None = None,
         seed: int | Sequence[int] | None = None,
         preset: str = "fast",
         num_inference_steps: int | None = None,
@@ -90,7 +93,8 @@ class AudioLDM:
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
 
-        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600.
+        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600;
+        by default 10, or what the checkpoint was trained on if that is shorter.
         seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
         one for each prompt.
         preset: "fast" (DPM-Solver++, 25 steps, 1 candidate), "draft" (the same with reuse 2, in half the time) or
@@ -110,7 +114,7 @@ class AudioLDM:
         options = Options.from_preset(
             preset,
             negative_prompt=negative_prompt,
-            duration=duration,
+            duration=self.default_duration if duration is None else duration,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             sampler=sampler,
@@ -124,6 +128,9 @@ class AudioLDM:
         absent = prompt is None and given is not None and given.loa is not None
         texts = [prompt] if isinstance(prompt, str) else prompt
         prompts = [""] if absent else options.check_prompts(texts)  # type: ignore[arg-type]  # it is what checks
+        knows = None if absent else self.checkpoint.knows
+        if knows and (warning := knows.warning(self.checkpoint.name, prompts)):
+            logger.warning("%s", warning)
         # Given LOA tokens are what would be spoken.
         needs_words = given is None or given.loa is None
         spoken = self._phoneme_ids(transcription, phonemes) if needs_words else None
@@ -143,6 +150,11 @@ class AudioLDM:
             with_scores=with_scores,
             progress=progress,
         ).run()
+
+    @property
+    def default_duration(self) -> float:
+        """Seconds of a clip if `duration` is not given."""
+        return default_duration(self.config.diffusion.clip_seconds)
 
     def latent_frames(self, duration: float, circular: bool = False) -> int:
         """How many latent frames a clip of `duration` seconds has; see `chunks.latent_frames`."""

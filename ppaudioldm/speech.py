@@ -29,7 +29,7 @@ def speak(
     *,
     speaker: str = SPEAKER,
     phonemes: bool = False,
-    duration: float = 10.0,
+    duration: float | None = None,
     seed: int | None = None,
     progress: ProgressCallback | None = None,
     **settings: Any,
@@ -46,6 +46,7 @@ def speak(
     encoder = pipeline.config.phoneme_encoder
     if encoder is None:
         raise ValueError(f"{pipeline.checkpoint.name} does not speak, choose from {', '.join(speech_names())}")
+    duration = pipeline.default_duration if duration is None else duration
     Options.from_preset(settings.get("preset", "fast"), duration=duration)  # the pieces depend on it
     seed = secrets.randbelow(2**32) if seed is None else seed
     # Of nothing, generate says what is wrong.

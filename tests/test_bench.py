@@ -14,9 +14,9 @@ STAGES = ["prepare", "text", "loa", "contexts", "first step", "step", "decode", 
 
 def test_command_measures_three_generations(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
-    assert main(["bench", "-c", "tiny", "--duration", "0.5", "--steps", "3", "--json"]) == 0
+    assert main(["bench", "-c", "untrained", "--duration", "0.5", "--steps", "3", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["settings"]["checkpoint"] == "tiny" and result["settings"]["num_inference_steps"] == 3
+    assert result["settings"]["checkpoint"] == "untrained" and result["settings"]["num_inference_steps"] == 3
     assert list(result["first"]["seconds"]) == list(result["second"]["seconds"]) == ["import", "open", *STAGES]
     assert list(result["warm"]["seconds"]) == STAGES
     for generation in (result["first"], result["second"], result["warm"]):
@@ -29,7 +29,7 @@ def test_command_measures_three_generations(tmp_path, capsys, monkeypatch):
 
 
 def test_random_weights_of_a_name_need_no_download():
-    (found,) = measure(Settings("tiny", random_weights=True, duration=0.5, num_inference_steps=1), 1, 0.0)
+    (found,) = measure(Settings("untrained", random_weights=True, duration=0.5, num_inference_steps=1), 1, 0.0)
     assert len(found["steps"]) == 1
 
 
@@ -38,7 +38,7 @@ def test_random_weights_of_a_name_need_no_download():
     [
         (["-c", "nothing-here"], "unknown checkpoint 'nothing-here'"),
         (["-c", "nothing-here", "--random-weights"], "'nothing-here': only a published checkpoint"),
-        (["-c", "tiny", "--duration", "0"], "duration is 0.0"),
+        (["-c", "untrained", "--duration", "0"], "duration is 0.0"),
     ],
 )
 def test_bad_settings_are_one_line(arguments, named, tmp_path, capsys, monkeypatch):

@@ -4,23 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, hearing_names, unknown_name
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, LICENCE, hearing_names, unknown_name
 from ppaudioldm.weights.convert import read_manifest
 
 
 def test_every_entry_says_where_it_is_and_under_which_licence():
     for name, info in CHECKPOINTS.items():
         assert info.summary and "\n" not in info.summary
-        assert info.licence == ("none" if info.layout == "random" else LICENCE)
-        if info.layout == "random":
+        assert info.licence == {"random": "none", "built-in": "Apache-2.0"}.get(info.layout, LICENCE)
+        if info.layout in ("random", "built-in"):
             assert not info.repo
         else:
             assert info.repo.count("/") == 1 and info.download_gb > 1
             assert info.filename == (f"{name}.pth" if info.layout == "original" else "")
 
 
-def test_there_is_one_checkpoint_without_a_download():
-    assert [name for name, info in CHECKPOINTS.items() if info.layout == "random"] == ["tiny"]
+def test_what_comes_with_the_package_is_the_default():
+    assert [name for name, info in CHECKPOINTS.items() if info.layout == "built-in"] == [DEFAULT_CHECKPOINT]
+    assert [name for name, info in CHECKPOINTS.items() if info.layout == "random"] == ["untrained"]
 
 
 def test_diffusers_folders_hold_what_the_published_files_hold_but_audiomae():
@@ -48,6 +49,7 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_what_hears_a_recording_is_what_listens_to_loa():
     assert hearing_names() == [
         "tiny",
+        "untrained",
         "audioldm2-full",
         "audioldm2-music-665k",
         "audioldm2-full-large-1150k",

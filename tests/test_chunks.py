@@ -10,7 +10,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import MEL_16K, MEL_48K
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.chunks import latent_frames, latent_windows, mel_config, reach, spans
 from ppaudioldm.config import HifiGanConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
@@ -22,15 +22,15 @@ from tests.support import noise, random_network, relative_error, run
 
 # Clips of 1.28 s are the longest that are made at once: 32 latent frames.
 SHORT = replace(
-    TINY,
-    diffusion=replace(TINY.diffusion, clip_seconds=1.28),
-    vae=replace(TINY.vae, channel_mult=(1, 1, 1)),
-    vocoder=replace(TINY.vocoder, initial_channels=32, resblock_kernels=(3,), resblock_dilations=(1,)),
+    UNTRAINED,
+    diffusion=replace(UNTRAINED.diffusion, clip_seconds=1.28),
+    vae=replace(UNTRAINED.vae, channel_mult=(1, 1, 1)),
+    vocoder=replace(UNTRAINED.vocoder, initial_channels=32, resblock_kernels=(3,), resblock_dilations=(1,)),
 )
 AT_ONCE = replace(SHORT.diffusion, clip_seconds=60.0)
 WHOLE = replace(SHORT, diffusion=AT_ONCE)
 # A wider VAE: the narrower, the more the attention of random weights is to a single frame, wherever that is.
-WIDE = replace(SHORT, vae=TINY.vae)
+WIDE = replace(SHORT, vae=UNTRAINED.vae)
 WIDE_WHOLE = replace(WIDE, diffusion=AT_ONCE)
 VOCODERS = {
     "16 kHz": HifiGanConfig(initial_channels=32),
@@ -213,10 +213,10 @@ def test_other_recordings_are_refused(waveform, message):
 
 
 def test_each_checkpoint_has_its_front_end():
-    assert mel_config(TINY) == MEL_16K
-    assert mel_config(replace(TINY, vocoder=VOCODERS["48 kHz"])) == MEL_48K
+    assert mel_config(UNTRAINED) == MEL_16K
+    assert mel_config(replace(UNTRAINED, vocoder=VOCODERS["48 kHz"])) == MEL_48K
     with pytest.raises(ValueError, match="a checkpoint of 80 mel bands, 160 samples a frame, 16000 Hz; allowed"):
-        mel_config(replace(TINY, vocoder=replace(TINY.vocoder, n_mels=80)))
+        mel_config(replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, n_mels=80)))
 
 
 def test_published_checkpoints_make_ten_seconds_at_once():

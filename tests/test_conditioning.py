@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
@@ -14,10 +14,10 @@ from ppaudioldm.weights.checkpoint import random_checkpoint
 
 PROMPTS = ["Birds", "A dog barks in the rain", "A siren"]
 CONFIGS = {
-    "both": TINY,
-    "t5": replace(TINY, unet=replace(TINY.unet, context_dims=(160,)), gpt2=None, loa=None),
+    "both": UNTRAINED,
+    "t5": replace(UNTRAINED, unet=replace(UNTRAINED.unet, context_dims=(160,)), gpt2=None, loa=None),
     "film": replace(
-        TINY, unet=replace(TINY.unet, context_dims=(None,), film_dim=64), flan_t5=None, gpt2=None, loa=None
+        UNTRAINED, unet=replace(UNTRAINED.unet, context_dims=(None,), film_dim=64), flan_t5=None, gpt2=None, loa=None
     ),
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import LoaConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.models.build import NETWORKS, network_and_method
@@ -49,11 +49,11 @@ def small(config: ModelConfig) -> ModelConfig:
         ),
         vae=replace(config.vae, channels=32, num_res_blocks=1),
         vocoder=replace(config.vocoder, initial_channels=64),
-        clap_text=TINY.clap_text,
-        clap_audio=TINY.clap_audio,
-        flan_t5=config.flan_t5 and TINY.flan_t5,
+        clap_text=UNTRAINED.clap_text,
+        clap_audio=UNTRAINED.clap_audio,
+        flan_t5=config.flan_t5 and UNTRAINED.flan_t5,
         phoneme_encoder=phonemes and replace(phonemes, hidden_size=32, num_layers=2, feed_forward_size=64),
-        gpt2=config.gpt2 and replace(TINY.gpt2, num_layers=1, max_positions=1024),
+        gpt2=config.gpt2 and replace(UNTRAINED.gpt2, num_layers=1, max_positions=1024),
         loa=loa and LoaConfig((64, 32 if phonemes else 160), 128, loa.num_tokens),
         audiomae=audiomae and replace(audiomae, hidden_size=128, num_layers=3, num_heads=2),
     )

@@ -18,7 +18,7 @@ def example():
 
 def test_run_predict(example, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("rain\n\0\nrain|drops\nrain\n")
-    flags = ["--model_name_or_path", "tiny", "--text_list", str(tmp_path / "list.txt"), "--ddim_steps", "2"]
+    flags = ["--model_name_or_path", "untrained", "--text_list", str(tmp_path / "list.txt"), "--ddim_steps", "2"]
     flags += ["--duration", "0.5", "--n_candidate_gen_per_text", "2", "--batchsize", "2", "--seed", "3"]
     example["main"]([*flags, "--save_path", str(tmp_path / "out")])
     (folder,) = (tmp_path / "out").iterdir()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.clip import Clip
 from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.diffusion.noise import KEPT, gaussian
@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {"duration": 0.64, "seed": 3, "num_inference_steps": 
 
 @cache
 def engine() -> RecordingEngine:
-    return RecordingEngine(open_checkpoint("tiny"))
+    return RecordingEngine(open_checkpoint("untrained"))
 
 
 def made(
@@ -130,7 +130,7 @@ def test_loa_tokens_take_the_place_of_gpt2s(guidance_scale):
 
 
 def test_networks_that_are_not_needed_are_not_loaded():
-    fresh = RecordingEngine(open_checkpoint("tiny"))
+    fresh = RecordingEngine(open_checkpoint("untrained"))
     AudioLDM(fresh.checkpoint, fresh).generate(None, given=Given(loa=LOA), **SETTINGS)
     assert set(fresh._networks) == {"flan_t5", "unet", "vae_decoder", "vocoder"}
     AudioLDM(fresh.checkpoint, fresh).generate(None, given=Given(loa=LOA), negative_prompt="music", **SETTINGS)
@@ -234,5 +234,6 @@ def test_the_shape_is_that_of_the_duration():
     assert (pipeline.latent_frames(0.64), pipeline.latent_frames(0.65)) == (16, 20)
     assert pipeline.latent_frames(0.65, circular=True) == 17
     assert (
-        AudioLDM(replace(engine().checkpoint, config=replace(TINY, unet=SHORT.unet)), engine()).latent_frames(10) == 252
+        AudioLDM(replace(engine().checkpoint, config=replace(UNTRAINED, unet=SHORT.unet)), engine()).latent_frames(10)
+        == 252
     )

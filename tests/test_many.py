@@ -22,7 +22,7 @@ from ppaudioldm.output import Extras
 from ppaudioldm.pipeline import AudioLDM
 from tests.killed_runs import SAMPLES, FakePipeline, run
 
-FAST = ["-c", "tiny", "-d", "0.3", "--steps", "1"]
+FAST = ["-c", "untrained", "-d", "0.3", "--steps", "1"]
 
 
 def write_list(folder: Path, *lines: str, name: str = "list.txt") -> Path:
@@ -98,8 +98,8 @@ def test_names_of_candidates_and_pictures_are_not_taken_either(tmp_path):
     generate_list(
         path,
         tmp_path / "all",
-        lambda: AudioLDM.from_pretrained("tiny"),
-        checkpoint="tiny",
+        lambda: AudioLDM.from_pretrained("untrained"),
+        checkpoint="untrained",
         duration=0.3,
         num_inference_steps=1,
         num_waveforms_per_prompt=2,
@@ -279,8 +279,8 @@ def test_the_command(tmp_path, capsys):
         (["generate", "--list", "a"], "--list needs --output-dir"),
         (["generate", "--list", "a", "--output-dir", "b", "-o", "c"], "and no --output"),
         (["generate", "x", "--output-dir", "b"], "--output-dir is for --list"),
-        (["generate", "--list", "none", "--output-dir", "b", "-c", "tiny"], "No such file or directory: 'none'"),
-        (["generate", "--list", "/dev/zero", "--output-dir", "b", "-c", "tiny"], "is a device or pipe"),
+        (["generate", "--list", "none", "--output-dir", "b", "-c", "untrained"], "No such file or directory: 'none'"),
+        (["generate", "--list", "/dev/zero", "--output-dir", "b", "-c", "untrained"], "is a device or pipe"),
     ],
 )
 def test_impossible_commands(arguments, message, tmp_path, monkeypatch, capsys):

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.audio.ranking import clap_scores
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.diffusion.samplers import SAMPLERS
 from ppaudioldm.engines.eager import EagerEngine
@@ -67,7 +67,7 @@ def recorded_stages(engine: RecordingEngine, prompts: Sequence[str]) -> dict[str
 
 
 def test_golden():
-    stages = recorded_stages(RecordingEngine(open_checkpoint("tiny")), PROMPTS)
+    stages = recorded_stages(RecordingEngine(open_checkpoint("untrained")), PROMPTS)
     for name, expected in load_golden("pipeline_tiny").items():
         assert relative_error(stages[name], expected) < 1e-4, name
 
@@ -76,12 +76,12 @@ def test_golden():
 
 
 def generate(prompt: str | list[str] = "A dog barks in the rain", **options: Any) -> Clip:
-    return tiny().generate(prompt, **{"duration": 0.3, "seed": 3, "num_inference_steps": 2, **options})
+    return untrained().generate(prompt, **{"duration": 0.3, "seed": 3, "num_inference_steps": 2, **options})
 
 
 @cache
-def tiny() -> AudioLDM:
-    return AudioLDM.from_pretrained("tiny")
+def untrained() -> AudioLDM:
+    return AudioLDM.from_pretrained("untrained")
 
 
 def assert_same(actual: np.ndarray, expected: np.ndarray) -> None:
@@ -163,7 +163,7 @@ def test_guidance_scale_0_does_not_hear_the_prompt():
 
 @pytest.mark.parametrize("guidance_scale,items,prompts", [(3.5, 2, 2), (1, 1, 1)])
 def test_guidance_scale_1_runs_no_unconditional_half(guidance_scale, items, prompts):
-    engine = RecordingEngine(open_checkpoint("tiny"))
+    engine = RecordingEngine(open_checkpoint("untrained"))
     pipeline = AudioLDM(engine.checkpoint, engine)
     pipeline.generate("Birds", duration=0.3, seed=3, num_inference_steps=1, guidance_scale=guidance_scale)
     predictions = [output for name, _, output in engine.calls if name.startswith("unet") and name.endswith("step")]
@@ -178,8 +178,10 @@ def test_every_sampler_makes_its_own_clip():
         assert_differ(first, second)
 
 
-T5_ONLY = replace(TINY, unet=replace(TINY.unet, context_dims=(160,)), gpt2=None, loa=None)
-FILM = replace(TINY, unet=replace(TINY.unet, context_dims=(None,), film_dim=64), flan_t5=None, gpt2=None, loa=None)
+T5_ONLY = replace(UNTRAINED, unet=replace(UNTRAINED.unet, context_dims=(160,)), gpt2=None, loa=None)
+FILM = replace(
+    UNTRAINED, unet=replace(UNTRAINED.unet, context_dims=(None,), film_dim=64), flan_t5=None, gpt2=None, loa=None
+)
 
 
 @pytest.mark.parametrize("config", [T5_ONLY, FILM], ids=["FLAN-T5 alone", "FiLM"])
@@ -199,7 +201,7 @@ def test_other_conditions(config):
 def test_the_best_candidate_is_kept_and_can_be_made_again():
     prompts = ["A dog barks in the rain", "Birds"]
     clip = generate(prompts, num_waveforms_per_prompt=3, batch_size=2)
-    engine = EagerEngine(open_checkpoint("tiny"))
+    engine = EagerEngine(open_checkpoint("untrained"))
     embeddings = PromptEncoder(engine.checkpoint, engine).clap(prompts)
     for prompt, embedding, waveform, seed, score in zip(
         prompts, embeddings, clip.waveforms, clip.seeds, clip.scores, strict=True
@@ -312,7 +314,7 @@ def test_unknown_checkpoint():
 
 def test_unknown_device():
     with pytest.raises(ValueError, match="device 'tpu:0' is not available"):
-        AudioLDM.from_pretrained("tiny", device="tpu:0")
+        AudioLDM.from_pretrained("untrained", device="tpu:0")
 
 
 # ---- Clip

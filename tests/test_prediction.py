@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
@@ -28,7 +28,7 @@ class CountingEngine(EagerEngine):
 
 @pytest.fixture(scope="module")
 def pipeline() -> AudioLDM:
-    checkpoint = random_checkpoint("tiny", TINY, 0)
+    checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
     return AudioLDM(checkpoint, CountingEngine(checkpoint))
 
 
@@ -74,7 +74,7 @@ def test_guidance_in_a_part_of_the_steps(pipeline):
 
 def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
     config = replace(
-        TINY, flan_t5=None, loa=None, gpt2=None, unet=replace(TINY.unet, context_dims=(None,), film_dim=64)
+        UNTRAINED, flan_t5=None, loa=None, gpt2=None, unet=replace(UNTRAINED.unet, context_dims=(None,), film_dim=64)
     )
     checkpoint = random_checkpoint("film", config, 0)
     pipeline = AudioLDM(checkpoint, CountingEngine(checkpoint))

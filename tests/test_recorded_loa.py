@@ -10,25 +10,25 @@ import soxr
 
 from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
-from ppaudioldm.checkpoints import TINY, hearing_names
+from ppaudioldm.checkpoints import UNTRAINED, hearing_names
 from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
 
-SPEECH = replace(TINY, audiomae=replace(TINY.audiomae, pooling=1), loa=replace(TINY.loa, num_tokens=512))
-SHORT = replace(TINY, audiomae=replace(TINY.audiomae, frames=256, pooling=4))  # hears 2.575 s
-WIDE = replace(TINY, vocoder=replace(TINY.vocoder, sample_rate=48000))
+SPEECH = replace(UNTRAINED, audiomae=replace(UNTRAINED.audiomae, pooling=1), loa=replace(UNTRAINED.loa, num_tokens=512))
+SHORT = replace(UNTRAINED, audiomae=replace(UNTRAINED.audiomae, frames=256, pooling=4))  # hears 2.575 s
+WIDE = replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, sample_rate=48000))
 SIREN = np.sin(2000 * np.sin(np.arange(40000) / 4000)).astype(np.float32) / 3
 
 
-def heard(waveform: np.ndarray, config: ModelConfig = TINY) -> np.ndarray:
+def heard(waveform: np.ndarray, config: ModelConfig = UNTRAINED) -> np.ndarray:
     checkpoint = random_checkpoint("some", config, 0)
     return recorded_loa(checkpoint, EagerEngine(checkpoint, "cpu"), waveform)
 
 
-@pytest.mark.parametrize("config, tokens", [(TINY, 8), (SPEECH, 512)], ids=["general", "speech"])
+@pytest.mark.parametrize("config, tokens", [(UNTRAINED, 8), (SPEECH, 512)], ids=["general", "speech"])
 def test_is_audiomae_of_the_filter_bank(config, tokens):
     checkpoint = random_checkpoint("some", config, 0)
     engine = EagerEngine(checkpoint, "cpu")
@@ -55,7 +55,7 @@ def test_a_checkpoint_of_another_rate_hears_the_same():
 
 
 @pytest.mark.parametrize(
-    "config, seconds", [(TINY, 10.255), (WIDE, 10.255), (SHORT, 2.575)], ids=["16 kHz", "48 kHz", "short"]
+    "config, seconds", [(UNTRAINED, 10.255), (WIDE, 10.255), (SHORT, 2.575)], ids=["16 kHz", "48 kHz", "short"]
 )
 def test_hears_the_beginning(config, seconds):
     long = 0.1 * noise(13 * config.sample_rate)
@@ -72,7 +72,7 @@ def test_short_ones_and_silence(samples):
 
 def test_a_checkpoint_without_audiomae():
     with pytest.raises(ValueError, match="^some has no AudioMAE, which hears recordings: choose from tiny, .*-full, "):
-        heard(SIREN, replace(TINY, audiomae=None))
+        heard(SIREN, replace(UNTRAINED, audiomae=None))
     assert "audioldm_48k" not in hearing_names()
 
 
@@ -91,7 +91,7 @@ def test_refuses(waveform, message):
 
 
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
-@pytest.mark.parametrize("config", [TINY, SPEECH], ids=["general", "speech"])
+@pytest.mark.parametrize("config", [UNTRAINED, SPEECH], ids=["general", "speech"])
 def test_openvino_hears_the_same(config):
     from ppaudioldm.engines.openvino import OpenVINOEngine
     from ppaudioldm.engines.translator import Translator

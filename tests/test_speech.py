@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.audio.phonemes import phoneme_ids
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import GPT2Config, LoaConfig, PhonemeEncoderConfig
@@ -27,8 +27,8 @@ from tests.support import relative_error
 from tests.test_pipeline import RecordingEngine
 
 TINY_SPEECH = replace(
-    TINY,
-    unet=replace(TINY.unet, context_dims=(128,)),
+    UNTRAINED,
+    unet=replace(UNTRAINED.unet, context_dims=(128,)),
     flan_t5=None,
     phoneme_encoder=PhonemeEncoderConfig(hidden_size=32, num_layers=2, feed_forward_size=64),
     gpt2=GPT2Config(128, 2, 2, 400),
@@ -43,7 +43,7 @@ def checkpoint() -> Checkpoint:
 
 
 @cache
-def tiny() -> AudioLDM:
+def untrained() -> AudioLDM:
     return AudioLDM(checkpoint(), EagerEngine(checkpoint()))
 
 
@@ -51,7 +51,7 @@ FAST: dict[str, Any] = {"duration": 0.3, "seed": 3, "num_inference_steps": 2}
 
 
 def say(text: str = WISH[1], pipeline: AudioLDM | None = None, **options: Any) -> Clip:
-    return (pipeline or tiny()).generate("A man speaks", phonemes=text, **{**FAST, **options})
+    return (pipeline or untrained()).generate("A man speaks", phonemes=text, **{**FAST, **options})
 
 
 # ---- Conditions
@@ -90,7 +90,7 @@ def test_what_is_said_decides():
 
 @speech
 def test_words_are_read_aloud():
-    clip = tiny().generate("A man speaks", transcription=WISH[0], **FAST)
+    clip = untrained().generate("A man speaks", transcription=WISH[0], **FAST)
     np.testing.assert_array_equal(clip.waveforms, say().waveforms)
 
 
@@ -105,15 +105,15 @@ def test_words_are_read_aloud():
 )
 def test_what_cannot_be_said(given, message):
     with pytest.raises(ValueError, match=message):
-        tiny().generate("A man speaks", **given)
+        untrained().generate("A man speaks", **given)
 
 
 @pytest.mark.parametrize("given", [{"transcription": "hello"}, {"phonemes": "a"}])
 def test_other_checkpoints_do_not_speak(given):
-    other = AudioLDM.from_pretrained("tiny")
+    other = AudioLDM.from_pretrained("untrained")
     with pytest.raises(ValueError, match="transcription is for speech checkpoints: audioldm2-speech-gigaspeech, "):
         other.generate("A man speaks", **given)
-    with pytest.raises(ValueError, match="tiny does not speak, choose from audioldm2-speech-gigaspeech"):
+    with pytest.raises(ValueError, match="untrained does not speak, choose from audioldm2-speech-gigaspeech"):
         speak(other, "a", phonemes=True)
 
 
@@ -142,7 +142,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["speak", LONG, "--phonemes", *common, "-o", str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["text"], report["prompt"], report["seed"]) == (LONG, "A female reporter is speaking", 3)
-    expected = speak(tiny(), LONG, phonemes=True, **FAST).waveforms[0]
+    expected = speak(untrained(), LONG, phonemes=True, **FAST).waveforms[0]
     samples, rate = soundfile.read(path)
     assert rate == 16000 and report["samples"] == len(samples) == len(expected)
     np.testing.assert_allclose(samples, expected, atol=1e-4)
@@ -159,7 +159,7 @@ def test_the_command_finds_nothing_to_say_before_the_work(capsys):
 def test_a_long_text_is_said_sentence_by_sentence():
     pieces = cut(LONG, 2.0)
     assert pieces == ["fˈɜːst sˈɛntəns ɪz hˈɪɹ.", "sˈɛkənd wˈʌn kˈʌmz nˈaʊ!", "θˈɜːd wˈʌn, ænd ɪts ˈɛnd."]
-    clip = speak(tiny(), LONG, phonemes=True, **FAST)
+    clip = speak(untrained(), LONG, phonemes=True, **FAST)
     expected = joined([said(piece) for piece in pieces])
     np.testing.assert_array_equal(clip.waveforms, expected.waveforms)
     assert clip.seeds == (3,) and clip.waveforms.shape[1] > 3 * 1000
@@ -167,7 +167,7 @@ def test_a_long_text_is_said_sentence_by_sentence():
 
 def test_progress_counts_the_steps_of_all_pieces():
     seen = []
-    speak(tiny(), LONG, phonemes=True, progress=seen.append, **FAST)
+    speak(untrained(), LONG, phonemes=True, progress=seen.append, **FAST)
     steps = [at.done for at in seen if at.stage == "denoise" and at.done]
     assert {at.total for at in seen if at.stage == "denoise"} == {3 * 2}
     assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6] and steps == sorted(steps)
@@ -183,34 +183,34 @@ def test_stopped_in_the_middle_it_keeps_the_pieces_that_were_complete(kind):
         return True
 
     with pytest.raises(kind) as caught:
-        speak(tiny(), LONG, phonemes=True, progress=stop, **FAST)
+        speak(untrained(), LONG, phonemes=True, progress=stop, **FAST)
     expected = joined([said(piece) for piece in cut(LONG, 0.3)[:2]])
     np.testing.assert_array_equal(caught.value.clip.waveforms, expected.waveforms)
 
 
 def said(piece: str) -> Clip:
-    return tiny().generate("A female reporter is speaking", phonemes=piece, **FAST)
+    return untrained().generate("A female reporter is speaking", phonemes=piece, **FAST)
 
 
 @speech
 def test_words():
-    clip = speak(tiny(), WISH[0], **FAST)
+    clip = speak(untrained(), WISH[0], **FAST)
     np.testing.assert_array_equal(clip.waveforms, joined([said(WISH[1])]).waveforms)
 
 
 def test_no_seed_is_one_for_all():
-    assert len(speak(tiny(), LONG, phonemes=True, **{**FAST, "seed": None}).seeds) == 1
+    assert len(speak(untrained(), LONG, phonemes=True, **{**FAST, "seed": None}).seeds) == 1
 
 
 @pytest.mark.parametrize("duration", [float("nan"), float("inf"), 0, -1, "x"])
 def test_impossible_durations(duration):
     with pytest.raises(ValueError, match="duration is"):
-        speak(tiny(), LONG, phonemes=True, duration=duration)
+        speak(untrained(), LONG, phonemes=True, duration=duration)
 
 
 def test_nothing_to_say():
     with pytest.raises(ValueError, match="nothing to say"):
-        speak(tiny(), " . ", phonemes=True)
+        speak(untrained(), " . ", phonemes=True)
 
 
 def test_pieces_fit_time_and_encoder():

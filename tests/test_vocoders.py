@@ -11,7 +11,7 @@ import soundfile
 
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.bench import Settings, measure
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.chunks import vocode
 from ppaudioldm.cli import main
 from ppaudioldm.config import ModelConfig
@@ -23,11 +23,11 @@ from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
 from tests.support import noise
 
-WITHOUT = replace(TINY, vocoder=replace(TINY.vocoder, method="griffin-lim"))
+WITHOUT = replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, method="griffin-lim"))
 
 
 @cache
-def pipeline(vocoder: str | None, config: ModelConfig = TINY) -> AudioLDM:
+def pipeline(vocoder: str | None, config: ModelConfig = UNTRAINED) -> AudioLDM:
     checkpoint = random_checkpoint("small", config, seed=0)
     return AudioLDM(checkpoint, EagerEngine(checkpoint), vocoder)
 
@@ -81,13 +81,24 @@ def test_only_vocoders_that_there_are():
     with pytest.raises(ValueError, match=r"unknown vocoder 'wavenet', choose from network, griffin-lim"):
         pipeline("wavenet")
     with pytest.raises(ValueError, match=r"vocoder.method is 'wavenet', expected network or griffin-lim"):
-        check_config(replace(TINY, vocoder=replace(TINY.vocoder, method="wavenet")))
+        check_config(replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, method="wavenet")))
     check_config(WITHOUT)
 
 
 def test_on_the_command_line(tmp_path, capsys):
     for vocoder in ("network", "griffin-lim"):
-        arguments = ["--checkpoint", "tiny", "--duration", "0.5", "--steps", "1", "--seed", "3", "--vocoder", vocoder]
+        arguments = [
+            "--checkpoint",
+            "untrained",
+            "--duration",
+            "0.5",
+            "--steps",
+            "1",
+            "--seed",
+            "3",
+            "--vocoder",
+            vocoder,
+        ]
         assert main(["generate", "rain", *arguments, "-o", str(tmp_path / f"{vocoder}.wav")]) == 0
     network, griffin_lim = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("network", "griffin-lim"))
     assert network.shape == griffin_lim.shape == (8000,) and not np.allclose(network, griffin_lim, atol=1e-3)

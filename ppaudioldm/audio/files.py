@@ -34,14 +34,17 @@ FORMATS = {  # extension -> libsndfile's names of the container and of its encod
     ".mp3": ("MP3", {"mp3": "MPEG_LAYER_III"}),
 }
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+LOSSY = ("OGG", "MP3")
 WIDE = ("PCM_32", "DOUBLE")  # encodings whose samples float32 cannot hold
 MAX_CHANNELS = 8
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 192_000  # Hz; Vorbis crashes the process somewhat above
-MAX_FILE_RATE = 1_000_000  # Hz, of a file that is resampled: recorders of bats write 384,000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 1_000_000  # Hz; recorders of bats write 384,000
+MAX_LOSSY_RATE = 192_000  # Hz: Vorbis crashes the process somewhat above
+LOUDEST = 2.0**32  # sample values, full scale being 1: whole numbers that were kept as floats are below
 MAX_VALUES = 2**28  # samples over all channels that are read, 1 GiB: 10 minutes of 8 channels at 48 kHz fit
 MAX_SECONDS = 600.0  # of a file that is read, unless the caller says otherwise
 BLOCK = 65536  # samples over all channels that are encoded at once
 FRAMES = 4096  # samples over all channels that are decoded at once: as a block of FLAC, of which a damaged one is lost
+UNKNOWN = 2**62  # samples a channel, or more: what libsndfile says of a stream whose header does not tell
 JOINERS = "\u200c\u200d"  # invisible, within emoji and the letters of some scripts
 EDGES = "._-~" + JOINERS  # no name begins or ends with these
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
@@ -73,11 +76,7 @@ def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype:
     """
     path = Path(path)
     container, encoding = _format(path, subtype)
-    try:
-        encoded = encode_audio(waveform, sample_rate, container, encoding, name=str(path))
-    except soundfile.LibsndfileError as error:
-        layout = f"{waveform[:1].size} channels at {sample_rate} Hz"
-        raise ValueError(f"cannot write {path}: {layout}: {error.error_string.strip()}") from error
+    encoded = encode_audio(waveform, sample_rate, container, encoding, name=str(path))
     try:
         with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
             file.write(encoded)
@@ -100,24 +99,24 @@ def encode_audio(
     """`waveform`, as of `write_audio`, as the content of a file.
 
     container, encoding: libsndfile's names of them. compression: from 0 to below 1, of what has a choice; MP3 is of
-    constant bitrate then. name: of the sound, in the log. Raises ValueError as `write_audio` does, LibsndfileError for
-    what the format cannot hold.
+    constant bitrate then. name: of the sound, in the log and in errors. Raises ValueError as `write_audio` does.
     """
-    samples = _checked(waveform, sample_rate, np.float64 if encoding in WIDE else np.float32)
+    samples = _checked(waveform, np.float64 if encoding in WIDE else np.float32)
     if encoding not in ("FLOAT", "DOUBLE"):
         samples = _clipped(samples, name)
     if encoding in BITS:
         samples = _integers(samples, BITS[encoding])
-    return _encode(samples, sample_rate, container, encoding, compression)
+    return _encode(samples, sample_rate, container, encoding, compression, name)
 
 
-def check_writable(path: PathLike) -> None:
-    """Find out before minutes of work whether `write_audio` could write `path`; makes its folder.
+def check_writable(path: PathLike, channels: int = 1, sample_rate: int = 16000) -> None:
+    """Find out before minutes of work whether `write_audio` could write such a sound to `path`; makes its folder.
 
-    Raises ValueError for an unknown extension, OutputError where the file could not be written.
+    Raises ValueError for an unknown extension or a format that cannot hold so many channels or that rate, OutputError
+    where the file could not be written.
     """
     path = Path(path)
-    _format(path, None)
+    _encode(np.zeros((1, channels), np.float32), sample_rate, *_format(path, None), name=str(path))
     try:
         probe = beside(_target(path))
         probe.touch(exist_ok=False)  # only the attempt tells: permission bits say nothing to root or on /proc
@@ -138,7 +137,7 @@ def _format(path: Path, subtype: str | None) -> tuple[str, str]:
     return container, encodings[subtype]
 
 
-def _checked(waveform: np.ndarray, sample_rate: int, dtype: type) -> np.ndarray:
+def _checked(waveform: np.ndarray, dtype: type) -> np.ndarray:
     """`waveform` as (samples, channels) of `dtype`."""
     waveform = np.asarray(waveform)
     if not np.issubdtype(waveform.dtype, np.floating):
@@ -147,13 +146,15 @@ def _checked(waveform: np.ndarray, sample_rate: int, dtype: type) -> np.ndarray:
         shapes = f"(samples,) or (samples, at most {MAX_CHANNELS} channels)"
         raise ValueError(f"the waveform has shape {waveform.shape}, expected {shapes} and at least one sample")
     check_finite(waveform, "the waveform")
-    check_rate(sample_rate)
     return waveform.reshape(len(waveform), -1).astype(dtype, copy=False)
 
 
 def check_finite(samples: np.ndarray, what: str) -> None:
     if not np.isfinite(samples).all():
         raise ValueError(f"{what} holds NaN or infinite samples")
+    largest = float(np.abs(samples).max(initial=0))
+    if largest > LOUDEST:
+        raise ValueError(f"{what} holds samples of {largest:.1e}, allowed: up to {LOUDEST:.1e}, full scale being 1")
 
 
 def check_rate(sample_rate: int, most: int = MAX_SAMPLE_RATE) -> None:
@@ -179,19 +180,31 @@ def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _encode(
-    samples: np.ndarray, sample_rate: int, container: str, encoding: str, compression: float | None = None
+    samples: np.ndarray,
+    sample_rate: int,
+    container: str,
+    encoding: str,
+    compression: float | None = None,
+    name: str = "the sound",
 ) -> bytes:
-    # In memory: libsndfile hides why a write to a disk failed.
-    buffer = io.BytesIO()
+    """The content of a file. Raises ValueError for a format that cannot hold `samples` at their rate."""
+    check_rate(sample_rate, MAX_LOSSY_RATE if container in LOSSY else MAX_SAMPLE_RATE)
+    channels = samples.shape[1]
     options: dict[str, Any] = {}
     if compression is not None:
         options["compression_level"] = compression
         if container == "MP3":
             options["bitrate_mode"] = "CONSTANT"
-    with soundfile.SoundFile(buffer, "w", sample_rate, samples.shape[1], encoding, format=container, **options) as file:
-        # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
-        for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
-            file.write(samples[start : start + BLOCK // MAX_CHANNELS])
+    # In memory: libsndfile hides why a write to a disk failed.
+    buffer = io.BytesIO()
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, channels, encoding, format=container, **options) as file:
+            # In blocks: Vorbis keeps a whole block on the stack and crashes the process on a long one.
+            for start in range(0, len(samples), BLOCK // MAX_CHANNELS):
+                file.write(samples[start : start + BLOCK // MAX_CHANNELS])
+    except soundfile.LibsndfileError as error:
+        reason = f"{channels} channels at {sample_rate} Hz: {error.error_string.strip()}"
+        raise ValueError(f"cannot write {name}: {reason}") from error
     return buffer.getvalue()
 
 
@@ -274,14 +287,14 @@ def read_audio(
     None reads everything, up to MAX_VALUES. exact: float64 for a file whose samples float32 cannot hold. Memory holds
     what is returned, not what the file holds. A damaged file is read up to the damage, with a warning in the log.
     Raises ValueError for a file that is not audio, is empty, holds NaN, has more than MAX_CHANNELS that are wanted, or
-    has a rate beyond MAX_SAMPLE_RATE, to resample beyond MAX_FILE_RATE; OSError for one that cannot be opened.
+    has a rate out of range; OSError for one that cannot be opened.
     """
     if sample_rate is not None:
         check_rate(sample_rate)
     if max_seconds is not None and not max_seconds > 0:
         raise ValueError(f"max_seconds is {max_seconds}, expected more than 0")
     with sound_file(path) as file:
-        check_rate(file.samplerate, MAX_SAMPLE_RATE if sample_rate is None else MAX_FILE_RATE)
+        check_rate(file.samplerate)
         if not mono and file.channels > MAX_CHANNELS:
             raise ValueError(f"the file has {file.channels} channels, allowed: up to {MAX_CHANNELS}")
         rate = sample_rate or file.samplerate
@@ -358,9 +371,27 @@ def _blocks(file: soundfile.SoundFile, wanted: int, dtype: str) -> Iterator[np.n
             logger.warning("%s is damaged after %s, the rest is lost: %s", file.name, place, error.error_string.strip())
             return
         if not len(block):
-            return  # the header promised more than there is
+            if done and FRAMES < file.frames - done < UNKNOWN:
+                place, promised = f"{done / file.samplerate:g} s", f"{file.frames / file.samplerate:g} s"
+                logger.warning("%s ends after %s of %s, the rest is lost", file.name, place, promised)
+            return
         done += len(block)
         yield block
+
+
+def count_frames(file: soundfile.SoundFile, most: float) -> int:
+    """How many samples a channel `file` has; where its header does not tell, by reading it, up to `most` or a few more.
+
+    Raises ValueError as `read_audio` does.
+    """
+    if file.frames < UNKNOWN:
+        return file.frames
+    count = 0
+    for block in _blocks(file, file.frames, "float32"):
+        count += len(block)
+        if count > most:
+            break
+    return count
 
 
 def _joined(blocks: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,16 @@ from typing import Union
 import numpy as np
 import soxr
 
-from ppaudioldm.audio.files import MAX_CHANNELS, MAX_SECONDS, check_finite, check_rate, read_audio, sound_file
+from ppaudioldm.audio.files import (
+    MAX_CHANNELS,
+    MAX_SECONDS,
+    MAX_VALUES,
+    check_finite,
+    check_rate,
+    count_frames,
+    read_audio,
+    sound_file,
+)
 
 PEAK = 0.5  # checkpoints were trained on recordings without their mean, whose largest sample was this
 SILENCE = 1e-3  # of full scale, -60 dB: what never rises above is not made louder for the networks
@@ -43,25 +52,31 @@ class Recording:
 Source = Union[str, "os.PathLike[str]", "tuple[np.ndarray, int]", Recording]
 
 
-def open_recording(audio: Source) -> Recording:
+def open_recording(audio: Source, beginning: bool = False) -> Recording:
     """`audio`: a file, or samples (n,) or (n, channels) and their rate, or a recording.
 
-    Raises ValueError for more than MAX_SECONDS, and ValueError or OSError, as `read_audio` does, for what is no sound.
+    beginning: the first MAX_SECONDS of a longer file will do, with a warning in the log.
+    Raises ValueError for more than MAX_SECONDS or MAX_VALUES, and ValueError or OSError, as `read_audio` does, for what
+    is no sound.
     """
     if isinstance(audio, Recording):
         return audio
     if isinstance(audio, tuple):
         return _from_samples(*audio)
     with sound_file(audio) as file:
-        _check_duration(file.frames / file.samplerate)
+        if not beginning:
+            frames = count_frames(file, MAX_SECONDS * file.samplerate)
+            _check_length(frames, file.channels, file.samplerate)
         subtype = SUBTYPES.get(file.subtype, "float")
     samples, rate = read_audio(audio, mono=False, exact=True)
     return Recording(samples, rate, subtype)
 
 
-def _check_duration(seconds: float) -> None:
-    if seconds > MAX_SECONDS:
-        raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed: up to {MAX_SECONDS:g}")
+def _check_length(count: int, channels: int, rate: int) -> None:
+    if count > MAX_SECONDS * rate:
+        raise ValueError(f"the recording lasts {count / rate:.1f} seconds, allowed: up to {MAX_SECONDS:g}")
+    if count * channels > MAX_VALUES:
+        raise ValueError(f"the recording has {count * channels} samples in all channels, allowed: up to {MAX_VALUES}")
 
 
 def _from_samples(samples: np.ndarray, sample_rate: int) -> Recording:
@@ -73,7 +88,7 @@ def _from_samples(samples: np.ndarray, sample_rate: int) -> Recording:
         raise ValueError(f"the recording has {samples.shape[1]} channels, allowed: up to {MAX_CHANNELS}")
     check_finite(samples, "the recording")
     check_rate(sample_rate)
-    _check_duration(len(samples) / sample_rate)
+    _check_length(*samples.shape, sample_rate)
     if samples.dtype == np.float64:
         return Recording(samples, sample_rate, "double")
     return Recording(samples.astype(np.float32), sample_rate)

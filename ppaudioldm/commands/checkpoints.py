@@ -14,7 +14,8 @@ from ppaudioldm.commands.console import tell
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("checkpoints", help="list the published checkpoints")
+    command = commands.add_parser("checkpoints", help="list the published checkpoints, or what one of them knows")
+    command.add_argument("name", nargs="?", metavar="NAME|PATH", help="list the sounds that this one was trained on")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=checkpoints)
 
@@ -42,6 +43,9 @@ def add(commands: Any) -> None:
 
 
 def checkpoints(options: argparse.Namespace) -> None:
+    if options.name is not None:
+        _tell_sounds(options.name, options.json)
+        return
     if options.json:
         table = {
             name: {field: getattr(info, field) for field in ("summary", "layout", "repo", "licence", "download_gb")}
@@ -54,6 +58,26 @@ def checkpoints(options: argparse.Namespace) -> None:
     for name, info in CHECKPOINTS.items():
         size = f"{info.download_gb:4.1f} GB" if info.download_gb else "built in"
         print(f"{name:{width}}  {info.config.sample_rate // 1000} kHz  {size:>8}  {info.licence}  {info.summary}")
+
+
+def _tell_sounds(name: str, as_json: bool) -> None:
+    """What a checkpoint knows, if that is listed."""
+    info = CHECKPOINTS.get(name)
+    knows = None
+    if info is None or info.layout == "built-in":  # what is published is not downloaded for this
+        from ppaudioldm.weights.locate import locate
+        from ppaudioldm.weights.native import read_knowledge
+
+        located = locate(name)
+        knows = read_knowledge(located.path) if located.path else None
+    if as_json:
+        print(json.dumps({"name": name, "knows": knows and knows.to_dict()}, indent=1))
+    elif knows is None:
+        print(f"{name}: {info.summary if info else 'nobody has listed what it knows'}")
+    else:
+        width = max(len(sound.title) for sound in knows.sounds)
+        for sound in knows.sounds:
+            print(f"{sound.title:{width}}  such as: {sound.prompt}")
 
 
 def info(options: argparse.Namespace) -> None:

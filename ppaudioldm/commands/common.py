@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.console import ProgressBar, tell
 from ppaudioldm.config import VOCODERS
-from ppaudioldm.options import MAX_DURATION, MIN_DURATION, PRESETS, Options
+from ppaudioldm.options import LONGEST_DEFAULT, MAX_DURATION, MIN_DURATION, PRESETS, Options
 
 if TYPE_CHECKING:
     from ppaudioldm.clip import Clip
     from ppaudioldm.output import Extras
     from ppaudioldm.pipeline import AudioLDM
 
+DEFAULT_DURATION = f"{LONGEST_DEFAULT:g}, or as long as the checkpoint's clips"
 # As in the modules of these names, which are too heavy for `--help`.
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
@@ -47,7 +48,7 @@ SETTINGS = (
 
 
 def add_settings(
-    command: argparse.ArgumentParser, checkpoint: str, named_after: str, duration: str | None = "10"
+    command: argparse.ArgumentParser, checkpoint: str, named_after: str, duration: str | None = DEFAULT_DURATION
 ) -> None:
     """The options of every command that makes a clip.
 
@@ -154,24 +155,29 @@ def choose_framework(options: argparse.Namespace) -> None:
 
 
 def make(
-    options: argparse.Namespace, title: str, create: Callable[..., Clip], told: dict[str, Any] | None = None
+    options: argparse.Namespace,
+    title: str,
+    create: Callable[..., Clip],
+    told: dict[str, Any] | None = None,
+    layout: tuple[int, int] = (1, 16000),
 ) -> None:
     """Check the options of `add_settings`, open the checkpoint, make a clip, write it and report it.
 
     title: names the file where `--output` doesn't. create: called with the pipeline and with the keywords of
-    `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says.
+    `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says. layout:
+    channels and Hz that the clip will have, if not those of most checkpoints.
     """
     start = time.perf_counter()
     checked = Options.from_preset(options.preset, **settings_of(options))
     extras = extras_of(options)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
-    target = _target(options, title)
+    target = _target(options, title, layout)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     from ppaudioldm.clip import Interrupted
     from ppaudioldm.output import write_clip
 
-    settings = settings_of(options) | {"seed": first_seed, "preset": options.preset, "duration": checked.duration}
+    settings = settings_of(options) | {"seed": first_seed, "preset": options.preset}
     if extras.all_candidates:
         settings["keep_candidates"] = True
     stopped = False
@@ -190,7 +196,7 @@ def make(
         "prompt": options.prompt,
         **(told or {}),
         "checkpoint": str(options.checkpoint),
-        "settings": dataclasses.asdict(checked),
+        "settings": dataclasses.asdict(checked) | {"duration": made["samples"] / made["sample_rate"]},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     print(json.dumps(report) if options.json else _line(made, f"{seconds['total']:.1f} s"))
@@ -218,18 +224,18 @@ def extras_of(options: argparse.Namespace) -> Extras:
     return extras
 
 
-def _target(options: argparse.Namespace, title: str) -> Callable[[], Path]:
-    """What names the file, once there is one to be named. Raises OutputError now if it could not be written."""
+def _target(options: argparse.Namespace, title: str, layout: tuple[int, int]) -> Callable[[], Path]:
+    """What names the file, once there is one to be named. Raises an error now if it could not be written."""
     from ppaudioldm.audio.files import check_writable, safe_name, unique_path
 
     folder = Path(".") if options.output is None else options.output
     if options.output is not None and not folder.is_dir():
         if options.format and options.output.suffix.lower() != f".{options.format}":
             raise ValueError(f"--format is {options.format}, but --output is {options.output}")
-        check_writable(options.output)
+        check_writable(options.output, *layout)
         return lambda: options.output
     extension = f".{options.format or 'wav'}"
-    check_writable(folder / f"probe{extension}")
+    check_writable(folder / f"probe{extension}", *layout)
     return lambda: unique_path(folder, safe_name(title), extension)
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, speech_names
 from ppaudioldm.commands.common import (
     add_loudness,
     add_settings,
@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", nargs="?", help="what it should sound like")
     command.add_argument("--list", type=Path, metavar="FILE", help="make a sound for each line of it, see below")
     command.add_argument("--output-dir", type=Path, metavar="FOLDER", help="where to write the sounds of a list")
-    add_settings(command, "audioldm2-full", "prompt")
+    add_settings(command, DEFAULT_CHECKPOINT, "prompt")
     add_loudness(command)
     command.add_argument(
         "--all-candidates", action="store_true", help="besides the best, write every one: name_1.wav, name_2.wav, ..."

@@ -8,8 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, hearing_names
-from ppaudioldm.commands.common import add_checkpoint, add_loudness, add_settings, choose_framework, make, open_pipeline
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, hearing_names
+from ppaudioldm.commands.common import (
+    DEFAULT_DURATION,
+    add_checkpoint,
+    add_loudness,
+    add_settings,
+    choose_framework,
+    make,
+    open_pipeline,
+)
 from ppaudioldm.commands.generate import check_speaks
 from ppaudioldm.options import MAX_DURATION, MIN_DURATION, Options
 
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
     from ppaudioldm.audio.recording import Recording
     from ppaudioldm.pipeline import AudioLDM, Clip
 
-CHECKPOINT = "audioldm2-full"
 EXAMPLES = """\
 examples:
   ppaudioldm vary --audio dog.wav
@@ -29,6 +36,7 @@ examples:
   ppaudioldm upscale "a violin" --audio old.wav -c audioldm_48k
   ppaudioldm rank "a dog" "a cat" --audio a.wav b.wav
 """
+MONO = 1, 16000  # channels and Hz of what a checkpoint makes: every format can hold them
 FORMAT: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
@@ -65,7 +73,13 @@ def add(commands: Any) -> None:
         help="Hz to make anew, within the ranges if there are any; may be repeated",
     )
     _add(commands, extend, "continue a recording", duration="20, the recording included")
-    _add(commands, loop, "a clip whose end meets its start", needed="", duration="the recording's, or 10")
+    _add(
+        commands,
+        loop,
+        "a clip whose end meets its start",
+        needed="",
+        duration=f"the recording's, or {DEFAULT_DURATION}",
+    )
     command = _add(commands, upscale, "add the high frequencies that a recording lacks; the rest is its own sound")
     command.add_argument(
         "--cutoff", type=float, metavar="HZ", help="where they begin; found in the recording's spectrum by default"
@@ -74,7 +88,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("rank", help="how well recordings fit prompts, as CLAP hears it", **FORMAT)
     command.add_argument("prompts", nargs="+", metavar="prompt", help="what they may sound like")
     command.add_argument("--audio", nargs="+", action="extend", required=True, metavar="FILE", help="the recordings")
-    add_checkpoint(command, CHECKPOINT)
+    add_checkpoint(command, DEFAULT_CHECKPOINT)
     command.add_argument("--json", action="store_true", help="print the scores as JSON")
     command.set_defaults(run=rank)
 
@@ -99,7 +113,7 @@ def _add(
         metavar="FILE",
         help=f"the recording, of any format, rate and number of channels; up to {MAX_DURATION:g} seconds",
     )
-    add_settings(command, CHECKPOINT, "recording", duration)
+    add_settings(command, DEFAULT_CHECKPOINT, "recording", duration)
     command.set_defaults(run=run)
     return command
 
@@ -121,12 +135,12 @@ def _pair(text: str) -> tuple[float | None, float | None]:
 
 def vary(options: argparse.Namespace) -> None:
     _check_hears(options.checkpoint)
-    recording = _open(options)
+    recording = _open(options, beginning=True)
     from ppaudioldm.tasks import vary as task
 
     duration = options.duration
     if duration is None:
-        info = CHECKPOINTS.get(options.checkpoint, CHECKPOINTS[CHECKPOINT])
+        info = CHECKPOINTS.get(options.checkpoint, CHECKPOINTS[DEFAULT_CHECKPOINT])
         options.duration = task.default_duration(recording.duration, info.config.diffusion.clip_seconds)
     _make(
         options,
@@ -142,7 +156,7 @@ def restyle(options: argparse.Namespace) -> None:
 
     task.check_strength(options.strength)
     told = {"strength": options.strength}
-    _make_as_long(options, recording, task.restyle, told, strength=options.strength)
+    _make_as_long(options, recording, task.restyle, told, layout=MONO, strength=options.strength)
 
 
 def inpaint(options: argparse.Namespace) -> None:
@@ -154,7 +168,7 @@ def inpaint(options: argparse.Namespace) -> None:
     task.spans_of(options.ranges, recording)
     task.bands_of(options.frequencies, min(recording.sample_rate, _rate(options)) / 2)
     parts = {"ranges": options.ranges, "frequencies": options.frequencies}
-    _make_as_long(options, recording, task.inpaint, dict(parts), **parts)
+    _make_as_long(options, recording, task.inpaint, dict(parts), layout=_layout(recording), **parts)
 
 
 def extend(options: argparse.Namespace) -> None:
@@ -163,7 +177,11 @@ def extend(options: argparse.Namespace) -> None:
 
     options.duration = 20.0 if options.duration is None else options.duration
     task.check_longer(options.duration, recording)
-    _make(options, lambda pipeline, **settings: task.extend(pipeline, recording, options.prompt, **settings))
+    _make(
+        options,
+        lambda pipeline, **settings: task.extend(pipeline, recording, options.prompt, **settings),
+        layout=_layout(recording),
+    )
 
 
 def loop(options: argparse.Namespace) -> None:
@@ -175,7 +193,11 @@ def loop(options: argparse.Namespace) -> None:
 
     if recording is not None and options.duration is None:
         options.duration = max(MIN_DURATION, recording.duration)
-    _make(options, lambda pipeline, **settings: task.loop(pipeline, options.prompt, recording, **settings))
+    _make(
+        options,
+        lambda pipeline, **settings: task.loop(pipeline, options.prompt, recording, **settings),
+        layout=MONO if recording is None else _layout(recording),
+    )
 
 
 def upscale(options: argparse.Namespace) -> None:
@@ -187,7 +209,9 @@ def upscale(options: argparse.Namespace) -> None:
 
     if options.cutoff is not None:
         task.check_cutoff(options.cutoff, _rate(options) / 2)
-    _make_as_long(options, recording, task.upscale, {}, cutoff=options.cutoff)
+    channels, rate = _layout(recording)
+    layout = channels, max(rate, info.config.sample_rate if info else rate)
+    _make_as_long(options, recording, task.upscale, {}, layout=layout, cutoff=options.cutoff)
 
 
 def rank(options: argparse.Namespace) -> None:
@@ -214,12 +238,12 @@ def rank(options: argparse.Namespace) -> None:
 # ---- What they share
 
 
-def _open(options: argparse.Namespace, hears: bool = True) -> Recording:
-    """The recording, once `_check` has been made."""
+def _open(options: argparse.Namespace, hears: bool = True, beginning: bool = False) -> Recording:
+    """The recording, once `_check` has been made. beginning: see `open_recording`."""
     _check(options, hears)
     from ppaudioldm.audio.recording import open_recording
 
-    return open_recording(options.audio)
+    return open_recording(options.audio, beginning)
 
 
 def _check(options: argparse.Namespace, hears: bool = True) -> None:
@@ -249,11 +273,17 @@ def _rate(options: argparse.Namespace) -> int:
     return info.config.sample_rate if info else max(info.config.sample_rate for info in CHECKPOINTS.values())
 
 
+def _layout(recording: Recording) -> tuple[int, int]:
+    """Channels and Hz of what the recording becomes a part of."""
+    return recording.samples.shape[1], recording.sample_rate
+
+
 def _make_as_long(
     options: argparse.Namespace,
     recording: Recording,
     task: Callable[..., Clip],
     told: dict[str, Any],
+    layout: tuple[int, int],
     **keywords: Any,
 ) -> None:
     """`_make` with a task whose result is as long as the recording."""
@@ -263,10 +293,15 @@ def _make_as_long(
         del settings["duration"]
         return task(pipeline, recording, options.prompt, **keywords, **settings)
 
-    _make(options, create, told)
+    _make(options, create, told, layout)
 
 
-def _make(options: argparse.Namespace, create: Callable[..., Clip], told: dict[str, Any] | None = None) -> None:
+def _make(
+    options: argparse.Namespace,
+    create: Callable[..., Clip],
+    told: dict[str, Any] | None = None,
+    layout: tuple[int, int] = MONO,
+) -> None:
     """`common.make`, with a name after the recording and a report of what became of it."""
     report: dict[str, Any] = {"audio": options.audio, **(told or {})}
 
@@ -279,4 +314,10 @@ def _make(options: argparse.Namespace, create: Callable[..., Clip], told: dict[s
         return clip
 
     task = options.run.__name__
-    make(options, f"{Path(options.audio).stem}-{task}" if options.audio else options.prompt, create_and_tell, report)
+    make(
+        options,
+        f"{Path(options.audio).stem}-{task}" if options.audio else options.prompt,
+        create_and_tell,
+        report,
+        layout,
+    )

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import openvino
+from openvino import opset15
 
 from ppaudioldm.engines import mapped_files
 
@@ -22,6 +23,9 @@ PRECISIONS = ("auto", "f32", "bf16")
 STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
+# With one thread, which is what OpenVINO takes where two processors share a core, its bf16 kernel for gated layers
+# divides by zero on a CPU with AMX and ends the process (2026.4, openvino issue 33300).
+NEEDS_TWO_THREADS_IN_BF16 = "flan_t5"
 KEPT_SHAPES = 2  # of a static function: each holds the weights once more
 
 Inputs = Sequence[np.ndarray]
@@ -92,7 +96,10 @@ class OpenVINOEngine:
 
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
         """`function`, compiled for these shapes of its inputs, or for any."""
-        options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        precision = self.precision
+        if function == NEEDS_TWO_THREADS_IN_BF16 and precision == "bf16" and num_threads(self._core) == 1:
+            precision = "f32"
+        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         # Without the constants, which are read from the model's file.
         options |= {"CACHE_MODE": "OPTIMIZE_SIZE"}
         variant = self._variant(options, shapes)
@@ -133,6 +140,13 @@ def checked_precision(precision: str, core: Any = None) -> str:
     if precision == "bf16" and not has_bf16:
         raise ValueError("precision 'bf16' needs a CPU with AVX512-BF16 or AMX, choose from ['auto', 'f32']")
     return precision if precision != "auto" else "bf16" if has_bf16 else "f32"
+
+
+def num_threads(core: openvino.Core) -> int:
+    """How many threads OpenVINO runs a model with here; only a compiled model tells."""
+    x = opset15.parameter([1], np.float32)
+    model = openvino.Model([opset15.relu(x)], [x])
+    return core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).get_property("INFERENCE_NUM_THREADS")
 
 
 class _Compiled:

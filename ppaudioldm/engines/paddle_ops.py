@@ -270,6 +270,9 @@ def leaky_relu(op: TracedOp) -> Translated:
 
 @translates("pd_op.silu")
 def silu(op: TracedOp) -> Translated:
+    node = op.inputs[0].get_node()
+    if node.get_type_name() == "Reshape" and normalises(node.input_value(0)):  # see `group_norm`
+        return ov.reshape(ov.swish(node.input_value(0)), node.input_value(1), special_zero=True)
     return ov.swish(op.inputs[0])
 
 
@@ -314,7 +317,13 @@ def group_norm(op: TracedOp) -> Translated:
     op.expect(data_format="NCHW")
     if weight is None or bias is None:
         raise op.unsupported("only a norm with weight and bias is supported")
-    return ov.group_normalization(x, weight, bias, op.attribute("groups"), op.attribute("epsilon"))
+    groups, epsilon, shape = op.attribute("groups"), op.attribute("epsilon"), x.get_partial_shape()
+    if len(shape) < 4 or any(size.is_dynamic for size in list(shape)[3:]):
+        return ov.group_normalization(x, weight, bias, groups, epsilon)
+    # As one row a channel: OpenVINO works along the last axis, and rows of a few bands leave most of a vector empty.
+    rows = ov.reshape(x, integers([0, 0, -1]), special_zero=True)
+    normal = ov.group_normalization(rows, weight, bias, groups, epsilon)
+    return ov.reshape(normal, integers([0, 0, -1, *[size.get_length() for size in list(shape)[3:]]]), special_zero=True)
 
 
 @translates("pd_op.conv2d")
@@ -376,6 +385,10 @@ def nearest_interp(op: TracedOp) -> Translated:
 
 def is_constant(x: openvino.Output) -> bool:
     return x.get_node().get_type_name() == "Constant"
+
+
+def normalises(x: openvino.Output) -> bool:
+    return x.get_node().get_type_name() == "GroupNormalization"
 
 
 def doubles(node: openvino.Node) -> bool:

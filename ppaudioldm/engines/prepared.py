@@ -21,6 +21,7 @@ import openvino
 
 from ppaudioldm import __version__
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.knowledge import Knowledge
 from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.locate import Description, Located
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # a prepared network runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 4  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
 KEPT_VARIANTS = 8  # of a function, compiled for different shapes: a few megabytes each
@@ -77,9 +78,10 @@ class PreparedModels:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads((self.folder / ENTRY).read_text("utf-8"))
             config = ModelConfig.from_dict(values["config"])
-            return Description(str(values["name"]), str(values["layout"]), config, self._tokenizer_json)
+            knows = Knowledge.from_dict(values["knows"]) if values["knows"] else None
+            return Description(str(values["name"]), str(values["layout"]), config, self._tokenizer_json, knows=knows)
         opened = self._opened()
-        return Description(opened.name, opened.layout, opened.config, self._tokenizer_json)
+        return Description(opened.name, opened.layout, opened.config, self._tokenizer_json, knows=opened.knows)
 
     def model(self, function: str) -> openvino.Model:
         """The model of `function`, see `models.build.FUNCTIONS`. A broken one is made again."""
@@ -162,6 +164,7 @@ class PreparedModels:
             "layout": checkpoint.layout,
             "precision": self._precision,
             "config": checkpoint.config.to_dict(),
+            "knows": checkpoint.knows and checkpoint.knows.to_dict(),
         }
         with atomic_path(self.folder / ENTRY) as temporary:
             temporary.write_text(json.dumps(values, indent=1), "utf-8")

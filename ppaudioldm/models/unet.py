@@ -42,9 +42,16 @@ class Attention(nn.Module):
         """Keys and values of `context` (B, S, context_dim), side by side: (B, S, 2 * channels)."""
         return xp.cat([self.key(context), self.value(context)], 2)
 
-    def forward(self, x: Tensor, keys_values: Tensor, mask: Tensor | None) -> Tensor:
+    def to_itself(self, x: Tensor) -> Tensor:
+        """x (B, L, channels) attends to x."""
+        return self._attended(x, self.key(x), self.value(x), None)
+
+    def to_context(self, x: Tensor, keys_values: Tensor, mask: Tensor | None) -> Tensor:
         """x (B, L, channels), keys_values from `project`, mask added to the scores (B, 1, 1, S) or None."""
         key, value = xp.chunk(keys_values, 2, 2)
+        return self._attended(x, key, value, mask)
+
+    def _attended(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         query, key, value = (split_heads(y, self.heads) for y in (self.query(x), key, value))
         return self.out(merge_heads(attention(query, key, value, mask)))
 
@@ -75,10 +82,9 @@ class TransformerBlock(nn.Module):
         self.feed_forward = FeedForward(channels)
 
     def forward(self, x: Tensor, keys_values: Tensor | None, mask: Tensor | None) -> Tensor:
-        h = self.norm1(x)
-        x = x + self.self_attention(h, self.self_attention.project(h), None)
-        h = self.norm2(x)
-        x = x + self.cross_attention(h, self.cross_attention.project(h) if keys_values is None else keys_values, mask)
+        x = x + self.self_attention.to_itself(self.norm1(x))
+        h, cross = self.norm2(x), self.cross_attention
+        x = x + (cross.to_itself(h) if keys_values is None else cross.to_context(h, keys_values, mask))
         return x + self.feed_forward(self.norm3(x))
 
 
@@ -97,11 +103,11 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, keys_values: Sequence[Tensor | None], mask: Tensor | None) -> Tensor:
         """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f. keys_values: of the context, per block."""
-        h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))  # (B, T*F, C)
+        h = self.proj_in(self.norm(x).permute([0, 2, 3, 1]).flatten(1, 2))  # (B, T*F, C)
         for i, block in enumerate(self.blocks):
             h = block(h, keys_values[i], mask)
         # The bands F are static and split off the end, so that T may be dynamic in a trace.
-        h = unflatten(self.proj_out(h).transpose(1, 2), 2, (-1, x.shape[3]))
+        h = unflatten(self.proj_out(h), 1, (-1, x.shape[3])).permute([0, 3, 1, 2])
         return x + h
 
 

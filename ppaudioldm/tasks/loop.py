@@ -34,8 +34,8 @@ def loop(
     audio: a file, or samples (n,) or (n, channels) and their rate. The last and the first SEAM / 2 seconds of it are
     made anew, as one sound that goes on; the rest is the recording's own samples, to the bit, but for FADE seconds on
     either side. Its start moves by SHIFT at most. prompt: what the clip, or the seam, should sound like; a seam without
-    one sounds like the recording. duration: seconds; 10 by default, or the recording's; of a longer recording the
-    beginning is taken, a shorter one is filled up. settings: of `AudioLDM.generate`.
+    one sounds like the recording. duration: seconds; by default the recording's, or as of `AudioLDM.generate`; of a
+    longer recording the beginning is taken, a shorter one is filled up. settings: of `AudioLDM.generate`.
     Raises ValueError where there is neither prompt nor recording, or as `AudioLDM.generate` does.
     """
     if audio is not None:
@@ -45,7 +45,7 @@ def loop(
         )
     if prompt is None:
         raise ValueError("no prompt and no recording: a loop needs one of them")
-    return _of_prompt(pipeline, prompt, 10.0 if duration is None else duration, settings)
+    return _of_prompt(pipeline, prompt, pipeline.default_duration if duration is None else duration, settings)
 
 
 def _of_prompt(pipeline: AudioLDM, prompt: str, duration: float, settings: dict[str, Any]) -> Clip:

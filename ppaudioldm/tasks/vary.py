@@ -22,7 +22,7 @@ def vary(
     checkpoint was trained on. settings: of `AudioLDM.generate`. The clip is mono, at the checkpoint's rate.
     Raises ValueError for a checkpoint without AudioMAE, or as `AudioLDM.generate` does.
     """
-    recording = open_recording(audio)
+    recording = open_recording(audio, beginning=True)
     if duration is None:
         duration = default_duration(recording.duration, pipeline.config.diffusion.clip_seconds)
     settings["seed"] = check(pipeline, prompt, settings.get("seed"), {**settings, "duration": duration})

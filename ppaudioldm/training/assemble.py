@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ppaudioldm.config import ClapAudioConfig, HifiGanConfig, ModelConfig
+from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, ModelConfig
 from ppaudioldm.config_check import check_config
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.knowledge import Knowledge, Sound
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.parts import run_of, trained
@@ -46,16 +48,35 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     encoder, trained_decoder = weights["vae_encoder"], weights["vae_decoder"]
     weights["vae_encoder"], weights["vae_decoder"] = exported(encoder, trained_decoder, *latents)
     model = _with_clap_audio(settings.model, Path(settings.clap))
+    if settings.audiomae:  # so that the checkpoint hears recordings
+        weights |= trained(Path(settings.audiomae), "audiomae")
+        heard_by = run_of(Path(settings.audiomae), "audiomae").facts["model"]["encoder"]
+        model = replace(model, audiomae=changed(AudioMAEConfig(), heard_by))
     if vocoder:
         weights["vocoder"] = exported_vocoder(trained(vocoder, "vocoder")["vocoder"])
         found = changed(HifiGanConfig(), run_of(vocoder, "vocoder").facts["model"]["vocoder"])
         model = replace(model, vocoder=found)
     else:
         model = replace(model, vocoder=replace(model.vocoder, method="griffin-lim"))
+    model = replace(model, diffusion=replace(model.diffusion, clip_seconds=settings.duration))
     check_config(model)
     networks = {network: _stored(network, model, weights[network]) for network in network_names(model)}
     folder = Path(settings.tokenizers)
-    return Checkpoint(name or joint.name, "native", model, lambda kind: tokenizer_json(kind, folder), networks)
+    return Checkpoint(
+        name or joint.name,
+        "native",
+        model,
+        lambda kind: tokenizer_json(kind, folder),
+        networks,
+        knows=known_sounds(facts["model"].get("sounds")),
+    )
+
+
+def known_sounds(kinds: Sequence[str] | None) -> Knowledge | None:
+    """What a model knows that was trained on synthesised sounds of `kinds`."""
+    from ppaudioldm.training.sounds import describe, known_words
+
+    return Knowledge(tuple(Sound(*told) for told in describe(kinds)), known_words(kinds)) if kinds else None
 
 
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:

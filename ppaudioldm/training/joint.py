@@ -34,6 +34,7 @@ from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished, run_of, trained
 from ppaudioldm.training.settings import RunConfig, as_values, changed, check_positive
+from ppaudioldm.training.sounds import LEVEL_A
 from ppaudioldm.training.texts import CaptionTokenizers
 from ppaudioldm.training.vae import exported
 
@@ -108,7 +109,9 @@ class JointStage:
             if before:
                 set_values(dict(network.named_parameters()), before[name])
             self.networks[name] = network
-        self._listen(clips or SynthesisedClips(settings.duration, settings.kinds))
+        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        self._sounds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
+        self._listen(clips)
 
     def _listen(self, clips: Clips) -> None:
         """Load what is finished: VAE, CLAP, AudioMAE; open the clips that they encoded."""
@@ -145,7 +148,7 @@ class JointStage:
 
     def model(self) -> Any:
         latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
-        return {"networks": as_values(self.settings.model), "latents": latents}
+        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": list(self._sounds)}
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """Latents, LOA tokens, token ids, and what is drawn at random: noise, timesteps, which conditions are heard."""

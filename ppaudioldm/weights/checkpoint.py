@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -86,8 +86,9 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
     if (folder / PADDLEMIX_FILE).is_file():
         return _open_file(name, folder / PADDLEMIX_FILE, ema=False)
     if native.is_native(folder):
-        name, config, tensors = native.read_native(folder)
-        return _checked(name, "native", config, tensors, lambda _: _native_source, re.compile("(?!)"), folder)
+        name, config, knows, tensors = native.read_native(folder)
+        found = _checked(name, "native", config, tensors, lambda _: _native_source, re.compile("(?!)"), folder)
+        return replace(found, knows=knows)
     raise CheckpointError(
         f"{folder}: not a checkpoint folder: it has neither model_index.json (diffusers) nor config.json (ppaudioldm)"
         f" nor {PADDLEMIX_FILE} (PaddleMIX)"

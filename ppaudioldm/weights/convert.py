@@ -51,7 +51,7 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
             notify(f"writing {network}")
             native.write_network(temporary, network, parameters, dtype)
         _write_tokenizers(checkpoint, temporary)
-        native.write_config(temporary, checkpoint.name, checkpoint.config)
+        native.write_config(temporary, checkpoint.name, checkpoint.config, checkpoint.knows)
 
 
 def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, shown
+from ppaudioldm.knowledge import Knowledge
 from ppaudioldm.weights.hub import fetch_checkpoint
 
 
@@ -18,17 +19,21 @@ from ppaudioldm.weights.hub import fetch_checkpoint
 class Description:
     """What is known of a checkpoint besides its weights.
 
-    tokenizer_json(kind): the text of a tokenizer.json; kind is "clap" or "flan_t5".
+    tokenizer_json(kind): the text of a tokenizer.json; kind is "clap" or "flan_t5". knows: where that is listed.
     """
 
     name: str
     layout: str
     config: ModelConfig
     tokenizer_json: Callable[[str], str]
+    knows: Knowledge | None = field(default=None, kw_only=True)
 
     @property
     def is_random(self) -> bool:
         return self.layout == "random"
+
+
+BUILT_IN = Path(__file__).parents[1] / "built_in"  # a folder for each checkpoint that comes with the package
 
 
 @dataclass(frozen=True)
@@ -73,4 +78,6 @@ def locate(name_or_path: str | Path, *, random_weights: bool = False) -> Located
     if name not in CHECKPOINTS:
         raise unknown_name(name)
     info = CHECKPOINTS[name]
+    if info.layout == "built-in":
+        return Located(name, BUILT_IN / name)
     return Located(name, None if info.layout == "random" else fetch_checkpoint(name, info))

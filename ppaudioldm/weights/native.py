@@ -11,6 +11,7 @@ import numpy as np
 
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.knowledge import Knowledge
 from ppaudioldm.weights.safetensors_files import read_safetensors
 from ppaudioldm.weights.tensors import Stored
 
@@ -33,23 +34,28 @@ def is_replaceable(folder: Path) -> bool:
         return False
 
 
-def read_native(folder: Path) -> tuple[str, ModelConfig, dict[str, Stored]]:
-    """Name, configuration and all tensors, under `network/parameter`. Raises CheckpointError."""
-    path = folder / "config.json"
-    with naming(path):
-        if path.stat().st_size > CONFIG_LIMIT:
-            raise ValueError("too large for a configuration")
-        values = _parsed(path.read_text("utf-8"))
-        if values.get("format") != FORMAT or values.get("version") != VERSION:
-            raise ValueError(f"not a ppaudioldm checkpoint of version {VERSION}")
+def read_native(folder: Path) -> tuple[str, ModelConfig, Knowledge | None, dict[str, Stored]]:
+    """Name, configuration, what it knows, and all tensors, under `network/parameter`. Raises CheckpointError."""
+    with naming(folder / "config.json"):
+        values = _read_config(folder)
         config = ModelConfig.from_dict(values.get("config", {}))
+        knows = Knowledge.from_dict(values["knows"]) if "knows" in values else None
     tensors: dict[str, Stored] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors.update({f"{file.stem}/{key}": tensor for key, tensor in read_safetensors(file).items()})
     name = values.get("name")
     if not isinstance(name, str) or not name.isprintable() or len(name) > 100:
         name = folder.name
-    return name, config, tensors
+    return name, config, knows, tensors
+
+
+def read_knowledge(path: Path) -> Knowledge | None:
+    """What the checkpoint at `path` knows, None where that is not listed. Raises CheckpointError for a broken list."""
+    if not path.is_dir() or not is_native(path):
+        return None
+    with naming(path / "config.json"):
+        values = _read_config(path)
+        return Knowledge.from_dict(values["knows"]) if "knows" in values else None
 
 
 def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], dtype: str) -> None:
@@ -75,9 +81,21 @@ def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> No
         raise OSError(f"{path.name}: {error}") from error
 
 
-def write_config(folder: Path, name: str, config: ModelConfig) -> None:
+def write_config(folder: Path, name: str, config: ModelConfig, knows: Knowledge | None = None) -> None:
     values = {"format": FORMAT, "version": VERSION, "name": name, "config": config.to_dict()}
+    if knows:
+        values["knows"] = knows.to_dict()
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if path.stat().st_size > CONFIG_LIMIT:
+        raise ValueError("too large for a configuration")
+    values = _parsed(path.read_text("utf-8"))
+    if values.get("format") != FORMAT or values.get("version") != VERSION:
+        raise ValueError(f"not a ppaudioldm checkpoint of version {VERSION}")
+    return values
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from ppaudioldm.audio.files import MAX_CHANNELS, read_audio, write_audio
+from ppaudioldm.audio.recording import open_recording
 
 RATE = 16000
 
@@ -57,8 +60,19 @@ def test_400_khz_is_resampled(tmp_path):
     assert rate == RATE and len(samples) == RATE
     expected = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
     np.testing.assert_allclose(samples[1000:-1000], expected[1000:-1000], atol=1e-3)
-    with pytest.raises(ValueError, match="sample rate 400000 Hz is outside 1000 to 192000"):
+    samples, rate = read_audio(tmp_path / "x.wav")
+    assert rate == 400_000 and len(samples) == 400_000
+    np.testing.assert_allclose(soundfile.read(write_audio(tmp_path / "x.flac", samples, rate))[0], tone, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e300])
+def test_samples_beyond_all_measure(tmp_path, value):
+    """Their squares would overflow, long after they were read."""
+    soundfile.write(tmp_path / "x.wav", np.array([0, value]), RATE, "DOUBLE")
+    with pytest.raises(ValueError, match=r"x\.wav: the file holds (samples of 1\.0e\+30, allowed|NaN or infinite)"):
         read_audio(tmp_path / "x.wav")
+    with pytest.raises(ValueError, match=r"x\.wav: the file holds samples of 1\.0e\+(30|300), allowed"):
+        read_audio(tmp_path / "x.wav", exact=True)
 
 
 @pytest.mark.parametrize("length", [3_000_000, 30_000])
@@ -73,6 +87,37 @@ def test_truncated_flac_is_read_up_to_the_damage(tmp_path, caplog, length):
     promised = len(content) / (2 * 30 * RATE) * len(whole)  # noise of 16 bits is not made much smaller
     assert promised * 0.5 - 8192 < len(samples) < promised
     assert "x.flac is damaged after" in caplog.text and "lost" in caplog.text
+
+
+def test_a_shortened_mp3_is_told(tmp_path, caplog):
+    path = write_audio(tmp_path / "x.mp3", noise(5 * RATE), RATE)
+    assert len(read_audio(path)[0]) == 5 * RATE and not caplog.text
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(read_audio(path)[0]) < 3 * RATE
+    assert re.search(r"x\.mp3 ends after 2\.\d+ s of 5 s, the rest is lost", caplog.text)
+
+
+def piped_flac(path: Path, count: int) -> np.ndarray:
+    """What is in the FLAC file `path`, made by an encoder that wrote to a pipe: it could not say how long it is."""
+    content = bytearray(write_audio(path, noise(count), RATE).read_bytes())
+    content[21] &= 0xF0  # 36 bits count the samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    return read_audio(path)[0]
+
+
+def test_flac_from_a_pipe(tmp_path, caplog):
+    samples = piped_flac(tmp_path / "x.flac", 5000)
+    np.testing.assert_allclose(samples, noise(5000)[:, 0], atol=2**-15)
+    np.testing.assert_array_equal(open_recording(tmp_path / "x.flac").samples[:, 0], samples)
+    assert not caplog.text
+
+
+def test_flac_from_a_pipe_that_is_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("ppaudioldm.audio.recording.MAX_SECONDS", 0.1)
+    piped_flac(tmp_path / "x.flac", 5000)
+    with pytest.raises(ValueError, match=r"x\.flac: the recording lasts 0\.3 seconds, allowed: up to 0\.1"):
+        open_recording(tmp_path / "x.flac")
 
 
 def test_flac_without_any_sound_is_an_error(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import clap_log_mel
 from ppaudioldm.audio.ranking import clap_embedding, clap_scores
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.checkpoint import random_checkpoint
@@ -34,14 +34,14 @@ HEARD = {
 @pytest.mark.parametrize("name", HEARD)
 def test_embeddings_are_the_public_references(name):
     """See tests/parity/test_clap_audio.py."""
-    network = random_network("clap_audio", ClapAudio, TINY.clap_audio)
+    network = random_network("clap_audio", ClapAudio, UNTRAINED.clap_audio)
     embedding = run(network, clap_log_mel(HEARD[name][0])[None])[0]
     assert relative_error(embedding, load_golden("clap_heard")[name]) < 1e-4
 
 
 @pytest.fixture(scope="module")
 def engine() -> EagerEngine:
-    return EagerEngine(random_checkpoint("tiny", TINY, 0), "cpu")
+    return EagerEngine(random_checkpoint("untrained", UNTRAINED, 0), "cpu")
 
 
 def test_scores_are_cosines(engine):
@@ -82,6 +82,6 @@ def test_silence_through_openvino():
     from ppaudioldm.engines.openvino import OpenVINOEngine
     from ppaudioldm.engines.translator import Translator
 
-    checkpoint = random_checkpoint("tiny", TINY, 1)
+    checkpoint = random_checkpoint("untrained", UNTRAINED, 1)
     embedding = clap_embedding(OpenVINOEngine(Translator(checkpoint), "f32"), HEARD["silence"][0], RATE)
     assert relative_error(embedding, load_golden("clap_heard")["silence"]) < 1e-4

@@ -53,6 +53,8 @@ def test_samples_and_recordings():
         (np.zeros(10, np.int16), 16000, "int16"),
         (np.full(10, np.nan), 16000, "NaN"),
         (np.zeros(10), 1, "sample rate 1 Hz"),
+        (np.zeros(10), 2_000_000, "sample rate 2000000 Hz is outside 1000 to 1000000"),
+        (np.full(10, 1e30), 16000, r"holds samples of 1\.0e\+30, allowed: up to 4\.3e\+09"),
         (np.zeros(601_000), 1000, "lasts 601.0 seconds, allowed: up to 600"),
     ],
 )
@@ -70,6 +72,26 @@ def test_no_recording_in_a_file(tmp_path):
         open_recording(tmp_path / "text.wav")
     with pytest.raises(OSError, match=r"none.wav"):
         open_recording(tmp_path / "none.wav")
+
+
+def test_more_than_memory_holds_is_refused_not_cut(tmp_path, monkeypatch):
+    """What is beyond would be missing in the result."""
+    monkeypatch.setattr("ppaudioldm.audio.recording.MAX_VALUES", 1999)
+    soundfile.write(tmp_path / "x.wav", sound(), 16000)
+    with pytest.raises(ValueError, match=r"x.wav: the recording has 2000 samples in all channels, allowed: up to 1999"):
+        open_recording(tmp_path / "x.wav")
+
+
+def test_the_beginning_of_a_long_file(tmp_path, caplog):
+    soundfile.write(tmp_path / "long.wav", np.full(601_000, 0.5), 1000)
+    assert open_recording(tmp_path / "long.wav", beginning=True).samples.shape == (600_000, 1)
+    assert "only the first 600 seconds are used" in caplog.text
+
+
+def test_a_recorder_of_bats(tmp_path):
+    soundfile.write(tmp_path / "bat.wav", sound(), 400_000)
+    found = open_recording(tmp_path / "bat.wav")
+    assert found.sample_rate == 400_000 and found.samples.shape == (1000, 2)
 
 
 def test_downmix():

@@ -16,7 +16,7 @@ from ppaudioldm.pipeline import AudioLDM
 from tests.tasks.examples import sound
 from tests.test_cli import failure
 
-FAST = ["-c", "tiny", "--steps", "1", "--seed", "3"]
+FAST = ["-c", "untrained", "--steps", "1", "--seed", "3"]
 
 
 @pytest.fixture
@@ -64,11 +64,11 @@ def test_the_others(arguments, file, samples, rate, folder, capsys):
 
 def test_rank(folder, capsys):
     soundfile.write("cat.wav", sound(0.5, seed=1), 16000)
-    assert main(["rank", "a dog", "a cat", "--audio", "dog.wav", "cat.wav", "-c", "tiny", "--json"]) == 0
+    assert main(["rank", "a dog", "a cat", "--audio", "dog.wav", "cat.wav", "-c", "untrained", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["file"] for row in told["files"]] == ["dog.wav", "cat.wav"]
     assert np.shape([row["scores"] for row in told["files"]]) == (2, 2) and told["prompts"] == ["a dog", "a cat"]
-    assert main(["rank", "a dog", "--audio", "dog.wav", "cat.wav", "-c", "tiny"]) == 0
+    assert main(["rank", "a dog", "--audio", "dog.wav", "cat.wav", "-c", "untrained"]) == 0
     title, *lines = capsys.readouterr().out.splitlines()
     scores = [float(line.split()[0]) for line in lines]
     assert title == "a dog" and scores == sorted(scores, reverse=True)
@@ -95,6 +95,11 @@ def test_rank(folder, capsys):
         (["inpaint", "--audio", "dog.wav", "--range", "0:0.5", "-o", "x.txt"], "unknown extension '.txt'"),
         (["inpaint", "--audio", "dog.wav", "--range", "0:0.5", "--steps", "0"], "--steps is 0"),
         (["inpaint", "--range", "0:0.5"], "--audio"),
+        (["inpaint", "--audio", "bat.wav", "--range", "0:0.1", "-o", "x.mp3"], "x.mp3: 1 channels at 96000 Hz"),
+        (["extend", "--audio", "bat.wav", "-o", "x.mp3"], "1 channels at 96000 Hz"),
+        (["loop", "--audio", "bat.wav", "--format", "mp3"], "1 channels at 96000 Hz"),
+        (["upscale", "--audio", "bat.wav", "-o", "x.mp3"], "1 channels at 96000 Hz"),
+        (["inpaint", "--audio", "many.wav", "--range", "0:0.1", "-o", "x.mp3"], "8 channels at 16000 Hz"),
         (["restyle", "--audio", "dog.wav"], "prompt"),
         (["restyle", "x", "--audio", "dog.wav", "--strength", "0"], "strength is 0.0, allowed: above 0, at most 1"),
         (["restyle", "x", "--audio", "dog.wav", "--strength", "2"], "strength is 2.0"),
@@ -122,6 +127,8 @@ def test_what_is_wrong_is_one_line_before_a_checkpoint_is_opened(arguments, name
     monkeypatch.setattr("ppaudioldm.commands.common.open_pipeline", unopened)
     monkeypatch.setattr("ppaudioldm.commands.sound.open_pipeline", unopened)
     (folder / "text.wav").write_text("hello")
+    soundfile.write("bat.wav", sound(0.2, 96000), 96000)
+    soundfile.write("many.wav", sound(0.2, 16000, 8), 16000)
     soundfile.write("empty.wav", np.zeros(0), 16000)
     soundfile.write("nan.wav", np.array([0, np.nan]), 16000, "FLOAT")
     soundfile.write("long.wav", np.zeros(700_000, np.int16), 1000)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
 
-CHECKPOINT = random_checkpoint("tiny", TINY, 0)
+CHECKPOINT = random_checkpoint("untrained", UNTRAINED, 0)
 only_torch = pytest.mark.skipif(framework.NAME != "torch", reason="half precision and compilation are PyTorch's")
 only_paddle = pytest.mark.skipif(framework.NAME != "paddle", reason="what Paddle does not have")
 
@@ -23,7 +23,7 @@ def guided_step(engine: EagerEngine) -> np.ndarray:
     contexts = [engine.asarray(noise(2, 8, 128, seed=1)), engine.asarray(noise(2, 5, 160, seed=2))]
     masks = [engine.asarray(np.ones(shape, np.float32)) for shape in ((2, 8), (2, 5))]
     latents = engine.asarray(noise(1, 8, 8, 16))
-    features = engine.asarray(timestep_features(np.array([500]), TINY.unet.model_channels))
+    features = engine.asarray(timestep_features(np.array([500]), UNTRAINED.unet.model_channels))
     projected = engine.run("unet_contexts", contexts)
     return engine.to_numpy(engine.run("unet_guided_step", latents, features, projected, masks))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +15,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision
+from ppaudioldm.engines.openvino import KEPT_SHAPES, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.loa_generation import empty_cache, generate_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.engines.test_translated_networks import CONFIGS, EXAMPLES
@@ -151,6 +155,26 @@ def test_bf16_is_near_f32(engine):
         inputs = EXAMPLES[function](CONFIG, 2, 2)
         found = errors(half.run(function, *inputs), engine.run(function, *inputs))
         assert 1e-5 < max(found) < 0.03
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_on_one_processor():
+    """In a process of its own, for what goes wrong there ends it."""
+    script = """
+        import os
+        os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+        from tests.engines.test_openvino import CHECKPOINT, CONFIG, EXAMPLES, OpenVINOEngine, Translator
+        engine = OpenVINOEngine(Translator(CHECKPOINT))
+        for function in ("clap_text", "flan_t5", "gpt2", "unet_guided_step", "vae_decoder", "vocoder", "clap_audio"):
+            engine.run(function, *EXAMPLES[function](CONFIG, 2, 2))
+        print("ran")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert done.stdout == "ran\n", done.stderr
+
+
+def test_threads_are_counted():
+    assert 1 <= num_threads(openvino.Core()) <= os.cpu_count()
 
 
 def test_precision_is_what_the_cpu_has():

@@ -38,7 +38,8 @@ FAST = {"duration": 0.5, "num_inference_steps": 2, "seed": 3}
 GENERATE = """
 import sys
 from ppaudioldm import AudioLDM
-clip = AudioLDM.from_pretrained("tiny", engine="openvino").generate("rain", duration=0.5, num_inference_steps=2, seed=3)
+pipeline = AudioLDM.from_pretrained("untrained", engine="openvino")
+clip = pipeline.generate("rain", duration=0.5, num_inference_steps=2, seed=3)
 print(clip.waveforms.tobytes().hex()[:64], bool({"paddle", "torch"} & set(sys.modules)))
 """
 
@@ -56,7 +57,7 @@ def answer(process: subprocess.Popen) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """A cache in which tiny is prepared."""
+    """A cache in which a checkpoint is prepared."""
     folder = tmp_path_factory.mktemp("prepared")
     assert answer(python(GENERATE, folder))[1] == "True"
     return folder
@@ -64,7 +65,7 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def models(cache) -> PreparedModels:
-    return PreparedModels(locate("tiny"), False, make_engine(locate("tiny"), "openvino")[1].precision, cache)
+    return PreparedModels(locate("untrained"), False, make_engine(locate("untrained"), "openvino")[1].precision, cache)
 
 
 def test_later_start_imports_no_framework_and_makes_the_same_clip(cache):
@@ -165,7 +166,7 @@ def test_broken_description_is_read_from_the_checkpoint(models):
 def locate_config():
     from ppaudioldm.checkpoints import CHECKPOINTS
 
-    return CHECKPOINTS["tiny"].config
+    return CHECKPOINTS["untrained"].config
 
 
 def test_two_processes_at_once_prepare_the_same(tmp_path):
@@ -188,8 +189,8 @@ def test_a_killed_preparation_leaves_nothing_that_breaks_the_next(tmp_path, cach
 
 
 def test_a_changed_file_is_prepared_anew(tmp_path):
-    path = tmp_path / "tiny"
-    write_random("tiny", path, "native", seed=1)
+    path = tmp_path / "untrained"
+    write_random("untrained", path, "native", seed=1)
     before = locate(path).fingerprint()
     assert locate(path).fingerprint() == before
     os.utime(path / "unet.safetensors", ns=(1, 1))
@@ -198,7 +199,7 @@ def test_a_changed_file_is_prepared_anew(tmp_path):
 
 def test_ten_threads_make_the_clips_they_make_alone(cache, monkeypatch):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(cache))
-    pipe = AudioLDM.from_pretrained("tiny", engine="openvino")
+    pipe = AudioLDM.from_pretrained("untrained", engine="openvino")
 
     def make(seed: int) -> np.ndarray:
         return pipe.generate("rain", duration=0.5, num_inference_steps=2, seed=seed).waveforms
@@ -212,15 +213,15 @@ def test_ten_threads_make_the_clips_they_make_alone(cache, monkeypatch):
 
 def test_f32_clip_is_paddles(tmp_path, monkeypatch):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
-    eager = AudioLDM.from_pretrained("tiny", engine="eager").generate("rain", **FAST)
-    openvino = AudioLDM.from_pretrained("tiny", engine="openvino", precision="f32").generate("rain", **FAST)
+    eager = AudioLDM.from_pretrained("untrained", engine="eager").generate("rain", **FAST)
+    openvino = AudioLDM.from_pretrained("untrained", engine="openvino", precision="f32").generate("rain", **FAST)
     assert relative_error(openvino.waveforms, eager.waveforms) < 1e-5
 
 
 def test_prepared_constants_of_bf16_are_half_the_size(tmp_path):
     sizes = {}
     for precision in ("f32", "bf16"):
-        models = PreparedModels(locate("tiny"), False, precision, tmp_path)
+        models = PreparedModels(locate("untrained"), False, precision, tmp_path)
         models.model("vae_decoder")
         sizes[precision] = (models.folder / "vae_decoder" / "model.bin").stat().st_size
     assert 0.45 < sizes["bf16"] / sizes["f32"] < 0.55
@@ -230,12 +231,12 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
     assert main(["cache"]) == 0
     assert f"nothing in {tmp_path}" in capsys.readouterr().out
-    PreparedModels(locate("tiny"), False, "f32").model("loa")
+    PreparedModels(locate("untrained"), False, "f32").model("loa")
     assert main(["cache"]) == 0
-    assert "tiny  f32" in capsys.readouterr().out
+    assert "untrained  f32" in capsys.readouterr().out
     assert main(["cache", "--clear", "other"]) == 0
     assert len(prepared.entries()) == 1
-    assert main(["cache", "--clear", "tiny", "--json"]) == 0
+    assert main(["cache", "--clear", "untrained", "--json"]) == 0
     assert prepared.entries() == []
 
 
@@ -252,17 +253,17 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
 )
 def test_impossible_engines(options, message):
     with pytest.raises(ValueError, match=message):
-        AudioLDM.from_pretrained("tiny", **options)
+        AudioLDM.from_pretrained("untrained", **options)
 
 
 def test_auto_is_openvino_on_a_cpu(monkeypatch):
     monkeypatch.delenv("PPAUDIOLDM_ENGINE")
     for device in (None, "cpu"):
-        assert type(make_engine(locate("tiny"), device=device)[1]).__name__ == "OpenVINOEngine"
+        assert type(make_engine(locate("untrained"), device=device)[1]).__name__ == "OpenVINOEngine"
 
 
 def test_output_of_a_prepared_network_is_not_overwritten_by_the_next_call(models, cache):
-    _, engine = make_engine(locate("tiny"), "openvino")
+    _, engine = make_engine(locate("untrained"), "openvino")
     first = engine.run("vocoder", noise(1, 8, 64))
     copy = first.copy()
     engine.run("vocoder", noise(1, 8, 64, seed=1))

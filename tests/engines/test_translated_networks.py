@@ -12,7 +12,7 @@ import openvino
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import (
     AudioMAEConfig,
     HifiGanConfig,
@@ -35,19 +35,19 @@ SMALL = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)
 )
 CONFIGS: dict[str, ModelConfig] = {
-    "tiny": TINY,
-    "two contexts": replace(TINY, unet=SMALL),
-    "large": replace(TINY, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
-    "one context": replace(TINY, unet=replace(SMALL, context_dims=(128,))),
-    "no context": replace(TINY, unet=replace(SMALL, context_dims=())),
+    "untrained": UNTRAINED,
+    "two contexts": replace(UNTRAINED, unet=SMALL),
+    "large": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
+    "one context": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128,))),
+    "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(
-        TINY,
+        UNTRAINED,
         phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30),
         loa=LoaConfig((64, 64), 128, 512),
         audiomae=AudioMAEConfig(hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
     "48k": replace(
-        TINY,
+        UNTRAINED,
         unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
         vae=VAEConfig(channels=32, channel_mult=(1, 1, 2, 2), num_res_blocks=1, latent_channels=16, n_mels=256),
         vocoder=HifiGanConfig(
@@ -59,7 +59,7 @@ CONFIGS: dict[str, ModelConfig] = {
         ),
     ),
 }
-CASES = [("tiny", function) for function in NETWORKS if function != "phoneme_encoder"] + [
+CASES = [("untrained", function) for function in NETWORKS if function != "phoneme_encoder"] + [
     ("speech", "phoneme_encoder"),
     ("speech", "audiomae"),
     ("two contexts", "unet_contexts"),

@@ -9,7 +9,7 @@ import transformers
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, stretch
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.random import random_weights
@@ -108,9 +108,9 @@ def extracted(waveform: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarr
     return extractor(waveform, sampling_rate=RATE)["input_features"][0]
 
 
-@pytest.mark.parametrize("size", ["tiny", "full"])
+@pytest.mark.parametrize("size", ["untrained", "full"])
 def test_silence_short_and_long_sounds(size, request, monkeypatch):
-    config = TINY.clap_audio if size == "tiny" else ClapAudioConfig()
+    config = UNTRAINED.clap_audio if size == "untrained" else ClapAudioConfig()
     network = random_network("clap_audio", ClapAudio, config)
     reference = reference_network(config, framework.parameter_shapes(network))
     golden = {}
@@ -121,7 +121,7 @@ def test_silence_short_and_long_sounds(size, request, monkeypatch):
         error = relative_error(run(network, clap_log_mel(waveform)[None])[0], golden[name])
         print(f"clap_audio {size}, {name}, on {framework.NAME}: relative error {error:.1e}")
         assert error <= 1e-4
-    if size == "tiny" and request.config.getoption("--write-golden"):
+    if size == "untrained" and request.config.getoption("--write-golden"):
         save_golden("clap_heard", **golden)
 
 

@@ -101,7 +101,7 @@ def reference_stages(folder: Path, prompts: Sequence[str], latent_shape: tuple[i
     }
 
 
-@pytest.mark.parametrize("name,prompts", [("tiny", PROMPTS), ("audioldm2-full", PROMPTS[:1])])
+@pytest.mark.parametrize("name,prompts", [("untrained", PROMPTS), ("audioldm2-full", PROMPTS[:1])])
 def test_pipeline(name, prompts, request):
     with tempfile.TemporaryDirectory() as parent:  # gigabytes: gone even if the test fails, unlike tmp_path
         folder = Path(parent) / name
@@ -114,5 +114,5 @@ def test_pipeline(name, prompts, request):
     print(f"pipeline {name} on {framework.NAME}: " + ", ".join(f"{s} {error:.1e}" for s, error in errors.items()))
     limits = {"latents": 1e-3, "mel": 1e-3, "waveform": 1e-3}
     assert all(error <= limits.get(stage, 1e-4) for stage, error in errors.items()), errors
-    if name == "tiny" and request.config.getoption("--write-golden"):
+    if name == "untrained" and request.config.getoption("--write-golden"):
         save_golden("pipeline_tiny", **expected)

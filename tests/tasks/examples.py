@@ -1,4 +1,4 @@
-"""Recordings, the tiny pipeline, and a pipeline whose sound is known beforehand."""
+"""Recordings, the smallest pipeline, and a pipeline whose sound is known beforehand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.chunks import latent_frames
 from ppaudioldm.clip import Cancelled, Clip
 from ppaudioldm.config import ModelConfig
@@ -20,8 +20,8 @@ FAST: dict[str, Any] = {"num_inference_steps": 1, "seed": 3}
 
 
 @cache
-def tiny() -> AudioLDM:
-    return AudioLDM.from_pretrained("tiny")
+def untrained() -> AudioLDM:
+    return AudioLDM.from_pretrained("untrained")
 
 
 def sound(seconds: float, rate: int = 16000, channels: int = 1, level: float = 0.05, seed: int = 0) -> np.ndarray:
@@ -35,7 +35,9 @@ def sound(seconds: float, rate: int = 16000, channels: int = 1, level: float = 0
 class KnownPipeline:
     """Gives back what it was given where that is to be kept, and other noise elsewhere; both times `loudness`."""
 
-    def __init__(self, config: ModelConfig = TINY, loudness: float | np.ndarray = 1.0, name: str = "known") -> None:
+    def __init__(
+        self, config: ModelConfig = UNTRAINED, loudness: float | np.ndarray = 1.0, name: str = "known"
+    ) -> None:
         self.config = config
         self.checkpoint = SimpleNamespace(name=name)
         self.loudness = loudness

@@ -8,7 +8,7 @@ import soundfile
 
 from ppaudioldm.audio.joins import FADE
 from ppaudioldm.tasks.extend import extend
-from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 
 RATE = 16000
 
@@ -45,7 +45,7 @@ def test_a_long_continuation():
 
 def test_on_networks():
     recording = sound(0.3, 22050)
-    clip = extend(tiny(), (recording, 22050), duration=0.6, **FAST)
+    clip = extend(untrained(), (recording, 22050), duration=0.6, **FAST)
     there = clip.kept[0][1]
     assert clip.waveforms.shape == (1, 13230) and clip.sample_rate == 22050
     np.testing.assert_array_equal(clip.waveforms[0, :there], recording[:there, 0])
@@ -59,7 +59,7 @@ def test_a_short_recording(seconds):
 
 
 def test_silence_goes_on_at_the_networks_level():
-    clip = extend(tiny(), (np.zeros((8000, 1), np.float32), RATE), "A dog", duration=0.8, **FAST)
+    clip = extend(untrained(), (np.zeros((8000, 1), np.float32), RATE), "A dog", duration=0.8, **FAST)
     assert not clip.waveforms[0, :7680].any() and 0 < np.abs(clip.waveforms[0, 8000:]).max() <= 1
 
 

@@ -11,11 +11,11 @@ import soundfile
 from ppaudioldm.audio.bands import band_filter, filtered
 from ppaudioldm.audio.joins import FADE
 from ppaudioldm.audio.mel import MEL_16K, mel_edges
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.clip import Cancelled
 from ppaudioldm.options import Progress
 from ppaudioldm.tasks.inpaint import bands_of, inpaint, spans_of
-from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 
 RATE = 16000
 
@@ -64,15 +64,15 @@ def test_what_is_outside_ranges_and_fades_is_written_as_it_was(tmp_path, name, e
 
 def test_on_networks():
     recording = sound(0.7, 44100, 2)
-    clip = inpaint(tiny(), (recording, 44100), ranges=[(0.1, 0.2)], **FAST)
+    clip = inpaint(untrained(), (recording, 44100), ranges=[(0.1, 0.2)], **FAST)
     mask = kept_samples(clip, len(recording))
     assert 0.7 < mask.mean() < 0.9 and clip.waveforms.shape == (1, *recording.shape)
     assert clip.waveforms[0][mask].tobytes() == recording[mask].tobytes()
     assert np.isfinite(clip.waveforms).all() and not np.allclose(clip.waveforms[0][~mask], recording[~mask], atol=1e-3)
     assert clip.seeds == (3,) and clip.prompts == ("",) and "denoise" in clip.seconds
-    again = inpaint(tiny(), (recording, 44100), ranges=[(0.1, 0.2)], **FAST)
+    again = inpaint(untrained(), (recording, 44100), ranges=[(0.1, 0.2)], **FAST)
     np.testing.assert_array_equal(again.waveforms, clip.waveforms)
-    other = inpaint(tiny(), (recording, 44100), "A dog", ranges=[(0.1, 0.2)], **FAST)
+    other = inpaint(untrained(), (recording, 44100), "A dog", ranges=[(0.1, 0.2)], **FAST)
     assert not np.allclose(other.waveforms, clip.waveforms)
 
 
@@ -185,7 +185,7 @@ def test_what_comes_back_as_it_was_changes_nothing():
 @pytest.mark.parametrize("level", [0, 1e-7])
 def test_silence_does_not_blow_up(level):
     recording = np.full((16000, 2), 0.25, np.float32) + sound(1, channels=2, level=level)
-    clip = inpaint(tiny(), (recording, RATE), "A dog", ranges=[(0.2, 0.4)], **FAST)
+    clip = inpaint(untrained(), (recording, RATE), "A dog", ranges=[(0.2, 0.4)], **FAST)
     assert np.abs(clip.waveforms).max() < 1.3 and np.isfinite(clip.waveforms).all()
 
 
@@ -224,7 +224,7 @@ def test_without_a_prompt_audiomae_hears_what_is_kept():
 
 
 def test_without_a_prompt_and_without_audiomae():
-    deaf = KnownPipeline(replace(TINY, audiomae=None), name="deaf")
+    deaf = KnownPipeline(replace(UNTRAINED, audiomae=None), name="deaf")
     with pytest.raises(ValueError, match="prompt is missing: deaf has no AudioMAE"):
         inpaint(deaf, (sound(1), RATE), ranges=[(0.2, 0.4)], **FAST)
     inpaint(deaf, (sound(1), RATE), "A dog", ranges=[(0.2, 0.4)], **FAST)

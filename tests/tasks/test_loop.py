@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm.tasks.loop import SEAM, loop, quiet_start, without_rest
-from tests.tasks.examples import FAST, KnownPipeline, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, sound, untrained
 
 RATE = 16000
 
@@ -19,7 +19,7 @@ def jump(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("duration", [0.3, 0.5, 0.777, 1.0])
 def test_a_prompts_loop_on_networks(duration):
-    clip = loop(tiny(), "An engine idles", duration=duration, **FAST)
+    clip = loop(untrained(), "An engine idles", duration=duration, **FAST)
     assert clip.waveforms.shape == (1, round(duration * RATE)) and clip.sample_rate == RATE
     assert jump(clip.waveforms[0]) <= 1
     assert clip.seeds == (3,) and np.isfinite(clip.waveforms).all()
@@ -27,7 +27,7 @@ def test_a_prompts_loop_on_networks(duration):
 
 def test_a_recordings_loop_on_networks():
     recording = sound(0.9, 22050, 2)
-    clip = loop(tiny(), None, (recording, 22050), **FAST)
+    clip = loop(untrained(), None, (recording, 22050), **FAST)
     samples = clip.waveforms[0]
     assert samples.shape == recording.shape and jump(samples) <= 1
     ((start, end),) = clip.kept

@@ -7,20 +7,20 @@ import pytest
 
 from ppaudioldm.tasks.restyle import restyle
 from tests.support import relative_error
-from tests.tasks.examples import FAST, KnownPipeline, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, sound, untrained
 
 RATE = 16000
 STEPS = {"num_inference_steps": 5, "seed": 3}
 
 
 def made(strength: float, recording: np.ndarray, prompt: str = "A dog") -> np.ndarray:
-    return restyle(tiny(), (recording, RATE), prompt, strength=strength, **STEPS).waveforms[0]
+    return restyle(untrained(), (recording, RATE), prompt, strength=strength, **STEPS).waveforms[0]
 
 
 def test_the_less_the_strength_the_nearer_to_the_recording():
     recording = sound(0.32)
     heard = 0.5 * recording[:, 0] / np.abs(recording).max()
-    alone = tiny().decode_latents(tiny().encode_audio(heard)[None])[0, :5120] * np.abs(recording).max() / 0.5
+    alone = untrained().decode_latents(untrained().encode_audio(heard)[None])[0, :5120] * np.abs(recording).max() / 0.5
     errors = [relative_error(made(strength, recording), alone) for strength in (0.2, 0.6, 1.0)]
     assert errors[0] < errors[1] < errors[2] and errors[0] < 0.5
     assert relative_error(made(0.5, recording, "Birds"), made(0.5, recording)) > 1e-4
@@ -42,10 +42,10 @@ def test_a_short_recording(seconds):
 
 
 def test_all_of_the_steps_leave_nothing(caplog):
-    clip = restyle(tiny(), (sound(0.3), RATE), "A dog", strength=1, **FAST)
+    clip = restyle(untrained(), (sound(0.3), RATE), "A dog", strength=1, **FAST)
     assert "nothing of the recording is left" in caplog.text
     scale = 0.5 / np.abs(sound(0.3) - sound(0.3).mean()).max()
-    expected = tiny().generate("A dog", duration=0.3, **FAST).waveforms / scale
+    expected = untrained().generate("A dog", duration=0.3, **FAST).waveforms / scale
     assert relative_error(clip.waveforms, expected) < 1e-5
 
 
@@ -62,5 +62,5 @@ def test_prompts_that_are_none(prompt):
 
 
 def test_silence_stays_finite():
-    clip = restyle(tiny(), (np.zeros(4800, np.float32), RATE), "A dog", **FAST)
+    clip = restyle(untrained(), (np.zeros(4800, np.float32), RATE), "A dog", **FAST)
     assert np.abs(clip.waveforms).max() <= 1

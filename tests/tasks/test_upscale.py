@@ -9,9 +9,9 @@ import pytest
 import soxr
 
 from ppaudioldm.audio.bands import band_filter, filtered
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.tasks.upscale import upscale
-from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 
 RATE = 16000
 
@@ -49,7 +49,7 @@ def test_a_file_that_was_resampled_before_ends_where_its_spectrum_does():
 
 def test_a_checkpoint_of_48_khz():
     config = replace(
-        TINY, vae=CHECKPOINTS["audioldm_48k"].config.vae, vocoder=CHECKPOINTS["audioldm_48k"].config.vocoder
+        UNTRAINED, vae=CHECKPOINTS["audioldm_48k"].config.vae, vocoder=CHECKPOINTS["audioldm_48k"].config.vocoder
     )
     pipeline = KnownPipeline(config)
     clip = upscale(pipeline, (sound(1), RATE), "A violin", **FAST)
@@ -65,12 +65,12 @@ def test_a_given_cutoff():
 
 
 def test_on_networks():
-    clip = upscale(tiny(), (sound(0.4, 8000), 8000), **FAST)
+    clip = upscale(untrained(), (sound(0.4, 8000), 8000), **FAST)
     assert clip.waveforms.shape == (1, 6400) and np.isfinite(clip.waveforms).all()
 
 
 def test_silence_stays_finite():
-    clip = upscale(tiny(), (np.zeros((3200, 1), np.float32), 8000), "A dog", **FAST)
+    clip = upscale(untrained(), (np.zeros((3200, 1), np.float32), 8000), "A dog", **FAST)
     assert np.abs(clip.waveforms).max() <= 1 and clip.cutoff == 4000
 
 
@@ -86,7 +86,7 @@ def test_cutoffs_that_are_none(cutoff):
 
 
 def test_without_a_prompt_nothing_is_asked_for():
-    pipeline = KnownPipeline(replace(TINY, audiomae=None))
+    pipeline = KnownPipeline(replace(UNTRAINED, audiomae=None))
     upscale(pipeline, (sound(1, 8000), 8000), **FAST)
     assert pipeline.given[0].loa.shape == (8, 128) and not pipeline.given[0].loa.any()
     with pytest.raises(ValueError, match="prompt is missing, which other needs"):

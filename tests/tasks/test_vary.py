@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.tasks.vary import vary
 from tests.support import relative_error
-from tests.tasks.examples import FAST, KnownPipeline, sound, tiny
+from tests.tasks.examples import FAST, KnownPipeline, sound, untrained
 
 RATE = 16000
 
@@ -21,17 +21,17 @@ def tones(*hertz: float, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
 
 
 def test_the_recording_decides():
-    first = vary(tiny(), (tones(440), RATE), **FAST)
+    first = vary(untrained(), (tones(440), RATE), **FAST)
     assert first.waveforms.shape == (1, 8000) and first.sample_rate == RATE and first.prompts == ("",)
-    np.testing.assert_array_equal(vary(tiny(), (tones(440), RATE), **FAST).waveforms, first.waveforms)
-    assert relative_error(vary(tiny(), (tones(3000, 5000), RATE), **FAST).waveforms, first.waveforms) > 1e-3
-    prompted = vary(tiny(), (tones(440), RATE), "A dog", **FAST)
+    np.testing.assert_array_equal(vary(untrained(), (tones(440), RATE), **FAST).waveforms, first.waveforms)
+    assert relative_error(vary(untrained(), (tones(3000, 5000), RATE), **FAST).waveforms, first.waveforms) > 1e-3
+    prompted = vary(untrained(), (tones(440), RATE), "A dog", **FAST)
     assert relative_error(prompted.waveforms, first.waveforms) > 1e-3 and prompted.prompts == ("A dog",)
 
 
 def test_neither_level_nor_rate_nor_channels_decide():
-    loud = vary(tiny(), (tones(440), RATE), **FAST).waveforms
-    quiet = vary(tiny(), (0.01 * np.repeat(tones(440), 2, 1) + 0.2, RATE), **FAST).waveforms
+    loud = vary(untrained(), (tones(440), RATE), **FAST).waveforms
+    quiet = vary(untrained(), (0.01 * np.repeat(tones(440), 2, 1) + 0.2, RATE), **FAST).waveforms
     assert relative_error(quiet, loud) < 1e-3
 
 
@@ -46,9 +46,9 @@ def test_durations(seconds, duration, expected):
 
 def test_a_checkpoint_that_cannot_hear():
     with pytest.raises(ValueError, match="prompt is missing: deaf has no AudioMAE"):
-        vary(KnownPipeline(replace(TINY, audiomae=None), name="deaf"), (sound(1), RATE), **FAST)
+        vary(KnownPipeline(replace(UNTRAINED, audiomae=None), name="deaf"), (sound(1), RATE), **FAST)
 
 
 def test_silence():
-    clip = vary(tiny(), (np.zeros(4800, np.float32), RATE), **FAST)
+    clip = vary(untrained(), (np.zeros(4800, np.float32), RATE), **FAST)
     assert np.isfinite(clip.waveforms).all()

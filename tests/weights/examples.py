@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.models.build import linear_weights, network_names
 from ppaudioldm.weights import original, paddlemix
@@ -21,7 +21,7 @@ from ppaudioldm.weights.tensors import ComputedTensor, Stored
 from ppaudioldm.weights.torch_files import write_torch
 
 LAYOUTS = ("original", "diffusers", "native", "paddlemix", "paddlemix-published")
-IN_DIFFUSERS = replace(TINY, audiomae=None)  # what that layout has of the tiny configuration
+IN_DIFFUSERS = replace(UNTRAINED, audiomae=None)  # what that layout has of the tiny configuration
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ def write_layout(layout: str, folder: Path, seed: int = 0) -> Path:
     """Write the tiny checkpoint with the values of `seed` in one of LAYOUTS. Returns its path."""
     if layout == "original":
         path = folder / "original.pth"
-        write_random("tiny", path, layout, seed)
+        write_random("untrained", path, layout, seed)
     elif layout.startswith("paddlemix"):
         path = folder / f"{layout}.pdparams"
-        write_paddle(path, paddlemix_tensors(random_checkpoint("tiny", TINY, seed), layout).items())
+        write_paddle(path, paddlemix_tensors(random_checkpoint("untrained", UNTRAINED, seed), layout).items())
     else:
         path = folder / layout
-        write_random("tiny", path, layout, seed)
+        write_random("untrained", path, layout, seed)
     return path
 
 
 def tiny_in(layout: str, seed: int = 0) -> Checkpoint:
     """What `write_layout` wrote, as it is read back."""
-    return random_checkpoint("tiny", IN_DIFFUSERS if layout == "diffusers" else TINY, seed)
+    return random_checkpoint("untrained", IN_DIFFUSERS if layout == "diffusers" else UNTRAINED, seed)
 
 
 def paddlemix_tensors(checkpoint: Checkpoint, layout: str) -> dict[str, Stored]:
@@ -89,12 +89,12 @@ def one_naming(layout: Layout, published: bool) -> Layout:
 
 def tiny_tensors() -> dict[str, Stored]:
     """The tensors of a published file of the tiny configuration, all zeros."""
-    checkpoint = random_checkpoint("tiny", TINY, 0)
+    checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
     tensors: dict[str, Stored] = {}
     for network, parameters in checkpoint.networks.items():
-        tensors.update(write_parameters(network, parameters, original.layout(TINY)))
+        tensors.update(write_parameters(network, parameters, original.layout(UNTRAINED)))
     zeros = {key: zeros_of(tensor.shape) for key, tensor in tensors.items()}
-    return {**zeros, "scale_factor": stored(np.asarray(TINY.vae.scale_factor, np.float32))}
+    return {**zeros, "scale_factor": stored(np.asarray(UNTRAINED.vae.scale_factor, np.float32))}
 
 
 def zeros_of(shape: tuple[int, ...]) -> ComputedTensor:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.tokenizing import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
@@ -55,15 +55,15 @@ def test_opening_reads_no_values(layouts, name):
 
 
 def test_random_by_name():
-    checkpoint = open_checkpoint("tiny")
-    assert (checkpoint.name, checkpoint.layout, checkpoint.is_random) == ("tiny", "random", True)
-    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+    checkpoint = open_checkpoint("untrained")
+    assert (checkpoint.name, checkpoint.layout, checkpoint.is_random) == ("untrained", "random", True)
+    assert_same_values(checkpoint, random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_a_path_comes_before_a_name(layouts, tmp_path, monkeypatch):
-    shutil.copytree(layouts["native"], tmp_path / "tiny")
+    shutil.copytree(layouts["native"], tmp_path / "untrained")
     monkeypatch.chdir(tmp_path)
-    assert open_checkpoint("tiny").layout == "native"
+    assert open_checkpoint("untrained").layout == "native"
 
 
 def test_a_file_may_have_any_suffix(layouts, tmp_path):
@@ -78,7 +78,7 @@ def test_a_file_may_have_any_suffix(layouts, tmp_path):
 @pytest.mark.parametrize("name", ["original", "native", "paddlemix"])
 def test_a_checkpoint_without_audiomae(tmp_path, name):
     """Files of before it was read, and those that leave it out, are checkpoints for generation from text."""
-    without = random_checkpoint("tiny", IN_DIFFUSERS, 0)
+    without = random_checkpoint("untrained", IN_DIFFUSERS, 0)
     if name == "original":
         tensors = {key: tensor for key, tensor in tiny_tensors().items() if ".audiomae." not in key}
         path = write_published(tmp_path / "x.pth", tensors)
@@ -109,7 +109,7 @@ def test_averaged_weights_replace_the_unets_alone(layouts):
     raw, averaged = (all_values(open_checkpoint(layouts["original"], ema=ema)) for ema in (False, True))
     for key, values in raw.items():
         assert np.array_equal(averaged[key], values) == (not key.startswith("unet.")), key
-    other = all_values(random_checkpoint("tiny", TINY, 1))  # `write_random` takes the next seed for them
+    other = all_values(random_checkpoint("untrained", UNTRAINED, 1))  # `write_random` takes the next seed for them
     assert all(np.array_equal(averaged[key], other[key]) for key in raw if key.startswith("unet."))
 
 
@@ -126,7 +126,7 @@ def test_other_layouts_have_no_averaged_weights(layouts, name):
 
 
 def test_random_weights_have_no_averaged_ones():
-    assert "no averaged weights" in error_of(open_checkpoint, "tiny", ema=True)
+    assert "no averaged weights" in error_of(open_checkpoint, "untrained", ema=True)
 
 
 # Names and paths

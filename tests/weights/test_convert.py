@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.weights import convert, native, tokenizer_files
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
@@ -53,7 +53,7 @@ def test_float32_keeps_every_bit(layouts, tmp_path, layout):
 
 
 def test_float16_rounds_once(tmp_path):
-    checkpoint = random_checkpoint("tiny", TINY, 0)
+    checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
     write_native(checkpoint, tmp_path / "half", "float16")
     expected = all_values(checkpoint)
     for key, values in all_values(open_checkpoint(tmp_path / "half")).items():
@@ -82,12 +82,12 @@ def test_tokenizers_that_cannot_be_had_are_left_out(layouts, tmp_path, monkeypat
         "left out the flan_t5 tokenizer: cannot get google/flan-t5-large/tokenizer.json",
     ]
     assert not list((tmp_path / "out").rglob("tokenizer.json"))
-    assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_a_value_too_large_for_float16_is_refused_and_nothing_left(tmp_path):
     checkpoint = with_tensor(
-        random_checkpoint("tiny", TINY, 0),
+        random_checkpoint("untrained", UNTRAINED, 0),
         "vocoder",
         "conv_in.bias",
         ComputedTensor((64,), lambda: np.full(64, 1e5, "f")),
@@ -100,7 +100,7 @@ def test_a_value_too_large_for_float16_is_refused_and_nothing_left(tmp_path):
 def test_values_that_are_not_finite_stay_as_they_are(tmp_path):
     values = np.array([np.inf, np.nan, -np.inf, 1] * 16, np.float32)
     checkpoint = with_tensor(
-        random_checkpoint("tiny", TINY, 0), "vocoder", "conv_in.bias", ComputedTensor((64,), lambda: values)
+        random_checkpoint("untrained", UNTRAINED, 0), "vocoder", "conv_in.bias", ComputedTensor((64,), lambda: values)
     )
     write_native(checkpoint, tmp_path / "out", "float16")
     tensor = open_checkpoint(tmp_path / "out").networks["vocoder"]["conv_in.bias"]
@@ -111,13 +111,13 @@ def test_values_that_are_not_finite_stay_as_they_are(tmp_path):
 @pytest.mark.parametrize("existing", [False, True])
 def test_interrupted(tmp_path, error, existing):
     if existing:
-        write_native(random_checkpoint("tiny", TINY, 1), tmp_path / "out")
-    checkpoint = with_tensor(random_checkpoint("tiny", TINY, 0), "gpt2", "norm.bias", failing(error))
+        write_native(random_checkpoint("untrained", UNTRAINED, 1), tmp_path / "out")
+    checkpoint = with_tensor(random_checkpoint("untrained", UNTRAINED, 0), "gpt2", "norm.bias", failing(error))
     with pytest.raises(type(error)):
         write_native(checkpoint, tmp_path / "out")
     assert os.listdir(tmp_path) == ["out"] * existing
     if existing:
-        assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("tiny", TINY, 1))
+        assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("untrained", UNTRAINED, 1))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -129,7 +129,7 @@ from pathlib import Path
 from ppaudioldm.weights.convert import write_random
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
-    write_random("tiny", Path({str(tmp_path / "out.pth")!r}), {layout!r}, 0)
+    write_random("untrained", Path({str(tmp_path / "out.pth")!r}), {layout!r}, 0)
 except OSError as error:
     print(error)
 """
@@ -141,18 +141,18 @@ except OSError as error:
 
 
 def test_a_checkpoint_of_ours_is_replaced(tmp_path):
-    write_native(random_checkpoint("old", TINY, 0), tmp_path / "out")
+    write_native(random_checkpoint("old", UNTRAINED, 0), tmp_path / "out")
     (tmp_path / "out" / "stale.safetensors").write_bytes(b"")
-    write_native(random_checkpoint("new", TINY, 1), tmp_path / "out")
+    write_native(random_checkpoint("new", UNTRAINED, 1), tmp_path / "out")
     checkpoint = open_checkpoint(tmp_path / "out")
     assert checkpoint.name == "new" and not (tmp_path / "out" / "stale.safetensors").exists()
-    assert_same_values(checkpoint, random_checkpoint("new", TINY, 1))
+    assert_same_values(checkpoint, random_checkpoint("new", UNTRAINED, 1))
 
 
 def test_conversion_onto_itself(tmp_path):
-    write_native(random_checkpoint("tiny", TINY, 0), tmp_path / "out")
+    write_native(random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out")
     write_native(open_checkpoint(tmp_path / "out"), tmp_path / "out")
-    assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("untrained", UNTRAINED, 0))
 
 
 @pytest.mark.parametrize("layout", ["native", "diffusers"])
@@ -164,67 +164,67 @@ def test_a_folder_with_anything_else_is_not_replaced(tmp_path, layout):
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text(content)
-        message = error_of(write_random, "tiny", tmp_path / name, layout, 0)
+        message = error_of(write_random, "untrained", tmp_path / name, layout, 0)
         assert message == f"{tmp_path / name}: exists, and is not a checkpoint of this layout: choose another folder"
         assert (tmp_path / name / file).read_text() == content
     (tmp_path / "file").write_text("mine")
-    assert "exists" in error_of(write_random, "tiny", tmp_path / "file", layout, 0)
+    assert "exists" in error_of(write_random, "untrained", tmp_path / "file", layout, 0)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / "out").mkdir()
-    write_native(random_checkpoint("tiny", TINY, 0), tmp_path / "out")
-    assert open_checkpoint(tmp_path / "out").name == "tiny"
+    write_native(random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out")
+    assert open_checkpoint(tmp_path / "out").name == "untrained"
 
 
 def test_the_folder_of_a_published_files_tokenizers_keeps_what_it_holds(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "song.wav").write_text("RIFF")
-    write_random("tiny", tmp_path / "model.pth", "original", 0)
+    write_random("untrained", tmp_path / "model.pth", "original", 0)
     assert sorted(os.listdir(tmp_path / "model")) == ["song.wav", "tokenizer", "tokenizer_2"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_random_checkpoints_hold_what_their_seed_gives(tmp_path, layout):
-    write_random("tiny", tmp_path / "out.pth", layout, 7)
+    write_random("untrained", tmp_path / "out.pth", layout, 7)
     assert_same_values(open_checkpoint(tmp_path / "out.pth"), tiny_in(layout, 7))
 
 
 def test_a_random_published_file_has_the_manifests_keys_in_its_order(tmp_path, monkeypatch):
-    """At a thousandth of the size: the tiny checkpoint under a manifest of its own keys and a few that are not used."""
-    write_random("tiny", tmp_path / "plain.pth", "original", 0)
+    """At a thousandth of the size: under a manifest of the smallest checkpoint's keys and a few that are not used."""
+    write_random("untrained", tmp_path / "plain.pth", "original", 0)
     plain = read_torch(tmp_path / "plain.pth")
     manifest = {key: plain[key].shape for key in sorted(plain, reverse=True)}
     manifest["model_ema.num_updates"] = ()
     manifest["clap.model.text_branch.embeddings.position_ids"] = (1, 514)
     monkeypatch.setattr(convert, "read_manifest", lambda name: manifest)
-    write_random("tiny", tmp_path / "full.pth", "original", 0)
+    write_random("untrained", tmp_path / "full.pth", "original", 0)
     tensors = read_torch(tmp_path / "full.pth")
     assert {key: tensor.shape for key, tensor in tensors.items()} == manifest and list(tensors) == list(manifest)
     assert tensors["model_ema.num_updates"].dtype == "int64"
     assert not tensors["clap.model.text_branch.embeddings.position_ids"].read().any()
-    assert_same_values(open_checkpoint(tmp_path / "full.pth"), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(tmp_path / "full.pth"), random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_manifests():
     assert read_manifest("audioldm2-music-665k") == read_manifest("audioldm2-full")
     assert read_manifest("audioldm2-full")["scale_factor"] == ()
-    assert read_manifest("tiny") == {}
+    assert read_manifest("untrained") == {}
 
 
 def test_native_config_is_readable_json(tmp_path):
-    write_native(random_checkpoint("tiny", TINY, 0), tmp_path / "out")
+    write_native(random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out")
     values = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert (values["format"], values["version"], values["name"]) == (native.FORMAT, native.VERSION, "tiny")
+    assert (values["format"], values["version"], values["name"]) == (native.FORMAT, native.VERSION, "untrained")
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, audioldm2-full"),
-        (("tiny", "out", "onnx", 0), "unknown layout 'onnx', choose from original, diffusers, native"),
-        (("tiny", "out", "original", 0), "out: a published file needs a suffix, such as .pth"),
+        (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, untrained, audioldm2-full"),
+        (("untrained", "out", "onnx", 0), "unknown layout 'onnx', choose from original, diffusers, native"),
+        (("untrained", "out", "original", 0), "out: a published file needs a suffix, such as .pth"),
         (("audioldm_48k", "out", "diffusers", 0), "audioldm_48k has no diffusers layout: choose original or native"),
         (("audioldm_16k_crossattn_t5", "out", "diffusers", 0), "has no diffusers layout"),
     ],
@@ -236,12 +236,12 @@ def test_what_cannot_be_written(tmp_path, arguments, message):
 
 
 def test_unknown_dtype(tmp_path):
-    message = error_of(write_native, random_checkpoint("tiny", TINY, 0), tmp_path / "out", "int8")
+    message = error_of(write_native, random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out", "int8")
     assert message == f"unknown dtype 'int8', choose from {', '.join(DTYPES)}"
 
 
 def test_progress_is_told(tmp_path):
     lines: list[str] = []
-    write_native(random_checkpoint("tiny", TINY, 0), tmp_path / "out", notify=lines.append)
-    assert lines == [f"writing {network}" for network in random_checkpoint("tiny", TINY, 0).networks]
-    assert CHECKPOINTS["tiny"].config == TINY
+    write_native(random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out", notify=lines.append)
+    assert lines == [f"writing {network}" for network in random_checkpoint("untrained", UNTRAINED, 0).networks]
+    assert CHECKPOINTS["untrained"].config == UNTRAINED

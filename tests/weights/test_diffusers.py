@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
@@ -73,7 +73,7 @@ def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, c
 @pytest.mark.parametrize(
     "config",
     [IN_DIFFUSERS, CHECKPOINTS["cvssp/audioldm2-large"].config, CHECKPOINTS["anhnct/audioldm2_ljspeech"].config],
-    ids=["tiny", "large", "speech"],
+    ids=["untrained", "large", "speech"],
 )
 def test_written_configurations_are_read_back(tmp_path, config, caplog):
     config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
@@ -180,7 +180,7 @@ def test_half_precision(copy_of):
     folder = copy_of("diffusers")
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"
     save_file({key: values.astype(np.float16) for key, values in load_file(path).items()}, path)
-    values = random_checkpoint("tiny", TINY, 0).networks["vae_decoder"]["conv_in.weight"].read()
+    values = random_checkpoint("untrained", UNTRAINED, 0).networks["vae_decoder"]["conv_in.weight"].read()
     read = open_checkpoint(folder).networks["vae_decoder"]["conv_in.weight"].read()
     np.testing.assert_array_equal(read, values.astype(np.float16).astype(np.float32))
 
@@ -238,7 +238,7 @@ WRONG = {
 )
 def test_wrong_configurations(tmp_path, component, values, message):
     """Without weights: none of these may get as far as looking at them."""
-    write_folder(tmp_path, diffusers_config.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
     change_json(tmp_path / component / "config.json", **values)
     for name in diffusers.COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
@@ -247,7 +247,7 @@ def test_wrong_configurations(tmp_path, component, values, message):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * (1 << 20) + b'"'])
 def test_damaged_configurations(tmp_path, content):
-    write_folder(tmp_path, diffusers_config.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
     path = tmp_path / "unet" / "config.json"
     path.write_bytes(content)
     assert error_of(open_checkpoint, tmp_path).startswith(f"{path}: ")
@@ -262,7 +262,7 @@ def test_a_missing_component_is_named(copy_of):
 
 
 def test_a_missing_field_is_named(tmp_path):
-    write_folder(tmp_path, diffusers_config.write_configs(TINY))
+    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
     path = tmp_path / "language_model" / "config.json"
     values = json.loads(path.read_text())
     del values["n_embd"]

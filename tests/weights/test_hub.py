@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, UNTRAINED
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json
 from tests.weights.examples import error_of
@@ -108,7 +108,7 @@ def error(lines: list[str]) -> str:
 def test_downloaded_once_and_then_used_offline(hub: Hub, tmp_path, layout):
     name = NAMES[layout]
     lines = in_process(OPEN, name, tmp_path, HF_ENDPOINT=hub.url)
-    checkpoint = random_checkpoint("tiny", TINY, 0)
+    checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
     networks = [n for n in checkpoint.networks if n != "audiomae" or layout == "original"]  # the others have none
     digest = hashlib.sha256(b"".join(v.tobytes() for n in networks for _, v in checkpoint.weights(n)))
     digest.update(byte_tokenizer_json("clap").encode())

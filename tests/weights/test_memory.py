@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import T5Config
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import original
@@ -25,16 +25,16 @@ from tests.weights.examples import one_naming, paddlemix_layout
 REPOSITORY = Path(__file__).parents[2]
 T5_WIDTH = 512
 MEDIUM = replace(
-    TINY,
-    unet=replace(TINY.unet, context_dims=(128, T5_WIDTH)),
+    UNTRAINED,
+    unet=replace(UNTRAINED.unet, context_dims=(128, T5_WIDTH)),
     flan_t5=T5Config(16_000, T5_WIDTH, 12, 8, 64, 2048),
-    loa=replace(TINY.loa, condition_dims=(64, T5_WIDTH)),
+    loa=replace(UNTRAINED.loa, condition_dims=(64, T5_WIDTH)),
 )
 MOST = 1.3  # times the parameters
 
 PROGRAM = """
 import json, sys
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.models.build import build_empty, network_names
 from ppaudioldm.weights.checkpoint import open_checkpoint
@@ -43,8 +43,8 @@ def kilobytes(field):
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(field))
 
-for network in network_names(TINY):
-    build_empty(network, TINY)  # PyTorch imports half of itself at the first layers without values
+for network in network_names(UNTRAINED):
+    build_empty(network, UNTRAINED)  # PyTorch imports half of itself at the first layers without values
 before = kilobytes("VmRSS")
 checkpoint = open_checkpoint(sys.argv[1])
 engine = EagerEngine(checkpoint, "cpu")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.native import FORMAT, VERSION, is_native, read_native
 from tests.weights.examples import assert_same_values, error_of
@@ -33,9 +33,9 @@ def change(folder: Path, network: str, field: str, value: Any) -> None:
 def test_the_folder(layouts):
     folder = layouts["native"]
     checkpoint = open_checkpoint(folder)
-    assert (checkpoint.name, checkpoint.layout, checkpoint.config) == ("tiny", "native", TINY)
+    assert (checkpoint.name, checkpoint.layout, checkpoint.config) == ("untrained", "native", UNTRAINED)
     assert sorted(path.stem for path in folder.glob("*.safetensors")) == sorted(checkpoint.networks)
-    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+    assert_same_values(checkpoint, random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_what_is_native(layouts, tmp_path):
@@ -44,7 +44,7 @@ def test_what_is_native(layouts, tmp_path):
 
 def test_a_file_that_safetensors_itself_reads(layouts):
     values = load_file(layouts["native"] / "vae_decoder.safetensors")["post_quant_conv.weight"]
-    expected = random_checkpoint("tiny", TINY, 0).networks["vae_decoder"]["post_quant_conv.weight"].read()
+    expected = random_checkpoint("untrained", UNTRAINED, 0).networks["vae_decoder"]["post_quant_conv.weight"].read()
     np.testing.assert_array_equal(values, expected)
 
 

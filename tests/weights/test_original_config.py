@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import PhonemeEncoderConfig
 from ppaudioldm.models.build import parameter_shapes
 from ppaudioldm.weights.original import layout
@@ -21,13 +21,13 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 def test_tiny(shapes):
-    assert read_config(shapes, TINY.vae.scale_factor, "x") == TINY
+    assert read_config(shapes, UNTRAINED.vae.scale_factor, "x") == UNTRAINED
 
 
 def test_the_other_copy_of_t5s_embedding(shapes):
     prefix = "cond_stage_models.1.model."
     del shapes[f"{prefix}shared.weight"]
-    assert read_config(shapes, 0.5, "x").flan_t5 == TINY.flan_t5
+    assert read_config(shapes, 0.5, "x").flan_t5 == UNTRAINED.flan_t5
 
 
 def test_a_context_as_wide_as_one_level_is_still_a_context(shapes):
@@ -60,10 +60,10 @@ def speech_shapes(shapes) -> dict[str, tuple[int, ...]]:
 def test_speech_has_512_loa_tokens(speech_shapes):
     config = read_config(speech_shapes, 0.5, "x")
     assert config == replace(
-        TINY,
+        UNTRAINED,
         phoneme_encoder=PHONEMES,
-        loa=replace(TINY.loa, num_tokens=512),
-        audiomae=replace(TINY.audiomae, pooling=1),
+        loa=replace(UNTRAINED.loa, num_tokens=512),
+        audiomae=replace(UNTRAINED.audiomae, pooling=1),
     )
 
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, TINY
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import paddlemix
@@ -28,8 +28,8 @@ NAMINGS = ("paddlemix", "paddlemix-published")
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_both_namings(layouts, naming):
     checkpoint = open_checkpoint(layouts[naming])
-    assert (checkpoint.layout, checkpoint.config) == ("paddlemix", TINY)
-    assert_same_values(checkpoint, random_checkpoint("tiny", TINY, 0))
+    assert (checkpoint.layout, checkpoint.config) == ("paddlemix", UNTRAINED)
+    assert_same_values(checkpoint, random_checkpoint("untrained", UNTRAINED, 0))
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
@@ -47,7 +47,7 @@ def test_the_sizes_of_full_checkpoints_are_read_off_the_shapes(name, naming):
     assert read_config(paddlemix.published_shapes(tensors), 1.0, "x.pdparams") == config
 
 
-def names_of(network: str, naming: str, config: ModelConfig = TINY) -> set[str]:
+def names_of(network: str, naming: str, config: ModelConfig = UNTRAINED) -> set[str]:
     layout = one_naming(paddlemix_layout(config), published=naming == "paddlemix-published")
     return {
         re.sub(r"\.\d+\.", ".0.", layout(network, name)[0].keys[0].rpartition("model.")[2])
@@ -69,7 +69,7 @@ def test_names_of_paddlenlp():
 
 
 def test_linear_layers_are_transposed_and_convolutions_are_not():
-    layout = paddlemix_layout(TINY)
+    layout = paddlemix_layout(UNTRAINED)
     assert layout("flan_t5", "layers.0.query.weight")[0].transposed
     assert not layout("flan_t5", "embedding.weight")[0].transposed
     # A published 1x1 convolution that is a linear layer of ours.
@@ -80,18 +80,22 @@ def test_linear_layers_are_transposed_and_convolutions_are_not():
 
 
 def test_statistics_of_batch_norm_have_paddles_names():
-    keys = [paddlemix_layout(TINY)("clap_audio", f"input_norm.running_{part}")[0].keys[0] for part in ("mean", "var")]
+    keys = [
+        paddlemix_layout(UNTRAINED)("clap_audio", f"input_norm.running_{part}")[0].keys[0] for part in ("mean", "var")
+    ]
     assert keys == ["clap.model.audio_branch.bn0._mean", "clap.model.audio_branch.bn0._variance"]
 
 
 def test_a_folder_as_paddlemix_saves_it(tmp_path):
     (tmp_path / "config.json").write_text('{"architectures": ["AudioLDM2Model"]}')
-    write_paddle(tmp_path / PADDLEMIX_FILE, paddlemix_tensors(random_checkpoint("tiny", TINY, 0), "paddlemix").items())
-    assert_same_values(open_checkpoint(tmp_path), random_checkpoint("tiny", TINY, 0))
+    write_paddle(
+        tmp_path / PADDLEMIX_FILE, paddlemix_tensors(random_checkpoint("untrained", UNTRAINED, 0), "paddlemix").items()
+    )
+    assert_same_values(open_checkpoint(tmp_path), random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_more_of_the_file_than_generation_needs(tmp_path):
-    tensors = paddlemix_tensors(random_checkpoint("tiny", TINY, 0), "paddlemix")
+    tensors = paddlemix_tensors(random_checkpoint("untrained", UNTRAINED, 0), "paddlemix")
     for key in (
         "cond_stage_models.0.model.embeddings.word_embeddings.weight",
         "clap.model.audio_branch.bn0.num_batches_tracked",
@@ -102,11 +106,11 @@ def test_more_of_the_file_than_generation_needs(tmp_path):
     ):
         tensors[key] = stored(np.zeros(3, np.float32))
     write_paddle(tmp_path / "x.pdparams", tensors.items())
-    assert_same_values(open_checkpoint(tmp_path / "x.pdparams"), random_checkpoint("tiny", TINY, 0))
+    assert_same_values(open_checkpoint(tmp_path / "x.pdparams"), random_checkpoint("untrained", UNTRAINED, 0))
 
 
 def test_a_mix_of_both_namings_within_a_layer_is_incomplete(tmp_path):
-    tensors = paddlemix_tensors(random_checkpoint("tiny", TINY, 0), "paddlemix")
+    tensors = paddlemix_tensors(random_checkpoint("untrained", UNTRAINED, 0), "paddlemix")
     del tensors["cond_stage_models.0.model.decoder.layers.1.self_attn.k_proj.weight"]
     write_paddle(tmp_path / "x.pdparams", tensors.items())
     message = error_of(open_checkpoint, tmp_path / "x.pdparams")

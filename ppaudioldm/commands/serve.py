@@ -37,12 +37,12 @@ def add(commands: Any) -> None:
     command.set_defaults(run=serve)
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
+def add_options(command: argparse.ArgumentParser, checkpoint: str = CHECKPOINT) -> None:
     """What a server can be told."""
     add = command.add_argument
     add("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
     add("--port", type=int, default=8000, help="default: 8000; 0 takes a free one")
-    add_checkpoint(command, CHECKPOINT)
+    add_checkpoint(command, checkpoint)
     add("--speech-checkpoint", metavar="NAME|PATH", help="one that speaks, besides; default: none")
     add("--voices", type=Path, metavar="FILE", help='JSON of further voices: {"id": "A man speaks slowly", ...}')
     add(

@@ -79,7 +79,7 @@ class Work:
     def _check_limits(self, limits: Limits) -> None:
         options = self.options
         for name, value, most in (
-            ("duration", max(options.duration, self.duration or 0), limits.duration),
+            ("duration", max(options.duration or 0, self.duration or 0), limits.duration),
             ("num_inference_steps", options.num_inference_steps, limits.steps),
             ("num_waveforms_per_prompt", options.num_waveforms_per_prompt, limits.candidates),
         ):

@@ -1,0 +1,88 @@
+"""The page beside the server's other routes, in the same application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
+
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.voices import Voice, all_voices
+from ppaudioldm.ui import files
+from ppaudioldm.ui.door import Door, Keys, login_routes
+
+PATH = "/ui"
+UPLOADS = 8  # recordings of the largest size that may lie here at once
+
+
+def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None = None) -> FastAPI:
+    """`app`, the application of `service`, with the page at PATH, where a browser that asks for nothing is sent.
+
+    What browsers send is kept in the folder `uploads` beside the jobs, which is emptied now.
+    """
+    uploads = service.settings.folder / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(parents=True)
+    # Gradio reads these when it is imported, and tells its makers of every page otherwise.
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.resolve())
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio
+
+    from ppaudioldm.ui.actions import Actions
+    from ppaudioldm.ui.fields import HERE
+    from ppaudioldm.ui.page import Page
+
+    keys = Keys(service.settings.api_keys)
+
+    @app.get("/", include_in_schema=False)
+    async def front(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}{PATH}/")
+
+    app.include_router(login_routes(keys), prefix=PATH)
+    app.include_router(files.routes(service), prefix=PATH)
+    limits = service.settings.limits
+    page = Page(Actions(service, uploads), all_voices() if voices is None else voices)
+    gradio.mount_gradio_app(
+        app,
+        page.blocks,
+        PATH,
+        theme=gradio.themes.Default(
+            primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+        ),
+        css=(HERE / "page.css").read_text("utf-8"),
+        footer_links=[],
+        max_file_size=limits.body,
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
+    _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
+    app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body)
+    return app
+
+
+def _end_with(app: FastAPI, service: Service, page: Any) -> None:
+    """Let the streams that open pages hold end when the service begins to stop: it would wait for them."""
+    lifespan = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def watched(app: FastAPI) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(page.stop_event.set)
+
+        service.on_close = close
+        async with lifespan(app) as state:
+            yield state
+
+    app.router.lifespan_context = watched

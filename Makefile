@@ -1,5 +1,5 @@
 # make demo    a first sound in output/demo.wav
-# make test    the tests; make lint, make parity: what CI runs besides
+# make test    the tests; make lint, make parity, make schema: what CI runs besides
 # make clean   remove the environment and everything built
 #
 # Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.
@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # A process a core; the tests of a file stay together, since they share what they prepare.
 ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test lint parity clean
+.PHONY: demo test lint parity schema clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -31,6 +31,10 @@ parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES)
+
+# Thousands of requests that the server's OpenAPI document allows, and that it does not: minutes.
+schema: .venv/.installed-test
+	PPAUDIOLDM_SCHEMA_CASES=60 $(PYTEST) -s tests/serving/test_openapi.py
 
 clean:
 	rm -rf .venv output build dist *.egg-info .*_cache .hypothesis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 import numpy as np
@@ -16,6 +16,7 @@ from ppaudioldm.weights.locate import Description
 CLAP_MAX_TOKENS = 512
 T5_MAX_TOKENS = 128
 T5_PAD = 0
+SHORTEST = 8  # of a context in `rounded`: as many LOA tokens as most checkpoints have
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,19 @@ def joined(first: Conditions, second: Conditions) -> Conditions:
     masks = [_padded(a, b) for a, b in zip(first.masks, second.masks, strict=True)]
     film = None if first.film is None or second.film is None else np.concatenate([first.film, second.film])
     return Conditions(tuple(np.concatenate(p) for p in pairs), tuple(np.concatenate(m) for m in masks), film)
+
+
+def rounded(conditions: Conditions) -> Conditions:
+    """`conditions` with contexts as long as a power of two, 8 at least, padded with masked zeros: the same to the UNet.
+
+    An engine compiles it for exact lengths: this way for a few of them, not for each number of tokens in a prompt.
+    """
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        length = max(SHORTEST, 1 << (x.shape[1] - 1).bit_length())
+        return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
+
+    return replace(conditions, contexts=tuple(map(pad, conditions.contexts)), masks=tuple(map(pad, conditions.masks)))
 
 
 def _padded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.candidates import Candidates
 from ppaudioldm.chunks import decode, latent_frames, latent_windows, vocode
 from ppaudioldm.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.conditioning import Conditions, PromptEncoder, joined
+from ppaudioldm.conditioning import Conditions, PromptEncoder, joined, rounded
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
 from ppaudioldm.diffusion.guidance import guidance_scales, needs_unconditional
@@ -198,7 +198,7 @@ class Generation:
         return Predictor(
             self.engine,
             self.config,
-            taken,
+            rounded(taken),
             [needs_unconditional(scale) for scale in self.guidance_scales],
             self.options.reuse,
             self.new_sampler().timesteps,

@@ -13,8 +13,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import compile_path
 
 from ppaudioldm.serving.formats import FORMATS, MEDIA_TYPES, checked_format, encode
+from ppaudioldm.serving.guard import error_body
 from ppaudioldm.serving.job import BROKEN, INVALID, STOPPED, TOO_LATE, Job
 from ppaudioldm.serving.service import NotHere, QueueClosed, QueueFull, Service
 from ppaudioldm.serving.work import Sound
@@ -28,9 +31,10 @@ STATUS_OF_REASON = {INVALID: 422, TOO_LATE: 504, STOPPED: 503, BROKEN: 500}
 
 
 class Error(BaseModel):
-    """What went wrong, in one line."""
+    """What went wrong, in one line, twice: OpenAI's clients show `message`."""
 
     detail: str
+    message: str
 
 
 # For the OpenAPI document.
@@ -78,7 +82,7 @@ def add_error_handlers(app: FastAPI, service: Service) -> None:
         def handle(request: Request, error: Exception) -> JSONResponse:
             detail = str(error) or _TOLD[status]
             headers = {"Retry-After": str(service.seconds_until_room())} if status in (429, 503) else None
-            return JSONResponse({"detail": detail}, status, headers)
+            return JSONResponse(error_body(detail), status, headers)
 
         return handle
 
@@ -86,11 +90,29 @@ def add_error_handlers(app: FastAPI, service: Service) -> None:
     app.add_exception_handler(QueueFull, handler(429))
     app.add_exception_handler(QueueClosed, handler(503))
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(StarletteHTTPException, _http)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return JSONResponse({"detail": one_line(error.errors())}, 422)
+    return JSONResponse(error_body(one_line(error.errors())), 422)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return JSONResponse(error_body(str(error.detail)), error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be asked of the request's path: the framework knows the first route of several."""
+    found = set()
+    for path, methods in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            found |= {method.upper() for method in methods}
+    return sorted(found) or ["GET"]
 
 
 def one_line(problems: Any) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ppaudioldm.options import Options
 from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, outcome
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice
@@ -18,6 +17,8 @@ MOST_INFLUENCE = 25 / 3  # what a prompt_influence of 1 adds to the guidance sca
 
 class SoundGeneration(BaseModel):
     """What is not here is ignored."""
+
+    model_config = ConfigDict(strict=True)
 
     text: str = Field(min_length=1, description="what it should sound like")
     duration_seconds: float | None = Field(None, ge=0.5, le=30, description="null: what the checkpoint does best")
@@ -32,11 +33,15 @@ class SoundGeneration(BaseModel):
 class VoiceSettings(BaseModel):
     """What is not here is ignored."""
 
+    model_config = ConfigDict(strict=True)
+
     speed: float | None = Field(None, ge=0.25, le=4.0)
 
 
 class TextToSpeech(BaseModel):
     """What is not here is ignored."""
+
+    model_config = ConfigDict(strict=True)
 
     text: str = Field(min_length=1, description="what to say, in English")
     model_id: str | None = Field(None, description="one of /v1/models; another name is the default")
@@ -70,6 +75,22 @@ def known(service: Service, name: str | None) -> str:
     return name if name in [model.name for model in service.models.all] else ""
 
 
+def spoken(
+    service: Service, model: str | None, speaker: str, text: str, speed: float = 1.0, seed: int | None = None
+) -> Work:
+    """`text` said by `speaker`. Raises NotHere where no model speaks."""
+    one = service.models.of("speak", known(service, model))
+    return Work(
+        model=one.name,
+        task="speak",
+        prompt=speaker,
+        text=text,
+        speed=speed,
+        options=service.options(service.duration(one)),
+        seed=new_seed(seed),
+    )
+
+
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["ElevenLabs"])
 
@@ -89,14 +110,12 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
         wanted: SoundGeneration, request: Request, output_format: FormatName = DEFAULT_FORMAT
     ) -> Response:
         model = service.models.of("generate", known(service, wanted.model_id))
-        duration = wanted.duration_seconds
-        if duration is None:
-            duration = min(model.default_duration, service.settings.limits.duration)
+        duration = service.duration(model, wanted.duration_seconds)
         work = Work(
             model=model.name,
             task="loop" if wanted.loop else "generate",
             prompt=wanted.text,
-            options=Options(duration=duration, guidance_scale=guidance_scale(wanted.prompt_influence)),
+            options=service.options(duration, guidance_scale=guidance_scale(wanted.prompt_influence)),
             seed=new_seed(wanted.seed),
             duration=duration,
         )
@@ -105,15 +124,8 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
 
     async def speech(voice_id: str, wanted: TextToSpeech, request: Request, output_format: str) -> Response:
         voice = voice_of(voice_id)
-        settings = wanted.voice_settings
-        work = Work(
-            model=known(service, wanted.model_id),
-            task="speak",
-            prompt=voice.description,
-            text=wanted.text,
-            speed=(settings and settings.speed) or 1.0,
-            seed=new_seed(wanted.seed),
-        )
+        speed = wanted.voice_settings and wanted.voice_settings.speed
+        work = spoken(service, wanted.model_id, voice.description, wanted.text, speed or 1.0, wanted.seed)
         job = await in_thread(service.submit, work, kept=False)
         return await audio(await outcome(service, job, request), output_format)
 

@@ -8,6 +8,7 @@ import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -71,7 +72,7 @@ class GenerationRequest(BaseModel):
     negative_prompt: str | None = Field(None, description="what it should not sound like")
     duration: float | None = Field(None, ge=MIN_DURATION, le=MAX_DURATION, description="seconds")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="makes the same sound again")
-    preset: Literal["fast", "draft", "original"] = "fast"
+    preset: Literal["fast", "draft", "original"] | None = Field(None, description="fast by default")
     num_inference_steps: int | None = Field(None, ge=1)
     guidance_scale: float | None = Field(None, ge=-100, le=100)
     sampler: Literal["ddim", "plms", "ddpm", "dpm++"] | None = None
@@ -92,10 +93,10 @@ class GenerationRequest(BaseModel):
         """Raises ValueError for a combination that cannot be, NotHere where no model can."""
         model = service.models.of(self.task, self.model or "")
         given = {name: getattr(self, name) for name in Options.__dataclass_fields__ if name in type(self).model_fields}
-        duration = self.duration
-        if duration is None:
-            duration = min(model.default_duration, service.settings.limits.duration)
-        options = Options.from_preset(self.preset, **given | {"duration": duration})
+        given["duration"] = service.duration(model, self.duration)
+        if self.preset is None and self.num_inference_steps is None:
+            given["num_inference_steps"] = service.settings.steps
+        options = Options.from_preset(self.preset or "fast", **given)
         return Work(
             model=model.name,
             task=self.task,
@@ -242,7 +243,7 @@ def routes(service: Service) -> APIRouter:
         responses={
             200: {
                 "description": "The generation after every change, as server-sent events named after its status",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {}},
             },
             **errors(404),
         },
@@ -293,7 +294,7 @@ async def _parsed(request: Request) -> tuple[GenerationRequest, UploadFile | Non
     """What a body says, and the recording in it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _checked(GenerationRequest.model_validate_json, await request.body()), None
+        return _checked(partial(GenerationRequest.model_validate_json, strict=True), await request.body()), None
     if kind != "multipart/form-data":
         raise HTTPException(415, f"content-type is {kind[:100]!r}, allowed: application/json, multipart/form-data")
     form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD)

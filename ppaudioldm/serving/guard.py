@@ -117,11 +117,16 @@ class _Refused(Exception):
 
 async def answer(send: Send, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
     """Send an error as all errors are sent."""
-    body = json.dumps({"detail": detail}).encode()
+    body = json.dumps(error_body(detail)).encode()
     told = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     raw = [(name.encode(), value.encode()) for name, value in told.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def error_body(detail: str) -> dict[str, str]:
+    """The JSON of an error: `detail` for all, and the same as `message`, which OpenAI's clients show."""
+    return {"detail": detail, "message": detail}
 
 
 def _too_large(most: int) -> str:

@@ -106,7 +106,7 @@ class Job:
 
     def finish(self, status: str, **changes: Any) -> bool:
         """Whether this is what became of it; False if it was finished before."""
-        return self.change(status=status, finished=time.time(), **changes)
+        return self.change(status=status, finished=time.time(), progress=None, **changes)
 
     def change(self, **changes: Any) -> bool:
         """Give its state other values, and tell who waits; False, and nothing, if it is finished."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -129,14 +129,13 @@ class Models:
         model.check(work)
         return replace(work, model=model.name)
 
-    def warm_up(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """Make a short clip of each, so that the first request does not wait for the networks to be prepared."""
+    def warm_up(self, longest: float) -> None:
+        """Run each once, for up to `longest` seconds, so that no request waits for the networks to be prepared."""
         for model in self.all:
-            told(model.name)
             model.pipeline.generate(
                 "a sound",
                 phonemes="a" if model.speaks else None,
-                duration=model.default_duration,
+                duration=min(model.default_duration, longest),
                 num_inference_steps=1,
                 seed=0,
             )

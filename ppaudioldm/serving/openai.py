@@ -9,13 +9,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ppaudioldm.serving.answers import audio, audio_responses, in_thread, new_seed, outcome
-from ppaudioldm.serving.elevenlabs import known
+from ppaudioldm.serving.answers import audio, audio_responses, in_thread, outcome
+from ppaudioldm.serving.elevenlabs import spoken
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice
-from ppaudioldm.serving.work import Work
 
 # Theirs to ours; there is no encoder for their "aac".
 FORMATS = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "pcm_24000"}
@@ -28,6 +27,8 @@ class VoiceId(BaseModel):
 
 class Speech(BaseModel):
     """What is not here is ignored."""
+
+    model_config = ConfigDict(strict=True)
 
     input: str = Field(min_length=1, max_length=4096, description="what to say, in English")
     model: str = Field(description="one of /v1/models; another name is the default")
@@ -44,7 +45,7 @@ class Speech(BaseModel):
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     told = audio_responses(404, 429, 503, 504)
-    told[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    told[200]["content"]["text/event-stream"] = {}
 
     @router.post("/audio/speech", response_class=Response, responses=told, summary="A text, said by a voice")
     async def speech(wanted: Speech, request: Request) -> Response:
@@ -53,14 +54,8 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
         if voice_id not in voices:
             raise HTTPException(422, f"voice is {voice_id[:100]!r}, allowed: {', '.join(voices)}"[:1000])
         instructions = (wanted.instructions or "").strip()
-        work = Work(
-            model=known(service, wanted.model),
-            task="speak",
-            prompt=instructions or voices[voice_id].description,
-            text=wanted.input,
-            speed=wanted.speed,
-            seed=new_seed(wanted.seed),
-        )
+        speaker = instructions or voices[voice_id].description
+        work = spoken(service, wanted.model, speaker, wanted.input, wanted.speed, wanted.seed)
         job = await in_thread(service.submit, work, kept=False)
         made = await audio(await outcome(service, job, request), FORMATS[wanted.response_format])
         if wanted.stream_format == "audio":

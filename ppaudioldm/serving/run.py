@@ -7,12 +7,14 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ppaudioldm.serving.guard import error_body
 from ppaudioldm.serving.service import Service
 
 HEADER_SECONDS = 10.0  # that the headers of a request may take
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str], None] = lambda line: None) -> None:
     """Answer on host:port until SIGINT or SIGTERM; the service is started here, and stopped when this returns.
 
-    told: called with lines for the user. Raises OSError for an address that cannot be had, RuntimeError where the
+    told: called with lines for the user. Raises OSError for an address that cannot be had, ValueError where the
     models cannot be run.
     """
     config = uvicorn.Config(
@@ -50,7 +52,7 @@ def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str]
         service.start()
         server.run(sockets=[listening])
     if service.failure:
-        raise RuntimeError(f"the models cannot be run: {service.failure}")
+        raise ValueError(f"the models cannot be run: {service.failure}")
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -73,6 +75,13 @@ class _Server(uvicorn.Server):
         self._service = service
 
     def leave(self) -> None:
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first signal ends it in peace, a second at the next step; uvicorn's raises it again at the end."""
+        if self.should_exit:
+            self.force_exit = True
+            self._service.hurry()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -127,7 +136,7 @@ class _Protocol(H11Protocol):
             self._answer("408 Request Timeout", "the headers came too slowly")
 
     def _answer(self, status: str, detail: str) -> None:
-        body = json.dumps({"detail": detail})
+        body = json.dumps(error_body(detail))
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(f"{head}connection: close\r\n\r\n{body}".encode())
         self.transport.close()

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.clip import Cancelled
-from ppaudioldm.options import Progress
+from ppaudioldm.options import Options, Progress
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
-from ppaudioldm.serving.models import Models, NotHere
+from ppaudioldm.serving.models import Model, Models, NotHere
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull
 from ppaudioldm.serving.settings import Settings
 from ppaudioldm.serving.store import WAS_STOPPED, Store, StoreFull
@@ -99,6 +99,16 @@ class Service:
             self.hurry()
             self._worker.join()
         self.store.close()
+
+    # ---- Settings of a work that leaves them open
+
+    def duration(self, model: Model, wanted: float | None = None) -> float:
+        """Seconds: what is `wanted`, else what the model does best, within the limits."""
+        return min(model.default_duration, self.settings.limits.duration) if wanted is None else wanted
+
+    def options(self, duration: float, **settings: Any) -> Options:
+        """Those of the preset "fast", with the server's number of steps. Raises ValueError."""
+        return Options.from_preset("fast", duration=duration, num_inference_steps=self.settings.steps, **settings)
 
     # ---- Jobs
 
@@ -180,7 +190,7 @@ class Service:
     def _work(self) -> None:
         try:
             if self._warm_up:
-                self.models.warm_up()
+                self.models.warm_up(self.settings.limits.duration)
         except Exception as error:
             logger.debug("the models cannot be run", exc_info=True)
             self.failure = f"{type(error).__name__}: {error}"
@@ -208,10 +218,6 @@ class Service:
             job.start()
         try:
             self._make(jobs)
-        except Exception:  # the next job must not suffer from it
-            logger.exception("a batch of %d failed", len(jobs))
-            for job in jobs:
-                self._finish(job, FAILED, error="the server has an error, see its log", reason=BROKEN)
         finally:
             self.running = ()
             seconds = time.perf_counter() - start
@@ -234,19 +240,23 @@ class Service:
             for job in jobs:
                 self._give_back(job, stopped if len(jobs) == 1 else None)
             return
-        except ValueError as error:
+        except Exception as error:  # whatever it is, the next job must not suffer from it
             if len(jobs) > 1:
                 for job in jobs:
-                    self._run_again(job)
+                    if not job.is_finished:
+                        self._make([job])
                 return
-            self._finish(jobs[0], FAILED, error=_told(error, jobs[0].work), reason=INVALID)
+            self._fail(jobs[0], error)
             return
         for job, result in zip(jobs, made, strict=True):
             self._succeed(job, result)
 
-    def _run_again(self, job: Job) -> None:
-        if not job.is_finished:
-            self._make([job])
+    def _fail(self, job: Job, error: Exception) -> None:
+        if isinstance(error, ValueError):
+            self._finish(job, FAILED, error=_told(error, job.work), reason=INVALID)
+            return
+        logger.error("job %s failed", job.id, exc_info=error)
+        self._finish(job, FAILED, error="the server has an error, see its log", reason=BROKEN)
 
     def _succeed(self, job: Job, made: Made, complete: bool = True) -> None:
         if job.is_finished:
@@ -259,8 +269,9 @@ class Service:
             return
         try:
             sounds = self.store.keep(job, made)
-        except StoreFull as error:
-            self._finish(job, FAILED, error=f"the result cannot be kept: {error}", reason=BROKEN)
+        except (StoreFull, OSError) as error:
+            logger.error("job %s: %s", job.id, error)
+            self._finish(job, FAILED, error="the server has no room for the result", reason=BROKEN)
             return
         self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete)
 

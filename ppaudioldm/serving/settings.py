@@ -29,6 +29,7 @@ class Settings:
 
     folder: Path
     limits: Limits = Limits()
+    steps: int | None = None  # of a request that says neither steps nor preset; None: as the preset "fast"
     queue: int = 32  # jobs that wait
     batch: int = 4  # clips that are made at once
     keep: float = 7 * 86400.0  # seconds that finished jobs are kept

@@ -159,8 +159,7 @@ class Store:
     # ---- Files
 
     def _write(self, job: Job, state: State) -> None:
-        told = dataclasses.asdict(state) | {"progress": None}
-        values = {"created": job.created, "work": job.work.to_dict(), "state": told}
+        values = {"created": job.created, "work": job.work.to_dict(), "state": dataclasses.asdict(state)}
         with atomic_path(self.folder / job.id / RECORD) as temporary:
             temporary.write_text(json.dumps(values), "utf-8")
 

@@ -1,0 +1,270 @@
+"""What the tests of the server share: which checkpoint it has, a server of their own, a pipeline that can be held."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from ppaudioldm.checkpoints import TINY
+from ppaudioldm.clip import Cancelled, Clip
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.options import Options, Progress
+from ppaudioldm.serving.app import create_app
+from ppaudioldm.serving.models import Model, Models
+from ppaudioldm.serving.run import serve
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.settings import Settings
+from ppaudioldm.serving.work import Work
+from ppaudioldm.weights.convert import write_native
+from tests.test_speech import checkpoint as speech_checkpoint
+
+CHECKPOINT = "tiny"
+DURATION = 0.5  # seconds
+RATE = 16000
+PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
+
+
+class Server:
+    """A `ppaudioldm serve` of its own process, with the options `arguments`."""
+
+    def __init__(self, data: Path, *arguments: str, checkpoint: str = CHECKPOINT) -> None:
+        command = [sys.executable, "-m", "ppaudioldm.cli", "serve", "-c", checkpoint]
+        command += ["--port", "0", "--data", str(data)]
+        environment = os.environ | {"PPAUDIOLDM_ENGINE": "eager", "PYTHONUNBUFFERED": "1"}
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [*command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment
+        )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._ready.wait(PATIENCE), self.lines
+        assert self.process.poll() is None, self.lines
+
+    @property
+    def url(self) -> str:
+        return next(match[1] for line in self.lines if (match := re.search(r"listening on (http\S+)", line)))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").rsplit(":", 1)
+        return host, int(port)
+
+    def memory(self) -> int:
+        """Bytes that it has in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """Its exit code."""
+        self.process.send_signal(how)
+        code = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+            if line.strip() == "ppaudioldm: ready":
+                self._ready.set()
+        self._ready.set()
+
+
+@contextlib.contextmanager
+def serving(data: Path, *arguments: str, checkpoint: str = CHECKPOINT) -> Iterator[Server]:
+    server = Server(data, *arguments, checkpoint=checkpoint)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def write_speech_checkpoint(folder: Path) -> Path:
+    """One of random weights that speaks."""
+    write_native(speech_checkpoint(), folder / "tiny-speech")
+    return folder / "tiny-speech"
+
+
+def finished(client: httpx.Client, generation: dict[str, Any]) -> dict[str, Any]:
+    """The generation once nothing more becomes of it, from its events."""
+    with client.stream("GET", f"/v1/generations/{generation['id']}/events", timeout=PATIENCE) as events:
+        for _ in events.iter_lines():
+            pass
+    return client.get(f"/v1/generations/{generation['id']}").json()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+# ---- Without HTTP
+
+
+class HeldPipeline:
+    """Makes noise of the seed. Each of its `steps` waits for `release`, unless it was never `hold`."""
+
+    def __init__(self, name: str = "fake", steps: int = 3, config: ModelConfig = TINY) -> None:
+        self.config = config
+        self.checkpoint = Named(name)
+        self.steps = steps
+        self.batches: list[list[str]] = []
+        self.entered = threading.Semaphore(0)  # a step began
+        self._gate: threading.Semaphore | None = None
+
+    def hold(self) -> None:
+        self._gate = threading.Semaphore(0)
+
+    def release(self, steps: int = 1000) -> None:
+        assert self._gate is not None
+        self._gate.release(steps)
+
+    def step_began(self) -> None:
+        assert self.entered.acquire(timeout=PATIENCE)
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        seed: int | Sequence[int],
+        duration: float,
+        progress: Callable[[Progress], bool | None],
+        num_waveforms_per_prompt: int = 1,
+        keep_candidates: bool = False,
+        **_: Any,
+    ) -> Clip:
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        seed = [seed] if isinstance(seed, int) else seed
+        self.batches.append(prompts)
+        for prompt in prompts:
+            if "impossible" in prompt:
+                raise ValueError(f"{prompt} is\nimpossible")
+            if "broken" in prompt:
+                raise RuntimeError("out of memory at 0x7f")
+        for step in range(self.steps):
+            self.entered.release()
+            if self._gate is not None:
+                assert self._gate.acquire(timeout=PATIENCE)
+            if progress(Progress("denoise", step + 1, self.steps)) is False:
+                raise Cancelled("stopped during denoise")
+        count = num_waveforms_per_prompt
+        every = np.stack([[sound_of(s + k, duration) for k in range(count)] for s in seed])
+        return Clip(every[:, 0], RATE, tuple(prompts), tuple(seed), candidates=every if keep_candidates else None)
+
+
+class Named:
+    is_random = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def sound_of(seed: int, duration: float = DURATION) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, round(duration * RATE)).astype(np.float32)
+
+
+def work(prompt: str = "a dog barks", seed: int = 1, **settings: Any) -> Work:
+    fields = {name: settings.pop(name) for name in list(settings) if name in Work.__dataclass_fields__}
+    return Work(prompt=prompt, seed=seed, options=Options(duration=DURATION, **settings), **fields)
+
+
+@contextlib.contextmanager
+def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: Any) -> Iterator[Service]:
+    """A service that has started."""
+    pipeline = pipeline or HeldPipeline()
+    service = Service(Models([Model(pipeline.checkpoint.name, pipeline)]), Settings(folder, **settings))
+    service.start(warm_up=False)
+    assert service.wait_until_ready(PATIENCE)
+    try:
+        yield service
+    finally:
+        service.hurry()
+        if pipeline._gate is not None:
+            pipeline.release()
+        service.stop()
+
+
+# ---- HTTP in this process
+
+
+@contextlib.contextmanager
+def answering(
+    folder: Path, pipeline: HeldPipeline | None = None, *others: HeldPipeline, **settings: Any
+) -> Iterator[Answering]:
+    """A server in a thread, on a port of its own, with `pipeline` and `others`."""
+    pipeline = pipeline or HeldPipeline()
+    models = [Model(one.checkpoint.name, one) for one in (pipeline, *others)]
+    service = Service(Models(models), Settings(folder, **settings))
+    service.models.warm_up = lambda longest: None  # type: ignore[method-assign]
+    lines: list[str] = []
+    ready = threading.Event()
+
+    def told(line: str) -> None:
+        lines.append(line)
+        if line == "ready":
+            ready.set()
+
+    thread = threading.Thread(target=serve, args=(service, create_app(service), "127.0.0.1", 0, told))
+    thread.start()
+    try:
+        assert ready.wait(PATIENCE)
+        with httpx.Client(base_url=lines[0].removeprefix("listening on "), timeout=PATIENCE) as client:
+            yield Answering(service, pipeline, client, thread)
+    finally:
+        service.hurry()
+        if pipeline._gate is not None:
+            pipeline.release()
+        service.on_death()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+@dataclass(frozen=True)
+class Answering:
+    service: Service
+    pipeline: HeldPipeline
+    client: httpx.Client
+    thread: threading.Thread
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.client.base_url.port or 80
+
+    def ask(self, content: bytes) -> tuple[int, dict[str, Any]]:
+        """The status and JSON of what answers to `content`, sent as it is."""
+        with socket.create_connection(self.address, timeout=PATIENCE) as connection:
+            connection.sendall(content)
+            return read_answer(connection)
+
+
+def read_answer(connection: socket.socket) -> tuple[int, dict[str, Any]]:
+    """The status and JSON that come, and whatever follows."""
+    content = b""
+    while b"\r\n\r\n" not in content:
+        piece = connection.recv(65536)
+        assert piece, content
+        content += piece
+    head, _, body = content.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), json.loads(body)

@@ -1,0 +1,345 @@
+"""Jobs, their queue, batches, limits and ends, without HTTP."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ppaudioldm.checkpoints import TINY
+from ppaudioldm.options import Options
+from ppaudioldm.serving.job import Job
+from ppaudioldm.serving.models import Model, Models, NotHere
+from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_size
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.settings import Limits, Settings
+from ppaudioldm.serving.work import Work
+from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, service_of, sound_of, work
+
+
+def done(job: Job) -> str:
+    assert job.wait(PATIENCE)
+    return job.state.status
+
+
+# ---- One job
+
+
+def test_a_job_is_made_and_kept(tmp_path):
+    with service_of(tmp_path) as service:
+        job = service.submit(work(seed=5))
+        states = list(job.states())
+        assert [states[-1].status, states[-1].error] == ["succeeded", None]
+        assert states[-1].started >= job.created and states[-1].finished >= states[-1].started
+        (info,) = states[-1].sounds
+        assert (info.seed, info.samples, info.sample_rate, info.channels) == (5, 8000, 16000, 1)
+        sound = service.sound(job)
+        np.testing.assert_array_equal(sound.waveform, sound_of(5))
+        assert service.find(job.id) is job and service.history() == [job]
+        with pytest.raises(LookupError, match="sound 1 is not there, the job has 1"):
+            service.sound(job, 1)
+        service.remove(job)
+        assert service.find(job.id) is None and service.store.size == 0
+        with pytest.raises(LookupError):
+            service.sound(job)
+
+
+def test_what_nobody_asks_after_is_not_kept(tmp_path):
+    with service_of(tmp_path) as service:
+        job = service.submit(work(seed=5), kept=False)
+        assert done(job) == "succeeded"
+        np.testing.assert_array_equal(service.sound(job).waveform, sound_of(5))
+        assert service.find(job.id) is None and service.store.size == 0
+
+
+def test_every_change_is_told(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        job = service.submit(work())
+        seen = []
+        end = job.watch(lambda: seen.append(job.state.progress))
+        pipeline.release()
+        assert done(job) == "succeeded"
+        assert [at.done for at in seen if at] == [1, 2, 3]
+        end()
+
+
+def test_candidates(tmp_path):
+    with service_of(tmp_path) as service:
+        for kept in (True, False):
+            job = service.submit(work(seed=5, num_waveforms_per_prompt=3, keep_candidates=True), kept=kept)
+            assert done(job) == "succeeded"
+            assert [info.seed for info in job.state.sounds] == [5, 5, 6, 7]
+            np.testing.assert_array_equal(service.sound(job, 3).waveform, sound_of(7))
+
+
+# ---- Batches
+
+
+def test_those_alike_are_made_at_once_and_sound_as_alone(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, batch=4) as service:
+        first = service.submit(work("first", 0))
+        pipeline.step_began()  # so that the others wait together
+        jobs = [service.submit(work(f"sound {i}", i)) for i in range(1, 6)]
+        other = service.submit(work("longer", 9, num_inference_steps=7))
+        last = service.submit(work("sound 6", 6))
+        pipeline.release()
+        assert {done(job) for job in (first, *jobs, other, last)} == {"succeeded"}
+        assert pipeline.batches == [
+            ["first"],
+            ["sound 1", "sound 2", "sound 3", "sound 4"],
+            ["sound 5", "sound 6"],
+            ["longer"],
+        ]
+        for i, job in enumerate([first, *jobs, last]):
+            np.testing.assert_array_equal(service.sound(job).waveform, sound_of(i))
+
+
+@pytest.mark.parametrize(("waiting", "most", "size"), [(1, 4, 1), (3, 4, 2), (9, 4, 4), (5, 5, 4), (3, 0, 1)])
+def test_batches_are_of_few_sizes(waiting, most, size):
+    assert batch_size(waiting, most) == size
+
+
+def test_candidates_count_in_a_batch(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, batch=4) as service:
+        service.submit(work("first"))
+        pipeline.step_began()
+        jobs = [service.submit(work(f"{i}", num_waveforms_per_prompt=2)) for i in range(3)]
+        pipeline.release()
+        assert {done(job) for job in jobs} == {"succeeded"}
+        assert pipeline.batches == [["first"], ["0", "1"], ["2"]]
+
+
+def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        service.submit(work("first"))
+        pipeline.step_began()
+        good, bad, other = (service.submit(work(prompt)) for prompt in ("good", "impossible", "other"))
+        pipeline.release()
+        assert [done(job) for job in (good, bad, other)] == ["succeeded", "failed", "succeeded"]
+        assert (bad.state.error, bad.state.reason) == ("impossible is impossible", "invalid")
+
+
+def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
+    with service_of(tmp_path) as service:
+        job = service.submit(work("broken"))
+        assert done(job) == "failed" and job.state.reason == "broken"
+        assert job.state.error == "the server has an error, see its log"
+        assert "out of memory at 0x7f" in caplog.text
+        assert done(service.submit(work("good"))) == "succeeded"
+
+
+# ---- The end of a job before it is made
+
+
+def test_cancelled_while_it_runs(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        job = service.submit(work())
+        pipeline.step_began()
+        assert service.cancel(job) and not service.cancel(job)
+        assert job.state.status == "cancelled"
+        pipeline.release(1)  # the step under way is the last
+        following = service.submit(work("next"))
+        pipeline.step_began()
+        pipeline.release()
+        assert done(following) == "succeeded"
+        assert pipeline.batches == [["a dog barks"], ["next"]]
+        with pytest.raises(LookupError):
+            service.sound(job)
+
+
+def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        service.submit(work("first"))
+        pipeline.step_began()
+        kept, gone = service.submit(work("kept", 3)), service.submit(work("gone", 4))
+        pipeline.release(3)
+        pipeline.step_began()
+        pipeline.step_began()
+        pipeline.step_began()  # of the batch of two
+        service.cancel(gone)
+        pipeline.release()
+        assert done(kept) == "succeeded" and gone.state.status == "cancelled"
+        np.testing.assert_array_equal(service.sound(kept).waveform, sound_of(3))
+
+
+def test_the_queue_has_an_end_and_who_leaves_makes_room(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, queue=2) as service:
+        service.submit(work("runs"))
+        pipeline.step_began()
+        waits, leaves = service.submit(work("waits")), service.submit(work("leaves"), kept=False)
+        assert [service.queue.position(job) for job in (waits, leaves)] == [0, 1]
+        for kept in (True, False):
+            with pytest.raises(QueueFull):
+                service.submit(work("too many"), kept=kept)
+        assert len(service.history()) == 2 and service.seconds_until_room() >= 1
+        service.cancel(leaves)
+        assert service.queue.position(leaves) is None
+        comes = service.submit(work("comes"))
+        pipeline.release()
+        assert [done(waits), done(comes)] == ["succeeded", "succeeded"]
+
+
+def test_two_may_not_take_the_last_place(tmp_path):
+    queue = JobQueue(1, 1)
+    jobs = [Job(work(), kept=False, seconds=100) for _ in range(8)]
+    full = []
+
+    def put(job: Job) -> None:
+        try:
+            queue.put(job)
+        except QueueFull:
+            full.append(job)
+
+    threads = [threading.Thread(target=put, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(full) == 7 and len(queue) == 1
+
+
+def test_too_late(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, limits=Limits(seconds=1e-6)) as service:
+        job = service.submit(work())
+        assert done(job) == "failed" and job.state.reason == "too_late"
+        assert job.state.error == "it was not made within 1e-06 seconds"
+        assert pipeline.batches == []
+
+
+def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        service.submit(work("runs"))
+        pipeline.step_began()
+        waits = service.submit(work("waits"))
+        waits._deadline = 0.0
+        pipeline.release(1)
+        assert done(waits) == "failed" and waits.state.reason == "too_late"
+        pipeline.release()
+
+
+# ---- The end of the server
+
+
+def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, grace=PATIENCE) as service:
+        runs = service.submit(work("runs"))
+        pipeline.step_began()
+        waits = service.submit(work("waits", num_inference_steps=7))
+        assert service.is_ready
+        service.close()
+        assert not service.is_ready
+        assert (done(waits), waits.state.reason) == ("failed", "stopped")
+        with pytest.raises(QueueClosed):
+            service.submit(work("late"))
+        pipeline.release()
+        service.stop()
+        assert runs.state.status == "succeeded"
+
+
+def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
+    pipeline = HeldPipeline()
+    pipeline.hold()
+    with service_of(tmp_path, pipeline, grace=0.0) as service:
+        runs = service.submit(work("runs"))
+        pipeline.step_began()
+        service.close()
+        service.hurry()
+        pipeline.release(1)
+        service.stop()
+        assert (runs.state.status, runs.state.reason) == ("failed", "stopped")
+
+
+def test_models_that_cannot_be_run(tmp_path):
+    class Broken(HeldPipeline):
+        def generate(self, *_, **__):
+            raise MemoryError("all of it")
+
+    service = Service(Models([Model("broken", Broken())]), Settings(tmp_path))
+    died = threading.Event()
+    service.on_death = died.set
+    service.start()
+    assert died.wait(PATIENCE)
+    assert service.failure == "MemoryError: all of it" and not service.is_ready
+    with pytest.raises(QueueClosed):
+        service.submit(work())
+    service.stop()
+
+
+# ---- What cannot be made
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"task": "rm -rf"}, "unknown task 'rm -rf', choose from generate, speak, "),
+        ({"prompt": " "}, "prompt is ' ', allowed: a text"),
+        ({"prompt": None}, "prompt is missing, which generate needs"),
+        ({"prompt": "x" * 51}, "prompt has 51 characters, allowed on this server: up to 50"),
+        ({"task": "vary"}, "audio is missing, which vary needs"),
+        ({"task": "loop", "prompt": None}, "no prompt and no audio"),
+        ({"task": "extend", "duration": 99.0}, "audio is missing"),
+        ({"options": Options(duration=30)}, "duration is 30, allowed on this server: up to 20"),
+        ({"task": "loop", "duration": 21.0}, "duration is 21, allowed on this server: up to 20"),
+        ({"options": Options(num_inference_steps=11)}, "num_inference_steps is 11, allowed on this server: up to 10"),
+        (
+            {"options": Options(num_inference_steps=2, num_waveforms_per_prompt=3)},
+            "num_waveforms_per_prompt is 3, .* up to 2",
+        ),
+        ({"options": Options(num_inference_steps=2, eta=0.5)}, "eta is"),
+        ({"seed": -1}, "seed is -1"),
+        ({"loudness": 0.0}, "loudness is 0"),
+        ({"speed": 9.0}, "speed is 9, allowed: 0.25 to 4"),
+        ({"strength": 0.0}, "strength is 0, allowed"),
+    ],
+)
+def test_what_is_refused(tmp_path, wrong, message):
+    limits = Limits(duration=20, steps=10, candidates=2, text=50)
+    with service_of(tmp_path, limits=limits) as service:
+        options = Options(duration=DURATION, num_inference_steps=2)
+        with pytest.raises(ValueError, match=message):
+            service.submit(replace(Work(prompt="a dog", options=options), **wrong))
+        assert service.history() == [] and len(service.queue) == 0
+
+
+def test_which_model_does_what():
+    deaf = HeldPipeline("deaf")
+    deaf.config = replace(TINY, audiomae=None)
+    models = Models([Model("deaf", deaf), Model("hears", HeldPipeline("hears"))])
+    assert models.of("generate").name == "deaf" and models.of("vary").name == "hears"
+    assert models.of("generate", "hears").name == "hears"
+    with pytest.raises(NotHere, match="unknown model '/etc/passwd', choose from deaf, hears"):
+        models.of("generate", "/etc/passwd")
+    with pytest.raises(NotHere, match="deaf and hears does not speak: .*--speech-checkpoint"):
+        models.of("speak")
+    with pytest.raises(NotHere, match="deaf does not vary"):
+        models.of("vary", "deaf")
+    with pytest.raises(ValueError, match="two checkpoints are called 'deaf'"):
+        Models([Model("deaf", deaf), Model("deaf", deaf)])
+
+
+@pytest.mark.parametrize("setting", [{"queue": 0}, {"batch": -1}, {"limits": Limits(steps=0)}])
+def test_impossible_settings(tmp_path, setting):
+    with pytest.raises(ValueError, match="allowed: more than 0"):
+        Settings(tmp_path, **setting)

@@ -1,0 +1,192 @@
+"""What is kept on disk: for how long, within which budget, and what is left when the server is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ppaudioldm.serving.job import Job
+from ppaudioldm.serving.store import Store, StoreFull
+from ppaudioldm.serving.work import Made, Sound
+from tests.serving.examples import RATE, sound_of, work
+
+BUDGET = 1 << 20
+
+
+def store_in(folder: Path, keep: float = 1000.0, budget: int = BUDGET) -> Store:
+    return Store(folder, keep, budget)
+
+
+def new_job(seed: int = 1, **settings) -> Job:
+    return Job(work(seed=seed, **settings), kept=True, seconds=100)
+
+
+def made(seed: int = 1, duration: float = 0.5) -> Made:
+    return Made(Sound(sound_of(seed, duration), RATE, seed, 0.25))
+
+
+def succeed(store: Store, job: Job, result: Made) -> None:
+    job.start()
+    job.finish("succeeded", sounds=store.keep(job, result))
+    store.finished(job)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
+    )
+
+
+def test_what_is_kept_is_there_after_a_restart(tmp_path):
+    store = store_in(tmp_path)
+    job = new_job(7, loudness=-20.0, ranges=((0.0, None),), guidance_interval=(0.2, 0.8))
+    store.add(job)
+    result = Made(made(7).sound, candidates=(made(7).sound, made(8).sound))
+    succeed(store, job, result)
+    assert files(tmp_path / job.id) == ["candidate-1.wav", "candidate-2.wav", "job.json", "sound.wav"]
+    size = store.size
+    store.close()
+    again = store_in(tmp_path)
+    (found,) = again.jobs()
+    assert (found.id, found.work, found.state, found.created) == (job.id, job.work, job.state, job.created)
+    assert again.size == size
+    sound = again.sound(found, 2)
+    np.testing.assert_array_equal(sound.waveform, sound_of(8))
+    assert (sound.seed, sound.score, sound.sample_rate) == (8, 0.25, RATE)
+
+
+def test_what_was_not_finished_has_failed_after_a_restart(tmp_path):
+    store = store_in(tmp_path)
+    waits, runs, writes = new_job(1), new_job(2), new_job(3)
+    for job in (waits, runs, writes):
+        store.add(job)
+    runs.start()
+    writes.start()
+    store.keep(writes, made(3))  # killed before it was said to be done
+    (tmp_path / writes.id / ".sound-1a2b.wav").write_bytes(b"half")
+    store.close()
+    again = store_in(tmp_path)
+    assert {job.state.status for job in again.jobs()} == {"failed"}
+    assert {job.state.error for job in again.jobs()} == {"the server was stopped before it was made"}
+    assert {job.state.reason for job in again.jobs()} == {"stopped"}
+    assert files(tmp_path / writes.id) == ["job.json"]
+    again.close()
+    third = store_in(tmp_path)  # it is not made anew each time
+    assert [job.state for job in third.jobs()] == [job.state for job in again.jobs()]
+
+
+def test_folders_that_are_no_jobs(tmp_path, caplog):
+    broken, empty, foreign, lost = (tmp_path / name for name in ("a" * 32, "b" * 32, "mine", "c" * 32))
+    for folder in (broken, empty, foreign, lost):
+        folder.mkdir()
+    (broken / "job.json").write_text('{"work": {"task"')
+    (foreign / "letter.txt").write_text("dear")
+    (tmp_path / ".upload-12").write_bytes(b"half a recording")
+    store = store_in(tmp_path)
+    job = new_job()
+    store.add(job)
+    succeed(store, job, made())
+    store.close()
+    (tmp_path / job.id / "sound.wav").unlink()
+    assert store_in(tmp_path).jobs() == []
+    assert sorted(os.listdir(tmp_path)) == [".lock", "mine"]
+    assert (foreign / "letter.txt").read_text() == "dear" and "is removed" in caplog.text
+
+
+def test_a_name_finds_nothing_but_jobs(tmp_path):
+    (tmp_path / "secret").mkdir()
+    store = store_in(tmp_path / "jobs")
+    assert [store.find(name) for name in ("../secret", "..", "", ".lock", "/etc")] == [None] * 5
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path):
+    store = store_in(tmp_path)
+    with pytest.raises(ValueError, match="another server keeps its jobs in"):
+        store_in(tmp_path)
+    store.close()
+    store_in(tmp_path)
+
+
+def test_finished_jobs_stay_for_their_time(tmp_path):
+    store = store_in(tmp_path, keep=1000)
+    old, new, waits = new_job(1), new_job(2), new_job(3)
+    for job in (old, new, waits):
+        store.add(job)
+    succeed(store, old, made())
+    succeed(store, new, made())
+    old._state = replace(old.state, finished=time.time() - 1001)
+    waits.created -= 5000
+    store.sweep()
+    assert store.jobs() == [waits, new] and not (tmp_path / old.id).exists()
+
+
+def test_the_oldest_make_room(tmp_path):
+    store = store_in(tmp_path, budget=150_000)  # of 32 kB and two blocks each
+    jobs = [new_job(seed) for seed in range(5)]
+    for job in jobs:
+        store.add(job)
+        succeed(store, job, made())
+        assert store.size <= 150_000
+        on_disk = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+        assert on_disk <= store.size
+    assert store.jobs() == [jobs[4], jobs[3], jobs[2]]
+    assert sorted(os.listdir(tmp_path)) == sorted([".lock", *(job.id for job in jobs[2:])])
+
+
+def test_what_does_not_fit_at_all(tmp_path):
+    store = store_in(tmp_path, budget=100_000)
+    recording = tmp_path / "recording"
+    recording.write_bytes(bytes(200_000))
+    with pytest.raises(StoreFull, match="204096 bytes do not fit: 0 of 100000 are taken"):
+        store.add(new_job(), recording)
+    assert recording.exists() and store.jobs() == []
+    job = new_job()
+    store.add(job)
+    with pytest.raises(StoreFull):
+        store.keep(job, made(duration=5))
+    assert files(tmp_path / job.id) == ["job.json"]
+
+
+def test_a_recording_is_kept_as_long_as_it_is_needed(tmp_path):
+    store = store_in(tmp_path / "jobs")
+    recording = tmp_path / "dog.wav"
+    soundfile.write(recording, sound_of(1), RATE)
+    job = new_job(task="vary")
+    store.add(job, recording)
+    assert job.work.audio == tmp_path / "jobs" / job.id / "input" and job.work.audio.exists() and not recording.exists()
+    assert json.loads((tmp_path / "jobs" / job.id / "job.json").read_text())["work"]["audio"] is True
+    succeed(store, job, made())
+    assert not job.work.audio.exists()
+
+
+def test_cancelled_while_it_was_written(tmp_path):
+    store = store_in(tmp_path)
+    job = new_job()
+    store.add(job)
+    store.keep(job, made())
+    job.finish("cancelled")
+    store.finished(job)
+    assert files(tmp_path / job.id) == ["job.json"] and store.size == 4096
+    removed = new_job()
+    store.add(removed)
+    store.remove(removed)
+    assert store.keep(removed, made()) == () and not (tmp_path / removed.id).exists()
+
+
+def test_a_recording_that_was_edited_keeps_its_depth(tmp_path):
+    store = store_in(tmp_path)
+    job = new_job()
+    store.add(job)
+    stereo = np.stack([sound_of(1), sound_of(2)], 1)
+    whole = np.rint(stereo * 2**23) / 2**23
+    succeed(store, job, Made(Sound(whole, 44100, 1, subtype="pcm24")))
+    sound = store.sound(job)
+    assert (sound.subtype, sound.sample_rate, sound.waveform.shape) == ("pcm24", 44100, (8000, 2))
+    np.testing.assert_array_equal(sound.waveform, whole)

@@ -112,8 +112,12 @@ def _inpaint(tab: Tab, model: Model, longest: float) -> None:
         elem_id="range",
     )
     with gr.Row():
-        tab.fields["start"] = gr.Number(None, label="From, seconds", step=0.01, min_width=120, elem_id="range-start")
-        tab.fields["end"] = gr.Number(None, label="To, seconds", step=0.01, min_width=120, elem_id="range-end")
+        tab.fields["start"] = gr.Number(
+            None, label="From, seconds", placeholder="start", step=0.01, min_width=120, elem_id="range-start"
+        )
+        tab.fields["end"] = gr.Number(
+            None, label="To, seconds", placeholder="end", step=0.01, min_width=120, elem_id="range-end"
+        )
     with gr.Accordion("Only some frequencies", open=False), gr.Row():
         tab.fields["lowest"] = gr.Number(None, label="From, Hz", placeholder="lowest", step=100, min_width=120)
         tab.fields["highest"] = gr.Number(None, label="To, Hz", placeholder="highest", step=100, min_width=120)
@@ -149,7 +153,7 @@ def make_settings(service: Service) -> Components:
     made: Components = {}
     with gr.Accordion("Settings", open=True):
         made["negative_prompt"] = gr.Textbox(label="Negative prompt", placeholder="What it should not sound like")
-        with gr.Row(equal_height=True, elem_id="seed-row"):
+        with gr.Row(elem_id="seed-row"):
             made["seed"] = gr.Textbox(
                 label="Seed",
                 placeholder="a new one each time",
@@ -158,7 +162,9 @@ def make_settings(service: Service) -> Components:
                 min_width=160,
                 scale=3,
             )
-            made["dice"] = gr.Button("🎲 New seed", elem_id="dice", min_width=120, scale=1)
+            made["dice"] = gr.Button(
+                "New seed", icon=HERE / "dice.svg", size="sm", elem_id="dice", min_width=120, scale=1
+            )
         made["num_waveforms_per_prompt"] = gr.Slider(
             1, limits.candidates, 1, step=1, label="Candidates", info="CLAP tells which fits the prompt best"
         )

@@ -67,7 +67,7 @@ class Page:
             gr.HTML(TITLE + cards.licences(self._service), apply_default_css=False, elem_id="title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=320):
-                    with gr.Tabs(elem_id="tabs") as self._tab_bar:
+                    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as self._tab_bar:
                         for name, (label, _) in TABS.items():
                             with gr.Tab(label, id=name):
                                 self._tabs[name] = make_tab(name, self._service, voices)

@@ -34,12 +34,19 @@ class Actions:
         path = self.recording(form.get("recording"))
         if path is None:
             raise ValueError("there is no recording: choose a file, or record one")
-        with path.open("rb") as file:
-            copy = received(file, self.service)  # the page goes on to show its own
+        copy = self._copied(path)
         try:
             return self.service.submit(work, audio=copy)
         finally:
             copy.unlink(missing_ok=True)
+
+    def _copied(self, path: Path) -> Path:
+        """Of a recording, which the page goes on to show. Raises ValueError for what is none."""
+        try:
+            with path.open("rb") as file:
+                return received(file, self.service)
+        except ValueError as error:
+            raise ValueError(f"the recording is not one: {str(error).removeprefix('audio: ')}") from None
 
     def recording(self, path: Any) -> Path | None:
         """`path` if a browser sent it here. Raises ValueError for another."""

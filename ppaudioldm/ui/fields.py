@@ -60,6 +60,7 @@ def make_tab(name: str, service: Service, voices: Mapping[str, Voice]) -> Tab:
             type="filepath",
             sources=["upload", "microphone"],
             editable=False,
+            buttons=[],
             waveform_options=gr.WaveformOptions(show_recording_waveform=False),
             elem_id=f"{name}-recording",
         )
@@ -72,16 +73,18 @@ def make_tab(name: str, service: Service, voices: Mapping[str, Voice]) -> Tab:
     return tab
 
 
-def _prompt(tab: Tab, model: Model, needed: bool, examples: int) -> None:
+def _prompt(name: str, tab: Tab, model: Model, needed: bool, examples: int) -> None:
     placeholder = "What should it sound like?" if needed else LIKE_IT
     label = "Prompt" if needed else "Prompt (optional)"
-    prompt = tab.fields["prompt"] = gr.Textbox(label=label, placeholder=placeholder, lines=2, max_lines=6)
+    prompt = tab.fields["prompt"] = gr.Textbox(
+        label=label, placeholder=placeholder, lines=2, max_lines=6, elem_id=f"{name}-prompt"
+    )
     gr.Examples([[text] for text in prompts_of(model)[:examples]], [prompt], label="Try", examples_per_page=examples)
 
 
 def _generate(tab: Tab, model: Model, longest: float) -> None:
-    _prompt(tab, model, True, 20)
-    tab.fields["duration"] = _length("Length, seconds", model, longest)
+    _prompt("generate", tab, model, True, 20)
+    tab.fields["duration"] = _length("generate", "Length, seconds", model, longest)
     tab.fields["loop"] = gr.Checkbox(label="Loop: its end meets its start", value=False)
 
 
@@ -98,7 +101,7 @@ def _speak(tab: Tab, voices: Mapping[str, Voice]) -> None:
 
 
 def _restyle(tab: Tab, model: Model, longest: float) -> None:
-    _prompt(tab, model, True, 8)
+    _prompt("restyle", tab, model, True, 8)
     tab.fields["strength"] = gr.Slider(
         0.05, 1.0, Work.strength, step=0.05, label="Strength", info="low: near the recording; 1: nothing of it is left"
     )
@@ -112,33 +115,39 @@ def _inpaint(tab: Tab, model: Model, longest: float) -> None:
         elem_id="range",
     )
     with gr.Row():
-        tab.fields["start"] = gr.Number(
-            None, label="From, seconds", placeholder="start", step=0.01, min_width=120, elem_id="range-start"
-        )
-        tab.fields["end"] = gr.Number(
-            None, label="To, seconds", placeholder="end", step=0.01, min_width=120, elem_id="range-end"
-        )
+        tab.fields["start"] = optional_number("From, seconds", "start", "range-start")
+        tab.fields["end"] = optional_number("To, seconds", "end", "range-end")
     with gr.Accordion("Only some frequencies", open=False), gr.Row():
-        tab.fields["lowest"] = gr.Number(None, label="From, Hz", placeholder="lowest", step=100, min_width=120)
-        tab.fields["highest"] = gr.Number(None, label="To, Hz", placeholder="highest", step=100, min_width=120)
-    _prompt(tab, model, not model.hears, 8)
+        tab.fields["lowest"] = optional_number("From, Hz", "lowest")
+        tab.fields["highest"] = optional_number("To, Hz", "highest")
+    _prompt("inpaint", tab, model, not model.hears, 8)
 
 
 def _extend(tab: Tab, model: Model, longest: float) -> None:
-    tab.fields["duration"] = _length("New length, seconds", model, longest, 2 * model.default_duration)
-    _prompt(tab, model, not model.hears, 8)
+    tab.fields["duration"] = _length("extend", "New length, seconds", model, longest, 2 * model.default_duration)
+    _prompt("extend", tab, model, not model.hears, 8)
 
 
 def _vary(tab: Tab, model: Model, longest: float) -> None:
-    tab.fields["duration"] = gr.Number(
-        None, label="Length, seconds", placeholder="as the recording", step=0.1, elem_id="vary-length"
-    )
-    _prompt(tab, model, False, 8)
+    tab.fields["duration"] = optional_number("Length, seconds", "as the recording")
+    _prompt("vary", tab, model, False, 8)
 
 
-def _length(label: str, model: Model, longest: float, value: float | None = None) -> gr.Slider:
+def _length(name: str, label: str, model: Model, longest: float, value: float | None = None) -> gr.Slider:
     value = min(longest, model.default_duration if value is None else value)
-    return gr.Slider(MIN_DURATION, longest, value, step=0.01, label=label)
+    return gr.Slider(MIN_DURATION, longest, value, step=0.01, label=label, elem_id=f"{name}-duration")
+
+
+def optional_number(label: str, empty: str, elem_id: str | None = None) -> gr.Textbox:
+    """empty: what is said where there is none. Gradio's own field makes 0 of that."""
+    return gr.Textbox(
+        label=label,
+        placeholder=empty,
+        max_lines=1,
+        min_width=120,
+        elem_id=elem_id,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+    )
 
 
 def prompts_of(model: Model) -> Sequence[str]:
@@ -156,7 +165,8 @@ def make_settings(service: Service) -> Components:
         with gr.Row(elem_id="seed-row"):
             made["seed"] = gr.Textbox(
                 label="Seed",
-                placeholder="a new one each time",
+                placeholder="new each time",
+                max_lines=1,
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
                 elem_id="seed",
                 min_width=160,
@@ -166,7 +176,13 @@ def make_settings(service: Service) -> Components:
                 "New seed", icon=HERE / "dice.svg", size="sm", elem_id="dice", min_width=120, scale=1
             )
         made["num_waveforms_per_prompt"] = gr.Slider(
-            1, limits.candidates, 1, step=1, label="Candidates", info="CLAP tells which fits the prompt best"
+            1,
+            limits.candidates,
+            1,
+            step=1,
+            label="Candidates",
+            info="CLAP tells which fits the prompt best",
+            elem_id="candidates",
         )
         made["preset"] = gr.Radio(
             list(PRESETS),
@@ -181,7 +197,9 @@ def make_settings(service: Service) -> Components:
 
 def _advanced(steps: int, fast: Mapping[str, Any]) -> Components:
     made: Components = {}
-    made["num_inference_steps"] = gr.Slider(1, steps, fast["num_inference_steps"], step=1, label="Steps")
+    made["num_inference_steps"] = gr.Slider(
+        1, steps, fast["num_inference_steps"], step=1, label="Steps", elem_id="steps"
+    )
     made["guidance_scale"] = gr.Slider(
         0, 15, fast["guidance_scale"], step=0.1, label="Guidance scale", info="how closely to follow the prompt"
     )
@@ -191,12 +209,12 @@ def _advanced(steps: int, fast: Mapping[str, Any]) -> Components:
             [("the sampler's own", ""), *SPACINGS], value="", label="Spacing of the steps", min_width=120
         )
     with gr.Row():
-        made["eta"] = gr.Number(None, label="Eta", placeholder="the sampler's own", step=0.1, min_width=120)
+        made["eta"] = optional_number("Eta", "the sampler's own")
         made["reuse"] = gr.Slider(
             1, MAX_REUSE, 1, step=1, label="Reuse", info="steps that share the coarse part", min_width=120
         )
     with gr.Row():
         made["guided_from"] = gr.Number(0, label="Guided from", info="share of the steps", step=0.05, min_width=120)
         made["guided_to"] = gr.Number(1, label="Guided to", info="share of the steps", step=0.05, min_width=120)
-    made["loudness"] = gr.Number(None, label="Loudness, LUFS", placeholder="as it comes", step=1)
+    made["loudness"] = optional_number("Loudness, LUFS", "as it comes")
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +41,7 @@ Form = Mapping[str, Any]
 def preset_values(name: str) -> dict[str, Any]:
     """What the preset `name` sets, by field."""
     values = {field: getattr(PRESETS[name], field) for field in PRESET_FIELDS}
-    return values | {"spacing": values["spacing"] or ""}
+    return values | {"spacing": values["spacing"] or "", "eta": as_text(values["eta"])}
 
 
 def preset_of(values: Form) -> str | None:
@@ -103,7 +104,8 @@ def form_of(work: Work) -> dict[str, Any]:
     return {
         **options,
         "negative_prompt": work.options.negative_prompt or "",
-        "duration": work.options.duration if work.task in ("generate", "speak") else work.duration,
+        "duration": _duration(work),
+        "eta": as_text(work.options.eta),
         "guided_from": guided[0],
         "guided_to": guided[1],
         "spacing": work.options.spacing or "",
@@ -113,17 +115,29 @@ def form_of(work: Work) -> dict[str, Any]:
         "text": work.text or "",
         "speed": work.speed,
         "strength": work.strength,
-        "start": start,
-        "end": end,
-        "lowest": lowest,
-        "highest": highest,
-        "loudness": work.loudness,
+        "start": as_text(start),
+        "end": as_text(end),
+        "lowest": as_text(lowest),
+        "highest": as_text(highest),
+        "loudness": as_text(work.loudness),
     }
+
+
+def _duration(work: Work) -> Any:
+    """As its field holds it: a slider of all tabs but Vary, whose length is optional."""
+    if work.task == "vary":
+        return as_text(work.duration)
+    return work.options.duration if work.task in ("generate", "speak") else work.duration
 
 
 def tab_of(task: str) -> str:
     """The tab that asks for `task`; "" for one that has none."""
     return "generate" if task == "loop" else task if task in TABS else ""
+
+
+def range_of(form: Form) -> tuple[float | None, float | None]:
+    """Seconds, of which None is the beginning, or the end. Raises ValueError for what is no number."""
+    return _number(form, "start"), _number(form, "end")
 
 
 def _prompt(tab: str, form: Form) -> str | None:
@@ -141,8 +155,20 @@ def _text(form: Form, name: str) -> str | None:
 
 
 def _number(form: Form, name: str) -> float | None:
-    value = form.get(name)
-    return None if value is None or value == "" else float(value)
+    """None for an empty field."""
+    value = str("" if form.get(name) is None else form[name]).strip()
+    try:
+        number = float(value) if value else None
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"{name} is {value[:40]!r}, allowed: a number")
+    return number
+
+
+def as_text(number: float | None) -> str:
+    """What the field of an optional number holds."""
+    return "" if number is None else f"{number:.10g}"
 
 
 def _whole(form: Form, name: str) -> int | None:

@@ -52,10 +52,8 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         app,
         page.blocks,
         PATH,
-        theme=gradio.themes.Default(
-            primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-        ),
-        css=(HERE / "page.css").read_text("utf-8"),
+        theme=theme(gradio.themes),
+        head=f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>",  # Gradio rewrites what is given as its css
         footer_links=[],
         max_file_size=limits.body,
         run_history=False,
@@ -67,6 +65,25 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
     _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
     app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body)
     return app
+
+
+def theme(themes: Any) -> Any:
+    """Of Gradio's `themes`, one with the fonts that a browser has, and colours that can be read."""
+    made = themes.Default(primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+    return made.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        input_placeholder_color="*neutral_500",
+    )
 
 
 def _end_with(app: FastAPI, service: Service, page: Any) -> None:

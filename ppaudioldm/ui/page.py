@@ -15,7 +15,7 @@ from ppaudioldm.serving.voices import Voice
 from ppaudioldm.ui import cards, waveform
 from ppaudioldm.ui.actions import MISTAKES, Actions, told
 from ppaudioldm.ui.fields import HERE, Components, Tab, make_settings, make_tab
-from ppaudioldm.ui.form import TABS, new_seed, preset_values
+from ppaudioldm.ui.form import TABS, as_text, new_seed, preset_values, range_of
 from ppaudioldm.ui.waveform import Outline
 
 FEW = 8  # jobs of the history that are shown at first, and that "Show more" adds
@@ -213,7 +213,7 @@ class Page:
         updates: Updates = {component: values[name] for name, component in fields.items() if name in values}
         drawing = self._tabs[tab].waveform if tab else None
         if drawing is not None and recording:
-            updates |= {drawing: self._outlined(recording).html(values["start"], values["end"])}
+            updates |= {drawing: self._outlined(recording).html(*range_of(values))}
         hint = "The recording itself was not kept: choose it again" if "recording" in fields and not recording else ""
         notice = cards.message(hint, "note") if hint else ""
         return {**updates, self._tab_bar: gr.update(selected=tab), self._notice: notice}
@@ -244,15 +244,18 @@ class Page:
     def _outline(self, recording: str | None) -> Updates:
         tab = self._tabs["inpaint"]
         if not recording:
-            return {tab.waveform: waveform.NONE, tab.fields["start"]: None, tab.fields["end"]: None}
+            return {tab.waveform: waveform.NONE, tab.fields["start"]: "", tab.fields["end"]: ""}
         outline = self._outlined(recording)
         start, end = outline.first_range
-        return {tab.waveform: outline.html(start, end), tab.fields["start"]: start, tab.fields["end"]: end}
+        ends = {tab.fields["start"]: as_text(start), tab.fields["end"]: as_text(end)}
+        return {tab.waveform: outline.html(start, end), **ends}
 
     def _choose(self, event: gr.EventData) -> Updates:
         tab = self._tabs["inpaint"]
-        return {tab.fields["start"]: round(float(event.start), 2), tab.fields["end"]: round(float(event.end), 2)}
+        start, end = (as_text(round(float(value), 2)) for value in (event.start, event.end))
+        return {tab.fields["start"]: start, tab.fields["end"]: end}
 
-    def _redraw(self, recording: str | None, start: float | None, end: float | None) -> Updates:
-        html = self._outlined(recording).html(start, end) if recording else waveform.NONE
+    def _redraw(self, recording: str | None, start: str, end: str) -> Updates:
+        ends = range_of({"start": start, "end": end})
+        html = self._outlined(recording).html(*ends) if recording else waveform.NONE
         return {self._tabs["inpaint"].waveform: html}

@@ -62,6 +62,8 @@ def test_an_empty_seed_is_a_new_one(service):
         ("generate", {"seed": str(2**63)}, "the seed is"),
         ("generate", {"duration": 0.1}, "duration is 0.1, allowed: 0.3 to 600 seconds"),
         ("generate", {"num_inference_steps": 2.5}, "num_inference_steps is 2.5, allowed: a whole number"),
+        ("generate", {"loudness": "loud"}, "loudness is 'loud', allowed: a number"),
+        ("inpaint", {"start": "nan"}, "start is 'nan', allowed: a number"),
         ("generate", {"guided_from": 0.6, "guided_to": 0.5}, "guidance_interval is"),
     ],
 )

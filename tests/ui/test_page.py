@@ -142,7 +142,7 @@ def test_edit_and_delete(site, page):
     assert site.uploads in type(site.uploads)(path).parents
     assert updates[page._tab_bar]["selected"] == "inpaint"
     drawn = page._outline(path)
-    assert drawn[page._tabs["inpaint"].fields["start"]] == 0.2
+    assert drawn[page._tabs["inpaint"].fields["start"]] == "0.2"
     assert 'data-duration="0.500000"' in drawn[page._tabs["inpaint"].waveform]
     assert job.id not in act(page, "remove", job.id)[page._history]
     assert site.service.find(job.id) is None

@@ -1,5 +1,5 @@
 # make demo    a first sound in output/demo.wav, and its picture
-# make test    the tests; make lint, make parity, make schema: what CI runs besides
+# make test    the tests; make browser, make lint, make parity, make schema: what CI runs besides
 # make clean   remove the environment and everything built
 #
 # Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.
@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # they share what they prepare.
 ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test lint parity schema clean
+.PHONY: demo test browser lint parity schema clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -37,6 +37,13 @@ parity: .venv/.installed-parity
 schema: .venv/.installed-test
 	PPAUDIOLDM_SCHEMA_CASES=60 $(PYTEST) -s tests/serving/test_openapi.py
 
+# Of the page. Root gets Debian's Chromium; where there is none, the tests are skipped, and say so.
+browser: .venv/.installed-browser
+	@command -v chromium chromium-browser google-chrome >/dev/null || [ "$$(id -u)" != 0 ] || \
+		! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+	$(PYTEST) -rs tests/browser
+
 clean:
 	rm -rf .venv output build dist *.egg-info .*_cache .hypothesis
 	find ppaudioldm tests -name __pycache__ -exec rm -rf {} +
@@ -52,6 +59,10 @@ clean:
 	@echo "Installing ppaudioldm and its tests into .venv: a few minutes the first time, some 300 MB of downloads"
 	@$(PIP) --editable ".[test]"
 	@touch $@ .venv/.installed
+
+.venv/.installed-browser: .venv/.installed-test pyproject.toml
+	@$(PIP) --editable ".[test,browser]"
+	@touch $@
 
 .venv/.installed-parity: .venv/.installed-test pyproject.toml
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

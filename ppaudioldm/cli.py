@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ppaudioldm import __version__
-from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, generate, serve, sound, train
+from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, generate, serve, sound, train, ui
 from ppaudioldm.commands.console import one_line, tell
 
-COMMANDS = (generate, sound, serve, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
+COMMANDS = (generate, sound, serve, ui, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -231,7 +231,7 @@ def routes(service: Service) -> APIRouter:
         path = None
         try:
             if upload is not None:
-                path = await in_thread(_received, upload.file, service)
+                path = await in_thread(received, upload.file, service)
             job = await in_thread(_submitted, service, wanted, path)
         finally:
             if path is not None:
@@ -325,7 +325,7 @@ def _checked(validate: Any, values: Any) -> GenerationRequest:
         raise HTTPException(422, one_line(error.errors())) from None
 
 
-def _received(upload: BinaryIO, service: Service) -> Path:
+def received(upload: BinaryIO, service: Service) -> Path:
     """The file that a recording was written to, if it is one. Raises ValueError for none, or too long a one."""
     path = service.settings.folder / f"{UPLOAD}{secrets.token_hex(16)}"
     try:

@@ -38,7 +38,6 @@ def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str]
         access_log=False,
         http=_Protocol,
         ws="none",
-        lifespan="off",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=round(service.settings.grace + SLACK),

@@ -56,6 +56,7 @@ class Service:
         self.on_batch, self.on_finish = on_batch, on_finish
         self.on_ready: Callable[[], None] = lambda: None
         self.on_death: Callable[[], None] = lambda: None
+        self.on_close: Callable[[], None] = lambda: None  # it begins to stop
         self.failure = ""  # why the models cannot be run
         self.running: Sequence[Job] = ()
         self._took: list[float] = []  # seconds of the last batches
@@ -82,6 +83,7 @@ class Service:
         """Take no more jobs, and give back those that wait; what runs goes on."""
         if not self.queue.is_closed:
             self._closed = time.monotonic()
+            self.on_close()
         for job in self.queue.close():
             self._finish(job, FAILED, error=WAS_STOPPED, reason=STOPPED)
 

@@ -40,10 +40,10 @@ PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
 
 
 class Server:
-    """A `ppaudioldm serve` of its own process, with the options `arguments`."""
+    """A `ppaudioldm serve`, or another `subcommand`, of its own process, with the options `arguments`."""
 
-    def __init__(self, data: Path, *arguments: str, checkpoint: str = CHECKPOINT) -> None:
-        command = [sys.executable, "-m", "ppaudioldm.cli", "serve", "-c", checkpoint]
+    def __init__(self, data: Path, *arguments: str, checkpoint: str = CHECKPOINT, subcommand: str = "serve") -> None:
+        command = [sys.executable, "-m", "ppaudioldm.cli", subcommand, "-c", checkpoint]
         command += ["--port", "0", "--data", str(data)]
         environment = os.environ | {"PPAUDIOLDM_ENGINE": "eager", "PYTHONUNBUFFERED": "1"}
         self.lines: list[str] = []
@@ -86,8 +86,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(data: Path, *arguments: str, checkpoint: str = CHECKPOINT) -> Iterator[Server]:
-    server = Server(data, *arguments, checkpoint=checkpoint)
+def serving(data: Path, *arguments: str, checkpoint: str = CHECKPOINT, subcommand: str = "serve") -> Iterator[Server]:
+    server = Server(data, *arguments, checkpoint=checkpoint, subcommand=subcommand)
     try:
         yield server
     finally:

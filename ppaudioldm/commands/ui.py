@@ -1,0 +1,41 @@
+"""`ui`: a page to play with, in front of the server."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from typing import Any
+
+from ppaudioldm.commands.serve import add_options, run
+
+EXAMPLES = """\
+examples:
+  ppaudioldm ui
+  ppaudioldm ui -c cvssp/audioldm2 --speech-checkpoint anhnct/audioldm2_gigaspeech --port 8000
+
+Open the address that it prints in a browser. The same server answers as `ppaudioldm serve` does.
+"""
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "ui",
+        help="show a page to play with in a browser",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(command)
+    command.set_defaults(run=ui)
+
+
+def ui(options: argparse.Namespace) -> None:
+    if importlib.util.find_spec("gradio") is None:
+        raise ValueError("ui needs gradio: pip install 'ppaudioldm[ui]'")
+
+    def finish(service: Any, app: Any) -> Any:
+        from ppaudioldm.serving.voices import all_voices
+        from ppaudioldm.ui.mount import with_page
+
+        return with_page(app, service, all_voices(options.voices))
+
+    run(options, finish)

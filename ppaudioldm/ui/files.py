@@ -1,0 +1,63 @@
+"""The sounds of jobs, and their pictures, as the page shows them: by the names that its cards hold."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from ppaudioldm.audio.spectrogram import HEIGHT, LEFT, TOP, WIDTH, png, spectrogram
+from ppaudioldm.serving.answers import in_thread
+from ppaudioldm.serving.formats import FORMATS, encode
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.work import Sound
+from ppaudioldm.ui.cards import DOWNLOADS
+
+FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable", "Accept-Ranges": "bytes"}  # a sound never changes
+
+
+def routes(service: Service) -> APIRouter:
+    """What the page's relative addresses name, below where it is mounted."""
+    router = APIRouter()
+
+    @router.get("/sounds/{job_id}/{name}", include_in_schema=False)
+    async def file(job_id: str, name: str, request: Request) -> Response:
+        index, _, kind = name.partition(".")
+        job = service.find(job_id)
+        if job is None or not (index.isascii() and index.isdigit() and len(index) < 4):
+            raise HTTPException(404, "there is no such sound, or not any more")
+        try:
+            sound = await in_thread(service.sound, job, int(index))
+        except LookupError as error:
+            raise HTTPException(404, str(error)) from None
+        if kind in ("png", "plain.png"):
+            content = await in_thread(picture, sound, kind == "plain.png")
+            return Response(content, media_type="image/png", headers=FOR_GOOD)
+        if kind not in DOWNLOADS:
+            raise HTTPException(404, f"unknown format {kind[:20]!r}, choose from {', '.join(DOWNLOADS)}")
+        content = await in_thread(encode, sound, kind)
+        return ranged(content, FORMATS[kind].media_type, request.headers.get("range", ""))
+
+    return router
+
+
+def picture(sound: Sound, plain: bool) -> bytes:
+    """The spectrogram as PNG; plain: without its axes."""
+    whole = spectrogram(sound.waveform, sound.sample_rate)
+    return png(whole[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] if plain else whole)
+
+
+def ranged(content: bytes, media_type: str, wanted: str) -> Response:
+    """`content`, or the one range of it that the header `wanted` names: some browsers play nothing without that."""
+    match = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", wanted.strip())
+    if match is None or match[0] == "bytes=-":
+        return Response(content, media_type=media_type, headers=FOR_GOOD)
+    size = len(content)
+    if match[1]:
+        first, last = int(match[1]), min(int(match[2] or size), size - 1)
+    else:
+        first, last = max(0, size - int(match[2])), size - 1  # the last so many
+    if first > last:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    headers = FOR_GOOD | {"Content-Range": f"bytes {first}-{last}/{size}"}
+    return Response(content[first : last + 1], 206, headers, media_type)

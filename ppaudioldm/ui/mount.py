@@ -1,0 +1,105 @@
+"""The page beside the server's other routes, in the same application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
+
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.voices import Voice, all_voices
+from ppaudioldm.ui import files
+from ppaudioldm.ui.door import Door, Keys, login_routes
+
+PATH = "/ui"
+UPLOADS = 8  # recordings of the largest size that may lie here at once
+
+
+def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None = None) -> FastAPI:
+    """`app`, the application of `service`, with the page at PATH, where a browser that asks for nothing is sent.
+
+    What browsers send is kept in the folder `uploads` beside the jobs, which is emptied now.
+    """
+    uploads = service.settings.folder / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(parents=True)
+    # Gradio reads these when it is imported, and tells its makers of every page otherwise.
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.resolve())
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio
+
+    from ppaudioldm.ui.actions import Actions
+    from ppaudioldm.ui.fields import HERE
+    from ppaudioldm.ui.page import Page
+
+    keys = Keys(service.settings.api_keys)
+
+    @app.get("/", include_in_schema=False)
+    async def front(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}{PATH}/")
+
+    app.include_router(login_routes(keys), prefix=PATH)
+    app.include_router(files.routes(service), prefix=PATH)
+    limits = service.settings.limits
+    page = Page(Actions(service, uploads), all_voices() if voices is None else voices)
+    gradio.mount_gradio_app(
+        app,
+        page.blocks,
+        PATH,
+        theme=theme(gradio.themes),
+        head=f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>",  # Gradio rewrites what is given as its css
+        footer_links=[],
+        max_file_size=limits.body,
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
+    _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
+    app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body)
+    return app
+
+
+def theme(themes: Any) -> Any:
+    """Of Gradio's `themes`, one with the fonts that a browser has, and colours that can be read."""
+    made = themes.Default(primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+    return made.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        input_placeholder_color="*neutral_500",
+    )
+
+
+def _end_with(app: FastAPI, service: Service, page: Any) -> None:
+    """Let the streams that open pages hold end when the service begins to stop: it would wait for them."""
+    lifespan = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def watched(app: FastAPI) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(page.stop_event.set)
+
+        service.on_close = close
+        async with lifespan(app) as state:
+            yield state
+
+    app.router.lifespan_context = watched

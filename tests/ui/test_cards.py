@@ -1,0 +1,76 @@
+"""Jobs as HTML."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ppaudioldm.options import Progress
+from ppaudioldm.serving.job import Job, SoundInfo
+from ppaudioldm.ui import cards
+from tests.serving.examples import PATIENCE, service_of, work
+from tests.ui.examples import pipeline
+
+
+@pytest.fixture
+def service(tmp_path):
+    with service_of(tmp_path, pipeline()) as started:
+        yield started
+
+
+def made(*scores: float, prompt: str = "a bell") -> Job:
+    job = Job(work(prompt), kept=True, seconds=60)
+    infos = [SoundInfo(seed, score, 16000, 8000, 1) for seed, score in enumerate(scores)]
+    best = max(infos, key=lambda info: info.score)
+    job.finish("succeeded", sounds=tuple(infos if len(infos) == 1 else [best, *infos]))
+    return job
+
+
+def test_nothing_of_a_user_is_html(service):
+    prompt = "<img src=x onerror=alert(1)>\" ' & bell"
+    job = made(0.5, prompt=prompt)
+    for told in (cards.result(job, service), cards.history([job], service), cards.message(prompt)):
+        assert "<img src=x" not in told
+        assert not re.search(r'(aria-label|alt|download)="[^"]*[<>]', told)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in cards.result(job, service)
+
+
+def test_candidates_are_in_order_of_their_scores(service):
+    told = cards.result(made(0.1, 0.5, 0.3), service)
+    assert re.findall(r"CLAP score ([\d.]+)", told) == ["0.500", "0.300", "0.100"]
+    assert re.findall(r'<audio [^>]*src="sounds/\w+/(\d)\.wav"', told) == ["2", "3", "1"]  # 0 is the best again
+    assert told.index("<b>Best</b>") < told.index("CLAP score 0.500")
+    folded = cards.history([made(0.1, 0.5, 0.3)], service)
+    assert "<summary>2 more</summary>" in folded
+
+
+def test_every_format_can_be_had(service):
+    job = made(0.5)
+    told = cards.result(job, service)
+    for kind in ("wav", "flac", "ogg", "mp3"):
+        assert f'href="sounds/{job.id}/0.{kind}" download="a_bell-0.{kind}"' in told
+
+
+def test_progress_is_told(service):
+    service.wait_until_ready(PATIENCE)
+    job = Job(work(), kept=True, seconds=60)
+    assert "Waiting for its turn" in cards.progress(job, service)
+    job.start()
+    assert "Starting" in cards.progress(job, service)
+    job.report(Progress("denoise", 5, 20))
+    told = cards.progress(job, service)
+    assert "Denoising: 5 of 20" in told and 'value="0.250"' in told
+    job.finish("cancelled")
+    assert cards.progress(job, service) == ""
+    assert "It was cancelled" in cards.result(job, service)
+
+
+def test_a_failed_job_says_why(service):
+    job = Job(work(), kept=True, seconds=60)
+    job.finish("failed", error="prompt is <b>", reason="invalid")
+    assert "It failed: prompt is &lt;b&gt;" in cards.result(job, service)
+
+
+def test_the_licence_is_told(service):
+    assert "licence that of the checkpoint it was made from" in cards.licences(service)

@@ -1,0 +1,103 @@
+"""Who gets in, and what browsers may load."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.ui.examples import opened
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    """A page of a server that has keys."""
+    with opened(tmp_path_factory.mktemp("locked"), api_keys=("secret", "ключ")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory):
+    with opened(tmp_path_factory.mktemp("free")) as page:
+        yield page
+
+
+def client(page) -> TestClient:
+    return TestClient(page.app, follow_redirects=False)
+
+
+@pytest.mark.parametrize("path", ["/ui/", "/ui/config", "/ui/sounds/x/0.wav", "/ui/gradio_api/queue/join"])
+def test_without_a_key(locked, path):
+    answer = client(locked).get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "a key is needed: reload the page")
+    answer = client(locked).get(path, headers=HTML)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/login")
+    assert client(locked).get(path, headers={**HTML, "Cookie": "ppaudioldm-key=secret"}).status_code == 303
+
+
+@pytest.mark.parametrize("key", ["secret", "ключ"])
+def test_with_a_key(locked, key):
+    browser = client(locked)
+    assert "A key of this server" in browser.get("/ui/login").text
+    answer = browser.post("/ui/login", data={"key": key})
+    assert (answer.status_code, answer.headers["location"]) == (303, "./")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower() and key not in cookie
+    assert browser.get("/ui/config").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["", "Secret", "secret ", "x" * 10000])
+def test_with_another_key(locked, key):
+    browser = client(locked)
+    assert browser.post("/ui/login", data={"key": key}).status_code == 401
+    assert browser.get("/ui/config").status_code == 401
+
+
+def test_the_login_is_not_for_other_sites_or_files(locked):
+    browser = client(locked)
+    assert browser.post("/ui/login", data={"key": "secret"}, headers={"Origin": "http://evil"}).status_code == 403
+    assert browser.post("/ui/login", files={"key": b"secret"}).status_code in (400, 401)
+
+
+def test_without_keys_it_is_open(free):
+    browser = client(free)
+    assert browser.get("/").headers["location"] == "/ui/"
+    answer = browser.get("/ui/", headers=HTML)
+    assert answer.status_code == 200
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert browser.get("/healthz").headers.get("content-security-policy") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://testserver"}, 422),  # let in, but it says nothing
+        ({"Origin": "http://testserver"}, 422),
+        ({}, 422),
+    ],
+)
+def test_other_sites_send_nothing(free, headers, status):
+    assert client(free).post("/ui/gradio_api/queue/join", headers=headers).status_code == status
+
+
+def test_uploads_are_bounded(free):
+    files = {"files": ("a.wav", b"RIFF" * 100)}
+    browser = client(free)
+    assert browser.post("/ui/gradio_api/upload", files=files).status_code == 200
+    most = 8 * free.service.settings.limits.body
+    with (free.uploads / "large").open("wb") as file:
+        file.truncate(most)  # takes no room on the disk
+    answer = browser.post("/ui/gradio_api/upload", files=files)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+    (free.uploads / "large").unlink()
+    assert browser.post("/ui/gradio_api/upload", files=files).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "pyproject.toml"])
+def test_no_file_of_the_machine_is_served(free, path):
+    assert client(free).get(f"/ui/gradio_api/file={path}").status_code in (403, 404)

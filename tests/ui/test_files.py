@@ -1,0 +1,70 @@
+"""What the page's players and links ask for."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import soundfile
+from fastapi.testclient import TestClient
+
+from ppaudioldm.ui.files import ranged
+from tests.serving.examples import PATIENCE, work
+from tests.ui.examples import opened
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A client of a page, and the address of a sound's files."""
+    with opened(tmp_path_factory.mktemp("page")) as page:
+        job = page.service.submit(work(seed=3))
+        assert job.wait(PATIENCE)
+        yield TestClient(page.app), f"/ui/sounds/{job.id}"
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_every_format(made, kind):
+    client, address = made
+    answer = client.get(f"{address}/0.{kind}")
+    assert answer.status_code == 200
+    assert soundfile.info(io.BytesIO(answer.content)).duration == pytest.approx(0.5, abs=0.1)
+
+
+def test_pictures(made):
+    client, address = made
+    whole, plain = (client.get(f"{address}/0.{kind}") for kind in ("png", "plain.png"))
+    assert whole.headers["content-type"] == plain.headers["content-type"] == "image/png"
+    assert whole.content[16:24] == bytes((0, 0, 4, 76, 0, 0, 1, 174))  # 1100 x 430
+    assert plain.content[16:24] == bytes((0, 0, 3, 132, 0, 0, 1, 104))  # 900 x 360
+
+
+@pytest.mark.parametrize("name", ["1.wav", "0.exe", "x.wav", "-1.wav", "0", "²,wav", "0.wav/../../x"])
+def test_what_is_not_there(made, name):
+    client, address = made
+    assert client.get(f"{address}/{name}").status_code == 404
+
+
+def test_no_such_job(made):
+    client, _ = made
+    assert client.get("/ui/sounds/..%2f..%2fetc/0.wav").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "content", "told"),
+    [
+        ("", 200, b"0123456789", None),
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=0-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=10-", 416, b"", "bytes */10"),
+        ("bytes=4-2", 416, b"", "bytes */10"),
+        ("bytes=0-1,3-4", 200, b"0123456789", None),  # several: all of it may be sent
+        ("bytes=-", 200, b"0123456789", None),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
+def test_ranges(wanted, status, content, told):
+    answer = ranged(b"0123456789", "audio/wav", wanted)
+    assert (answer.status_code, answer.body, answer.headers.get("content-range")) == (status, content, told)

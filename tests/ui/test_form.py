@@ -1,0 +1,87 @@
+"""What the fields hold, as a work, and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from ppaudioldm.options import PRESETS
+from ppaudioldm.serving.models import Model, Models, NotHere
+from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.settings import Settings
+from ppaudioldm.ui.form import form_of, preset_of, preset_values, tab_of, work_of
+from tests.ui.examples import FORM, pipeline
+
+
+@pytest.fixture
+def service(tmp_path):
+    made = Service(Models([Model("fake", pipeline())]), Settings(tmp_path))
+    yield made
+    made.stop()
+
+
+OTHERS = {
+    "generate": {"num_waveforms_per_prompt": 3, "negative_prompt": "hum", "seed": "9223372036854775800"},
+    "restyle": {"strength": 0.3, "eta": 0.5, "sampler": "ddim"},
+    "inpaint": {"prompt": "", "start": 0.25, "end": None, "lowest": None, "highest": 4000.0, "guided_to": 0.5},
+    "extend": {"duration": 4.5, "loudness": -20.0, "reuse": 2},
+    "vary": {"duration": None, "prompt": "", "num_waveforms_per_prompt": 2, "spacing": "karras"},
+}
+
+
+@pytest.mark.parametrize("tab", OTHERS)
+def test_there_and_back(service, tab):
+    work = work_of(tab, {**FORM, "seed": "7", **OTHERS[tab]}, service)
+    again = work_of(tab, form_of(work), service)
+    assert again == work
+    assert tab_of(work.task) == tab
+    assert work.with_scores and work.model == "fake"
+    assert work.keep_candidates == (tab in ("generate", "vary"))
+
+
+def test_values_arrive(service):
+    work = work_of("inpaint", {**FORM, **OTHERS["inpaint"], "seed": "7"}, service)
+    assert (work.task, work.prompt, work.seed) == ("inpaint", None, 7)
+    assert work.ranges == ((0.25, None),) and work.frequencies == ((None, 4000.0),)
+    assert work.options.guidance_interval == (0.0, 0.5)
+    assert work_of("generate", {**FORM, "loop": True, "duration": 2.0}, service).duration == 2.0
+    assert work_of("generate", {**FORM, "loop": True}, service).task == "loop"
+
+
+def test_an_empty_seed_is_a_new_one(service):
+    seeds = {work_of("generate", FORM, service).seed for _ in range(5)}
+    assert len(seeds) == 5
+
+
+@pytest.mark.parametrize(
+    ("tab", "changes", "told"),
+    [
+        ("generate", {"prompt": " \n"}, "the prompt is empty"),
+        ("restyle", {"prompt": ""}, "the prompt is empty"),
+        ("generate", {"seed": "12a"}, "the seed is '12a', allowed: nothing, or a whole number"),
+        ("generate", {"seed": "-1"}, "the seed is '-1'"),
+        ("generate", {"seed": str(2**63)}, "the seed is"),
+        ("generate", {"duration": 0.1}, "duration is 0.1, allowed: 0.3 to 600 seconds"),
+        ("generate", {"num_inference_steps": 2.5}, "num_inference_steps is 2.5, allowed: a whole number"),
+        ("generate", {"loudness": "loud"}, "loudness is 'loud', allowed: a number"),
+        ("inpaint", {"start": "nan"}, "start is 'nan', allowed: a number"),
+        ("generate", {"guided_from": 0.6, "guided_to": 0.5}, "guidance_interval is"),
+    ],
+)
+def test_mistakes_are_told(service, tab, changes, told):
+    with pytest.raises(ValueError, match=told) as raised:
+        work_of(tab, {**FORM, **changes}, service)
+    assert "\n" not in str(raised.value)
+
+
+def test_no_checkpoint_speaks(service):
+    with pytest.raises(NotHere, match="fake does not speak"):
+        work_of("speak", {**FORM, "text": "hello"}, service)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_fill_the_fields(service, name):
+    values = preset_values(name)
+    options = work_of("generate", {**FORM, **values}, service).options
+    assert {field: getattr(options, field) or "" for field in values} == {f: v or "" for f, v in values.items()}
+    assert preset_of(form_of(work_of("generate", {**FORM, **values}, service))) == name
+    assert preset_of({**values, "num_inference_steps": 7}) is None

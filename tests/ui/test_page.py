@@ -1,0 +1,211 @@
+"""What the page's buttons do, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from types import SimpleNamespace
+
+import gradio
+import pytest
+from fastapi.testclient import TestClient
+
+from ppaudioldm.serving.voices import all_voices
+from ppaudioldm.ui.actions import Actions
+from ppaudioldm.ui.fields import PROMPTS
+from ppaudioldm.ui.page import FEW, Page, refuse_addresses
+from tests.serving.examples import PATIENCE, until, work
+from tests.ui.examples import FORM, opened
+
+
+@pytest.fixture
+def site(tmp_path):
+    with opened(tmp_path) as page:
+        yield page
+
+
+@pytest.fixture
+def page(site):
+    return Page(Actions(site.service, site.uploads), all_voices())
+
+
+def pressed(page: Page, tab: str, **changes) -> dict:
+    """What the button of `tab` changes."""
+    fields = {**page._settings, **page._tabs[tab].fields}
+    del fields["dice"], fields["preset"]
+    values = {component: {**FORM, **changes}.get(name) for name, component in fields.items()}
+    return page._guarded(lambda: page._submit(tab, fields, values))()
+
+
+def act(page: Page, action: str, job_id: str, index: int = 0, recording=None) -> dict:
+    event = SimpleNamespace(action=action, job=job_id, index=index)
+    return page._guarded(page._act)(event, "", FEW, recording)
+
+
+def test_a_sound_is_made_and_followed(site, page):
+    site.pipeline.hold()
+    updates = pressed(page, "generate", num_waveforms_per_prompt=2)
+    job = site.service.find(updates[page._current])
+    assert job.work.prompt == "a bell" and updates[page._notice] == ""
+
+    async def follow() -> list[dict]:
+        seen = []
+        async for update in page._follow(job.id, FEW):
+            seen.append(update)
+            if len(seen) == 2:
+                site.pipeline.release()
+        return seen
+
+    seen = asyncio.run(asyncio.wait_for(follow(), PATIENCE))
+    assert seen[0][page._cancel]["visible"] is True
+    assert 'role="status"' in seen[1][page._progress]
+    assert seen[-1][page._cancel]["visible"] is False and seen[-1][page._progress] == ""
+    assert seen[-1][page._result].count("<audio") == 2
+    assert job.id not in seen[-1][page._history]
+    assert job.id in page._load(FEW)[page._history]
+
+
+def test_cancel_stops_at_the_next_step(site, page):
+    site.pipeline.steps = 50
+    site.pipeline.hold()
+    job_id = pressed(page, "generate")[page._current]
+    site.pipeline.step_began()
+    page._stop(job_id)
+    site.pipeline.release(1)
+    until(lambda: not site.service.running)
+    assert not site.pipeline.entered.acquire(blocking=False)
+    assert site.service.find(job_id).state.status == "cancelled"
+
+
+def test_mistakes_are_one_line(site, page):
+    for changes, told in (
+        ({"prompt": ""}, "The prompt is empty"),
+        ({"duration": 61}, "Duration is 61, allowed on this server: up to 60"),
+        ({"seed": "x"}, "The seed is"),
+    ):
+        updates = pressed(page, "generate", **changes)
+        assert list(updates) == [page._notice]
+        assert re.search(rf'role="alert">{told}[^\n]*</p>', updates[page._notice])
+    assert "there is no recording" in pressed(page, "restyle")[page._notice].lower()
+    assert site.service.history() == []
+
+
+def test_recordings(site, page):
+    upload = site.uploaded()
+    updates = pressed(page, "restyle", recording=str(upload))
+    job = site.service.find(updates[page._current])
+    assert job.work.audio is not None and job.work.audio != upload
+    assert upload.exists()  # the page goes on to show it
+    broken = site.uploads / "broken.wav"
+    broken.write_bytes(b"RIFF of nothing")
+    told = pressed(page, "restyle", recording=str(broken))[page._notice]
+    assert 'role="alert"' in told and str(site.uploads) not in told
+    assert not list(site.service.settings.folder.glob(".upload-*"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "{jobs}/.lock", "{uploads}/../.lock", "{uploads}/none.wav", "{uploads}"]
+)
+def test_no_other_file_is_opened(site, page, path):
+    path = path.format(jobs=site.service.settings.folder, uploads=site.uploads)
+    assert "choose it again" in pressed(page, "restyle", recording=path)[page._notice]
+
+
+def test_no_address_is_opened(page):
+    meta = {"_type": "gradio.FileData"}
+    for value in ({"path": "http://localhost/x"}, [[{"a": {"path": "file:///etc/passwd", "meta": meta}}]]):
+        with pytest.raises(gradio.Error, match="sent, not named"):
+            asyncio.run(page.blocks.preprocess_data(None, [value], None))
+    refuse_addresses([{"path": "/tmp/a.wav"}, "http://a", 3, None])
+
+
+def test_use_these_settings_again(site, page):
+    job = site.service.submit(work("light rain", seed=12, num_inference_steps=9, negative_prompt="hum"))
+    updates = act(page, "again", job.id)
+    fields = {**page._settings, **page._tabs["generate"].fields}
+    assert {name: updates[fields[name]] for name in ("prompt", "seed", "num_inference_steps", "negative_prompt")} == {
+        "prompt": "light rain",
+        "seed": "12",
+        "num_inference_steps": 9,
+        "negative_prompt": "hum",
+    }
+    assert updates[page._settings["preset"]] is None
+    assert updates[page._tab_bar]["selected"] == "generate"
+
+
+def test_edit_and_delete(site, page):
+    job = site.service.submit(work("rain / thunder"))
+    assert job.wait(PATIENCE)
+    updates = act(page, "edit", job.id)
+    path = updates[page._tabs["vary"].fields["recording"]]
+    assert site.uploads in type(site.uploads)(path).parents
+    assert updates[page._tab_bar]["selected"] == "inpaint"
+    drawn = page._outline(path)
+    assert drawn[page._tabs["inpaint"].fields["start"]] == "0.2"
+    assert 'data-duration="0.500000"' in drawn[page._tabs["inpaint"].waveform]
+    assert job.id not in act(page, "remove", job.id)[page._history]
+    assert site.service.find(job.id) is None
+    assert "not there any more" in act(page, "edit", job.id)[page._notice]
+
+
+def test_the_history_comes_in_portions(site, page):
+    jobs = [site.service.submit(work(seed=seed)) for seed in range(FEW + 1)]
+    assert all(job.wait(PATIENCE) for job in jobs)
+    updates = page._load(FEW)
+    assert updates[page._history].count("<article") == FEW and updates[page._more]["visible"] is True
+    updates = page._show_more(FEW, "")
+    assert updates[page._history].count("<article") == FEW + 1 and updates[page._more]["visible"] is False
+
+
+def test_a_reload_finds_what_is_being_made(site, page):
+    site.pipeline.hold()
+    job = site.service.submit(work())
+    assert page._load(FEW)[page._current] == job.id
+    site.pipeline.release()
+    assert job.wait(PATIENCE)
+    assert page._load(FEW)[page._current] == ""
+
+
+def test_unknown_prompts_get_a_hint(page):
+    told = pressed(page, "generate", prompt="a cello")[page._notice]
+    assert "fake knows 2 kinds of sound, and this prompt names none" in told and 'role="status"' in told
+
+
+def test_examples_are_what_the_checkpoint_knows(tmp_path, page):
+    def examples(page: Page) -> list:
+        datasets = [block for block in page.blocks.blocks.values() if isinstance(block, gradio.Dataset)]
+        return [sample[0] for sample in datasets[0].samples]
+
+    assert examples(page) == ["a big bell", "light rain"]
+    with opened(tmp_path / "other", knows=None) as other:
+        assert examples(Page(Actions(other.service, other.uploads), all_voices())) == list(PROMPTS)
+
+
+def test_it_asks_for_nothing_elsewhere(site):
+    with TestClient(site.app) as browser:
+        answer = browser.get("/ui/", headers={"Accept": "text/html"})
+        assert re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(?:https?:)?//[^"]*', answer.text) == []
+        config = browser.get("/ui/config").json()
+    assert config["analytics_enabled"] is False
+    assert not [d for d in config["dependencies"] if d["api_visibility"] == "public"]
+    assert "fonts.googleapis" not in json.dumps(config)
+
+
+def test_it_answers_over_http(site):
+    """As a browser does: what happens at the load of the page, through Gradio's queue."""
+    job = site.service.submit(work("light rain"))
+    assert job.wait(PATIENCE)
+    with TestClient(site.app) as browser:
+        dependencies = browser.get("/ui/config").json()["dependencies"]
+        load = next(d for d in dependencies if ["load" in target for target in d["targets"]] == [True])
+        session = {"session_hash": "abc", "fn_index": load["id"]}
+        browser.post(
+            "/ui/gradio_api/queue/join", json={**session, "data": [None], "trigger_id": None}
+        ).raise_for_status()
+        with browser.stream("GET", "/ui/gradio_api/queue/data?session_hash=abc") as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line[6:]) if line.startswith("data: ") else {}
+                if message.get("msg") == "process_completed":
+                    break
+    assert message["success"] and job.id in json.dumps(message["output"])

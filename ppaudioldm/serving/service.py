@@ -218,6 +218,9 @@ class Service:
             job.start()
         try:
             self._make(jobs)
+        except Exception as error:  # the worker must go on
+            for job in jobs:
+                self._fail(job, error)
         finally:
             self.running = ()
             seconds = time.perf_counter() - start
@@ -273,7 +276,8 @@ class Service:
             logger.error("job %s: %s", job.id, error)
             self._finish(job, FAILED, error="the server has no room for the result", reason=BROKEN)
             return
-        self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete)
+        if not self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete):
+            self.store.finished(job)  # it was cancelled, or removed, while its sounds were written
 
     def _give_back(self, job: Job, stopped: Cancelled | None) -> None:
         """What there is of a job that had to stop."""

@@ -117,11 +117,12 @@ class Store:
 
     def finished(self, job: Job) -> None:
         """Write what became of it; its recording is not needed any more."""
+        folder = self.folder / job.id
         with self._lock:
             if job.id not in self._jobs:
+                shutil.rmtree(folder, ignore_errors=True)
                 return
             self._write(job, job.state)
-            folder = self.folder / job.id
             (folder / INPUT).unlink(missing_ok=True)
             wanted = {_file(index) for index in range(len(job.state.sounds))}
             for path in folder.glob("*.wav"):  # of one that was cancelled while they were written

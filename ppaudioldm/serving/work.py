@@ -198,6 +198,8 @@ def made_of(work: Work, clip: Clip, index: int = 0) -> Made:
     subtype = clip.subtype if isinstance(clip, EditedClip) else "float"
 
     def sound(waveform: np.ndarray, seed: int, score: float | None) -> Sound:
+        if not np.isfinite(waveform).all():
+            raise FloatingPointError("the networks made a sound that is not finite")
         if work.speed != 1:
             waveform = stretched(waveform, clip.sample_rate, 1 / work.speed)
         if work.loudness is not None:

@@ -169,6 +169,7 @@ class HeldPipeline:
                 raise Cancelled("stopped during denoise")
         count = num_waveforms_per_prompt
         every = np.stack([[sound_of(s + k, duration) for k in range(count)] for s in seed])
+        every[["nan" in prompt for prompt in prompts]] = np.nan
         return Clip(every[:, 0], RATE, tuple(prompts), tuple(seed), candidates=every if keep_candidates else None)
 
 

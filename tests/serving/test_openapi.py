@@ -21,7 +21,7 @@ from tests.test_speech import TINY_SPEECH
 
 CASES = os.environ.get("PPAUDIOLDM_SCHEMA_CASES")  # for each operation, of the smallest checkpoint
 # What it cannot know: which voices there are, in which text is something to say, and which bytes are a recording.
-WITHOUT = "positive_data_acceptance,ignored_auth,max_response_time"
+WITHOUT = "positive_data_acceptance,ignored_auth"
 
 
 def test_the_document(tmp_path):
@@ -55,7 +55,8 @@ def run(url: str, folder: Path, *arguments: str) -> None:
     """Have schemathesis ask the server at `url`; fails for an answer that is not as it should be."""
     report = folder / "report.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url.rstrip('/')}/openapi.json"]
-    command += ["--checks", "all", "--exclude-checks", WITHOUT, "--seed", "1", "--request-timeout", "300"]
+    command += ["--checks", "all", "--exclude-checks", WITHOUT, "--seed", "1", "--request-timeout", "600"]
+    command += ["--max-response-time", "3600"]  # how fast it is, is no matter here
     command += ["--report", "json", "--report-json-path", str(report), "--continue-on-failure", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert report.exists(), done.stdout + done.stderr

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ppaudioldm.audio.files import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.options import Options
 from ppaudioldm.serving.job import Job
@@ -136,6 +137,44 @@ def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
         assert job.state.error == "the server has an error, see its log"
         assert "out of memory at 0x7f" in caplog.text
         assert done(service.submit(work("good"))) == "succeeded"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_sound_that_is_not_finite_is_the_servers_error(tmp_path, kept):
+    with service_of(tmp_path) as service:
+        job = service.submit(work("nan"), kept=kept)
+        assert done(job) == "failed" and job.state.reason == "broken"
+        assert done(service.submit(work("good"), kept=kept)) == "succeeded"
+
+
+def test_a_disk_that_fails(tmp_path, monkeypatch, caplog):
+    with service_of(tmp_path) as service:
+        monkeypatch.setattr("ppaudioldm.serving.store.write_audio", failing)
+        job = service.submit(work())
+        assert done(job) == "failed" and job.state.error == "the server has no room for the result"
+        monkeypatch.undo()
+        assert done(service.submit(work())) == "succeeded"
+
+
+def failing(*_: object) -> None:
+    raise OSError("No space left on device")
+
+
+@pytest.mark.parametrize("how", ["cancel", "remove"])
+def test_ended_while_its_sound_is_written(tmp_path, monkeypatch, how):
+    with service_of(tmp_path) as service:
+
+        def write(path, *arguments):
+            getattr(service, how)(service.running[0])
+            return write_audio(path, *arguments)
+
+        monkeypatch.setattr("ppaudioldm.serving.store.write_audio", write)
+        job = service.submit(work())
+        assert done(job) == "cancelled"
+        monkeypatch.undo()
+        assert done(service.submit(work(), kept=False)) == "succeeded"  # the worker is done with the first
+        left = [path.name for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
+        assert left == (["job.json"] if how == "cancel" else [])
 
 
 # ---- The end of a job before it is made

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -53,7 +55,7 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         page.blocks,
         PATH,
         theme=theme(gradio.themes),
-        head=f"<style>{(HERE / 'page.css').read_text('utf-8')}</style>",  # Gradio rewrites what is given as its css
+        head=head(HERE),
         footer_links=[],
         max_file_size=limits.body,
         run_history=False,
@@ -65,6 +67,13 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
     _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
     app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body)
     return app
+
+
+def head(folder: Path) -> str:
+    """Our style, which Gradio would rewrite if it were given as its css, and an icon, which browsers ask for."""
+    icon = base64.b64encode((folder / "icon.svg").read_bytes()).decode()
+    link = f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml;base64,{icon}">'
+    return f"{link}<style>{(folder / 'page.css').read_text('utf-8')}</style>"
 
 
 def theme(themes: Any) -> Any:

@@ -231,6 +231,9 @@ class _Run:
         folder = self.manifest.folder
         made = write_clip(folder / item.file, clip, self.extras, seed, index, part)
         files = self.extras.files(folder / item.file, item.options.num_waveforms_per_prompt)
+        settings = dataclasses.asdict(item.options)
+        if item.options.duration is None:
+            settings["duration"] = made["samples"] / made["sample_rate"]
         record = {
             "line": item.line.number,
             "key": item.key,
@@ -238,7 +241,7 @@ class _Run:
             "file": item.file,
             "files": [path.name for path in files],
             "checkpoint": self.checkpoint,
-            "settings": dataclasses.asdict(item.options) | {"duration": made["samples"] / made["sample_rate"]},
+            "settings": settings,
         }
         if "candidates" in made:
             record["candidates"] = [c | {"file": Path(c["file"]).name} for c in made["candidates"]]

@@ -191,12 +191,15 @@ def make(
     made = write_clip(target(), clip, extras, first_seed)
     tell_if_random(pipeline)
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
+    settings_made = dataclasses.asdict(checked)
+    if checked.duration is None:
+        settings_made["duration"] = made["samples"] / made["sample_rate"]
     report = {
         **made,
         "prompt": options.prompt,
         **(told or {}),
         "checkpoint": str(options.checkpoint),
-        "settings": dataclasses.asdict(checked) | {"duration": made["samples"] / made["sample_rate"]},
+        "settings": settings_made,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
     print(json.dumps(report) if options.json else _line(made, f"{seconds['total']:.1f} s"))

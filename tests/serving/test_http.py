@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -298,7 +299,9 @@ def test_metrics(tmp_path):
         assert (value("ppaudioldm_queue_length"), value("ppaudioldm_running"), value("ppaudioldm_ready")) == (1, 1, 1)
         server.pipeline.release()
         assert job.wait(60)
-        assert value('ppaudioldm_jobs_total{status="succeeded",task="generate"}') >= 1
+        # It is counted, and its size measured, after those who wait for the job are told.
+        name = 'ppaudioldm_jobs_total{status="succeeded",task="generate"}'
+        assert any(value(name) >= 1 or time.sleep(0.05) for _ in range(1000))
         assert value("ppaudioldm_sound_seconds_total") >= 0.5 and value("ppaudioldm_disk_bytes") > 0
         server.client.get("/v1/generations/x")
         counted = 'ppaudioldm_http_requests_total{method="GET",route="/v1/generations/{id}",status="404"}'

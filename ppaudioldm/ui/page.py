@@ -148,7 +148,9 @@ class Page:
         return [tab.waveform for tab in self._tabs.values() if tab.waveform is not None]
 
     def _on(self, happens: Callable[..., Any], act: Callable[..., Updates], inputs: Any, outputs: list[Any]) -> None:
-        happens(self._guarded(act), inputs, [*outputs, *({self._notice} - set(outputs))], **QUIETLY)
+        # What happens while an earlier one is under way is not dropped: the last one counts.
+        told = [*outputs, *({self._notice} - set(outputs))]
+        happens(self._guarded(act), inputs, told, trigger_mode="always_last", **QUIETLY)
 
     def _guarded(self, act: Callable[..., Updates]) -> Callable[..., Updates]:
         """`act`, whose mistakes of the user are told in one line."""

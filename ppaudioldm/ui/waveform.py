@@ -26,7 +26,10 @@ class Outline:
     @classmethod
     def of(cls, path: str | Path, limits: Limits) -> Outline:
         """Raises ValueError for what is no sound, or longer than is allowed here."""
-        recording = open_recording(path)
+        try:
+            recording = open_recording(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), "the recording")) from None
         if recording.duration > limits.duration:
             raise ValueError(
                 f"the recording lasts {recording.duration:.1f} seconds, allowed here: up to {limits.duration:g}"

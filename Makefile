@@ -1,5 +1,5 @@
 # make demo    a first sound in output/demo.wav, and its picture
-# make test    the tests; make browser, make lint, make parity, make schema: what CI runs besides
+# make test    the tests; make browser, make lint, make parity: what CI runs besides; make schema: by hand
 # make clean   remove the environment and everything built
 #
 # Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.

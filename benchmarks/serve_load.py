@@ -142,9 +142,6 @@ def clips_a_second(pipeline: AudioLDM, load: Load, size: int, rounds: int = 3) -
 
 def measured(load: Load, batch: int, expected: list[np.ndarray]) -> Result:
     with tempfile.TemporaryDirectory() as folder, serving(load, batch, Path(folder)) as (url, process):
-        with httpx.Client(base_url=url, timeout=None) as client:
-            for number in range(batch):  # every size of batch once, so that it is compiled
-                client.post("/v1/sound-generation", json=body(load, number))
         warm_up(url, load, batch)
         memory: list[int] = []
         lock = threading.Lock()
@@ -173,13 +170,16 @@ def measured(load: Load, batch: int, expected: list[np.ndarray]) -> Result:
 
 
 def warm_up(url: str, load: Load, batch: int) -> None:
-    """Twice as many at once as a batch holds: every size that the server makes is compiled then."""
+    """Batches of every size, of every prompt, before any counts: their shapes are compiled then, once."""
 
     def ask(number: int) -> None:
         httpx.post(f"{url}/v1/sound-generation", json=body(load, number), timeout=None)
 
-    with ThreadPoolExecutor(2 * batch) as clients:
-        list(clients.map(ask, range(2 * batch)))
+    for size in range(1, batch + 1):  # the first of them is alone, the others wait for it and make one batch
+        with ThreadPoolExecutor(size + 1) as clients:
+            list(clients.map(ask, range(size + 1)))
+    for number in range(len(PROMPTS)):
+        ask(number)
 
 
 def body(load: Load, number: int) -> dict[str, object]:

@@ -25,7 +25,7 @@ STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
 GATED = "flan_t5"  # see `part_gates`
 # Of a static function, each of which holds the weights once more: at least 2, more of a small one.
-KEPT_SHAPES, MOST_SHAPES = 2, 16
+KEPT_SHAPES, MOST_SHAPES = 2, 8
 KEPT_BYTES = 512 << 20  # that more of them may take
 
 Inputs = Sequence[np.ndarray]

@@ -117,6 +117,13 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def assert_same_sound(content: bytes, expected: bytes) -> None:
+    """16-bit samples of one sound: batches of other sizes, and other threads, round otherwise in the last bits."""
+    found, wanted = (np.frombuffer(samples, "<i2").astype(float) for samples in (content, expected))
+    assert len(found) == len(wanted)
+    assert np.linalg.norm(found - wanted) <= 1e-3 * np.linalg.norm(wanted)
+
+
 # ---- Without HTTP
 
 

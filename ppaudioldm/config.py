@@ -223,9 +223,9 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`. Raises ValueError that names the first unknown or ill-typed field."""
-        return _from_dict(cls, values, "config")
+    def from_dict(cls, values: dict[str, Any], where: str = "config") -> ModelConfig:
+        """The inverse of `to_dict`. Raises ValueError that names the first unknown or ill-typed field in `where`."""
+        return _from_dict(cls, values, where)
 
 
 NETWORK_CONFIGS: dict[str, type] = {

@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     add_argument("--print-config", action="store_true", help="print all settings as JSON and stop")
     add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run; default: runs/STAGE")
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
+    add_argument("-c", "--checkpoint", metavar="NAME", help="joint: train this one on instead of one from nothing")
     add_argument("--steps", type=int, metavar="N", help="train up to step N")
     add_argument("--minutes", type=float, metavar="M", help="stop after M minutes, to be resumed")
     add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
@@ -60,6 +61,12 @@ def train(options: argparse.Namespace) -> None:
 
     settings_class, stage_class = stage_of(options.stage)
     settings: Any = settings_class()
+    if options.checkpoint:
+        if options.stage != "joint":
+            raise ValueError(f"--checkpoint is of the stage joint, not of {options.stage}")
+        from ppaudioldm.training.joint import settings_for
+
+        settings = settings_for(options.checkpoint)
     if options.config:
         settings = read_settings(options.config, settings)
     run = {name: getattr(options, name) for name in ("steps", "minutes") if getattr(options, name) is not None}

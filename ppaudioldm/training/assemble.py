@@ -19,7 +19,7 @@ from ppaudioldm.training.parts import run_of, trained
 from ppaudioldm.training.settings import changed
 from ppaudioldm.training.vae import exported
 from ppaudioldm.training.vocoder import exported as exported_vocoder
-from ppaudioldm.weights.checkpoint import Checkpoint
+from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -32,6 +32,11 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     """
     facts = run_of(joint, "joint").facts
     settings: JointSettings = changed(JointSettings(), facts["settings"])
+    knows = known_sounds(facts["model"].get("sounds"))
+    if settings.checkpoint:
+        if decoder or vocoder:
+            raise CheckpointError(f"{joint}: trains {settings.checkpoint} on, which has its own decoder and vocoder")
+        return _trained_on(joint, settings, knows, name or joint.name)
     weights = {
         **trained(Path(settings.clap), "clap"),
         **trained(Path(settings.vae), "vae"),
@@ -68,8 +73,17 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
         model,
         lambda kind: tokenizer_json(kind, folder),
         networks,
-        knows=known_sounds(facts["model"].get("sounds")),
+        knows=knows,
     )
+
+
+def _trained_on(joint: Path, settings: JointSettings, knows: Knowledge | None, name: str) -> Checkpoint:
+    """The checkpoint that a run trained on, with what it learned in place of what it began with."""
+    before = open_checkpoint(settings.checkpoint)
+    learned = trained(joint, "joint")
+    stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
+    networks = {**before.networks, **stored}
+    return Checkpoint(name, "native", settings.model, before.tokenizer_json, networks, knows=knows)
 
 
 def known_sounds(kinds: Sequence[str] | None) -> Knowledge | None:

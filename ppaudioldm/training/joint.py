@@ -2,13 +2,14 @@
 
 GPT-2 continues CLAP's embedding and the text encoder's states with LOA tokens, which are to be what AudioMAE hears in
 the clip. The UNet removes noise from the clip's latents, listening to both; it hears GPT-2's own tokens more often than
-AudioMAE's, since it will only ever have those. CLAP, AudioMAE and the VAE are finished before and stay as they are.
+AudioMAE's, since it will only ever have those. CLAP, AudioMAE and the VAE are finished before and stay as they are:
+`listening.py`. Learned networks begin at random, or with those of a checkpoint, which is then trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,26 @@ from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.audio.files import safe_name, write_audio
 from ppaudioldm.audio.griffin_lim import griffin_lim
-from ppaudioldm.config import AudioMAEConfig, ModelConfig
+from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.loa_generation import generate_loa
-from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of, fingerprint
-from ppaudioldm.training.initialise import freeze, trainable
+from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.listening import Listening, check_trainable, of_checkpoint, of_runs
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.parts import finished, run_of, trained
-from ppaudioldm.training.settings import RunConfig, as_values, changed, check_positive
+from ppaudioldm.training.parts import finished
+from ppaudioldm.training.settings import RunConfig, as_values, check_positive
 from ppaudioldm.training.sounds import LEVEL_A
 from ppaudioldm.training.texts import CaptionTokenizers
-from ppaudioldm.training.vae import exported
+from ppaudioldm.weights.checkpoint import open_checkpoint
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 WATCHED = (850, 950)  # timesteps at which the caption decides
@@ -51,7 +52,7 @@ class JointSettings:
     """Defaults train the small model.
 
     vae, clap, audiomae: folders of finished runs; without AudioMAE, "", only the UNet says what LOA is. tokenizers: a
-    folder of both.
+    folder of both. All are the checkpoint's where there is one: see `settings_for`.
     """
 
     vae: str = "runs/vae"
@@ -60,6 +61,8 @@ class JointSettings:
     tokenizers: str = "runs/tokenizers"
     encoded: str = "runs/encoded"  # where clips are kept once they are encoded
     start: str = ""  # a run of this stage whose averaged weights this one begins with
+    checkpoint: str = ""  # a name or a path, to be trained on
+    learned: tuple[str, ...] = LEARNED  # the others stay as they are in the checkpoint
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
     clips: int = 6000  # different ones; may grow from one run to the next
@@ -80,6 +83,14 @@ class JointSettings:
 
     def __post_init__(self) -> None:
         check_positive(self, "batch_size", "clips", "held_out")
+        if not self.learned or not set(self.learned) <= set(LEARNED):
+            raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(LEARNED)}")
+        if set(self.learned) != set(LEARNED) and not self.checkpoint:
+            raise ValueError(f"learned is {list(self.learned)}, but without a checkpoint all have to be")
+        if self.loa_steps and set(self.learned) == {"unet"}:
+            raise ValueError(
+                f"loa_steps is {self.loa_steps}, but of what makes the tokens nothing is learned: expected 0"
+            )
         step = self.model.unet.downsampling
         if self.latent_frames % step or not self.latent_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate
@@ -90,61 +101,73 @@ class JointSettings:
         return round(self.duration * self.model.sample_rate) // self.model.samples_per_latent
 
 
+def settings_for(name_or_path: str) -> JointSettings:
+    """Defaults that train a checkpoint on. Raises ValueError for one that this stage cannot train."""
+    model = open_checkpoint(name_or_path).config
+    check_trainable(name_or_path, model)
+    return JointSettings(
+        checkpoint=name_or_path,
+        model=model,
+        duration=model.diffusion.clip_seconds,
+        loa_steps=0,
+        optimizer=OptimizerConfig(rate=1e-4, warmup=50, decay_steps=2000),
+        run=RunConfig(steps=2000, precision="f32"),
+    )
+
+
 class JointStage:
     name = "joint"
-    turns: Mapping[str, tuple[str, ...]] = {"all": LEARNED}
 
     def __init__(self, settings: JointSettings, device: str = "cpu", clips: Clips | None = None) -> None:
         if settings.run.workers:
             raise ValueError(f"run.workers is {settings.run.workers}, but this stage reads what is encoded: expected 0")
         self.settings = settings
         self.ema = settings.ema
+        self.turns: Mapping[str, tuple[str, ...]] = {"all": settings.learned}
         self._device = device
         self._schedule = NoiseSchedule(settings.model.diffusion)
         self._alpha_bars = self._schedule.alphas_cumprod.astype(np.float32)
-        self._tokenize = CaptionTokenizers(Path(settings.tokenizers), settings.model)
-        before = trained(Path(settings.start), "joint") if settings.start else {}
+        listening = _listening(settings)
+        self._tokenize = CaptionTokenizers(listening.tokenizer_json, settings.model)
         self.networks: dict[str, Any] = {}
-        for name in LEARNED:
+        for name in settings.learned:
             network_class, field_name = NETWORKS[name]
             network = trainable(name, network_class, getattr(settings.model, field_name), settings.seed, device)
-            if before:
-                set_values(dict(network.named_parameters()), before[name])
+            if name in listening.start:
+                set_values(dict(network.named_parameters()), listening.start[name])
             self.networks[name] = network
+        kept = [name for name in LEARNED if name not in settings.learned]
+        others = {name: finished(name, settings.model, listening.start[name], device) for name in kept}
+        self._all = {**self.networks, **others}
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
         kinds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
         self._sounds = list(dict.fromkeys(kinds))  # one may be named twice, to be heard twice as often
-        self._listen(clips)
+        self._listen(listening, clips)
 
-    def _listen(self, clips: Clips) -> None:
+    def _listen(self, listening: Listening, clips: Clips) -> None:
         """Load what is finished: VAE, CLAP, AudioMAE; open the clips that they encoded."""
-        settings, model = self.settings, self.settings.model
-        vae = trained(Path(settings.vae), "vae")
-        self.clap_text = finished("clap_text", model, trained(Path(settings.clap), "clap")["clap_text"], self._device)
-        mae: dict[str, np.ndarray] = {}
+        settings, model, device = self.settings, self.settings.model, self._device
+        self.clap_text = finished("clap_text", model, listening.clap_text, device)
+        self._heard_by = listening.heard_by
         self._audiomae = None
-        if settings.audiomae:
-            folder = Path(settings.audiomae)
-            mae = trained(folder, "audiomae")["audiomae"]
-            self._heard_by = changed(AudioMAEConfig(), run_of(folder, "audiomae").facts["model"]["encoder"])
-            with framework.empty_weights():
-                self._audiomae = AudioMAE(self._heard_by)
-            framework.assign_weights(self._audiomae, mae.items(), self._device)
-            freeze(self._audiomae)
-        no_shift = np.zeros(model.vae.latent_channels), np.ones(model.vae.latent_channels)
-        self.encoder = finished("vae_encoder", model, exported(*_both(vae), *no_shift)[0], self._device)
+        if listening.audiomae:
+            self._audiomae = finished(
+                "audiomae", replace(model, audiomae=listening.heard_by), listening.audiomae, device
+            )
+        encoder, _ = listening.vae(np.zeros(model.vae.latent_channels), np.ones(model.vae.latent_channels))
+        self.encoder = finished("vae_encoder", model, encoder, device)
         assert model.loa
-        loa = (model.loa.num_tokens, model.loa.hidden_size) if mae else ()
+        loa = (model.loa.num_tokens, model.loa.hidden_size) if listening.audiomae else ()
         layout = Layout((model.vae.latent_channels, settings.latent_frames, model.latent_bands), loa)
-        source = {"vae": fingerprint(vae["vae_encoder"]), "audiomae": fingerprint(mae), "clips": repr(clips)}
+        source = {"vae": fingerprint(encoder), "audiomae": fingerprint(listening.audiomae), "clips": repr(clips)}
         held_out = held_out_of(clips)
         folder = Path(settings.encoded)
         self._clips = EncodedClips(folder, settings.clips, layout, source, lambda n: self._encoded(clips, n))
         source["clips"] = repr(held_out)
         self._held_out = EncodedClips(folder, settings.held_out, layout, source, lambda n: self._encoded(held_out, n))
-        self.mean, self.deviation = self._clips.statistics()
-        _, decoder = exported(*_both(vae), self.mean, self.deviation)
-        self.decoder = finished("vae_decoder", model, decoder, self._device)
+        self.mean, self.deviation = listening.latents or self._clips.statistics()
+        _, decoder = listening.vae(self.mean, self.deviation)
+        self.decoder = finished("vae_decoder", model, decoder, device)
 
     def optimizer(self, turn: str) -> OptimizerConfig:
         return self.settings.optimizer
@@ -178,23 +201,27 @@ class JointStage:
         return batch
 
     def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Squared error of v, weighted plainly, and of the LOA tokens that GPT-2 makes by itself."""
+        """Squared error of v (or the noise), weighted plainly, and of the LOA tokens that GPT-2 makes by itself."""
         settings = self.settings
         states, loa = self.conditions(batch)
         is_heard, is_recorded = batch["is_heard"], batch["is_recorded"]
         if "loa" not in batch:
-            v_error = self._v_error(batch, states, loa * is_heard)
-            return v_error, {"v_error": v_error.detach()}
+            error = self._error(batch, states, loa * is_heard)
+            return error, {self._error_name: error.detach()}
         loa_error = ((loa - batch["loa"]) ** 2 * is_heard).mean()
         loss = settings.loa_weight * loa_error
         if int(batch["index"][0]) < settings.loa_steps:
             return loss, {"loa_error": loa_error.detach()}
-        v_error = self._v_error(batch, states, (batch["loa"] * is_recorded + loa * (1 - is_recorded)) * is_heard)
-        return loss + v_error, {"v_error": v_error.detach(), "loa_error": loa_error.detach()}
+        error = self._error(batch, states, (batch["loa"] * is_recorded + loa * (1 - is_recorded)) * is_heard)
+        return loss + error, {self._error_name: error.detach(), "loa_error": loa_error.detach()}
+
+    @property
+    def _error_name(self) -> str:
+        return f"{self._schedule.prediction}_error"
 
     def conditions(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The text encoder's states (B, L, width), and the LOA tokens that GPT-2 makes of them and CLAP's embedding."""
-        model, networks = self.settings.model, self.networks
+        model, networks = self.settings.model, self._all
         assert model.loa and model.gpt2
         states = networks["flan_t5"](batch["t5_ids"], batch["t5_mask"]).to(xp.float32)
         with framework.no_grad():
@@ -208,19 +235,24 @@ class JointStage:
         return states, tokens
 
     def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
-        hidden, cache = self.networks["gpt2"](*inputs)
+        hidden, cache = self._all["gpt2"](*inputs)
         return hidden.to(xp.float32), [x.to(xp.float32) for x in cache]
 
     def _empty_cache(self, batch: int) -> list[Tensor]:
         return [framework.from_numpy(x, self._device) for x in empty_states("gpt2", self.settings.model, batch)]
 
-    def _v_error(self, batch: Mapping[str, Tensor], states: Tensor, loa: Tensor) -> Tensor:
+    def _error(self, batch: Mapping[str, Tensor], states: Tensor, loa: Tensor) -> Tensor:
+        """Mean squared error of what the UNet predicts, of what the model is to predict."""
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]
         of_latents, of_noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
         contexts, masks = [loa, states], [xp.ones_like(loa[:, :, 0]), batch["t5_mask"]]
         noisy = of_latents * latents + of_noise * noise
-        v = self.networks["unet"](noisy, batch["time_features"], contexts, masks).to(xp.float32)
-        return ((v - (of_latents * noise - of_noise * latents)) ** 2).mean()
+        predicted = self._unet(noisy, batch["time_features"], contexts, masks)
+        is_v = self._schedule.prediction == "v"
+        return ((predicted - (of_latents * noise - of_noise * latents if is_v else noise)) ** 2).mean()
+
+    def _unet(self, *inputs: Any) -> Tensor:
+        return self._all["unet"](*inputs).to(xp.float32)
 
     def _normalised(self, latents: np.ndarray) -> np.ndarray:
         shape = (1, -1, 1, 1)
@@ -272,9 +304,9 @@ class JointStage:
         return [loa, states], [xp.ones_like(loa[:, :, 0]), texts["t5_mask"]]
 
     def predict(self, noisy: Tensor, timestep: int, heard: Heard) -> Tensor:
-        """v of `noisy` latents as the UNet says."""
+        """v, or the noise, of `noisy` latents as the UNet says."""
         features = timestep_features(np.full(len(noisy), timestep), self.settings.model.unet.model_channels)
-        return self.networks["unet"](noisy, framework.from_numpy(features, self._device), *heard).to(xp.float32)
+        return self._unet(noisy, framework.from_numpy(features, self._device), *heard)
 
     def generate(self, captions: Sequence[str], seed: int, steps: int = 20, guidance: float = 3.0) -> np.ndarray:
         """Log-mel spectrograms (B, frames, 64) of `captions`."""
@@ -301,5 +333,13 @@ class JointStage:
             write_audio(path, waveform, self.settings.model.sample_rate)
 
 
-def _both(vae: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-    return vae["vae_encoder"], vae["vae_decoder"]
+def _listening(settings: JointSettings) -> Listening:
+    if settings.checkpoint:
+        checkpoint = open_checkpoint(settings.checkpoint)
+        check_trainable(settings.checkpoint, checkpoint.config)
+        if checkpoint.config != settings.model:
+            raise ValueError(f"{settings.checkpoint}: model is another one's; --checkpoint takes the checkpoint's own")
+        return of_checkpoint(checkpoint, LEARNED)
+    audiomae = Path(settings.audiomae) if settings.audiomae else None
+    start = Path(settings.start) if settings.start else None
+    return of_runs(Path(settings.vae), Path(settings.clap), audiomae, Path(settings.tokenizers), start)

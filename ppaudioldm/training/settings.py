@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ppaudioldm.config import is_whole, short
+from ppaudioldm.config import ModelConfig, is_whole, short
 from ppaudioldm.errors import naming, shown
 
 FILE_LIMIT = 1 << 20  # bytes of JSON
@@ -70,6 +70,8 @@ def changed(settings: Settings, values: Any, where: str = "settings") -> Setting
 
 
 def _changed(default: Any, value: Any, where: str) -> Any:
+    if isinstance(default, ModelConfig) and isinstance(value, dict):  # whose networks may be there or not
+        return ModelConfig.from_dict(_overlaid(as_values(default), value), where)
     if is_dataclass(default):
         return changed(default, value, where)
     if isinstance(default, bool):
@@ -91,6 +93,15 @@ def _changed(default: Any, value: Any, where: str) -> Any:
     if is_whole(value) or (default is None and value is None):
         return value
     raise ValueError(f"{where}: expected an integer, got {short(value)}")
+
+
+def _overlaid(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """`values` with `others`, nested as they are."""
+    found = dict(values)
+    for name, value in others.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = _overlaid(found[name], value) if both else value
+    return found
 
 
 def differences(before: Any, after: Any, where: str = "", *, common: bool = False) -> list[str]:

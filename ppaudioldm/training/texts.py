@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.errors import CheckpointError
 from ppaudioldm.tokenizing import PromptTokenizer
-from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 
 class CaptionTokenizers:
-    """The tokenizers of a model's text encoders, out of a folder that holds both. Raises CheckpointError."""
+    """The tokenizers of a model's text encoders.
 
-    def __init__(self, folder: Path, model: ModelConfig) -> None:
+    tokenizer_json: gives the text of the one called "clap" or "flan_t5", as a checkpoint does.
+    """
+
+    def __init__(self, tokenizer_json: Callable[[str], str], model: ModelConfig) -> None:
         clap, t5 = model.clap_text, model.flan_t5
         assert clap and t5
-        if not folder.is_dir():  # or the published ones would be looked for
-            raise CheckpointError(f"{folder}: no tokenizers; the clap stage makes them")
-        text = tokenizer_json("clap", folder)
+        text = tokenizer_json("clap")
         self._clap = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size)
-        self._t5 = PromptTokenizer(tokenizer_json("flan_t5", folder), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size)
+        self._t5 = PromptTokenizer(tokenizer_json("flan_t5"), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size)
 
     def __call__(self, captions: Sequence[str]) -> dict[str, np.ndarray]:
         """clap_ids, t5_ids (B, L) int64; clap_mask, t5_mask (B, L) float32, 1 = token. L is either's own longest."""

@@ -188,6 +188,14 @@ def exported(
     encoder["conv_in.bias"] = encoder["conv_in.bias"] - MEL_MEAN * encoder["conv_in.weight"].sum((1, 2, 3))
     decoder["conv_out.weight"] = MEL_DEVIATION * decoder["conv_out.weight"]
     decoder["conv_out.bias"] = MEL_DEVIATION * decoder["conv_out.bias"] + MEL_MEAN
+    return with_normal_latents(encoder, decoder, mean, deviation)
+
+
+def with_normal_latents(
+    encoder: Mapping[str, np.ndarray], decoder: Mapping[str, np.ndarray], mean: np.ndarray, deviation: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Parameters of a plain VAE whose latents, of `mean` and `deviation` a channel, become those of mean 0 and 1."""
+    encoder, decoder = dict(encoder), dict(decoder)
     channels = len(mean)
     gain = np.concatenate([1 / deviation, np.ones(channels)])  # the second half is the log variance: it is shifted
     shift = np.concatenate([-mean / deviation, -2 * np.log(deviation)])

@@ -12,6 +12,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 ON_TWO := -n 2 --dist loadfile
+# These see nothing of the framework that runs the networks.
+ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation serving ui test_cli.py test_examples.py \
+	test_manifest.py test_many.py test_prompt_list.py test_signals.py)
 
 .PHONY: demo test browser lint parity schema clean
 .DELETE_ON_ERROR:
@@ -32,7 +35,7 @@ lint: .venv/.installed-test
 parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) $(ON_TWO) tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_TWO) tests/parity
-	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES)
+	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES) $(ON_ANY_FRAMEWORK)
 
 # Thousands of requests that the server's OpenAPI document allows, and that it does not: minutes.
 schema: .venv/.installed-test

@@ -34,7 +34,7 @@ class Settings:
     checkpoint: str
     random_weights: bool = False
     duration: float = 10.0  # seconds
-    num_inference_steps: int = 10  # of the preset "fast"
+    num_inference_steps: int = 10
     engine: str | None = None
     device: str | None = None
     precision: str = "auto"

@@ -97,8 +97,8 @@ class AudioLDM:
         by default 10, or what the checkpoint was trained on if that is shorter.
         seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
         one for each prompt.
-        preset: "fast" (DPM-Solver++, 25 steps, 1 candidate), "draft" (the same with reuse 2, in half the time) or
-        "original" (DDIM, 200 steps, eta 1, the best of 3); what follows overrides parts. num_waveforms_per_prompt:
+        preset: "fast" (DPM-Solver++, 10 steps, 1 candidate), "fine" (25 of them), "draft" (5) or "original" (DDIM, 200
+        steps, eta 1, the best of 3); what follows overrides parts. num_waveforms_per_prompt:
         candidates, of which the one that CLAP finds nearest to the prompt is kept. batch_size: candidates made at once;
         more need more memory, and are faster only on a GPU. guidance_interval: the part of the steps, from 0 to 1, that
         is guided; the others take half the time. reuse: how many steps use the same deep features of the UNet; all but

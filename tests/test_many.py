@@ -64,7 +64,7 @@ def test_each_line_has_its_file_and_its_line(tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == sorted([*expected.values(), "manifest.jsonl"])
     record = records(tmp_path / "out")[0]
     assert record["prompt"] == "a dog" and record["checkpoint"] == "fake" and record["score"] == 0.5
-    assert record["samples"] == SAMPLES and record["settings"]["num_inference_steps"] == 25
+    assert record["samples"] == SAMPLES and record["settings"]["num_inference_steps"] == 10
     # What is asked for twice is not the same sound twice.
     assert [record["seed"] for record in records(tmp_path / "out")] == [5, 5, 5, 5, 6]
 

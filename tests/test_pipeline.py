@@ -280,7 +280,7 @@ def test_progress_can_stop_the_run(stage, done):
         ({"seed": 2**63}, "seed is 9223372036854775808, allowed"),
         ({"seed": 2**63 - 1, "num_waveforms_per_prompt": 2}, "seed is 9223372036854775808, allowed"),
         ({"seed": 1.5}, "seed is 1.5, allowed"),
-        ({"preset": "slow"}, "unknown preset 'slow', choose from fast, draft, original"),
+        ({"preset": "slow"}, "unknown preset 'slow', choose from fast, fine, draft, original"),
         ({"sampler": "euler"}, "sampler is 'euler', allowed: ddim, plms, ddpm, dpm"),
         ({"sampler": "dpm++", "eta": 0.5}, "eta is 0.5, but only the ddim sampler has one"),
         ({"eta": 0.5}, "eta is 0.5, but only the ddim sampler has one"),

@@ -54,7 +54,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="FOLDER", help="of finished jobs; default: $PPAUDIOLDM_DATA, or the user's own")
     add("--keep", type=_seconds, default="7d", metavar="TIME", help="how long they stay, such as 12h; default: 7d")
     add("--disk", type=_bytes, default="1GB", metavar="SIZE", help="that they may take; default: 1GB")
-    add("--steps", type=int, metavar="N", help="of requests that say neither steps nor preset; default: 25")
+    add("--steps", type=int, metavar="N", help="of requests that say neither steps nor preset; default: 10")
     add("--queue", type=int, default=32, metavar="N", help="requests that wait; default: 32")
     add("--batch", type=int, default=4, metavar="N", help="clips made at once; default: 4")
     add("--max-duration", type=float, default=60.0, metavar="S", help="seconds of a clip; default: 60")

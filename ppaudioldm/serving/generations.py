@@ -74,7 +74,7 @@ class GenerationRequest(BaseModel):
     negative_prompt: str | None = Field(None, description="what it should not sound like")
     duration: float | None = Field(None, ge=MIN_DURATION, le=MAX_DURATION, description="seconds")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="makes the same sound again")
-    preset: Literal["fast", "draft", "original"] | None = Field(None, description="fast by default")
+    preset: Literal["fast", "fine", "draft", "original"] | None = Field(None, description="fast by default")
     num_inference_steps: int | None = Field(None, ge=1)
     guidance_scale: float | None = Field(None, ge=-100, le=100)
     sampler: Literal["ddim", "plms", "ddpm", "dpm++"] | None = None

@@ -188,7 +188,7 @@ def make_settings(service: Service) -> Components:
             list(PRESETS),
             value="fast",
             label="Preset",
-            info="draft: half the time; original: as the paper's code, slow",
+            info="fine: exacter; draft: half the time; original: as the paper's code, slow",
         )
         with gr.Accordion("Advanced settings", open=False):
             made |= _advanced(limits.steps, fast)

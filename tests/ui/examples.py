@@ -29,7 +29,7 @@ FORM = {
     "negative_prompt": "",
     "seed": "",
     "num_waveforms_per_prompt": 1,
-    "num_inference_steps": 25,
+    "num_inference_steps": 10,
     "guidance_scale": 3.5,
     "sampler": "dpm++",
     "spacing": "",

@@ -78,8 +78,7 @@ class OpenVINOEngine:
                 return
             if self._shelf is None or not self._shelf.has(function):
                 self._models[function] = self._model_of(function)
-            kept = self._kept_shapes(function)
-            self._functions[function] = _CompiledByShape(lambda shapes: self._compile(function, shapes), kept)
+            self._functions[function] = _CompiledByShape(self._kept_shapes(function))
 
     def _kept_shapes(self, function: str) -> int:
         size = self._shelf.size(function) if self._shelf else KEPT_BYTES
@@ -88,7 +87,10 @@ class OpenVINOEngine:
     def run(self, function: str, *inputs: Any) -> Any:
         """The function: arrays, lists of arrays or None in, an array or a list of arrays out."""
         self.prepare(function)
-        return self._functions[function](_flat(inputs))
+        compiled, arrays = self._functions[function], _flat(inputs)
+        if isinstance(compiled, _CompiledByShape):
+            compiled = compiled.of(tuple(x.shape for x in arrays), lambda shapes: self._compile(function, shapes))
+        return compiled(arrays)
 
     def start(self, function: str) -> Callable[..., Any]:
         """A function with states: each call goes on where the last one ended."""
@@ -217,23 +219,25 @@ class _Compiled:
 
 
 class _CompiledByShape:
-    """A function compiled once for each exact shape of inputs; the `kept` used last are kept."""
+    """A function compiled once for each exact shape of inputs; the `kept` used last are kept.
 
-    def __init__(self, compile_for: Callable[[Shapes], openvino.CompiledModel], kept: int = KEPT_SHAPES) -> None:
-        self._compile_for, self._kept = compile_for, kept
+    It does not know the engine: one that nobody holds any more is freed at once, its gigabytes of weights with it.
+    """
+
+    def __init__(self, kept: int = KEPT_SHAPES) -> None:
+        self._kept = kept
         self._compiled: OrderedDict[Shapes, _Compiled] = OrderedDict()
         self._compiling = threading.Lock()
 
-    def __call__(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
-        shapes = tuple(x.shape for x in inputs)
+    def of(self, shapes: Shapes, compile_for: Callable[[Shapes], openvino.CompiledModel]) -> _Compiled:
+        """The function for these shapes of its inputs, by `compile_for` if there is none yet."""
         with self._compiling:
             if shapes not in self._compiled:
                 while len(self._compiled) >= self._kept:
                     self._compiled.popitem(last=False)
-                self._compiled[shapes] = _Compiled(self._compile_for(shapes))
+                self._compiled[shapes] = _Compiled(compile_for(shapes))
             self._compiled.move_to_end(shapes)
-            compiled = self._compiled[shapes]
-        return compiled(inputs)
+            return self._compiled[shapes]
 
 
 def _flat(inputs: Sequence[Any]) -> list[np.ndarray]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -114,9 +116,8 @@ def test_none_stands_for_an_input_that_the_network_does_not_have(engine):
 def test_unet_is_compiled_once_a_shape_and_the_last_shapes_are_kept(engine, monkeypatch):
     compiled = []
     engine.prepare("unet_step")
-    function = engine._functions["unet_step"]
-    compile_shapes = function._compile_for
-    monkeypatch.setattr(function, "_compile_for", lambda shapes: compiled.append(shapes[0]) or compile_shapes(shapes))
+    function, compile_one = engine._functions["unet_step"], engine._compile
+    monkeypatch.setattr(engine, "_compile", lambda name, of: compiled.append(of[0]) or compile_one(name, of))
     function._compiled.clear()
     for frames in (1, 2, 1, 2, 3, 2, 1):  # 1 is gone when 3 comes
         assert engine.run("unet_step", *EXAMPLES["unet_step"](CONFIG, 2, frames)).shape == (2, 8, 8 * frames, 16)
@@ -132,6 +133,20 @@ def test_threads_get_what_they_would_get_alone():
         together = list(pool.map(lambda x: engine.run(x[0], *x[1]), examples * 5))
     for actual, (function, inputs) in zip(together, examples * 5, strict=True):
         assert max(errors(actual, engine.run(function, *inputs))) == 0
+
+
+def test_an_engine_that_nobody_holds_is_freed_at_once():
+    """Its weights are gigabytes, and Python looks for cycles when it has made many small objects, not big ones."""
+    engine = OpenVINOEngine(Translator(CHECKPOINT), "f32")
+    engine.run("vae_decoder", *EXAMPLES["vae_decoder"](CONFIG, 1, 2))
+    held = weakref.ref(engine)
+    gc.collect()
+    gc.disable()
+    try:
+        del engine
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_model_may_come_from_elsewhere():

@@ -15,6 +15,7 @@ from openvino import opset15 as ov
 
 from ppaudioldm.engines.subpixel import transposed_convolution, upsampled_convolution
 from ppaudioldm.engines.traced_op import TracedOp
+from ppaudioldm.engines.two_columns import WIDTH, two_column_convolution
 from ppaudioldm.engines.unit_axes import added_axis, convolution, integers, with_axis, without_axis
 
 Translated = Any  # openvino.Node, openvino.Output, or a list or tuple of them
@@ -330,10 +331,12 @@ def group_norm(op: TracedOp) -> Translated:
 def conv2d(op: TracedOp) -> Translated:
     op.expect(data_format="NCHW", padding_algorithm="EXPLICIT", groups=1)
     x, weight = op.inputs
-    if doubles(x.get_node()) and is_constant(weight) and list(weight.get_shape())[2:] == [3, 3]:
-        sizes = [op.attribute(name) for name in ("strides", "paddings", "dilations")]
-        if all(value == 1 for values in sizes for value in values):
+    sizes = [op.attribute(name) for name in ("strides", "paddings", "dilations")]
+    if is_constant(weight) and list(weight.get_shape())[2:] == [3, 3] and all(set(values) == {1} for values in sizes):
+        if doubles(x.get_node()):
             return upsampled_convolution(x.get_node().input_value(0), weight.get_node().data)
+        if x.get_partial_shape()[3] == WIDTH:
+            return two_column_convolution(x, weight.get_node().data)
     return convolution(op, ov.convolution)
 
 

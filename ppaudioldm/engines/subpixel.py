@@ -12,6 +12,8 @@ import numpy as np
 import openvino
 from openvino import opset15 as ov
 
+from ppaudioldm.engines.unit_axes import integers
+
 
 def upsampled_convolution(x: openvino.Output, weight: np.ndarray) -> openvino.Node:
     """A 3x3 convolution, padded by 1, of `x` (B, C, H, W) after every pixel is repeated twice in both directions.
@@ -48,5 +50,6 @@ def transposed_convolution(x: openvino.Output, weight: np.ndarray, stride: int, 
     phases = ov.convolution(x, ov.constant(kernel), [1], [count - 1], [count - 1], [1])
     woven = ov.depth_to_space(phases, "blocks_first", stride)  # (B, out, stride * (L + count - 1))
     cut = count * stride - taps + padding
-    ends = [np.array([value], np.int64) for value in (padding, -cut if cut else np.iinfo(np.int64).max, 1, 2)]
-    return ov.slice(woven, *[ov.constant(value) for value in ends])
+    if not cut:  # nor padding
+        return woven
+    return ov.slice(woven, *[integers([value]) for value in (padding, -cut, 1, 2)])

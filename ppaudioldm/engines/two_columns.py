@@ -23,15 +23,14 @@ def two_column_convolution(x: openvino.Output, weight: np.ndarray) -> openvino.N
     """
     out, channels = weight.shape[:2]
     rows = _reshaped(ov.transpose(x, integers([0, 2, 3, 1])), 0, 0, WIDTH * channels)
-    above_and_below = integers([0, 1, 0])
-    padded = ov.pad(rows, above_and_below, above_and_below, "constant", ov.constant(np.float32(0)))
-    last = np.iinfo(np.int64).max
-    neighbours = [
-        ov.slice(padded, integers([first]), integers([end]), integers([1]), integers([1]))
-        for first, end in ((0, -2), (1, -1), (2, last))
-    ]
-    product = ov.matmul(ov.concat(neighbours, 2), ov.constant(_matrix(weight)), False, True)
+    above, below = _moved(rows, 1), _moved(rows, -1)
+    product = ov.matmul(ov.concat([above, rows, below], 2), ov.constant(_matrix(weight)), False, True)
     return ov.transpose(_reshaped(product, 0, 0, WIDTH, out), integers([0, 3, 1, 2]))
+
+
+def _moved(rows: openvino.Node, by: int) -> openvino.Node:
+    """`rows` (B, H, K) that many rows down, one lost at one end, zeros at the other."""
+    return ov.pad(rows, integers([0, by, 0]), integers([0, -by, 0]), "constant", ov.constant(np.float32(0)))
 
 
 def _matrix(weight: np.ndarray) -> np.ndarray:

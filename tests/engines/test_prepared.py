@@ -111,6 +111,15 @@ def test_later_start_compiles_nothing(models, run_before):
         engine.run("vocoder", MEL[:, :8])
 
 
+def test_later_start_compiles_nothing_of_a_whole_clip(tmp_path):
+    """What a compiled UNet keeps of itself is not all that its model says: numbers of 64 bits come back as 32."""
+    description, engine = make_engine(locate("tiny"), "openvino")
+    models = PreparedModels(locate("tiny"), False, engine.precision, tmp_path)
+    engines = OpenVINOEngine(models.model, "auto", models), engine_that_only_reads_back(models)
+    first, later = (AudioLDM(description, engine).generate("rain", **FAST).waveforms for engine in engines)
+    np.testing.assert_array_equal(later, first)
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "of another model"])
 def test_broken_compiled_function_is_compiled_again(models, run_before, damage):
     for path in (models.folder / "vocoder").glob("compiled-*"):

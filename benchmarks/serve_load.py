@@ -32,7 +32,7 @@ import soundfile
 from ppaudioldm import AudioLDM
 from ppaudioldm.serving.elevenlabs import guidance_scale
 
-PROMPTS = ("a dog barks", "rain falls on a roof", "a bell", "an engine starts and idles in the distance")
+PROMPTS = ("a slow siren", "rain falls on a roof", "a bell", "an engine starts and idles in the distance")
 EXACT = 2e-4  # of full scale: the rounding to 16 bits
 INFLUENCE = 0.3
 HEAD = (

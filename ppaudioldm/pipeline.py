@@ -18,7 +18,7 @@ from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import VOCODERS, ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
-from ppaudioldm.engines.choice import make_engine
+from ppaudioldm.engines.choice import chosen_engine, make_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation import Generation
@@ -65,6 +65,7 @@ class AudioLDM:
         are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
+        chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
         return cls(*make_engine(locate(checkpoint), engine, device, precision, ema, compile_step), vocoder)
 
     def generate(

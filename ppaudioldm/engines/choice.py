@@ -32,16 +32,29 @@ def make_engine(
     engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision,
     compile_step: see the engines. Raises ValueError for an unknown value or a combination that cannot be.
     """
+    if chosen_engine(engine, device, precision, compile_step) == "eager":
+        return _eager(located, device, precision, ema, compile_step)
+    return _openvino(located, precision, ema)
+
+
+def chosen_engine(engine: str | None, device: str | None, precision: str, compile_step: bool) -> str:
+    """ "openvino" or "eager" for arguments as of `make_engine`, whose errors are found without a checkpoint."""
     name = checked_engine(engine)
     if name == "auto":
         name = "openvino" if _is_for_cpu(device) else "eager"
-    elif name == "openvino" and device not in (None, "cpu"):
-        raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
     if name == "eager":
-        return _eager(located, device, precision, ema, compile_step)
+        from ppaudioldm.engines import eager
+
+        eager.checked(device, precision, compile_step)
+        return name
+    if device not in (None, "cpu"):
+        raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
     if compile_step:
         raise ValueError("compile_step is for the eager engine; openvino always compiles")
-    return _openvino(located, precision, ema)
+    from ppaudioldm.engines import openvino
+
+    openvino.checked_precision(precision)
+    return name
 
 
 def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description, Engine]:

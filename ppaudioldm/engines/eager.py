@@ -32,10 +32,7 @@ class EagerEngine:
         self, checkpoint: Checkpoint, device: str | None = None, precision: str = "auto", compile_step: bool = False
     ) -> None:
         self.checkpoint = checkpoint
-        self.device = framework.default_device() if device is None else framework.checked_device(device)
-        self.precision = _checked_precision(precision, self.device)
-        if compile_step and framework.NAME != "torch":
-            raise ValueError(f"compile_step needs PyTorch, but this process uses {framework.NAME}")
+        self.device, self.precision = checked(device, precision, compile_step)
         self._compile_step = compile_step
         self._networks: dict[str, Any] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
@@ -107,6 +104,14 @@ def _converted(x: Any, dtype: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return [_converted(y, dtype) for y in x]
     return x.to(dtype) if framework.is_float(x) else x
+
+
+def checked(device: str | None, precision: str, compile_step: bool) -> tuple[str, str]:
+    """The device and the precision on it. Raises ValueError for what the framework does not have."""
+    device = framework.default_device() if device is None else framework.checked_device(device)
+    if compile_step and framework.NAME != "torch":
+        raise ValueError(f"compile_step needs PyTorch, but this process uses {framework.NAME}")
+    return device, _checked_precision(precision, device)
 
 
 def _checked_precision(precision: str, device: str) -> str:

@@ -22,6 +22,7 @@ from ppaudioldm import framework
 if framework.NAME != "paddle":
     pytest.skip("networks are prepared by Paddle", allow_module_level=True)
 
+from ppaudioldm import pipeline
 from ppaudioldm.cli import main
 from ppaudioldm.engines import prepared
 from ppaudioldm.engines.choice import make_engine
@@ -266,9 +267,13 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
         ({"engine": "openvino", "compile_step": True}, "openvino always compiles"),
         ({"engine": "eager", "precision": "bf16"}, "with PyTorch only"),
         ({"engine": "eager", "device": "tpu"}, "device 'tpu'"),
+        ({"engine": "eager", "compile_step": True}, "compile_step needs PyTorch"),
+        ({"device": "tpu"}, "device 'tpu'"),
     ],
 )
-def test_impossible_engines(options, message):
+def test_impossible_engines(options, message, monkeypatch):
+    """Known before a checkpoint is looked for, which may be a download of gigabytes."""
+    monkeypatch.setattr(pipeline, "locate", lambda checkpoint: pytest.fail(f"{checkpoint} is looked for"))
     with pytest.raises(ValueError, match=message):
         AudioLDM.from_pretrained("untrained", **options)
 

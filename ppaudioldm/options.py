@@ -113,7 +113,7 @@ def default_duration(clip_seconds: float) -> float:
 PRESETS = {
     "fast": Options(),
     "fine": Options(num_inference_steps=25),
-    "draft": Options(num_inference_steps=5),
+    "draft": Options(reuse=3),
     "original": Options(num_inference_steps=200, sampler="ddim", eta=1.0, num_waveforms_per_prompt=3),
 }
 

@@ -98,12 +98,12 @@ class AudioLDM:
         by default 10, or what the checkpoint was trained on if that is shorter.
         seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
         one for each prompt.
-        preset: "fast" (DPM-Solver++, 10 steps, 1 candidate), "fine" (25 of them), "draft" (5) or "original" (DDIM, 200
-        steps, eta 1, the best of 3); what follows overrides parts. num_waveforms_per_prompt:
-        candidates, of which the one that CLAP finds nearest to the prompt is kept. batch_size: candidates made at once;
+        preset: "fast" (DPM-Solver++, 10 steps, 1 candidate), "fine" (25 of them), "draft" (10, reuse 3) or "original"
+        (DDIM, 200 steps, eta 1, the best of 3); what follows overrides parts. num_waveforms_per_prompt: candidates, of
+        which the one that CLAP finds nearest to the prompt is kept. batch_size: candidates made at once;
         more need more memory, and are faster only on a GPU. guidance_interval: the part of the steps, from 0 to 1, that
-        is guided; the others take half the time. reuse: how many steps use the same deep features of the UNet; all but
-        the first of them take a tenth of the time.
+        is guided; the others take half the time. reuse: how many guided steps use the same deep features of the UNet;
+        all but the first of them take a tenth of the time. A UNet with film (AudioLDM 1's) has none to use again.
         transcription: the words to say, or phonemes: how they are pronounced, as espeak writes it; a speech
         checkpoint needs one of them, and the prompt says who speaks. What does not fit is an error: `speech.speak` says
         any length. given: what to start from besides the prompt, see `given.Given`; where that holds LOA tokens the

@@ -72,7 +72,7 @@ def add_settings(
         "--preset",
         choices=list(PRESETS),
         default="fast",
-        help="steps of dpm++: 10 in fast, the default, 25 in fine, 5 in draft; original: 200 of ddim, best of 3",
+        help="steps of dpm++: 10 in fast, the default, 25 in fine, reuse 3 in draft; original: 200 of ddim, best of 3",
     )
     add("--steps", type=int, dest="num_inference_steps", metavar="N", help="denoising steps, 1 to 1000")
     add("--sampler", choices=SAMPLERS)

@@ -14,6 +14,7 @@ from typing import NoReturn
 from ppaudioldm import __version__
 from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, generate, serve, sound, train, ui
 from ppaudioldm.commands.console import one_line, tell
+from ppaudioldm.signals import remembered_interrupt
 
 COMMANDS = (generate, sound, serve, ui, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
 USAGE_ERROR = 2
@@ -39,17 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be what a terminal cannot show
     options = _parser().parse_args(arguments)
     _log_to_stderr()
-    try:
-        return options.run(options) or 0
-    except KeyboardInterrupt as interrupt:
-        tell(f"stopped: {interrupt}" if str(interrupt) else "stopped")
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ValueError, OSError, MemoryError) as error:
-        tell(f"error: {_with_flags(one_line(error))}")
-        return USAGE_ERROR
+    with remembered_interrupt() as interrupt:
+        try:
+            return options.run(options) or 0
+        except KeyboardInterrupt as stopped:
+            tell(f"stopped: {stopped}" if str(stopped) else "stopped")
+            return INTERRUPTED
+        except BrokenPipeError:  # the reader of our output is gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except (ValueError, OSError, MemoryError) as error:
+            tell(f"error: {_with_flags(one_line(error))}")
+            return USAGE_ERROR
+        except Exception:
+            if not interrupt.came:
+                raise
+            tell("stopped")  # the import of a framework makes this of it
+            return INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""Signal handlers survive the import of a framework that has its own."""
+"""Signal handlers survive the import of a framework that has its own; Ctrl-C is not lost in what it interrupts."""
 
 from __future__ import annotations
 
@@ -36,3 +36,37 @@ def test_the_program_decides_what_sigterm_does(in_thread):
     program = PROGRAM.format(in_thread=in_thread)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr[-500:]
+
+
+INTERRUPTED = """
+import argparse, os, signal, sys, time
+from ppaudioldm import cli
+from ppaudioldm.commands.console import ProgressBar
+from ppaudioldm.options import Progress
+
+
+def run(options):
+    with ProgressBar() as bar:
+        bar.show(Progress("denoise", 1, 9))
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            {swallow}
+        bar.show(Progress("denoise", 2, 9))
+        print("went on")
+
+
+parser = argparse.ArgumentParser()
+parser.set_defaults(run=run)
+cli._parser = lambda: parser
+sys.exit(cli.main([]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+@pytest.mark.parametrize("swallow", ["pass", "raise ImportError('initialization failed')"])
+def test_an_interrupt_that_is_swallowed_or_made_another_error_still_stops(swallow):
+    program = INTERRUPTED.format(swallow=swallow)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "ppaudioldm: stopped\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ppaudioldm.options import Progress
+from ppaudioldm.signals import raise_if_interrupted
 
 
 def tell(message: str) -> None:
@@ -40,6 +41,7 @@ class ProgressBar:
         self._bar.clear()
 
     def show(self, progress: Progress) -> None:
+        raise_if_interrupted()
         if (progress.stage, progress.total) != self._shown:
             self._shown = progress.stage, progress.total
             self._bar.reset(progress.total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import pickle
@@ -222,7 +223,8 @@ def test_interrupt_stops_within_a_step(tmp_path):
         "-o",
         str(path),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it is ignored in a shell's background
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     time.sleep(8)  # in the middle of the steps
     assert process.poll() is None
     process.send_signal(signal.SIGINT)

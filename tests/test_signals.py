@@ -44,6 +44,8 @@ from ppaudioldm import cli
 from ppaudioldm.commands.console import ProgressBar
 from ppaudioldm.options import Progress
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+
 
 def run(options):
     with ProgressBar() as bar:

@@ -94,6 +94,7 @@ class Generation:
         items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds[p]))]
         self.batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
         groups = sum(len(self.windows.starts) // self.windows_at_once(len(batch)) for batch in self.batches)
+        Predictor.functions(config, self.guided, options)
         # Made here too, so that an impossible combination of options is found before any work.
         self.num_calls = groups * len(self.new_sampler().timesteps)
         self.calls_done = 0

@@ -17,8 +17,7 @@ from ppaudioldm.options import Options
 class Predictor:
     """Predicts for B latents (B, channels, T, bands) at a timestep: for 2B, unconditional first, where guided.
 
-    guided: whether each call is. reuse: how many guided calls in a row use the same deep features of the UNet, if it
-    has such.
+    guided: whether each call is. reuse: how many guided calls in a row use the same deep features of the UNet.
     windows: over the T frames. at_once: how many of them are given to the UNet in one batch; it divides their number.
     conditions: for B * at_once items, those of all items repeated; twice as many if any call is guided, unconditional
     first. timesteps: what it will be called with, in this order. called: after every call of the UNet.
@@ -44,7 +43,7 @@ class Predictor:
         # The same at every step, so computed once.
         self._projected = engine.run("unet_contexts", contexts) if contexts else []
         self._halves = _shares_half(config)
-        self._guided, self._reuse = guided, usable_reuse(config, reuse)
+        self._guided, self._reuse = guided, reuse
         self._step = -1  # the number of the call
         self._since = 0  # guided calls since the deep features were made
         self._deep: list[Array] = []  # of each group of windows
@@ -54,13 +53,16 @@ class Predictor:
 
     @staticmethod
     def functions(config: ModelConfig, guided: bool, options: Options) -> list[str]:
-        """What of the UNet it runs."""
-        if not guided or not _shares_half(config):
+        """What of the UNet it runs. Raises ValueError where deep features cannot be used again."""
+        if not guided:
             return ["unet_step"]
-        made = ["unet_guided_step"]
-        if usable_reuse(config, options.reuse) > 1:
+        shares = _shares_half(config)
+        if options.reuse > 1 and (not shares or 0 in config.unet.attention_levels):
+            raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
+        made = ["unet_guided_step"] if shares else ["unet_step"]
+        if options.reuse > 1:
             made = ["unet_guided_deep", "unet_guided_shallow"]
-        return made if options.guidance_interval == (0.0, 1.0) else [*made, "unet_step"]
+        return made if options.guidance_interval == (0.0, 1.0) or not shares else [*made, "unet_step"]
 
     def __call__(self, latents: Array, timestep: int) -> Array:
         self._step += 1
@@ -112,11 +114,6 @@ class Predictor:
             )
             for j in range(0, half, batch)
         ]
-
-
-def usable_reuse(config: ModelConfig, reuse: int) -> int:
-    """1 for a UNet whose deep features are not used again: with film, or attention at the finest level."""
-    return reuse if _shares_half(config) and 0 not in config.unet.attention_levels else 1
 
 
 def _shares_half(config: ModelConfig) -> bool:

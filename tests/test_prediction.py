@@ -90,10 +90,8 @@ def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
     _, calls = made(pipeline, guidance_interval=(0.0, 0.6))
     assert calls == {"unet_step": 5}
     assert sizes == [[2, 2, 2]] * 3 + [[1, 1, 1]] * 2
-    whole, _ = made(pipeline)
-    asked, calls = made(pipeline, reuse=2)  # there is nothing to use again
-    assert calls == {"unet_step": 5}
-    np.testing.assert_array_equal(asked, whole)
+    with pytest.raises(ValueError, match="reuse is 2, allowed for this checkpoint: 1"):
+        pipeline.generate("rain", reuse=2, **FAST)
 
 
 @pytest.mark.parametrize("interval", [(0.8, 0.2), (-0.1, 1.0), (0.0, 1.1), (0.5,), "ab", (0.0, float("nan"))])

@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
+from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.prediction import Predictor
 from ppaudioldm.serving.work import Work
 from ppaudioldm.tasks.regenerate import check
 
@@ -67,7 +69,7 @@ class Model:
 
     def check(self, work: Work) -> None:
         """Raise ValueError for what would only be found to be impossible when it is made."""
-        options = work.options
+        options, config = work.options, self.pipeline.config
         make_sampler(
             options.sampler,
             self._schedule,
@@ -76,6 +78,7 @@ class Model:
             spacing=options.spacing,
             strength=work.strength if work.task == "restyle" else 1.0,
         )
+        Predictor.functions(config, needs_unconditional(options.guidance_scale), options)
         if work.task == "vary" and not self.hears:
             raise ValueError(f"{self.name} has no AudioMAE, which hears a recording")
         if work.audio is not None or work.task == "upscale":

@@ -103,7 +103,7 @@ class AudioLDM:
         which the one that CLAP finds nearest to the prompt is kept. batch_size: candidates made at once;
         more need more memory, and are faster only on a GPU. guidance_interval: the part of the steps, from 0 to 1, that
         is guided; the others take half the time. reuse: how many guided steps use the same deep features of the UNet;
-        all but the first of them take a tenth of the time. A UNet with film (AudioLDM 1's) allows 1 only, so no "draft".
+        all but the first of them take a tenth of the time. UNets with film (AudioLDM 1's) allow 1 only, so no "draft".
         transcription: the words to say, or phonemes: how they are pronounced, as espeak writes it; a speech
         checkpoint needs one of them, and the prompt says who speaks. What does not fit is an error: `speech.speak` says
         any length. given: what to start from besides the prompt, see `given.Given`; where that holds LOA tokens the

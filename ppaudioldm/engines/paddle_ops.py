@@ -13,6 +13,7 @@ import numpy as np
 import openvino
 from openvino import opset15 as ov
 
+from ppaudioldm.engines.group_norm import group_norm, swish
 from ppaudioldm.engines.subpixel import transposed_convolution, upsampled_convolution
 from ppaudioldm.engines.traced_op import TracedOp
 from ppaudioldm.engines.two_columns import WIDTH, two_column_convolution
@@ -271,10 +272,7 @@ def leaky_relu(op: TracedOp) -> Translated:
 
 @translates("pd_op.silu")
 def silu(op: TracedOp) -> Translated:
-    node = op.inputs[0].get_node()
-    if node.get_type_name() == "Reshape" and normalises(node.input_value(0)):  # see `group_norm`
-        return ov.reshape(ov.swish(node.input_value(0)), node.input_value(1), special_zero=True)
-    return ov.swish(op.inputs[0])
+    return swish(op.inputs[0])
 
 
 @translates("pd_op.gelu")
@@ -313,18 +311,12 @@ def layer_norm(op: TracedOp) -> Translated:
 
 
 @translates("pd_op.group_norm")
-def group_norm(op: TracedOp) -> Translated:
+def group_norm_(op: TracedOp) -> Translated:
     x, weight, bias = op.inputs
     op.expect(data_format="NCHW")
     if weight is None or bias is None:
         raise op.unsupported("only a norm with weight and bias is supported")
-    groups, epsilon, shape = op.attribute("groups"), op.attribute("epsilon"), x.get_partial_shape()
-    if len(shape) < 4 or any(size.is_dynamic for size in list(shape)[3:]):
-        return ov.group_normalization(x, weight, bias, groups, epsilon)
-    # As one row a channel: OpenVINO works along the last axis, and rows of a few bands leave most of a vector empty.
-    rows = ov.reshape(x, integers([0, 0, -1]), special_zero=True)
-    normal = ov.group_normalization(rows, weight, bias, groups, epsilon)
-    return ov.reshape(normal, integers([0, 0, -1, *[size.get_length() for size in list(shape)[3:]]]), special_zero=True)
+    return group_norm(x, weight, bias, op.attribute("groups"), op.attribute("epsilon"))
 
 
 @translates("pd_op.conv2d")
@@ -388,10 +380,6 @@ def nearest_interp(op: TracedOp) -> Translated:
 
 def is_constant(x: openvino.Output) -> bool:
     return x.get_node().get_type_name() == "Constant"
-
-
-def normalises(x: openvino.Output) -> bool:
-    return x.get_node().get_type_name() == "GroupNormalization"
 
 
 def doubles(node: openvino.Node) -> bool:

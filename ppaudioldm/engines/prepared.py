@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # a prepared network runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 6  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 7  # raised when what is kept changes: other entries are then left alone, and made anew
 ENTRY = "entry.json"
 SUM = "sum.json"
 KEPT_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each

@@ -140,6 +140,7 @@ def test_inpaint_a_range(page, recording):
     expect(page.get_by_role("slider", name="End of the range")).to_have_attribute("aria-valuenow", "1.200")
 
     page.locator("#inpaint-prompt textarea").fill(PROMPT)
+    page.wait_for_timeout(1000)  # a hand is no faster: Gradio closes its stream of events after one, and may lose the next
     page.locator("#inpaint-button").click()
     job_id = finished(page)
     assert duration(page, "#result audio") == pytest.approx(2, abs=0.01)

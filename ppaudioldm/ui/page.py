@@ -25,6 +25,9 @@ TITLE = "<h1>ppaudioldm</h1><p>Text and recordings to sound, with AudioLDM 2</p>
 Updates = dict[Any, Any]
 # Of events: what takes long is not made in them, and the page has its own API in the server's.
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+# Of those that nobody follows. Gradio's stream of queued events ends when none is left, and the page misses one that is
+# sent while word of the end is on its way: only jobs use it.
+AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 # On a phone the results are below all fields.
 SHOW_RESULTS = """(...values) => {
   if (innerWidth < 768) document.getElementById("results").scrollIntoView({ behavior: "smooth" });
@@ -102,17 +105,17 @@ class Page:
         for name, tab in self._tabs.items():
             if tab.button is not None:
                 self._connect_tab(name, tab, follow)
-        self._settings["dice"].click(lambda: str(new_seed()), None, self._settings["seed"], **QUIETLY)
+        self._settings["dice"].click(lambda: str(new_seed()), None, self._settings["seed"], **AT_ONCE)
         preset = self._settings["preset"]
         filled = [self._settings[field] for field in preset_values("fast")]
-        preset.input(lambda name: list(preset_values(name).values()), preset, filled, **QUIETLY)
+        preset.input(lambda name: list(preset_values(name).values()), preset, filled, **AT_ONCE)
         on(self._cancel.click, self._stop, [self._current], [self._notice])
         on(self._more.click, self._show_more, [self._count, self._current], [self._count, *shown])
         recording = self._tabs["inpaint"].fields.get("recording")
         everything = [self._notice, self._tab_bar, self._result, *shown, *self._all_fields(), *self._waveforms()]
         for place in (self._result, self._history):
             on(place.click, self._act, [self._current, self._count, *([recording] if recording else [])], everything)
-        self.blocks.load(self._load, [self._count], [self._current, *shown], **QUIETLY)
+        self.blocks.load(self._load, [self._count], [self._current, *shown], **AT_ONCE)
 
     def _connect_tab(self, name: str, tab: Tab, follow: Any) -> None:
         assert tab.button is not None
@@ -131,7 +134,7 @@ class Page:
         if "recording" in tab.fields:
             others = [other.fields["recording"] for other in self._tabs.values() if "recording" in other.fields]
             others.remove(tab.fields["recording"])
-            tab.fields["recording"].input(lambda path: [path] * len(others), tab.fields["recording"], others, **QUIETLY)
+            tab.fields["recording"].input(lambda path: [path] * len(others), tab.fields["recording"], others, **AT_ONCE)
         if tab.waveform is not None:
             ends = [tab.fields["start"], tab.fields["end"]]
             on, recording = self._on, tab.fields["recording"]
@@ -150,7 +153,7 @@ class Page:
     def _on(self, happens: Callable[..., Any], act: Callable[..., Updates], inputs: Any, outputs: list[Any]) -> None:
         # What happens while an earlier one is under way is not dropped: the last one counts.
         told = [*outputs, *({self._notice} - set(outputs))]
-        happens(self._guarded(act), inputs, told, trigger_mode="always_last", **QUIETLY)
+        happens(self._guarded(act), inputs, told, trigger_mode="always_last", **AT_ONCE)
 
     def _guarded(self, act: Callable[..., Updates]) -> Callable[..., Updates]:
         """`act`, whose mistakes of the user are told in one line."""

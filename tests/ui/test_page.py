@@ -193,19 +193,21 @@ def test_it_asks_for_nothing_elsewhere(site):
 
 
 def test_it_answers_over_http(site):
-    """As a browser does: what happens at the load of the page, through Gradio's queue."""
+    """As a browser does: what happens at the load of the page."""
     job = site.service.submit(work("light rain"))
     assert job.wait(PATIENCE)
     with TestClient(site.app) as browser:
         dependencies = browser.get("/ui/config").json()["dependencies"]
         load = next(d for d in dependencies if ["load" in target for target in d["targets"]] == [True])
         session = {"session_hash": "abc", "fn_index": load["id"]}
-        browser.post(
-            "/ui/gradio_api/queue/join", json={**session, "data": [None], "trigger_id": None}
-        ).raise_for_status()
-        with browser.stream("GET", "/ui/gradio_api/queue/data?session_hash=abc") as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line[6:]) if line.startswith("data: ") else {}
-                if message.get("msg") == "process_completed":
-                    break
-    assert message["success"] and job.id in json.dumps(message["output"])
+        answer = browser.post("/ui/gradio_api/run/predict", json={**session, "data": [None], "trigger_id": None})
+    assert answer.status_code == 200 and job.id in answer.text
+
+
+def test_only_jobs_are_queued(page):
+    """Gradio's page misses a queued event sent just when the stream of the last one ends: none may end in passing."""
+    queued = [d for d in page.blocks.get_config_file()["dependencies"] if d["queue"]]
+    buttons = {tab.button._id for tab in page._tabs.values() if tab.button is not None}
+    starts = [d for d in queued if buttons & {target for target, _ in d["targets"]}]
+    follows = [d for d in queued if d["targets"] == [(page._current._id, "change")]]
+    assert len(starts) == len(buttons) and len(follows) == 1 and len(queued) == len(buttons) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import openvino
 from openvino import opset15
 
-from ppaudioldm.engines import mapped_files
+from ppaudioldm.engines import memory
 
 PRECISIONS = ("auto", "f32", "bf16")
 # Faster when the exact shapes are known: the UNet by a quarter, the others by 6 %, the first run with a shape included.
@@ -46,7 +47,8 @@ class Shelf(Protocol):
     def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
         """What `keep` was given, and the file with the model's constants."""
 
-    def keep(self, function: str, variant: str, compiled: bytes) -> None: ...
+    def keep(self, function: str, variant: str, compiled: bytes) -> bool:
+        """Whether it is kept."""
 
 
 class OpenVINOEngine:
@@ -79,6 +81,7 @@ class OpenVINOEngine:
             if self._shelf is None or not self._shelf.has(function):
                 self._models[function] = self._model_of(function)
             self._functions[function] = _CompiledByShape(self._kept_shapes(function))
+            memory.trim()
 
     def _kept_shapes(self, function: str) -> int:
         size = self._shelf.size(function) if self._shelf else KEPT_BYTES
@@ -118,20 +121,33 @@ class OpenVINOEngine:
         options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": self.precision}
         parted = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
         variant = self._variant(options, shapes, parted)
+
+        def made() -> openvino.CompiledModel:
+            model = self._shaped(function, shapes)
+            if parted:
+                part_gates(model)
+            return self._core.compile_model(model, "CPU", options)
+
+        with memory.released(WEIGHTS):
+            compiled = self._read_back(function, variant, options)
+            if compiled is None:
+                compiled = made()
+                if self._shelf and self._shelf.keep(function, variant, compiled.export_model().getvalue()):
+                    compiled = None  # read back it needs less memory: what it was made from is gone
+                    compiled = self._read_back(function, variant, options) or made()
+            return compiled
+
+    def _read_back(self, function: str, variant: str, options: dict[str, str]) -> openvino.CompiledModel | None:
+        """What is on the shelf, if it can be used."""
         found = self._shelf.compiled(function, variant) if self._shelf else None
-        if found:
-            blob, constants = found
-            try:
-                return self._core.import_model(io.BytesIO(blob), "CPU", options | {"WEIGHTS_PATH": str(constants)})
-            except RuntimeError as error:
-                logger.warning("%s is compiled again: %s", constants.parent, str(error).splitlines()[0])
-        model = self._shaped(function, shapes)
-        if parted:
-            part_gates(model)
-        compiled = self._core.compile_model(model, "CPU", options)
-        if self._shelf:
-            self._shelf.keep(function, variant, compiled.export_model().getvalue())
-        return compiled
+        if found is None:
+            return None
+        blob, constants = found
+        try:
+            return self._core.import_model(io.BytesIO(blob), "CPU", options | {"WEIGHTS_PATH": str(constants)})
+        except RuntimeError as error:
+            logger.warning("%s is compiled again: %s", constants.parent, str(error).splitlines()[0])
+            return None
 
     def _shaped(self, function: str, shapes: Shapes | None) -> openvino.Model:
         if shapes is None:
@@ -208,13 +224,11 @@ class _Compiled:
 
     def _infer(self, request: openvino.InferRequest, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
         arrays = [np.ascontiguousarray(x, dtype) for x, dtype in zip(inputs, self._dtypes, strict=True)]
-        with self._running:
+        # The first run packs the weights: what is read of the file is in memory for nothing.
+        with self._running, contextlib.nullcontext() if self._ran else memory.released(WEIGHTS):
             # The outputs are copies, or the next call would overwrite them.
             outputs = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
-            if not self._ran:
-                # The first run packs the weights, so those in the file are in memory for nothing: half of it.
-                mapped_files.release(WEIGHTS)
-                self._ran = True
+            self._ran = True
         return outputs[0] if self._returns_one else list(outputs)
 
 

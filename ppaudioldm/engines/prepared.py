@@ -115,8 +115,8 @@ class PreparedModels:
                 return blob, self.folder / function / "model.bin"
         return None
 
-    def keep(self, function: str, variant: str, compiled: bytes) -> None:
-        """Keep what was compiled from the model of `function`; of many variants the ones used last stay."""
+    def keep(self, function: str, variant: str, compiled: bytes) -> bool:
+        """Keep what was compiled from the model of `function`, if it can be; of many variants those used last stay."""
         path = self._compiled_path(function, variant)
         try:
             with _locked(self.folder):
@@ -128,8 +128,10 @@ class PreparedModels:
                 kept = sorted(path.parent.glob("compiled-*"), key=lambda file: file.stat().st_mtime_ns)
                 for old in kept[:-KEPT_VARIANTS]:
                     old.unlink()
+                return True
         except OSError as error:  # it is only faster with it
             logger.warning("cannot keep %s: %s", path, error.strerror or error)
+            return False
 
     def _compiled_path(self, function: str, variant: str) -> Path:
         return self.folder / function / f"compiled-{variant}"

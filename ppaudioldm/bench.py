@@ -38,6 +38,7 @@ class Settings:
     engine: str | None = None
     device: str | None = None
     precision: str = "auto"
+    low_memory: bool = False
 
 
 class TimedEngine:
@@ -125,7 +126,9 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
 
     imported = time.time()
     located = locate(settings.checkpoint, random_weights=settings.random_weights)
-    description, made = make_engine(located, settings.engine, settings.device, settings.precision)
+    description, made = make_engine(
+        located, settings.engine, settings.device, settings.precision, low_memory=settings.low_memory
+    )
     engine = TimedEngine(made)
     pipeline = AudioLDM(description, engine)
     opened = time.time()

@@ -53,6 +53,7 @@ class AudioLDM:
         ema: bool = False,
         compile_step: bool = False,
         vocoder: str | None = None,
+        low_memory: bool = False,
     ) -> AudioLDM:
         """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
 
@@ -61,12 +62,14 @@ class AudioLDM:
         (Paddle); the best there is by default. precision: of the arithmetic, "f32", "bf16", "fp16" (PyTorch) or
         "auto": bf16 where a CPU or a PyTorch GPU has it. ema: use the averaged UNet of a published file. compile_step:
         let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. vocoder:
-        "network", or "griffin-lim", which needs none and sounds rougher; by default what the checkpoint has. Networks
-        are read when they are first needed.
+        "network", or "griffin-lim", which needs none and sounds rougher; by default what the checkpoint has.
+        low_memory: hold one network at a time, as is enough for about half the memory, and read them again for every
+        clip, which takes a second or two. Networks are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
-        return cls(*make_engine(locate(checkpoint), engine, device, precision, ema, compile_step), vocoder)
+        made = make_engine(locate(checkpoint), engine, device, precision, ema, compile_step, low_memory)
+        return cls(*made, vocoder)
 
     def generate(
         self,

@@ -19,7 +19,8 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import LoaConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.models.build import NETWORKS, network_and_method
+from ppaudioldm.engines.engine import network_and_method
+from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights import convert

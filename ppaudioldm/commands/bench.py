@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     command.add_argument("--steps", type=int, dest="num_inference_steps", default=10, metavar="N", help="default: 10")
     command.add_argument("--engine", choices=ENGINES)
     command.add_argument("--precision", choices=PRECISIONS, default="auto")
+    command.add_argument("--low-memory", action="store_true", help="hold one network at a time")
     command.add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     command.add_argument("--json", action="store_true", help="print JSON")
     add_framework(command)

@@ -137,6 +137,7 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
     add("--vocoder", choices=VOCODERS, help="griffin-lim needs no network; default: what the checkpoint has")
     add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
+    add("--low-memory", action="store_true", help="hold one network at a time: half the memory, seconds more a clip")
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
 
@@ -269,4 +270,5 @@ def open_pipeline(options: argparse.Namespace) -> AudioLDM:
         ema=options.ema,
         compile_step=options.compile,
         vocoder=options.vocoder,
+        low_memory=options.low_memory,
     )

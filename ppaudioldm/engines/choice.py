@@ -26,15 +26,16 @@ def make_engine(
     precision: str = "auto",
     ema: bool = False,
     compile_step: bool = False,
+    low_memory: bool = False,
 ) -> tuple[Description, Engine]:
     """What is known of the checkpoint `located`, and what runs it.
 
     engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision,
-    compile_step: see the engines. Raises ValueError for an unknown value or a combination that cannot be.
+    compile_step, low_memory: see the engines. Raises ValueError for an unknown value or a combination that cannot be.
     """
     if chosen_engine(engine, device, precision, compile_step) == "eager":
-        return _eager(located, device, precision, ema, compile_step)
-    return _openvino(located, precision, ema)
+        return _eager(located, device, precision, ema, compile_step, low_memory)
+    return _openvino(located, precision, ema, low_memory)
 
 
 def chosen_engine(engine: str | None, device: str | None, precision: str, compile_step: bool) -> str:
@@ -57,22 +58,22 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
     return name
 
 
-def _openvino(located: Located, precision: str, ema: bool) -> tuple[Description, Engine]:
+def _openvino(located: Located, precision: str, ema: bool, low_memory: bool) -> tuple[Description, Engine]:
     from ppaudioldm.engines.openvino import OpenVINOEngine, checked_precision
     from ppaudioldm.engines.prepared import PreparedModels
 
     models = PreparedModels(located, ema, checked_precision(precision))
-    return models.description(), OpenVINOEngine(models.model, precision, models)
+    return models.description(), OpenVINOEngine(models.model, precision, models, low_memory)
 
 
 def _eager(
-    located: Located, device: str | None, precision: str, ema: bool, compile_step: bool
+    located: Located, device: str | None, precision: str, ema: bool, compile_step: bool, low_memory: bool
 ) -> tuple[Description, Engine]:
     from ppaudioldm.engines.eager import EagerEngine
     from ppaudioldm.weights.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(located, ema=ema)
-    return checkpoint, EagerEngine(checkpoint, device, precision, compile_step)
+    return checkpoint, EagerEngine(checkpoint, device, precision, compile_step, low_memory)
 
 
 def _is_for_cpu(device: str | None) -> bool:

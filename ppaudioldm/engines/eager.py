@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
+from ppaudioldm.engines.engine import network_and_method
 from ppaudioldm.engines.states import Continued, empty_states
-from ppaudioldm.models.build import build_empty, network_and_method
+from ppaudioldm.models.build import build_empty
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
@@ -24,46 +25,62 @@ class EagerEngine:
 
     precision: of the arithmetic, "f32", or with PyTorch "bf16" or "fp16"; "auto" is bf16 on a PyTorch GPU, else f32.
     Arrays between the networks are float32 either way. compile_step: let torch.compile make a program of the UNet step:
-    a minute for the first step of a length, faster ones after it.
+    a minute for the first step of a length, faster ones after it. low_memory: hold one network at a time.
     Raises ValueError for a device or precision that the framework does not have.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str | None = None, precision: str = "auto", compile_step: bool = False
+        self,
+        checkpoint: Checkpoint,
+        device: str | None = None,
+        precision: str = "auto",
+        compile_step: bool = False,
+        low_memory: bool = False,
     ) -> None:
         self.checkpoint = checkpoint
         self.device, self.precision = checked(device, precision, compile_step)
         self._compile_step = compile_step
+        self._low_memory = low_memory
         self._networks: dict[str, Any] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def prepare(self, function: str) -> None:
-        if function in self._functions:
-            return
+        if not self._low_memory:
+            self._ready(function)
+
+    def _ready(self, function: str) -> Callable[..., Any]:
+        """What runs `function`; the network is loaded if need be."""
+        if (found := self._functions.get(function)) is not None:
+            return found
         network, method = network_and_method(function)
-        if network not in self._networks:
-            self._networks[network] = self._loaded(network)
-        self._functions[function] = getattr(self._networks[network], method)
+        loaded = self._networks.get(network)
+        if loaded is None:
+            if self._low_memory:
+                self._networks, self._functions = {}, {}
+            loaded = self._networks[network] = self._loaded(network)
+        run = getattr(loaded, method)
         if self._compile_step and function in STEPS:
             # On a GPU this records CUDA graphs: a step is one launch instead of thousands.
-            self._functions[function] = framework.xp.compile(self._functions[function], mode="reduce-overhead")
+            run = framework.xp.compile(run, mode="reduce-overhead")
+        self._functions[function] = run
+        return run
 
     def run(self, function: str, *inputs: Any) -> Any:
-        self.prepare(function)
+        run = self._ready(function)
         with framework.no_grad():
             if self.precision == "f32":
-                return self._functions[function](*inputs)
-            return _converted(self._functions[function](*self._halved(function, inputs)), framework.xp.float32)
+                return run(*inputs)
+            return _converted(run(*self._halved(function, inputs)), framework.xp.float32)
 
     def start(self, function: str) -> Callable[..., Any]:
-        self.prepare(function)
+        continued = self._ready(function)
 
         def run(*inputs: Any) -> tuple[Any, list[Any]]:
             with framework.no_grad():
                 if self.precision == "f32":
-                    return self._functions[function](*inputs)
+                    return continued(*inputs)
                 # States stay as they are: in the precision of the arithmetic.
-                output, states = self._functions[function](*self._halved(function, inputs))
+                output, states = continued(*self._halved(function, inputs))
                 return _converted(output, framework.xp.float32), states
 
         def empty(batch: int) -> list[Any]:

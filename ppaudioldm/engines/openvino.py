@@ -18,6 +18,7 @@ import openvino
 from openvino import opset15
 
 from ppaudioldm.engines import memory
+from ppaudioldm.engines.engine import network_and_method
 
 PRECISIONS = ("auto", "f32", "bf16")
 # Faster when the exact shapes are known: the UNet by a quarter, the others by 6 %, the first run with a shape included.
@@ -56,32 +57,60 @@ class OpenVINOEngine:
 
     model_of: gives the model of a function: `translator.Translator`, or `prepared.PreparedModels.model`. precision: of
     the arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32 either way.
-    shelf: where compiled functions are kept: reading one back takes a fifth of the time of compiling it.
+    shelf: where compiled functions are kept: reading one back takes a fifth of the time of compiling it. low_memory:
+    hold one network at a time.
     Raises ValueError for a precision that is unknown or that the CPU does not have.
     """
 
     def __init__(
-        self, model_of: Callable[[str], openvino.Model], precision: str = "auto", shelf: Shelf | None = None
+        self,
+        model_of: Callable[[str], openvino.Model],
+        precision: str = "auto",
+        shelf: Shelf | None = None,
+        low_memory: bool = False,
     ) -> None:
         self._core = openvino.Core()
         self.precision = checked_precision(precision, self._core)
         self._model_of = model_of
         self._shelf = shelf
+        self._low_memory = low_memory
         self._models: dict[str, openvino.Model] = {}  # of STATIC functions, for the next shapes
         self._functions: dict[str, _Compiled | _CompiledByShape] = {}
 
     def prepare(self, function: str) -> None:
-        """Translate and compile `function`; one of STATIC is compiled when it is first run with new shapes."""
-        with _preparing:
-            if function in self._functions:
-                return
-            if function not in STATIC:
-                self._functions[function] = _Compiled(self._compile(function, None))
-                return
-            if self._shelf is None or not self._shelf.has(function):
-                self._models[function] = self._model_of(function)
-            self._functions[function] = _CompiledByShape(self._kept_shapes(function))
+        """Translate and compile `function`; one of STATIC is compiled when it is first run with new shapes.
+
+        With low memory it is translated only, for the shelf.
+        """
+        if not self._low_memory:
+            self._ready(function)
+        elif self._shelf and not self._shelf.has(function):
+            with _preparing:
+                self._model_of(function)
             memory.trim()
+
+    def _ready(self, function: str) -> _Compiled | _CompiledByShape:
+        with _preparing:
+            if (found := self._functions.get(function)) is not None:
+                return found
+            if self._low_memory:
+                self._let_go(network_and_method(function)[0])
+            made: _Compiled | _CompiledByShape
+            if function not in STATIC:
+                made = _Compiled(self._compile(function, None))
+            else:
+                if self._shelf is None or not self._shelf.has(function):
+                    self._models[function] = self._model_of(function)
+                made = _CompiledByShape(self._kept_shapes(function))
+                memory.trim()
+            self._functions[function] = made
+            return made
+
+    def _let_go(self, but: str) -> None:
+        """Of the functions of every network except `but`; those that run go on."""
+        for functions in (self._functions, self._models):
+            for other in [name for name in functions if network_and_method(name)[0] != but]:
+                del functions[other]
 
     def _kept_shapes(self, function: str) -> int:
         size = self._shelf.size(function) if self._shelf else KEPT_BYTES
@@ -89,16 +118,14 @@ class OpenVINOEngine:
 
     def run(self, function: str, *inputs: Any) -> Any:
         """The function: arrays, lists of arrays or None in, an array or a list of arrays out."""
-        self.prepare(function)
-        compiled, arrays = self._functions[function], _flat(inputs)
+        compiled, arrays = self._ready(function), _flat(inputs)
         if isinstance(compiled, _CompiledByShape):
             compiled = compiled.of(tuple(x.shape for x in arrays), lambda shapes: self._compile(function, shapes))
         return compiled(arrays)
 
     def start(self, function: str) -> Callable[..., Any]:
         """A function with states: each call goes on where the last one ended."""
-        self.prepare(function)
-        compiled = self._functions[function]
+        compiled = self._ready(function)
         assert isinstance(compiled, _Compiled), f"{function} is compiled for exact shapes, which grow with a state"
         return compiled.start()
 

@@ -84,7 +84,7 @@ class PreparedModels:
         return Description(opened.name, opened.layout, opened.config, self._tokenizer_json, knows=opened.knows)
 
     def model(self, function: str) -> openvino.Model:
-        """The model of `function`, see `models.build.FUNCTIONS`. A broken one is made again."""
+        """The model of `function`, see `engines.engine`. A broken one is made again."""
         with _locked(self.folder):
             found = self._read(function)
             if found is None:

@@ -7,8 +7,9 @@ from typing import Any
 import openvino
 
 from ppaudioldm import framework
+from ppaudioldm.engines.engine import network_and_method
 from ppaudioldm.engines.inputs import function_inputs
-from ppaudioldm.models.build import build_empty, network_and_method
+from ppaudioldm.models.build import build_empty
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 if framework.NAME != "paddle":
@@ -25,7 +26,7 @@ class Translator:
         self._last: tuple[str, Any] = "", None
 
     def __call__(self, function: str) -> openvino.Model:
-        """The model of `function`, see `models.build.FUNCTIONS`."""
+        """The model of `function`, see `engines.engine`."""
         network, method = network_and_method(function)
         layer = self._layer(network)
         return translate(layer, function_inputs(function, self._checkpoint.config), method)

@@ -34,20 +34,6 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "audiomae": (AudioMAE, "audiomae"),
 }
 
-# What an engine runs besides the forward of a network: name -> (network, method).
-FUNCTIONS = {
-    "unet_contexts": ("unet", "project"),
-    "unet_step": ("unet", "step"),
-    "unet_guided_step": ("unet", "guided_step"),
-    "unet_guided_deep": ("unet", "guided_deep"),
-    "unet_guided_shallow": ("unet", "guided_shallow"),
-}
-
-
-def network_and_method(function: str) -> tuple[str, str]:
-    """The network and its method that an engine runs under the name `function`."""
-    return FUNCTIONS.get(function, (function, "forward"))
-
 
 def network_names(config: ModelConfig) -> list[str]:
     """The networks that a checkpoint of `config` consists of."""

@@ -22,9 +22,10 @@ from ppaudioldm.config import (
     UNetConfig,
     VAEConfig,
 )
+from ppaudioldm.engines.engine import FUNCTIONS, network_and_method
 from ppaudioldm.engines.inputs import INPUTS, flat_inputs, function_inputs
 from ppaudioldm.engines.states import empty_states
-from ppaudioldm.models.build import FUNCTIONS, NETWORKS, network_and_method
+from ppaudioldm.models.build import NETWORKS
 from tests.support import noise, random_network, relative_error
 
 if framework.NAME != "paddle":

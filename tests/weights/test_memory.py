@@ -1,4 +1,7 @@
-"""Opening and loading keeps the parameters once, whatever the file: measured on a checkpoint of 260 MB."""
+"""Opening and loading keeps the parameters once, whatever the file, with little memory those of one network at a time.
+
+Measured on a checkpoint of 260 MB.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,9 @@ for network in network_names(UNTRAINED):
     build_empty(network, UNTRAINED)  # PyTorch imports half of itself at the first layers without values
 before = kilobytes("VmRSS")
 checkpoint = open_checkpoint(sys.argv[1])
-engine = EagerEngine(checkpoint, "cpu")
+engine = EagerEngine(checkpoint, "cpu", low_memory=sys.argv[2] == "True")
 for network in checkpoint.networks:
-    engine.prepare(network)
+    engine._ready(network)
 print(json.dumps(1024 * (kilobytes("VmHWM") - before)))
 """
 
@@ -76,6 +79,18 @@ def tensors_of(layout: Layout) -> dict[str, Stored]:
     return tensors
 
 
+def bytes_of(network: str) -> int:
+    return 4 * sum(int(np.prod(shape)) for shape in parameter_shapes(network, MEDIUM).values())
+
+
+def peak(path: Path, low_memory: bool) -> int:
+    """Bytes that opening the file and loading all networks takes at most, over what the framework takes."""
+    command = [sys.executable, "-c", PROGRAM, str(path), str(low_memory)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured by Linux' /proc")
 @pytest.mark.parametrize("suffix", [".pth", ".pdparams"])
 def test_parameters_are_in_memory_once(tmp_path, suffix):
@@ -84,15 +99,10 @@ def test_parameters_are_in_memory_once(tmp_path, suffix):
         write_torch(path, tensors_of(original.layout(MEDIUM)).items())
     else:
         write_paddle(path, tensors_of(one_naming(paddlemix_layout(MEDIUM), published=False)).items())
-    parameters = 4 * sum(
-        int(np.prod(shape)) for n in network_names(MEDIUM) for shape in parameter_shapes(n, MEDIUM).values()
-    )
-    assert parameters > 150e6
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, cwd=REPOSITORY, timeout=120
-    )
+    sizes = [bytes_of(network) for network in network_names(MEDIUM)]
+    assert sum(sizes) > 150e6
+    usual, low = peak(path, low_memory=False), peak(path, low_memory=True)
     path.unlink()
-    assert run.returncode == 0, run.stderr
-    peak = json.loads(run.stdout)
-    print(f"{suffix}: peak {peak / parameters:.3f} times {parameters / 1e6:.0f} MB")
-    assert peak < MOST * parameters
+    print(f"{suffix}: {usual / sum(sizes):.3f} times {sum(sizes) / 1e6:.0f} MB, {low / max(sizes):.3f} times the largest")
+    assert usual < MOST * sum(sizes)
+    assert low < MOST * max(sizes)

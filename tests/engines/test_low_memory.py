@@ -1,0 +1,115 @@
+"""With little memory: one network at a time, and the same clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.cli import main
+from ppaudioldm.engines.choice import make_engine
+from ppaudioldm.engines.engine import Engine, network_and_method
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.locate import locate
+from tests.support import relative_error
+
+ENGINES = ("eager", "openvino") if framework.NAME == "paddle" else ("eager",)  # only Paddle's programs are translated
+SETTINGS = {"duration": 0.5, "num_inference_steps": 3, "negative_prompt": "wind", "num_waveforms_per_prompt": 2}
+
+
+class Watched:
+    """An engine that keeps of which networks it held something after each run."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.held: list[set[str]] = []
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+    def _watched(self, run: Callable, function: str, *inputs):
+        result = run(function, *inputs)
+        self.held.append({network_and_method(name)[0] for name in self._engine._functions})
+        return result
+
+    def run(self, function: str, *inputs):
+        return self._watched(self._engine.run, function, *inputs)
+
+    def run_numpy(self, function: str, *inputs):
+        return self._watched(self._engine.run_numpy, function, *inputs)
+
+    def start(self, function: str):
+        return self._watched(self._engine.start, function)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request) -> str:
+    return request.param
+
+
+def low(engine: str) -> AudioLDM:
+    description, made = make_engine(locate("untrained"), engine, "cpu", low_memory=True)
+    return AudioLDM(description, Watched(made))
+
+
+def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
+    pipeline = low(engine)
+    usual = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu")
+    for prompt in ("rain", "a bell"):
+        clip = pipeline.generate(prompt, seed=1, **SETTINGS)
+        np.testing.assert_array_equal(clip.waveforms, usual.generate(prompt, seed=1, **SETTINGS).waveforms)
+    held = pipeline._engine.held
+    assert {len(networks) for networks in held} == {1}
+    assert {network for networks in held for network in networks} >= {"clap_text", "flan_t5", "gpt2", "unet", "vocoder"}
+
+
+def test_deep_and_shallow_steps_are_of_one_network(engine):
+    """In turns: each must not let the other go."""
+    pipeline = low(engine)
+    pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
+    functions = pipeline._engine._functions
+    assert {"vocoder"} == set(functions)
+    made = []
+    ready = pipeline._engine._ready
+    pipeline._engine._engine._ready = lambda name: (
+        made.append((name, name in pipeline._engine._functions)) or ready(name)
+    )
+    pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
+    first_times = [name for name, was_ready in made if not was_ready and name.startswith("unet")]
+    assert sorted(first_times) == ["unet_contexts", "unet_guided_deep", "unet_guided_shallow", "unet_step"]
+
+
+def test_threads_get_what_they_would_get_alone(engine):
+    pipeline = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", low_memory=True)
+
+    def make(seed: int) -> np.ndarray:
+        return pipeline.generate("rain", seed=seed, duration=0.5, num_inference_steps=2).waveforms
+
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(make, range(3)))
+    for seed, waveform in enumerate(together):
+        assert relative_error(waveform, make(seed)) < 1e-4  # PyTorch adds in another order in another thread
+
+
+@pytest.mark.skipif("openvino" not in ENGINES, reason="only Paddle's programs are translated")
+def test_what_is_done_once_for_all_is_done_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
+    _, engine = make_engine(locate("untrained"), "openvino", low_memory=True)
+    engine.prepare("vocoder")
+    assert engine._shelf.has("vocoder") and not engine._functions
+    monkeypatch.setattr(engine, "_model_of", None)
+    engine.prepare("vocoder")  # is there
+
+
+def test_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = []
+    for extra in ([], ["--low-memory"]):
+        path = tmp_path / f"{len(made)}.wav"
+        command = ["generate", "rain", "-c", "untrained", "-d", "0.5", "--steps", "2", "--seed", "1", "-o", str(path)]
+        assert main([*command, *extra]) == 0
+        made.append(path.read_bytes())
+    assert made[0] == made[1]

@@ -93,11 +93,11 @@ class PromptEncoder:
 
     def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditions:
         config = self._config
-        clap = self.clap([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
             ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
+        clap = self.clap([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
         if config.loa and loa is not None:
             found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
         elif config.loa:

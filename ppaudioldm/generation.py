@@ -36,8 +36,8 @@ def needed_functions(
     options = options or Options()
     negative = options.negative_prompt is not None
     makes_loa = config.loa is not None and (given is None or given.loa is None or (guided and negative))
-    text = ["clap_text"] if makes_loa or config.unet.film_dim else []
-    text += ["flan_t5"] if config.flan_t5 else []
+    text = ["flan_t5"] if config.flan_t5 else []
+    text += ["clap_text"] if makes_loa or config.unet.film_dim else []
     text += ["phoneme_encoder"] if config.phoneme_encoder and makes_loa else []
     text += ["loa", "gpt2"] if makes_loa else []
     unet = ["unet_contexts"] if config.contexts else []
@@ -122,8 +122,9 @@ class Generation:
                 self.engine.prepare(function)
                 self.report("load", done, len(functions))
         with self.stage("text"):
-            conditions = self.encoder.encode(self.prompts, self.phonemes, self.given.loa)
+            # This first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
             unconditional = self.unconditional() if self.guided else None
+            conditions = self.encoder.encode(self.prompts, self.phonemes, self.given.loa)
             self.report("text")
         for batch in self.batches:
             seeds = [self.seeds[p][c] for p, c in batch]

@@ -137,7 +137,11 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
     add("--vocoder", choices=VOCODERS, help="griffin-lim needs no network; default: what the checkpoint has")
     add("--compile", action="store_true", help="of eager with PyTorch: compile the UNet step, for many clips on a GPU")
-    add("--low-memory", action="store_true", help="hold one network at a time: half the memory, seconds more a clip")
+    add(
+        "--low-memory",
+        action=argparse.BooleanOptionalAction,
+        help="hold one network at a time: half the memory, read again for every sound; default: for a single one",
+    )
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
 
@@ -161,18 +165,22 @@ def make(
     create: Callable[..., Clip],
     told: dict[str, Any] | None = None,
     layout: tuple[int, int] = (1, 16000),
+    single: bool = False,
 ) -> None:
     """Check the options of `add_settings`, open the checkpoint, make a clip, write it and report it.
 
     title: names the file where `--output` doesn't. create: called with the pipeline and with the keywords of
     `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says. layout:
-    channels and Hz that the clip will have, if not those of most checkpoints.
+    channels and Hz that the clip will have, if not those of most checkpoints. single: networks run one after the other,
+    once for all candidates of a batch: none is held longer, unless the options say so.
     """
     start = time.perf_counter()
     checked = Options.from_preset(options.preset, **settings_of(options))
     extras = extras_of(options)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     target = _target(options, title, layout, lambda path: extras.files(path, checked.num_waveforms_per_prompt))
+    if options.low_memory is None:
+        options.low_memory = single and checked.num_waveforms_per_prompt <= checked.batch_size
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     from ppaudioldm.clip import Interrupted
@@ -270,5 +278,5 @@ def open_pipeline(options: argparse.Namespace) -> AudioLDM:
         ema=options.ema,
         compile_step=options.compile,
         vocoder=options.vocoder,
-        low_memory=options.low_memory,
+        low_memory=bool(options.low_memory),
     )

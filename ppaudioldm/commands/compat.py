@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     add("--seed", type=int, default=0, help="default: 0")
     add("--engine", choices=("auto", "openvino", "eager"), help=argparse.SUPPRESS)
     add_framework(command)
-    command.set_defaults(run=compat, precision="auto", ema=False, compile=False, vocoder=None)
+    command.set_defaults(run=compat, precision="auto", ema=False, compile=False, vocoder=None, low_memory=False)
 
 
 def compat(options: argparse.Namespace) -> None:

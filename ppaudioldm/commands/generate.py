@@ -85,7 +85,11 @@ def generate(options: argparse.Namespace) -> int:
         raise ValueError("--output-dir is for --list: --output takes a folder, too")
     Options().check_prompts([options.prompt])
     check_speaks(options.checkpoint, False)
-    make(options, options.prompt, lambda pipeline, **settings: pipeline.generate(options.prompt, **settings))
+
+    def create(pipeline: AudioLDM, **settings: Any) -> Clip:
+        return pipeline.generate(options.prompt, **settings)
+
+    make(options, options.prompt, create, single=True)
     return 0
 
 

@@ -107,7 +107,7 @@ def run(options: argparse.Namespace, finish: Callable[[Any, Any], Any]) -> None:
         ema=options.ema,
         compile_step=options.compile,
         vocoder=options.vocoder,
-        low_memory=options.low_memory,
+        low_memory=bool(options.low_memory),
     )
     check_speech(options, models)
     service = Service(models, settings)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 
 from ppaudioldm import framework
 from ppaudioldm.cli import main
@@ -104,12 +105,39 @@ def test_what_is_done_once_for_all_is_done_first(tmp_path, monkeypatch):
     engine.prepare("vocoder")  # is there
 
 
-def test_on_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    made = []
-    for extra in ([], ["--low-memory"]):
-        path = tmp_path / f"{len(made)}.wav"
-        command = ["generate", "rain", "-c", "untrained", "-d", "0.5", "--steps", "2", "--seed", "1", "-o", str(path)]
-        assert main([*command, *extra]) == 0
-        made.append(path.read_bytes())
-    assert made[0] == made[1]
+@pytest.mark.parametrize(
+    ("extra", "is_low"),
+    [
+        ([], True),
+        (["--candidates", "2"], False),
+        (["--candidates", "2", "--batch-size", "2"], True),
+        (["--candidates", "2", "--low-memory"], True),
+        (["--no-low-memory"], False),
+    ],
+)
+def test_a_single_sound_is_made_with_little_memory(tmp_path, monkeypatch, extra, is_low):
+    chosen = []
+
+    def spied(*arguments):
+        chosen.append(arguments[-1])
+        return make_engine(*arguments)
+
+    monkeypatch.setattr("ppaudioldm.pipeline.make_engine", spied)
+    path = tmp_path / "rain.wav"
+    command = ["generate", "rain", "-c", "untrained", "-d", "0.5", "--steps", "2", "--seed", "1", "-o", str(path)]
+    assert main([*command, *extra]) == 0
+    assert chosen == [is_low]
+    usual = AudioLDM.from_pretrained("untrained").generate(
+        "rain", duration=0.5, num_inference_steps=2, seed=1, num_waveforms_per_prompt=2 if "2" in extra else 1
+    )
+    written, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_allclose(written, usual.waveforms[0], atol=1e-4)  # 16 bits, and batches differ in the last ones
+
+
+def test_lists_are_made_with_all_networks_at_hand(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr("ppaudioldm.pipeline.make_engine", lambda *args: chosen.append(args[-1]) or make_engine(*args))
+    (tmp_path / "list.txt").write_text("rain\n")
+    command = ["generate", "--list", str(tmp_path / "list.txt"), "--output-dir", str(tmp_path / "out")]
+    assert main([*command, "-c", "untrained", "-d", "0.5", "--steps", "2"]) == 0
+    assert chosen == [False]

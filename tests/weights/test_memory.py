@@ -103,6 +103,6 @@ def test_parameters_are_in_memory_once(tmp_path, suffix):
     assert sum(sizes) > 150e6
     usual, low = peak(path, low_memory=False), peak(path, low_memory=True)
     path.unlink()
-    print(f"{suffix}: {usual / sum(sizes):.3f} times {sum(sizes) / 1e6:.0f} MB, {low / max(sizes):.3f} times the largest")
+    print(f"{suffix}: {usual / sum(sizes):.3f} times {sum(sizes) / 1e6:.0f} MB, {low / max(sizes):.3f} times the most")
     assert usual < MOST * sum(sizes)
     assert low < MOST * max(sizes)

@@ -182,6 +182,7 @@ class HeldPipeline:
 
 class Named:
     is_random = False
+    knows = None
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ppaudioldm.audio.files import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.knowledge import Knowledge, Sound
 from ppaudioldm.options import Options
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, Models, NotHere
@@ -382,3 +384,19 @@ def test_which_model_does_what():
 def test_impossible_settings(tmp_path, setting):
     with pytest.raises(ValueError, match="allowed: more than 0"):
         Settings(tmp_path, **setting)
+
+
+@pytest.mark.parametrize(
+    ("knows", "prompt"),
+    [(None, "a sound"), (Knowledge((Sound("bell", "A bell", "a big bell"),), frozenset({"bell"})), "a big bell")],
+)
+def test_a_model_is_warmed_up_with_what_it_knows(knows, prompt):
+    asked = []
+    pipeline = SimpleNamespace(
+        checkpoint=SimpleNamespace(name="few", knows=knows),
+        config=UNTRAINED,
+        default_duration=10.0,
+        generate=lambda asked_for, **_: asked.append(asked_for),
+    )
+    Models([Model("few", pipeline)]).warm_up(1.0)
+    assert asked == [prompt]

@@ -37,6 +37,7 @@ examples:
   ppaudioldm rank "a dog" "a cat" --audio a.wav b.wav
 """
 MONO = 1, 16000  # channels and Hz of what a checkpoint makes: every format can hold them
+ONE_PART = 10.0  # seconds: what is longer is made in parts, each of which needs the networks again
 FORMAT: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
@@ -320,4 +321,5 @@ def _make(
         create_and_tell,
         report,
         layout,
+        single=options.duration is None or options.duration <= ONE_PART,
     )

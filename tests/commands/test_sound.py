@@ -62,6 +62,24 @@ def test_the_others(arguments, file, samples, rate, folder, capsys):
     assert told.get("cutoff") == (3000 if arguments[0] == "upscale" else None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_low"),
+    [
+        (["vary", "--audio", "dog.wav", "--duration", "0.4"], True),
+        (["inpaint", "--audio", "dog.wav", "--range", "0.2:0.3"], True),
+        (["extend", "--audio", "dog.wav", "rain", "--duration", "11"], False),
+        (["extend", "--audio", "dog.wav", "rain", "--duration", "11", "--low-memory"], True),
+    ],
+)
+def test_what_is_made_at_once_is_made_with_little_memory(arguments, is_low, folder, capsys, monkeypatch):
+    opened, chosen = AudioLDM.from_pretrained, []
+    monkeypatch.setattr(
+        AudioLDM, "from_pretrained", lambda name, **settings: chosen.append(settings) or opened(name, **settings)
+    )
+    report(capsys, *arguments)
+    assert [settings["low_memory"] for settings in chosen] == [is_low]
+
+
 def test_rank(folder, capsys):
     soundfile.write("cat.wav", sound(0.5, seed=1), 16000)
     assert main(["rank", "a dog", "a cat", "--audio", "dog.wav", "cat.wav", "-c", "untrained", "--json"]) == 0

@@ -45,7 +45,7 @@ def main() -> None:
         return
     from ppaudioldm.checkpoints import CHECKPOINTS
 
-    published = [name for name, info in CHECKPOINTS.items() if info.layout != "random"]
+    published = [name for name, info in CHECKPOINTS.items() if info.layout in ("original", "diffusers")]
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
     right = True
     for name in options.names or published:

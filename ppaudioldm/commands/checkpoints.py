@@ -107,8 +107,9 @@ def convert(options: argparse.Namespace) -> None:
     choose_framework(options)
     _check_free(options.destination, options.overwrite)
     from ppaudioldm.weights.checkpoint import open_checkpoint
-    from ppaudioldm.weights.convert import write_native
+    from ppaudioldm.weights.convert import check_names_folder, write_native
 
+    check_names_folder(options.destination)  # before anything is downloaded
     checkpoint = open_checkpoint(options.source, ema=options.ema)
     write_native(checkpoint, options.destination, options.dtype, notify=tell)
     print(options.destination)

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LAYOUTS = ("original", "diffusers", "native")
 DTYPES = ("float32", "float16")
+OF_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pdparams")
 MANIFESTS = Path(__file__).parent / "manifests"
 SAME_MANIFEST = {
     "audioldm2-music-665k": "audioldm2-full",
@@ -40,10 +41,11 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
     Tokenizers that can't be had are left out, with a warning: they are looked for again when the folder is used.
     A checkpoint that we wrote to `folder` before is replaced.
     Raises CheckpointError for values that float16 cannot hold, or if `folder` holds anything else; OSError if the disk
-    is full. What was there stays then.
+    is full; ValueError for a name that is a file's. What was there stays then.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}, choose from {', '.join(DTYPES)}")
+    check_names_folder(folder)
     _check_replaceable(folder, native.is_replaceable(folder))
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
@@ -60,7 +62,7 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
     The same name and seed hold the same networks in every layout, but "diffusers" has no AudioMAE. "original" makes the
     file `destination` and a folder of the same name without its suffix, for the tokenizers; the others make the folder
     `destination`.
-    Raises ValueError for an unknown name or layout.
+    Raises ValueError for an unknown name or layout, or a destination that is named like the other kind.
     """
     if name not in CHECKPOINTS:
         raise ValueError(f"unknown checkpoint {name!r}, choose from {', '.join(CHECKPOINTS)}")
@@ -75,6 +77,12 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
     else:
         notify(f"writing {destination}")
         _write_original(checkpoint, destination, seed)
+
+
+def check_names_folder(folder: Path) -> None:
+    """Raise ValueError for the name of a file."""
+    if folder.suffix.lower() in OF_FILES:
+        raise ValueError(f"{folder}: a folder is written, and {folder.suffix} is the suffix of a file: leave it out")
 
 
 def _write_original(checkpoint: Checkpoint, path: Path, seed: int) -> None:
@@ -117,6 +125,7 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
     config = checkpoint.config
     if config.loa is None:
         raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
+    check_names_folder(folder)
     _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)
     components: dict[str, dict[str, Stored]] = {}

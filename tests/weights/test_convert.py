@@ -120,6 +120,10 @@ def test_interrupted(tmp_path, error, existing):
         assert_same_values(open_checkpoint(tmp_path / "out"), random_checkpoint("untrained", UNTRAINED, 1))
 
 
+def named(layout: str) -> str:
+    return "out.pth" if layout == "original" else "out"
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_disk_full(tmp_path, layout):
     """No file may exceed a megabyte: what the system says then comes from the writing library, as on a full disk."""
@@ -129,7 +133,7 @@ from pathlib import Path
 from ppaudioldm.weights.convert import write_random
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
-    write_random("untrained", Path({str(tmp_path / "out.pth")!r}), {layout!r}, 0)
+    write_random("untrained", Path({str(tmp_path / named(layout))!r}), {layout!r}, 0)
 except OSError as error:
     print(error)
 """
@@ -187,8 +191,8 @@ def test_the_folder_of_a_published_files_tokenizers_keeps_what_it_holds(tmp_path
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_random_checkpoints_hold_what_their_seed_gives(tmp_path, layout):
-    write_random("untrained", tmp_path / "out.pth", layout, 7)
-    assert_same_values(open_checkpoint(tmp_path / "out.pth"), tiny_in(layout, 7))
+    write_random("untrained", tmp_path / named(layout), layout, 7)
+    assert_same_values(open_checkpoint(tmp_path / named(layout)), tiny_in(layout, 7))
 
 
 def test_a_random_published_file_has_the_manifests_keys_in_its_order(tmp_path, monkeypatch):
@@ -225,6 +229,11 @@ def test_native_config_is_readable_json(tmp_path):
         (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, untrained, audioldm2-full"),
         (("untrained", "out", "onnx", 0), "unknown layout 'onnx', choose from original, diffusers, native"),
         (("untrained", "out", "original", 0), "out: a published file needs a suffix, such as .pth"),
+        (("untrained", "out.pth", "native", 0), "out.pth: a folder is written, and .pth is the suffix of a file"),
+        (
+            ("audioldm2-full", "out.BIN", "diffusers", 0),
+            "out.BIN: a folder is written, and .BIN is the suffix of a file",
+        ),
         (("audioldm_48k", "out", "diffusers", 0), "audioldm_48k has no diffusers layout: choose original or native"),
         (("audioldm_16k_crossattn_t5", "out", "diffusers", 0), "has no diffusers layout"),
     ],

@@ -63,8 +63,8 @@ class AudioLDM:
         "auto": bf16 where a CPU or a PyTorch GPU has it. ema: use the averaged UNet of a published file. compile_step:
         let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. vocoder:
         "network", or "griffin-lim", which needs none and sounds rougher; by default what the checkpoint has.
-        low_memory: hold one network at a time, as is enough for about half the memory, and read them again for every
-        clip, which takes a second or two. Networks are read when they are first needed.
+        low_memory: hold one network at a time, for half the memory or less, and read them again for every clip, which
+        takes seconds. Networks are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download

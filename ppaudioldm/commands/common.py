@@ -171,8 +171,8 @@ def make(
 
     title: names the file where `--output` doesn't. create: called with the pipeline and with the keywords of
     `AudioLDM.generate` that the options set, `progress` among them. told: what else the JSON report says. layout:
-    channels and Hz that the clip will have, if not those of most checkpoints. single: networks run one after the other,
-    once for all candidates of a batch: none is held longer, unless the options say so.
+    channels and Hz that the clip will have, if not those of most checkpoints. single: `create` runs a network once for
+    each batch of candidates, so with one batch it is held no longer than that, unless the options say otherwise.
     """
     start = time.perf_counter()
     checked = Options.from_preset(options.preset, **settings_of(options))

@@ -180,9 +180,10 @@ class OpenVINOEngine:
         if shapes is None:
             return self._model_of(function)
         with _preparing:
-            if function not in self._models:
-                self._models[function] = self._model_of(function)
-        model = self._models[function].clone()  # shares the weights
+            kept = self._models.get(function)
+            if kept is None:
+                kept = self._models[function] = self._model_of(function)
+        model = kept.clone()  # shares the weights
         ports = zip(model.inputs, shapes, strict=True)
         model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
         return model

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from ppaudioldm import framework
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.engines.choice import make_engine
 from ppaudioldm.engines.engine import Engine, network_and_method
@@ -93,6 +94,25 @@ def test_threads_get_what_they_would_get_alone(engine):
         together = list(pool.map(make, range(3)))
     for seed, waveform in enumerate(together):
         assert relative_error(waveform, make(seed)) < 1e-4  # PyTorch adds in another order in another thread
+
+
+@pytest.mark.skipif("openvino" not in ENGINES, reason="only Paddle's programs are translated")
+def test_another_thread_may_let_a_model_go_at_any_time(tmp_path, monkeypatch):
+    from ppaudioldm.engines import openvino
+
+    monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))  # where nothing has been compiled yet
+    _, engine = make_engine(locate("untrained"), "openvino", low_memory=True)
+
+    class OtherThreadNext:
+        """A lock: whoever waited for it runs another network."""
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_) -> None:
+            engine._let_go("another")
+
+    monkeypatch.setattr(openvino, "_preparing", OtherThreadNext())
+    assert engine.run("vocoder", np.zeros((1, 8, UNTRAINED.vae.n_mels), np.float32)).shape[0] == 1
 
 
 @pytest.mark.skipif("openvino" not in ENGINES, reason="only Paddle's programs are translated")

@@ -13,8 +13,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
 ON_TWO := -n 2 --dist loadfile
 # These see nothing of the framework that runs the networks.
-ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation serving ui test_cli.py test_examples.py \
-	test_manifest.py test_many.py test_prompt_list.py test_signals.py)
+ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation lists serving sounds storage ui test_cli.py \
+	test_examples.py)
 
 .PHONY: demo test browser lint parity schema clean
 .DELETE_ON_ERROR:
@@ -31,6 +31,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) $(ON_TWO) tests/parity

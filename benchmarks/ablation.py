@@ -18,8 +18,8 @@ import numpy as np
 from ppaudioldm import AudioLDM
 from ppaudioldm.evaluation import kinds
 from ppaudioldm.evaluation.classifier import default_classifier
-from ppaudioldm.given import Given
-from ppaudioldm.training.sounds import Example
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.sounds import Example
 
 Condition = Callable[[AudioLDM, Example], tuple[str | None, Given]]
 

@@ -114,7 +114,7 @@ def peak_memory(name: str, device: str, duration: float) -> float | None:
         import torch
 
         return torch.cuda.max_memory_allocated() / 1e9
-    from ppaudioldm.bench import peak_memory_gb
+    from ppaudioldm.evaluation.speed import peak_memory_gb
 
     return peak_memory_gb()
 
@@ -127,9 +127,9 @@ def wait_for(device: str) -> None:
 
 
 def ours(device: str, duration: float) -> Contender:
-    from ppaudioldm.conditioning import PromptEncoder, joined
     from ppaudioldm.diffusion.features import timestep_features
     from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.generation.text_condition import PromptEncoder, joined
     from ppaudioldm.weights.locate import locate
 
     located = locate("audioldm2-full", random_weights=True)

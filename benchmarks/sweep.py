@@ -70,7 +70,7 @@ def all_settings() -> Iterator[Settings]:
 
 def clips_of(settings: Settings, per_kind: int) -> int:
     """How many of each kind: `per_kind`, or as many as take the time of so many with LARGE steps."""
-    from ppaudioldm.options import Options
+    from ppaudioldm.generation.options import Options
 
     given = {"preset": "fast", **settings}
     options = Options.from_preset(given.pop("preset"), **given)

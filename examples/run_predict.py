@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ppaudioldm import CHECKPOINTS, AudioLDM, Clip
 from ppaudioldm.audio.files import check_writable, safe_name, unique_path
-from ppaudioldm.prompt_list import Line, read_list
-from ppaudioldm.speech import speak
+from ppaudioldm.lists.prompt_list import Line, read_list
+from ppaudioldm.tasks.speak import speak
 
 
 def argument(default: str | int | float, text: str):

@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ppaudioldm.checkpoints import CHECKPOINTS
     from ppaudioldm.errors import CheckpointError
-    from ppaudioldm.many import generate_list
-    from ppaudioldm.options import Options, Progress
-    from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip
-    from ppaudioldm.speech import speak
+    from ppaudioldm.generation.clip import Cancelled, Clip
+    from ppaudioldm.generation.options import Options, Progress
+    from ppaudioldm.lists.run import generate_list
+    from ppaudioldm.pipeline import AudioLDM
     from ppaudioldm.tasks.edited import EditedClip
     from ppaudioldm.tasks.extend import extend
     from ppaudioldm.tasks.inpaint import inpaint
     from ppaudioldm.tasks.loop import loop
     from ppaudioldm.tasks.rank import rank
     from ppaudioldm.tasks.restyle import restyle
+    from ppaudioldm.tasks.speak import speak
     from ppaudioldm.tasks.upscale import upscale
     from ppaudioldm.tasks.vary import vary
 
@@ -51,16 +52,15 @@ __all__ = [
 
 _HOMES = {
     "AudioLDM": "pipeline",
-    "Cancelled": "pipeline",
-    "Clip": "pipeline",
     "CHECKPOINTS": "checkpoints",
     "CheckpointError": "errors",
-    "Options": "options",
-    "Progress": "options",
+    "Cancelled": "generation.clip",
+    "Clip": "generation.clip",
+    "Options": "generation.options",
+    "Progress": "generation.options",
     "EditedClip": "tasks.edited",
-    "generate_list": "many",
-    "speak": "speech",
-    **{task: f"tasks.{task}" for task in ("vary", "restyle", "inpaint", "extend", "loop", "upscale", "rank")},
+    "generate_list": "lists.run",
+    **{task: f"tasks.{task}" for task in ("speak", "vary", "restyle", "inpaint", "extend", "loop", "upscale", "rank")},
 }
 
 

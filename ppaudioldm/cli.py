@@ -14,7 +14,7 @@ from typing import NoReturn
 from ppaudioldm import __version__
 from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, generate, serve, sound, train, ui
 from ppaudioldm.commands.console import one_line, tell
-from ppaudioldm.signals import remembered_interrupt
+from ppaudioldm.commands.signals import remembered_interrupt
 
 COMMANDS = (generate, sound, serve, ui, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
 USAGE_ERROR = 2

@@ -8,17 +8,17 @@ one framework: the choice is made when this module is first imported, so nothing
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import logging
 import math
 import os
+import signal
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-
-from ppaudioldm.signals import kept_handlers
 
 FRAMEWORKS = ("paddle", "torch")
 
@@ -26,6 +26,32 @@ FRAMEWORKS = ("paddle", "torch")
 def usable_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# What a framework's import must leave as the program has set it.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+SIGACTION_BYTES = 512  # more than any system's struct sigaction has
+
+
+@contextlib.contextmanager
+def kept_signal_handlers() -> Iterator[None]:
+    """After the block, SIGTERM, SIGINT and SIGHUP are handled as they were before it.
+
+    In C: a library's handlers are set there, and Python lets no other thread than the main one set any.
+    """
+    try:
+        sigaction = ctypes.CDLL(None).sigaction
+    except (OSError, AttributeError, TypeError):  # Windows
+        yield
+        return
+    before = {number: ctypes.create_string_buffer(SIGACTION_BYTES) for number in SIGNALS}
+    for number, handler in before.items():
+        sigaction(int(number), None, handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            sigaction(int(number), handler, None)
 
 
 NAME = os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle")
@@ -42,7 +68,7 @@ if NAME == "paddle":
     _root = logging.getLogger()
     _handlers, _level = _root.handlers[:], _root.level
     # And it ends the process on SIGTERM, whatever the program had set.
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), kept_handlers():
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), kept_signal_handlers():
         warnings.simplefilter("ignore")
         import paddle as xp
     _root.handlers[:] = _handlers

@@ -12,19 +12,19 @@ import numpy as np
 
 from ppaudioldm.audio.mel import checked_waveform
 from ppaudioldm.checkpoints import speech_names
-from ppaudioldm.chunks import decode, encode, latent_frames, mel_of, vocode
-from ppaudioldm.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import VOCODERS, ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.choice import chosen_engine, make_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.generation import Generation
-from ppaudioldm.given import Given
-from ppaudioldm.options import MAX_DURATION, Options, Progress, default_duration
-from ppaudioldm.recorded_loa import recorded_loa
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
+from ppaudioldm.generation.decoding import decode, encode, latent_frames, mel_of, vocode
+from ppaudioldm.generation.loa import recorded_loa
+from ppaudioldm.generation.options import MAX_DURATION, Options, Progress, default_duration
+from ppaudioldm.generation.run import Generation
+from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.weights.locate import Description, locate
 
 __all__ = ["AudioLDM", "Cancelled", "Clip", "Given", "Interrupted"]
@@ -201,7 +201,7 @@ class AudioLDM:
             return None
         if (transcription is None) == (phonemes is None):
             raise ValueError("transcription is missing: a speech checkpoint needs it, or phonemes, and not both")
-        from ppaudioldm.audio.phonemes import phoneme_ids, to_phonemes
+        from ppaudioldm.text.phonemes import phoneme_ids, to_phonemes
 
         if phonemes is None:
             assert transcription is not None

@@ -8,7 +8,7 @@ import pytest
 
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.config_check import check_config
+from ppaudioldm.weights.config_check import check_config
 from tests.weights.examples import error_of
 
 FULL = CHECKPOINTS["audioldm2-full"].config

@@ -19,10 +19,10 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import LoaConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.engines.engine import network_and_method
+from ppaudioldm.generation.loa import recorded_loa
 from ppaudioldm.models.build import NETWORKS
+from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.recorded_loa import recorded_loa
 from ppaudioldm.weights import convert
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from tests.support import relative_error
@@ -142,8 +142,8 @@ class SharedOpenVINO:
         return np.concatenate(list(arrays), axis)
 
     def engine_of(self, function: str) -> Any:
-        from ppaudioldm.engines.openvino import OpenVINOEngine
-        from ppaudioldm.engines.translator import Translator
+        from ppaudioldm.openvino_engine.engine import OpenVINOEngine
+        from ppaudioldm.openvino_engine.translator import Translator
 
         field = NETWORKS[network_and_method(function)[0]][1]
         key = (field, getattr(self.config, field), self.config.latent_bands)

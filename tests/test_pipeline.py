@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.diffusion.samplers import SAMPLERS
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.generation.candidates import clap_scores
+from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from tests.support import load_golden, relative_error

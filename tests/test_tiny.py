@@ -8,7 +8,7 @@ import pytest
 from ppaudioldm import AudioLDM
 from ppaudioldm.checkpoints import TINY
 from ppaudioldm.evaluation.classifier import default_classifier
-from ppaudioldm.training.sounds import LEVEL_A
+from ppaudioldm.sounds import LEVEL_A
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.locate import BUILT_IN
 

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ppaudioldm.weights.atomic import atomic_path, beside
+from ppaudioldm.storage.atomic import atomic_path, beside
 
 logger = logging.getLogger(__name__)
 

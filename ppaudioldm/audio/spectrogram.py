@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.audio.files import OutputError
-from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.storage.atomic import atomic_path
 
 WIDTH, HEIGHT = 900, 360  # pixels of the spectrogram itself
 LEFT, RIGHT, TOP, BOTTOM = 90, 110, 20, 50  # pixels around it, for the axes

@@ -27,8 +27,8 @@ def add(commands: Any) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     choose_framework(options)
-    from ppaudioldm.bench import Settings, table
-    from ppaudioldm.bench import bench as measured
+    from ppaudioldm.evaluation.speed import Settings, table
+    from ppaudioldm.evaluation.speed import bench as measured
 
     names = [field.name for field in dataclasses.fields(Settings)]
     result = measured(Settings(**{name: getattr(options, name) for name in names}))

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
 
 
 def cache(options: argparse.Namespace) -> None:
-    from ppaudioldm.engines.prepared import cache_folder, clear, entries
+    from ppaudioldm.openvino_engine.cache import cache_folder, clear, entries
 
     found = clear(options.name) if options.clear else entries()
     if options.json:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.console import ProgressBar, tell
 from ppaudioldm.config import VOCODERS
-from ppaudioldm.options import LONGEST_DEFAULT, MAX_DURATION, MIN_DURATION, PRESETS, Options
+from ppaudioldm.generation.options import LONGEST_DEFAULT, MAX_DURATION, MIN_DURATION, PRESETS, Options
 
 if TYPE_CHECKING:
-    from ppaudioldm.clip import Clip
-    from ppaudioldm.output import Extras
+    from ppaudioldm.generation.clip import Clip
+    from ppaudioldm.lists.write import Extras
     from ppaudioldm.pipeline import AudioLDM
 
 DEFAULT_DURATION = f"{LONGEST_DEFAULT:g}, or as long as the checkpoint's clips"
@@ -183,8 +183,8 @@ def make(
         options.low_memory = single and checked.num_waveforms_per_prompt <= checked.batch_size
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
-    from ppaudioldm.clip import Interrupted
-    from ppaudioldm.output import write_clip
+    from ppaudioldm.generation.clip import Interrupted
+    from ppaudioldm.lists.write import write_clip
 
     settings = settings_of(options) | {"seed": first_seed, "preset": options.preset}
     if extras.all_candidates:
@@ -229,7 +229,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def extras_of(options: argparse.Namespace) -> Extras:
     """What is to be written besides the sound. Raises ValueError for a loudness that cannot be."""
-    from ppaudioldm.output import Extras
+    from ppaudioldm.lists.write import Extras
 
     extras = Extras(options.loudness, options.spectrogram, options.all_candidates)
     extras.check()

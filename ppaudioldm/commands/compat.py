@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.commands.common import add_framework, open_pipeline, tell_if_random
 from ppaudioldm.commands.console import ProgressBar, tell
-from ppaudioldm.options import Options
+from ppaudioldm.generation.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ppaudioldm.clip import Clip
+    from ppaudioldm.generation.clip import Clip
     from ppaudioldm.pipeline import AudioLDM
 
 MODELS = tuple(name for name, info in CHECKPOINTS.items() if info.layout in ("original", "random"))
@@ -101,7 +101,7 @@ def _clips(
     """One clip for each of `seeds`."""
     for seed in seeds:
         if options.transcription:
-            from ppaudioldm.speech import speak
+            from ppaudioldm.tasks.speak import speak
 
             yield speak(pipeline, options.transcription, speaker=prompt, seed=seed, **settings)
         elif recording is not None:
@@ -133,7 +133,7 @@ def _choose_model(options: argparse.Namespace) -> None:
         tell(f"note: no --text says who speaks, so it is {SPEAKER!r}")
         options.text = SPEAKER
     Options().check_prompts([options.transcription], "--transcription")
-    from ppaudioldm.audio.phonemes import to_phonemes
+    from ppaudioldm.text.phonemes import to_phonemes
 
     to_phonemes(options.transcription)  # a missing extra, or nothing to say, is found before a download
 
@@ -155,7 +155,7 @@ def _tell_what_differs(options: argparse.Namespace) -> None:
 def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
     """Each prompt and the name of its files, without extension. Raises ValueError for an empty prompt or list."""
     if options.text_list:
-        from ppaudioldm.prompt_list import read_list
+        from ppaudioldm.lists.prompt_list import read_list
 
         listed = read_list(options.text_list)
         for number, reason in listed.bad.items():

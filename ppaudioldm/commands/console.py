@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ppaudioldm.options import Progress
-from ppaudioldm.signals import raise_if_interrupted
+from ppaudioldm.commands.signals import raise_if_interrupted
+from ppaudioldm.generation.options import Progress
 
 
 def tell(message: str) -> None:

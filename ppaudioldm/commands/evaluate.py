@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.common import SAMPLERS, add_checkpoint, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
-from ppaudioldm.options import PRESETS, Options, Progress
+from ppaudioldm.generation.options import PRESETS, Options, Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ppaudioldm.evaluation.classifier import Judge
     from ppaudioldm.evaluation.kinds import Judged, Make
     from ppaudioldm.pipeline import AudioLDM
-    from ppaudioldm.training.sounds import Example
+    from ppaudioldm.sounds import Example
 
 HEARINGS = ("clap", "audiomae", "classifier")  # as in `evaluation.hearing`, which is too heavy for `--help`
 STAGES = ("real", "vocoder", "vae", "generated")  # as in `evaluation.stages`
@@ -171,7 +171,7 @@ def _kept(make: Make, folder: Path) -> Make:
 def _write(folder: Path, markdown: str, found: dict[str, list[Judged]]) -> None:
     """The report, its numbers, a picture with a row for each kind and a column for each stage, a list of prompts."""
     from ppaudioldm.evaluation.sheet import write_sheet
-    from ppaudioldm.weights.atomic import atomic_path
+    from ppaudioldm.storage.atomic import atomic_path
 
     first = {name: {clip.kind: clip.mel for clip in reversed(clips)} for name, clips in found.items()}
     asked = list(next(iter(first.values())))[::-1]

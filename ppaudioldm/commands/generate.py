@@ -18,11 +18,11 @@ from ppaudioldm.commands.common import (
     tell_if_random,
 )
 from ppaudioldm.commands.console import ProgressBar, one_line, tell
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.generation.options import Options, Progress
 
 if TYPE_CHECKING:
-    from ppaudioldm.clip import Clip
-    from ppaudioldm.many import Report
+    from ppaudioldm.generation.clip import Clip
+    from ppaudioldm.lists.run import Report
     from ppaudioldm.pipeline import AudioLDM
 
 SPEAKER = "A female reporter is speaking"  # as in the module `speech`, which is too heavy for `--help`
@@ -98,7 +98,7 @@ def _generate_list(options: argparse.Namespace) -> int:
     if options.output_dir is None or options.output is not None:
         raise ValueError("--list needs --output-dir, and no --output")
     check_speaks(options.checkpoint, False)
-    from ppaudioldm.many import Report, generate_list
+    from ppaudioldm.lists.run import Report, generate_list
 
     report = Report()
 
@@ -155,14 +155,14 @@ def _tell_outcome(options: argparse.Namespace, report: Report) -> None:
 def speak(options: argparse.Namespace) -> None:
     Options().check_prompts([options.text], "text")
     if not options.phonemes:
-        from ppaudioldm.audio.phonemes import to_phonemes
+        from ppaudioldm.text.phonemes import to_phonemes
 
         to_phonemes(options.text)  # a missing extra, or nothing to say, is found before a download
     Options().check_prompts([options.prompt], "speaker")
     check_speaks(options.checkpoint, True)
 
     def create(pipeline: AudioLDM, **settings: Any) -> Clip:
-        from ppaudioldm import speech
+        from ppaudioldm.tasks import speak as speech
 
         return speech.speak(pipeline, options.text, speaker=options.prompt, phonemes=options.phonemes, **settings)
 

@@ -145,7 +145,7 @@ def check_speech(options: argparse.Namespace, models: Any) -> None:
     if options.speech_checkpoint and not models.all[-1].speaks:
         raise ValueError(f"{options.speech_checkpoint} does not speak, but is --speech-checkpoint")
     if models.speaks():
-        from ppaudioldm.audio.phonemes import to_phonemes
+        from ppaudioldm.text.phonemes import to_phonemes
 
         to_phonemes("a")
 

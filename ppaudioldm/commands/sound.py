@@ -19,7 +19,7 @@ from ppaudioldm.commands.common import (
     open_pipeline,
 )
 from ppaudioldm.commands.generate import check_speaks
-from ppaudioldm.options import MAX_DURATION, MIN_DURATION, Options
+from ppaudioldm.generation.options import MAX_DURATION, MIN_DURATION, Options
 
 if TYPE_CHECKING:
     from ppaudioldm.audio.recording import Recording

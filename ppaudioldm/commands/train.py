@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.commands.common import add_framework, choose_framework
+from ppaudioldm.training.stages import STAGES as MODEL_STAGES
+from ppaudioldm.training.stages import stage_classes
 
-# As in `training.stages`, which is too heavy for `--help`.
-STAGES = ("vae", "clap", "audiomae", "joint", "vocoder", "classifier")
+# Those of a model, and the classifier that `evaluate` judges with.
+CLASSIFIER = ("ppaudioldm.evaluation.train_classifier", "ClassifierSettings", "ClassifierStage")
+STAGES = {**MODEL_STAGES, "classifier": CLASSIFIER}
 EPILOG = """\
 A run keeps its state, log and samples in its folder; the same command resumes it. Several processes:
   torchrun --nproc-per-node 2 $(which ppaudioldm) train vae --framework torch ...
@@ -28,7 +31,7 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_argument = command.add_argument
-    add_argument("stage", metavar="STAGE", choices=STAGES, help=", ".join(STAGES))
+    add_argument("stage", metavar="STAGE", choices=list(STAGES), help=", ".join(STAGES))
     add_argument(
         "--config", type=Path, metavar="FILE", help="settings as JSON; what it leaves out is the small model's"
     )
@@ -57,9 +60,8 @@ def add(commands: Any) -> None:
 def train(options: argparse.Namespace) -> None:
     choose_framework(options)
     from ppaudioldm.training.settings import changed, read_settings
-    from ppaudioldm.training.stages import stage_of
 
-    settings_class, stage_class = stage_of(options.stage)
+    settings_class, stage_class = stage_classes(*STAGES[options.stage])
     settings: Any = settings_class()
     if options.checkpoint:
         if options.stage != "joint":

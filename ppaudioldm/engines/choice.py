@@ -52,15 +52,15 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
         raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
     if compile_step:
         raise ValueError("compile_step is for the eager engine; openvino always compiles")
-    from ppaudioldm.engines import openvino
+    from ppaudioldm.openvino_engine import engine as openvino
 
     openvino.checked_precision(precision)
     return name
 
 
 def _openvino(located: Located, precision: str, ema: bool, low_memory: bool) -> tuple[Description, Engine]:
-    from ppaudioldm.engines.openvino import OpenVINOEngine, checked_precision
-    from ppaudioldm.engines.prepared import PreparedModels
+    from ppaudioldm.openvino_engine.cache import PreparedModels
+    from ppaudioldm.openvino_engine.engine import OpenVINOEngine, checked_precision
 
     models = PreparedModels(located, ema, checked_precision(precision))
     return models.description(), OpenVINOEngine(models.model, precision, models, low_memory)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.engines.engine import network_and_method
 from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.models.build import build_empty
+from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 PRECISIONS = ("auto", "f32", "bf16", "fp16")

@@ -9,23 +9,10 @@ import numpy as np
 
 Array = Any  # an engine's own kind of array: NumPy, Paddle or PyTorch; supports arithmetic and slicing
 
-# What an engine runs besides the forward of a network: name -> (network, method).
-FUNCTIONS = {
-    "unet_contexts": ("unet", "project"),
-    "unet_step": ("unet", "step"),
-    "unet_guided_step": ("unet", "guided_step"),
-    "unet_guided_deep": ("unet", "guided_deep"),
-    "unet_guided_shallow": ("unet", "guided_shallow"),
-}
-
-
-def network_and_method(function: str) -> tuple[str, str]:
-    """The network and its method that an engine runs under the name `function`."""
-    return FUNCTIONS.get(function, (function, "forward"))
-
 
 class Engine(Protocol):
-    """Runs functions by name: the forward of a network (`models.build.NETWORKS`), or one of FUNCTIONS.
+    """Runs functions by name: the forward of a network (`models.build.NETWORKS`), or one of
+    `models.functions.FUNCTIONS`.
 
     A network is made ready when it is first run. Any number of threads may use an engine. With little memory, one
     network is held at a time, and made ready again whenever another one was run meanwhile.

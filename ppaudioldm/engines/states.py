@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.engines.inputs import flat_inputs, function_inputs
+from ppaudioldm.models.functions import flat_inputs, function_inputs
 
 Array = Any  # of whatever runs the function
 

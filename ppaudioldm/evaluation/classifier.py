@@ -108,7 +108,7 @@ def save_classifier(path: Path, config: ClassifierConfig, weights: Mapping[str, 
     """Write one safetensors file in half precision, all or nothing."""
     from safetensors.numpy import save_file
 
-    from ppaudioldm.weights.atomic import atomic_path
+    from ppaudioldm.storage.atomic import atomic_path
 
     facts = {"format": FORMAT, "config": json.dumps(asdict(config))}
     with atomic_path(path) as temporary:

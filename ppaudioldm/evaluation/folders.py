@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.audio.files import read_audio
-from ppaudioldm.prompt_list import read_list
+from ppaudioldm.lists.prompt_list import read_list
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff")
 SAMPLE_RATE = 16000  # Hz, at which sounds are compared

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ppaudioldm.audio.ranking import clap_embedding
 from ppaudioldm.evaluation.classifier import Judge
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
+from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.pipeline import AudioLDM
 
 HEARINGS = ("clap", "audiomae", "classifier")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppaudioldm.audio import pitch as measures
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.evaluation import distances
 from ppaudioldm.evaluation.classifier import Judge
-from ppaudioldm.training import measures
-from ppaudioldm.training.sounds import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, Example, example
+from ppaudioldm.sounds import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, Example, example
 
 LEVELS = {"a": LEVEL_A, "b": LEVEL_B}
 # Makes what an example asks for, with this seed: (samples,) at 16 kHz.

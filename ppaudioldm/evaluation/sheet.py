@@ -10,7 +10,7 @@ import numpy as np
 
 from ppaudioldm.audio.files import OutputError
 from ppaudioldm.audio.spectrogram import COLOURS, png
-from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.storage.atomic import atomic_path
 
 DARKEST, BRIGHTEST = -11.0, 1.0  # natural logarithms of mel magnitudes
 GAP = 6  # pixels between clips

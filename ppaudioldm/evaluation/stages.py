@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.chunks import mel_of, vocode
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
 from ppaudioldm.evaluation.kinds import Make
+from ppaudioldm.generation.decoding import mel_of, vocode
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.training.sounds import Example
+from ppaudioldm.sounds import Example
 
 REAL, VOCODED, ROUND_TRIP, GENERATED = STAGES = ("real", "vocoder", "vae", "generated")
 

@@ -19,13 +19,13 @@ from starlette.datastructures import UploadFile
 
 from ppaudioldm.audio.files import sound_file
 from ppaudioldm.diffusion.noise import MAX_SEED
-from ppaudioldm.options import MAX_DURATION, MAX_REUSE, MIN_DURATION, Options, Progress
+from ppaudioldm.generation.options import MAX_DURATION, MAX_REUSE, MIN_DURATION, Options, Progress
 from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, one_line
 from ppaudioldm.serving.job import STATUSES, Job
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.store import UPLOAD
 from ppaudioldm.serving.work import Work
-from ppaudioldm.speech import SPEAKER
+from ppaudioldm.tasks.speak import SPEAKER
 
 HEARTBEAT = 15.0  # seconds after which a stream of events says that it is still there
 MAX_FIELDS = 64  # of a form

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ppaudioldm.options import Progress
+from ppaudioldm.generation.options import Progress
 from ppaudioldm.serving.work import Made, Sound, Work
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"

@@ -11,8 +11,8 @@ from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
 from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.generation.noise_predictor import Predictor
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.prediction import Predictor
 from ppaudioldm.serving.work import Work
 from ppaudioldm.tasks.regenerate import check
 

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.clip import Cancelled
-from ppaudioldm.options import Options, Progress
+from ppaudioldm.generation.clip import Cancelled
+from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
 from ppaudioldm.serving.models import Model, Models, NotHere
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull

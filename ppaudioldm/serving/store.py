@@ -21,7 +21,7 @@ from ppaudioldm.audio.files import write_audio
 from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.serving.job import FAILED, FINISHED, STOPPED, Job, SoundInfo, State
 from ppaudioldm.serving.work import Made, Sound, Work
-from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.storage.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 

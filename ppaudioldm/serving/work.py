@@ -12,9 +12,9 @@ import numpy as np
 
 from ppaudioldm.audio.loudness import at_loudness, check_target
 from ppaudioldm.audio.stretch import stretched
-from ppaudioldm.clip import Clip
 from ppaudioldm.diffusion.noise import item_seeds
-from ppaudioldm.options import Options, ProgressCallback
+from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.options import Options, ProgressCallback
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.tasks.edited import EditedClip
@@ -164,7 +164,7 @@ def make(
 
 
 def _alone(pipeline: AudioLDM, work: Work, progress: ProgressCallback | None, batch: int) -> Clip:
-    from ppaudioldm import speech
+    from ppaudioldm.tasks import speak as speech
     from ppaudioldm.tasks.extend import extend
     from ppaudioldm.tasks.inpaint import inpaint
     from ppaudioldm.tasks.loop import loop

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ppaudioldm.audio.files import FORMATS, write_audio
 from ppaudioldm.audio.joins import FADE, Span
-from ppaudioldm.clip import Clip
+from ppaudioldm.generation.clip import Clip
 
 
 @dataclass(frozen=True)

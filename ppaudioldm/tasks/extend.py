@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.audio.recording import Recording, Source, open_recording
-from ppaudioldm.options import Options
+from ppaudioldm.generation.options import Options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate

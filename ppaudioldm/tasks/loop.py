@@ -10,9 +10,9 @@ import numpy as np
 
 from ppaudioldm.audio.joins import FADE, fade_weights
 from ppaudioldm.audio.recording import Recording, Source, open_recording
-from ppaudioldm.clip import Clip
-from ppaudioldm.given import Given
-from ppaudioldm.options import Options
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.options import Options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import check, finished, regenerate

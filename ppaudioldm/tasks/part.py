@@ -12,9 +12,9 @@ from ppaudioldm.audio.bands import Band, band_filter, filtered, latent_bands, ne
 from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
 from ppaudioldm.audio.joins import NEAR, Span, between, gain, gains_at_joins, join
 from ppaudioldm.audio.recording import PEAK, downmixed, resampled, scale_for_networks
-from ppaudioldm.chunks import latent_frames, mel_config
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.options import MIN_DURATION
+from ppaudioldm.generation.decoding import latent_frames, mel_config
+from ppaudioldm.generation.options import MIN_DURATION
 
 TELLING = 0.1  # seconds of what is kept, at least, to tell a level; else all of the part does
 FAMILIAR = 1.0  # seconds of what is kept, at least, to repeat for AudioMAE: less would become a tone

@@ -8,8 +8,8 @@ import numpy as np
 
 from ppaudioldm.audio.files import PathLike, read_audio
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
-from ppaudioldm.audio.ranking import clap_embedding
-from ppaudioldm.options import Options
+from ppaudioldm.generation.candidates import clap_embedding
+from ppaudioldm.generation.options import Options
 from ppaudioldm.pipeline import AudioLDM
 
 CLAP_SECONDS = CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE

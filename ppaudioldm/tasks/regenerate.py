@@ -21,10 +21,10 @@ from ppaudioldm.audio.bands import Band, band_filter, filtered, merged
 from ppaudioldm.audio.joins import FADE, NEAR, Span, between, level, touched
 from ppaudioldm.audio.recording import Recording
 from ppaudioldm.checkpoints import hearing_names
-from ppaudioldm.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.diffusion.noise import item_seeds
-from ppaudioldm.given import Given
-from ppaudioldm.options import Options, Progress, ProgressCallback, as_part
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
+from ppaudioldm.generation.options import Options, Progress, ProgressCallback, as_part
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.part import Part

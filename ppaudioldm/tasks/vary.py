@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ppaudioldm.audio.recording import Source, heard, open_recording
-from ppaudioldm.clip import Clip
-from ppaudioldm.given import Given
-from ppaudioldm.options import MIN_DURATION
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.options import MIN_DURATION
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.regenerate import check, generate_from
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, ModelConfig
-from ppaudioldm.config_check import check_config
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.knowledge import Knowledge, Sound
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.parts import run_of, trained
@@ -20,6 +18,8 @@ from ppaudioldm.training.settings import changed
 from ppaudioldm.training.vae import exported
 from ppaudioldm.training.vocoder import exported as exported_vocoder
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
+from ppaudioldm.weights.config_check import check_config
+from ppaudioldm.weights.knowledge import Knowledge, Sound
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -88,7 +88,7 @@ def _trained_on(joint: Path, settings: JointSettings, knows: Knowledge | None, n
 
 def known_sounds(kinds: Sequence[str] | None) -> Knowledge | None:
     """What a model knows that was trained on synthesised sounds of `kinds`."""
-    from ppaudioldm.training.sounds import describe, known_words
+    from ppaudioldm.sounds import describe, known_words
 
     return Knowledge(tuple(Sound(*told) for told in describe(kinds)), known_words(kinds)) if kinds else None
 

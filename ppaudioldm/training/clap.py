@@ -12,12 +12,12 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import CLAP_SAMPLE_RATE, clap_log_mel
-from ppaudioldm.conditioning import CLAP_MAX_TOKENS
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
 from ppaudioldm.framework import F, Tensor, constant, nn, xp
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.models.clap_text import ClapText
-from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, held_out_of

@@ -38,7 +38,7 @@ class SynthesisedClips:
     split: str = "train"
 
     def __call__(self, number: int) -> Clip:
-        from ppaudioldm.training import sounds
+        from ppaudioldm import sounds
 
         example = sounds.example(number, self.kinds or sounds.LEVEL_A, self.duration, self.split)
         return Clip(example.waveform, example.caption, example.kind)

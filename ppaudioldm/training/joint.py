@@ -25,8 +25,9 @@ from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from ppaudioldm.engines.states import Continued, empty_states
 from ppaudioldm.framework import Tensor, xp
-from ppaudioldm.loa_generation import generate_loa
+from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.build import NETWORKS
+from ppaudioldm.sounds import LEVEL_A
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
@@ -36,7 +37,6 @@ from ppaudioldm.training.listening import Listening, check_trainable, of_checkpo
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished
 from ppaudioldm.training.settings import RunConfig, as_values, check_positive
-from ppaudioldm.training.sounds import LEVEL_A
 from ppaudioldm.training.texts import CaptionTokenizers
 from ppaudioldm.weights.checkpoint import open_checkpoint
 

@@ -1,4 +1,4 @@
-"""The stages by name, each imported when it is asked for."""
+"""The training stages by name. A stage's module is imported when it is asked for, so that `--help` needs none."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-# name -> (module, settings, stage), in the order in which a model is trained.
+# name -> (module, settings class, stage class), in the order in which a model is trained.
 STAGES = {
-    "vae": ("vae", "VAESettings", "VAEStage"),
-    "clap": ("clap", "ClapSettings", "ClapStage"),
-    "audiomae": ("audiomae", "AudioMAESettings", "AudioMAEStage"),
-    "joint": ("joint", "JointSettings", "JointStage"),
-    "vocoder": ("vocoder", "VocoderSettings", "VocoderStage"),
-    "classifier": ("classifier", "ClassifierSettings", "ClassifierStage"),  # the judge of `evaluate`
+    "vae": ("ppaudioldm.training.vae", "VAESettings", "VAEStage"),
+    "clap": ("ppaudioldm.training.clap", "ClapSettings", "ClapStage"),
+    "audiomae": ("ppaudioldm.training.audiomae", "AudioMAESettings", "AudioMAEStage"),
+    "joint": ("ppaudioldm.training.joint", "JointSettings", "JointStage"),
+    "vocoder": ("ppaudioldm.training.vocoder", "VocoderSettings", "VocoderStage"),
 }
 
 
-def stage_of(name: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
-    """The settings and the stage called `name`: two classes."""
-    module_name, settings, stage = STAGES[name]
-    module = importlib.import_module(f"ppaudioldm.training.{module_name}")
-    return getattr(module, settings), getattr(module, stage)
+def stage_classes(module: str, settings: str, stage: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
+    """The settings class and the stage class of an entry of STAGES."""
+    found = importlib.import_module(module)
+    return getattr(found, settings), getattr(found, stage)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming
-from ppaudioldm.weights.atomic import atomic_path
+from ppaudioldm.storage.atomic import atomic_path
 
 FORMAT = "ppaudioldm training"
 STATE_FILE = "state.safetensors"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.text.tokenizer import PromptTokenizer
 
 
 class CaptionTokenizers:

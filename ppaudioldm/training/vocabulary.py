@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.training.clips import Clips
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.tiny import CLIP_SECONDS, VOCABULARY
-from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS
 
 # The same special tokens, in the same places, as the published tokenizers have.
@@ -47,8 +47,8 @@ def tokenizer_of(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> 
 
 def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Iterator[str]:
     """Captions of every kind of synthesised sound, without the sounds. Words that are only for testing stay unknown."""
-    from ppaudioldm.training.sounds import KINDS
-    from ppaudioldm.training.sounds.captions import caption
+    from ppaudioldm.sounds import KINDS
+    from ppaudioldm.sounds.captions import caption
 
     for number, kind in enumerate(KINDS.values()):
         rng = np.random.default_rng(number)

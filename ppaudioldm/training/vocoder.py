@@ -17,6 +17,7 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.mel import log_mel as log_mel_of
+from ppaudioldm.audio.pitch import pitch_track
 from ppaudioldm.config import HifiGanConfig
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import F, Tensor, nn, xp
@@ -26,7 +27,6 @@ from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
 from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminators
 from ppaudioldm.training.initialise import trainable
-from ppaudioldm.training.measures import pitch_track
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import trained
 from ppaudioldm.training.settings import RunConfig, as_values

@@ -11,12 +11,12 @@ import gradio as gr
 
 from ppaudioldm.diffusion.samplers import SAMPLERS
 from ppaudioldm.diffusion.schedule import SPACINGS
-from ppaudioldm.options import MAX_REUSE, MIN_DURATION, PRESETS
+from ppaudioldm.generation.options import MAX_REUSE, MIN_DURATION, PRESETS
 from ppaudioldm.serving.models import Model
 from ppaudioldm.serving.service import NotHere, Service
 from ppaudioldm.serving.voices import Voice
 from ppaudioldm.serving.work import MAX_SPEED, NEED_AUDIO, Work
-from ppaudioldm.speech import SPEAKER
+from ppaudioldm.tasks.speak import SPEAKER
 from ppaudioldm.ui import cards, waveform
 from ppaudioldm.ui.form import TABS, preset_values
 

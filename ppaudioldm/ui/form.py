@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppaudioldm.diffusion.noise import MAX_SEED
-from ppaudioldm.options import PRESETS, Options
+from ppaudioldm.generation.options import PRESETS, Options
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.work import Work
-from ppaudioldm.speech import SPEAKER
+from ppaudioldm.tasks.speak import SPEAKER
 
 # A tab each, and what its button says.
 TABS = {

@@ -13,10 +13,10 @@ import numpy as np
 
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.config_check import check_config
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
+from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.locate import Description, Located, locate
 from ppaudioldm.weights.mapping import Layout, Source, check_all_used, read_parameters
 from ppaudioldm.weights.paddle_files import read_paddle

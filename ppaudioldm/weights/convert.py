@@ -13,8 +13,8 @@ import numpy as np
 
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import diffusers, diffusers_config, native, original
-from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import write_parameters
 from ppaudioldm.weights.tensors import ComputedTensor, Stored

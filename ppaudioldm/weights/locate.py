@@ -11,8 +11,8 @@ from pathlib import Path
 from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, shown
-from ppaudioldm.knowledge import Knowledge
 from ppaudioldm.weights.hub import fetch_checkpoint
+from ppaudioldm.weights.knowledge import Knowledge
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
-from ppaudioldm.knowledge import Knowledge
+from ppaudioldm.weights.knowledge import Knowledge
 from ppaudioldm.weights.safetensors_files import read_safetensors
 from ppaudioldm.weights.tensors import Stored
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import pickle_writer as write
-from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.pickled_arrays import NUMPY, PickledArray
 from ppaudioldm.weights.safe_pickle import COMMON, FileBytes, checked_shape, read_pickle
 from ppaudioldm.weights.tensors import DTYPES, ComputedTensor, FileTensor, Stored, c_strides
 
 # Paddle stores bfloat16 as NumPy's uint16.
 DTYPE_OF_CODE = {dtype.str[1:]: name for name, dtype in DTYPES.items()}
-NAME_TABLE = "StructuredToParameterName@@"
-SPLIT_TABLE = "UnpackBigParamInfor@@"
+NAME_TABLE = "StructuredToParameterName"
+SPLIT_TABLE = "UnpackBigParamInfor"
 
 
 def read_paddle(path: str | os.PathLike) -> dict[str, Stored]:

@@ -20,8 +20,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import pickle_writer as write
-from ppaudioldm.weights.atomic import atomic_path
 from ppaudioldm.weights.pickled_arrays import NUMPY
 from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Symbol, checked_shape, read_pickle
 from ppaudioldm.weights.tensors import DTYPES, FileTensor, Stored, c_strides

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from ppaudioldm.cli import main
-from ppaudioldm.clip import Clip
 from ppaudioldm.commands import compat
+from ppaudioldm.generation.clip import Clip
 from tests.audio.test_phonemes import speech
 
 
@@ -149,7 +149,7 @@ def test_speech(pipeline, tmp_path, capsys, monkeypatch):
         said.append((text, speaker))
         return pipeline.generate(speaker, **settings)
 
-    monkeypatch.setattr("ppaudioldm.speech.speak", speak)
+    monkeypatch.setattr("ppaudioldm.tasks.speak.speak", speak)
     assert main(["compat", "--transcription", "Good day"]) == 0
     assert said == [("Good day", "A female reporter is speaking full of emotion")]
     assert made(tmp_path / "output") == ["A female reporter is speaking full of emotion-TTS-Good day.wav"]

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.cli import main
-from ppaudioldm.clip import Interrupted
+from ppaudioldm.generation.clip import Interrupted
 from ppaudioldm.pipeline import AudioLDM
 from tests.tasks.examples import sound
 from tests.test_cli import failure

@@ -13,7 +13,8 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.engines.choice import make_engine
-from ppaudioldm.engines.engine import Engine, network_and_method
+from ppaudioldm.engines.engine import Engine
+from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.locate import locate
 from tests.support import relative_error
@@ -98,7 +99,7 @@ def test_threads_get_what_they_would_get_alone(engine):
 
 @pytest.mark.skipif("openvino" not in ENGINES, reason="only Paddle's programs are translated")
 def test_another_thread_may_let_a_model_go_at_any_time(tmp_path, monkeypatch):
-    from ppaudioldm.engines import openvino
+    from ppaudioldm.openvino_engine import engine as openvino
 
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))  # where nothing has been compiled yet
     _, engine = make_engine(locate("untrained"), "openvino", low_memory=True)

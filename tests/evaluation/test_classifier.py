@@ -18,11 +18,11 @@ from ppaudioldm.evaluation.classifier import (
     open_classifier,
     save_classifier,
 )
+from ppaudioldm.evaluation.train_classifier import ClassifierSettings, ClassifierStage
+from ppaudioldm.sounds import SINGLE_KINDS, example
 from ppaudioldm.training import loop
-from ppaudioldm.training.classifier import ClassifierSettings, ClassifierStage
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
-from ppaudioldm.training.sounds import SINGLE_KINDS, example
 from tests.support import random_network
 
 CONFIG = ClassifierConfig(("a bell", "rain"), channels=(8, 16))

@@ -7,8 +7,8 @@ import pytest
 
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.evaluation import distances
-from ppaudioldm.training.sounds import example
-from ppaudioldm.training.sounds.captions import SPLITS
+from ppaudioldm.sounds import example
+from ppaudioldm.sounds.captions import SPLITS
 from tests.support import noise
 
 

@@ -9,7 +9,7 @@ import pytest
 from ppaudioldm.audio.files import write_audio
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
-from ppaudioldm.training.sounds import SAMPLE_RATE, example
+from ppaudioldm.sounds import SAMPLE_RATE, example
 
 RANDOM = next(name for name, info in CHECKPOINTS.items() if info.layout == "random")
 

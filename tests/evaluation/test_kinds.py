@@ -9,7 +9,7 @@ from ppaudioldm.evaluation import kinds, report
 from ppaudioldm.evaluation.classifier import default_classifier
 from ppaudioldm.evaluation.sheet import GAP, HEIGHT_SCALE, sheet, write_sheet
 from ppaudioldm.evaluation.stages import real
-from ppaudioldm.training.sounds import example
+from ppaudioldm.sounds import example
 
 ASKED = ("tone", "sweep", "note", "beeps", "knocks", "sequence")
 

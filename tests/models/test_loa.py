@@ -9,7 +9,7 @@ from ppaudioldm import framework
 from ppaudioldm.config import LoaConfig
 from ppaudioldm.engines.states import Continued
 from ppaudioldm.framework import xp
-from ppaudioldm.loa_generation import generate_loa
+from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
 from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED

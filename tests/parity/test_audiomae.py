@@ -96,8 +96,8 @@ def test_audiomae(pooling):
 
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
 def test_through_openvino():
-    from ppaudioldm.engines.openvino import OpenVINOEngine
-    from ppaudioldm.engines.translator import Translator
+    from ppaudioldm.openvino_engine.engine import OpenVINOEngine
+    from ppaudioldm.openvino_engine.translator import Translator
 
     full = CHECKPOINTS["audioldm2-full"].config
     engine = OpenVINOEngine(Translator(random_checkpoint("full", full, SEED)), "f32")

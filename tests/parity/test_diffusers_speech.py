@@ -11,10 +11,10 @@ from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, A
 from transformers import ClapModel, GPT2Model, SpeechT5HifiGan, VitsModel
 
 from ppaudioldm import framework
-from ppaudioldm.audio.phonemes import phoneme_ids
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.text_condition import PromptEncoder
+from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.weights import convert
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from tests.parity.test_gpt2 import reference_tokens

@@ -10,7 +10,7 @@ import transformers
 from ppaudioldm import framework
 from ppaudioldm.config import GPT2Config, LoaConfig
 from ppaudioldm.engines.states import Continued
-from ppaudioldm.loa_generation import generate_loa
+from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
 from ppaudioldm.weights.random import random_weights

@@ -14,9 +14,9 @@ from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, A
 from transformers import ClapModel, GPT2Model, SpeechT5HifiGan, T5EncoderModel
 
 from ppaudioldm import framework
-from ppaudioldm.conditioning import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
 from ppaudioldm.diffusion.noise import gaussian
-from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.convert import write_random
 from tests.parity.test_gpt2 import reference_tokens

@@ -21,9 +21,9 @@ import httpx
 import numpy as np
 
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.clip import Cancelled, Clip
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.options import Options, Progress, default_duration
+from ppaudioldm.generation.clip import Cancelled, Clip
+from ppaudioldm.generation.options import Options, Progress, default_duration
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.models import Model, Models
 from ppaudioldm.serving.run import serve

@@ -17,7 +17,7 @@ from openai import NotFoundError, OpenAI, UnprocessableEntityError
 from ppaudioldm import AudioLDM
 from ppaudioldm.serving.formats import encode
 from ppaudioldm.serving.work import Sound
-from ppaudioldm.speech import speak
+from ppaudioldm.tasks.speak import speak
 from tests.audio.test_phonemes import speech
 from tests.serving.examples import CHECKPOINT, PATIENCE, assert_same_sound
 from tests.test_speech import untrained as tiny_speech

@@ -11,14 +11,14 @@ import pytest
 
 from ppaudioldm.audio.files import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.knowledge import Knowledge, Sound
-from ppaudioldm.options import Options
+from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, Models, NotHere
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_size
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Limits, Settings
 from ppaudioldm.serving.work import Work
+from ppaudioldm.weights.knowledge import Knowledge, Sound
 from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, service_of, sound_of, work
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.chunks import latent_frames
-from ppaudioldm.clip import Cancelled, Clip
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.given import Given
-from ppaudioldm.options import Progress
+from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.clip import Cancelled, Clip
+from ppaudioldm.generation.decoding import latent_frames
+from ppaudioldm.generation.options import Progress
 from ppaudioldm.pipeline import AudioLDM
 
 FAST: dict[str, Any] = {"num_inference_steps": 1, "seed": 3}

@@ -12,8 +12,8 @@ from ppaudioldm.audio.bands import band_filter, filtered
 from ppaudioldm.audio.joins import FADE
 from ppaudioldm.audio.mel import MEL_16K, mel_edges
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.clip import Cancelled
-from ppaudioldm.options import Progress
+from ppaudioldm.generation.clip import Cancelled
+from ppaudioldm.generation.options import Progress
 from ppaudioldm.tasks.inpaint import bands_of, inpaint, spans_of
 from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.audio.ranking import clap_scores
 from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.generation.candidates import clap_scores
 from ppaudioldm.tasks.rank import rank
 from tests.tasks.examples import KnownPipeline, sound, untrained
 

@@ -9,7 +9,6 @@ import pytest
 from ppaudioldm import AudioLDM, framework
 from ppaudioldm.audio.files import read_audio
 from ppaudioldm.cli import main
-from ppaudioldm.conditioning import PromptEncoder
 from ppaudioldm.config import (
     ClapTextConfig,
     DiffusionConfig,
@@ -22,6 +21,7 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny

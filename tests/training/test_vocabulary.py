@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training.clips import SynthesisedClips
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.vocabulary import captions_of, sound_captions, tokenizer_of, write_tokenizers

@@ -12,10 +12,10 @@ import numpy as np
 from fastapi import FastAPI
 
 from ppaudioldm.audio.files import write_audio
-from ppaudioldm.knowledge import Knowledge, Sound
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.service import Service
 from ppaudioldm.ui.mount import with_page
+from ppaudioldm.weights.knowledge import Knowledge, Sound
 from tests.serving.examples import RATE, HeldPipeline, service_of
 
 KNOWS = Knowledge(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ppaudioldm.options import Progress
+from ppaudioldm.generation.options import Progress
 from ppaudioldm.serving.job import Job, SoundInfo
 from ppaudioldm.ui import cards
 from tests.serving.examples import PATIENCE, service_of, work

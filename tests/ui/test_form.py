@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ppaudioldm.options import PRESETS
+from ppaudioldm.generation.options import PRESETS
 from ppaudioldm.serving.models import Model, Models, NotHere
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
-from ppaudioldm.tokenizing import PromptTokenizer
+from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native

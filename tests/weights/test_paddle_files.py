@@ -82,9 +82,9 @@ def test_fortran_order(tmp_path, protocol, count):
 def split(protocol: int, **changes: object) -> dict:
     """What Paddle makes of an array of more than a gigabyte under protocols 2 and 3."""
     flat = LARGE.reshape(-1)
-    parts = {f"w@@.{i}": flat[i * 500 : (i + 1) * 500] for i in range(3)}
+    parts = {f"w.{i}": flat[i * 500 : (i + 1) * 500] for i in range(3)}
     entry = {"OriginShape": LARGE.shape, "slices": list(parts), **changes}
-    return {**parts, "v": np.zeros(2, np.float32), "UnpackBigParamInfor@@": {"w": entry}}
+    return {**parts, "v": np.zeros(2, np.float32), "UnpackBigParamInfor": {"w": entry}}
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -103,9 +103,9 @@ def test_split_array(tmp_path, protocol):
         {"OriginShape": None},
         {"slices": []},
         {"slices": None},
-        {"slices": ["w@@.0", "w@@.0", "w@@.1"]},
-        {"slices": ["w@@.0", "w@@.1", "missing"]},
-        {"slices": [["w@@.0"]]},
+        {"slices": ["w.0", "w.0", "w.1"]},
+        {"slices": ["w.0", "w.1", "missing"]},
+        {"slices": [["w.0"]]},
     ],
 )
 def test_wrong_split(tmp_path, changes):
@@ -116,7 +116,7 @@ def test_wrong_split(tmp_path, changes):
 @pytest.mark.parametrize("table", [5, {"w": 5}, {3: {"slices": ["v"], "OriginShape": (2,)}}])
 def test_wrong_split_table(tmp_path, table):
     with pytest.raises(CheckpointError):
-        read_paddle(save(tmp_path / "a", {"v": np.zeros(2, np.float32), "UnpackBigParamInfor@@": table}))
+        read_paddle(save(tmp_path / "a", {"v": np.zeros(2, np.float32), "UnpackBigParamInfor": table}))
 
 
 @pytest.mark.parametrize(

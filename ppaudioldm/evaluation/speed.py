@@ -1,0 +1,175 @@
+"""How long each stage of a generation takes, and how much memory: what `ppaudioldm bench` measures.
+
+Three generations are timed, each stage by itself: `first`, in a new process with an empty cache, so that the networks
+are prepared; `second`, in another process, from that cache; `warm`, in that process again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a byte: as many as of a usual sentence
+PHONEMES = "wˈɪʃ juː hæv ɐ ɡˈʊd dˈeɪ"  # what a speech checkpoint says
+STEPS = ("unet_guided_step", "unet_step")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure. checkpoint: a name or a path; with random_weights a name, of which nothing is downloaded."""
+
+    checkpoint: str
+    random_weights: bool = False
+    duration: float = 10.0  # seconds
+    num_inference_steps: int = 10
+    engine: str | None = None
+    device: str | None = None
+    precision: str = "auto"
+    low_memory: bool = False
+
+
+def bench(settings: Settings) -> dict[str, Any]:
+    """The measurements of `settings`, ready for JSON; seconds, and GB of peak memory.
+
+    Raises ValueError for settings that cannot be measured, OSError if a process fails.
+    """
+    from ppaudioldm.openvino_engine.cache import cache_folder
+
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    # In the cache, for it is where there is room; hidden, so that no one takes it for an entry.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".bench-") as cache:
+        (first,) = in_new_process(settings, 1, cache)
+        second, warm = in_new_process(settings, 2, cache)
+    return {"settings": dataclasses.asdict(settings), "first": first, "second": second, "warm": warm}
+
+
+def in_new_process(settings: Settings, generations: int, cache: str) -> list[dict[str, Any]]:
+    """What `measure` tells of that many generations, in a process of their own with this cache folder."""
+    work = {"settings": dataclasses.asdict(settings), "generations": generations, "started": time.time()}
+    process = subprocess.run(
+        [sys.executable, "-m", "ppaudioldm.evaluation.speed"],
+        input=json.dumps(work),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PPAUDIOLDM_CACHE": cache},
+    )
+    lines = process.stdout.splitlines()
+    answer = json.loads(lines[-1]) if lines else {}
+    if "error" in answer:
+        raise ValueError(answer["error"])
+    if process.returncode:
+        last = (process.stderr.splitlines() or ["no message"])[-1]
+        raise OSError(f"the process that is measured ended with code {process.returncode}: {last}")
+    return answer["generations"]
+
+
+def measure(settings: Settings, generations: int, started: float) -> list[dict[str, Any]]:
+    """Generate in this process, which began at `started` (`time.time()`), and tell of each generation."""
+    from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.engines.timed import TimedEngine
+    from ppaudioldm.pipeline import AudioLDM
+    from ppaudioldm.weights.locate import locate
+
+    imported = time.time()
+    located = locate(settings.checkpoint, random_weights=settings.random_weights)
+    description, made = make_engine(
+        located, settings.engine, settings.device, settings.precision, low_memory=settings.low_memory
+    )
+    engine = TimedEngine(made)
+    pipeline = AudioLDM(description, engine)
+    opened = time.time()
+    found = []
+    for index in range(generations):
+        engine.calls.clear()
+        start = time.time()
+        steps_done: list[float] = []
+        clip = pipeline.generate(
+            PROMPT,
+            phonemes=PHONEMES if description.config.phoneme_encoder else None,
+            duration=settings.duration,
+            num_inference_steps=settings.num_inference_steps,
+            seed=0,
+            progress=lambda p: steps_done.append(time.time()) if p.stage == "denoise" and p.done else None,  # noqa: B023
+        )
+        stages = {"import": imported - started, "open": opened - imported} if index == 0 else {}
+        stages |= _stages(engine.calls)
+        if description.config.vocoder.method != "network":  # which the engine would have told of
+            stages["vocoder"] = clip.seconds["vocoder"]
+        stages |= {"total": time.time() - (started if index == 0 else start)}
+        found.append(
+            {
+                "seconds": {name: round(seconds, 4) for name, seconds in stages.items()},
+                "to_first_step": round(steps_done[0] - (started if index == 0 else start), 3),
+                "steps": [round(seconds, 4) for name, seconds in engine.calls if name in STEPS],
+                "peak_memory_gb": peak_memory_gb(),
+            }
+        )
+    return found
+
+
+def _stages(calls: list[tuple[str, float]]) -> dict[str, float]:
+    """Seconds by stage: sums, but the median of the steps without the first, which compiles or warms up."""
+
+    def total(*names: str) -> float:
+        return sum(seconds for name, seconds in calls if name in names)
+
+    steps = [seconds for name, seconds in calls if name in STEPS]
+    return {
+        "prepare": total("prepare"),
+        "text": total("clap_text", "flan_t5"),
+        "loa": total("loa", "gpt2"),
+        "contexts": total("unet_contexts"),
+        "first step": steps[0],
+        "step": statistics.median(steps[1:] or steps),
+        "decode": total("vae_decoder"),
+        "vocoder": total("vocoder"),
+    }
+
+
+def peak_memory_gb() -> float | None:
+    """The most memory that this process ever held, or None where the system does not tell (it is Linux that does)."""
+    try:
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    except OSError:
+        return None
+    (line,) = [line for line in lines if line.startswith("VmHWM")]
+    return round(int(line.split()[1]) * 1024 / 1e9, 3)
+
+
+def table(result: dict[str, Any]) -> str:
+    """`result` of `bench` for people to read."""
+    columns = ("first", "second", "warm")
+    rows = [f"{'seconds':14}" + "".join(f"{name:>10}" for name in columns)]
+    for stage in result["first"]["seconds"]:
+        values = [result[column]["seconds"].get(stage) for column in columns]
+        rows.append(f"{stage:14}" + "".join(f"{'' if value is None else format(value, '.3f'):>10}" for value in values))
+    rows.append(f"{'to first step':14}" + "".join(f"{result[column]['to_first_step']:10.3f}" for column in columns))
+    if result["first"]["peak_memory_gb"] is not None:
+        rows.append(f"{'peak, GB':14}" + "".join(f"{result[column]['peak_memory_gb']:10.2f}" for column in columns))
+    return "\n".join(rows)
+
+
+def _main() -> int:
+    work = json.load(sys.stdin)
+    try:
+        answer: dict[str, Any] = {
+            "generations": measure(Settings(**work["settings"]), work["generations"], work["started"])
+        }
+    except (ValueError, OSError) as error:
+        answer = {"error": " ".join(str(error).split())}
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

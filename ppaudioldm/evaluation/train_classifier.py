@@ -1,0 +1,138 @@
+"""Training the judge of `evaluation.classifier`, on synthesised clips only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm import framework
+from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.evaluation.classifier import Classifier, ClassifierConfig, save_classifier
+from ppaudioldm.framework import F, Tensor, xp
+from ppaudioldm.sounds import SAMPLE_RATE, SINGLE_KINDS, example
+from ppaudioldm.training.clips import Clips, generator_of
+from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.settings import RunConfig, as_values
+
+HELD_OUT = 10  # clips a kind
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """kinds: () for all but pairs. durations: of the clips, one length a batch: what is judged may be short."""
+
+    kinds: tuple[str, ...] = ()
+    durations: tuple[float, ...] = (2.56, 1.28, 2.56, 1.92)
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    batch_size: int = 32
+    one_pair_in: int = 4  # clips are two kinds together
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=2e-3, warmup=50, decay_steps=1200))
+    ema: float = 0.99
+    seed: int = 0
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200, evaluate_every=250))
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "one_pair_in"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, at least 1 is needed")
+        if not self.durations or any(not isinstance(s, (int, float)) or not 1 <= s <= 60 for s in self.durations):
+            raise ValueError(f"durations are {list(self.durations)}, expected one or more of 1 to 60 seconds")
+        unknown = [kind for kind in self.kinds if kind not in SINGLE_KINDS]
+        if unknown:
+            raise ValueError(f"kinds has {unknown[0]!r}, choose from {', '.join(SINGLE_KINDS)}")
+        if not all(isinstance(size, int) for size in self.channels):
+            raise ValueError(f"channels are {list(self.channels)}, expected whole numbers")
+
+    def config(self) -> ClassifierConfig:
+        return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)
+
+    @property
+    def duration(self) -> float:
+        """Of the longest clips, in seconds."""
+        return max(self.durations)
+
+    def is_pair(self, place: int) -> bool:
+        """Whether the clip at `place` of a batch is of two kinds: only where all are known."""
+        return not self.kinds and place % self.one_pair_in == 0
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """Batches: mel (B, frames, 64) and target (B, labels) float32, half and half for two sounds together."""
+
+    settings: ClassifierSettings
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        settings = self.settings
+        labels = settings.config().labels
+        duration = settings.durations[index % len(settings.durations)]
+        mels = []
+        targets = np.zeros((settings.batch_size, len(labels)), np.float32)
+        for place in range(settings.batch_size):
+            number = index * settings.batch_size + place
+            clip = example(number, ("together",) if settings.is_pair(place) else labels, duration)
+            heard = [clip.parameters[part] for part in ("first", "second")] if clip.kind == "together" else [clip.kind]
+            for kind in heard:
+                targets[place, labels.index(kind)] = 1 / len(heard)
+            waveform = worn(generator_of(settings.seed, number), clip.waveform)
+            mels.append(log_mel(waveform))
+        return {"mel": np.stack(mels), "target": targets}
+
+
+def worn(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
+    """`waveform` through a channel that is not perfect: level, treble, noise. A judge must not mind."""
+    spectrum = np.fft.rfft(waveform)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50) / 1000)
+    decibels = rng.uniform(-8, 4) + rng.uniform(-1.5, 1.5) * octaves
+    waveform = np.fft.irfft(spectrum * 10 ** (decibels / 20), len(waveform))
+    noise = 10 ** (rng.uniform(-70, -35) / 20) * rng.standard_normal(len(waveform))
+    return waveform + noise
+
+
+class ClassifierStage:
+    name = "classifier"
+    turns: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, settings: ClassifierSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+        if clips is not None:
+            raise ValueError("the classifier is trained on synthesised clips only: recordings have no kind")
+        self.settings = settings
+        self.ema = settings.ema
+        self.data = LabelledClips(settings)
+        network = trainable("classifier", Classifier, settings.config(), settings.seed, device)
+        self.networks: dict[str, Any] = {"classifier": network}
+        self.turns = {"all": ("classifier",)}
+        self._device = device
+
+    def optimizer(self, turn: str) -> OptimizerConfig:
+        return self.settings.optimizer
+
+    def model(self) -> Any:
+        return as_values(self.settings.config())
+
+    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross entropy."""
+        scores = self.networks["classifier"](batch["mel"]).to(xp.float32)
+        loss = -(batch["target"] * F.log_softmax(scores, 1)).sum(1).mean()
+        right = (scores.argmax(1) == batch["target"].argmax(1)).to(xp.float32).mean()
+        return loss, {"loss": loss.detach(), "accuracy": right.detach()}
+
+    def evaluate(self, count: int = HELD_OUT) -> dict[str, float]:
+        """The share of held-out clips that are recognised, and that of the kind for which it is lowest."""
+        shares = []
+        for label in self.settings.config().labels:
+            mels = np.stack([log_mel(example(n, (label,), split="test").waveform) for n in range(count)])
+            scores = framework.to_numpy(self.networks["classifier"](framework.from_numpy(mels, self._device)))
+            shares.append(np.mean(scores.argmax(1) == self.settings.config().labels.index(label)))
+        return {"held_out_accuracy": float(np.mean(shares)), "lowest_of_a_kind": float(np.min(shares))}
+
+    def sample(self, folder: Path, step: int) -> None:
+        """The classifier as a file for `evaluate --classifier`."""
+        network = self.networks["classifier"]
+        weights = {name: framework.to_numpy(parameter) for name, parameter in network.named_parameters()}
+        save_classifier(folder / f"classifier-{step:06d}.safetensors", self.settings.config(), weights)

@@ -1,0 +1,90 @@
+"""The candidates of a generation: CLAP scores each against its prompt, and the best of each prompt is kept, or all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_mel
+from ppaudioldm.engines.engine import Engine
+from ppaudioldm.generation.clip import Clip
+
+MARGIN = 0.5  # seconds beyond what CLAP reads, so that resampling has no edge there
+
+
+class Candidates:
+    """Collects the candidates of `prompts` in any order; each is (num_samples,) float32.
+
+    seeds: of the candidates of each prompt, as many for each. score(prompt, waveforms): how well waveforms (B, samples)
+    fit the prompt of that index, (B,), the best highest; None where that need not be known. keep_all: keep every
+    candidate besides. Only what is kept takes memory.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[Sequence[int]],
+        num_samples: int,
+        score: Callable[[int, np.ndarray], np.ndarray] | None = None,
+        keep_all: bool = False,
+    ) -> None:
+        self._prompts, self._seeds, self._score = prompts, seeds, score
+        shape = len(prompts), len(seeds[0])
+        self._made = np.zeros(shape, bool)
+        self._scores = np.full(shape, -np.inf, np.float32)
+        self._best = np.zeros(len(prompts), np.int64)  # which candidate
+        self._waveforms = np.empty((len(prompts), num_samples), np.float32)
+        self._all = np.empty((*shape, num_samples), np.float32) if keep_all else None
+
+    def add(self, prompt: int, candidate: int, waveform: np.ndarray) -> None:
+        """Take in what was made of the prompt and the seed of these indices."""
+        # Before it is scored, so that it is not lost if that is stopped.
+        if not self._made[prompt].any():
+            self._best[prompt], self._waveforms[prompt] = candidate, waveform
+        if self._all is not None:
+            self._all[prompt, candidate] = waveform
+        self._made[prompt, candidate] = True
+        if self._score is None:
+            return
+        self._scores[prompt, candidate] = self._score(prompt, waveform[None])[0]
+        if self._scores[prompt, candidate] > self._scores[prompt, self._best[prompt]]:
+            self._best[prompt], self._waveforms[prompt] = candidate, waveform
+
+    def clip(self, sample_rate: int, seconds: dict[str, float]) -> Clip | None:
+        """The best of each prompt so far; without the prompts of which there is nothing, None if that is all of them.
+
+        All the candidates are as many as there are of each of these prompts.
+        """
+        rows = np.flatnonzero(self._made.any(1))
+        if not len(rows):
+            return None
+        count = int(self._made[rows].sum(1).min())
+        best = self._best[rows]
+        is_scored = bool(np.isfinite(self._scores[rows, best]).all())
+        whole = len(rows) == len(self._prompts)
+        return Clip(
+            self._waveforms if whole else self._waveforms[rows],
+            sample_rate,
+            tuple(self._prompts[int(row)] for row in rows),
+            tuple(self._seeds[int(row)][int(i)] for row, i in zip(rows, best, strict=True)),
+            tuple(float(score) for score in self._scores[rows, best]) if is_scored else None,
+            seconds,
+            None if self._all is None else self._all[rows, :count],
+            self._scores[rows, :count] if self._all is not None and is_scored else None,
+        )
+
+
+def clap_scores(engine: Engine, text_embedding: np.ndarray, waveforms: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Cosine similarity (B,), -1 to 1, of `waveforms` (B, samples) with a CLAP text embedding (512,)."""
+    # One at a time: a Swin transformer on many clips at once would be the largest use of memory of the run.
+    return np.stack([clap_embedding(engine, waveform, sample_rate) for waveform in waveforms]) @ text_embedding
+
+
+def clap_embedding(engine: Engine, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """CLAP's embedding (512,) of `waveform` (samples,), of length 1: of the first 10 s, at 48 kHz."""
+    import soxr
+
+    beginning = waveform[: round((CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE + MARGIN) * sample_rate)]
+    clip = soxr.resample(beginning, sample_rate, CLAP_SAMPLE_RATE)
+    return engine.run_numpy("clap_audio", clap_log_mel(clip)[None])[0]

@@ -1,0 +1,171 @@
+"""From prompts to what the UNet listens to: LOA tokens, FLAN-T5 states, a FiLM vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+
+import numpy as np
+
+from ppaudioldm.engines.engine import Engine
+from ppaudioldm.generation.loa import generate_loa
+from ppaudioldm.text.tokenizer import PromptTokenizer
+from ppaudioldm.weights.locate import Description
+
+CLAP_MAX_TOKENS = 512
+T5_MAX_TOKENS = 128
+T5_PAD = 0
+SHORTEST = 8  # of a context in `rounded`: as many LOA tokens as most checkpoints have
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the UNet is conditioned on, for B items.
+
+    contexts: one (B, L, D) float32 for each of the checkpoint's `config.contexts`; masks: (B, L), 1 = attend.
+    film: (B, 512) or None.
+    """
+
+    contexts: tuple[np.ndarray, ...]
+    masks: tuple[np.ndarray, ...]
+    film: np.ndarray | None
+
+    def take(self, items: Sequence[int]) -> Conditions:
+        """The conditions of `items`, in this order, with repetitions if wanted."""
+        index = list(items)
+        film = None if self.film is None else self.film[index]
+        return Conditions(tuple(c[index] for c in self.contexts), tuple(m[index] for m in self.masks), film)
+
+
+def joined(first: Conditions, second: Conditions) -> Conditions:
+    """One batch of `first` followed by `second`; the shorter contexts are padded with masked zeros."""
+    pairs = [_padded(a, b) for a, b in zip(first.contexts, second.contexts, strict=True)]
+    masks = [_padded(a, b) for a, b in zip(first.masks, second.masks, strict=True)]
+    film = None if first.film is None or second.film is None else np.concatenate([first.film, second.film])
+    return Conditions(tuple(np.concatenate(p) for p in pairs), tuple(np.concatenate(m) for m in masks), film)
+
+
+def rounded(conditions: Conditions) -> Conditions:
+    """`conditions` with contexts as long as a power of two, 8 at least, padded with masked zeros: the same to the UNet.
+
+    An engine compiles it for exact lengths: this way for a few of them, not for each number of tokens in a prompt.
+    """
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        length = max(SHORTEST, 1 << (x.shape[1] - 1).bit_length())
+        return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
+
+    return replace(conditions, contexts=tuple(map(pad, conditions.contexts)), masks=tuple(map(pad, conditions.masks)))
+
+
+def _padded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as long along axis 1 as the longer."""
+    length = max(a.shape[1], b.shape[1])
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
+
+    return pad(a), pad(b)
+
+
+class PromptEncoder:
+    """The text side of a checkpoint, run by `engine`."""
+
+    def __init__(self, checkpoint: Description, engine: Engine) -> None:
+        self._checkpoint = checkpoint
+        self._config = checkpoint.config
+        self._engine = engine
+
+    def clap(self, prompts: Sequence[str]) -> np.ndarray:
+        """CLAP embeddings of `prompts`, (B, 512), of length 1."""
+        return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
+
+    def encode(
+        self, prompts: Sequence[str], phonemes: np.ndarray | None = None, loa: np.ndarray | None = None
+    ) -> Conditions:
+        """Conditions for `prompts`; phonemes: (1, 310) int64, what each of them says, for a speech checkpoint.
+
+        loa: (N, 768) float32 tokens for each of them, in place of GPT-2's. Each is encoded alone: GPT-2's positions
+        count padding, so the LOA tokens of a prompt padded to another's length would be different ones.
+        """
+        return reduce(joined, [self._encode(prompt, phonemes, loa) for prompt in prompts])
+
+    def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditions:
+        config = self._config
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        if config.flan_t5:
+            ids, mask = self._t5_tokenizer([prompt])
+            found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
+        clap = self.clap([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
+        if config.loa and loa is not None:
+            found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
+        elif config.loa:
+            assert clap is not None
+            second = found["flan_t5"] if config.phoneme_encoder is None else self._spoken(phonemes)
+            found["loa"] = self._loa(clap, *second)
+        return self._conditions(found, clap)
+
+    def unconditional(self, batch: int) -> Conditions:
+        """What the UNet was trained to take for "no condition": zero LOA tokens, the states of an empty prompt."""
+        return self._unconditional.take([0] * batch)
+
+    @cached_property
+    def _unconditional(self) -> Conditions:
+        """Of one item: the same for all prompts."""
+        config = self._config
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        if config.flan_t5:
+            ids, mask = self._t5_tokenizer([""])
+            found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
+        if config.loa:
+            # The mask is all ones: attention is spread evenly over zeros, as in training.
+            shape = (1, config.loa.num_tokens, config.loa.hidden_size)
+            found["loa"] = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
+        clap = self.clap([""]) if config.unet.film_dim else None
+        return self._conditions(found, clap)
+
+    def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """States and mask of the phonemes, which take the place of FLAN-T5's before GPT-2."""
+        engine = self._engine
+        assert phonemes is not None
+        states, mask = engine.run("phoneme_encoder", engine.asarray(phonemes))
+        return engine.to_numpy(states), engine.to_numpy(mask)
+
+    def _loa(self, clap: np.ndarray, states: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        config, engine = self._config, self._engine
+        assert config.loa and config.gpt2
+        batch = len(clap)
+        prefix, prefix_mask = engine.run(
+            "loa",
+            [engine.asarray(clap[:, None]), engine.asarray(states)],
+            [engine.asarray(np.ones((batch, 1), np.float32)), engine.asarray(mask)],
+        )
+        tokens = generate_loa(
+            prefix,
+            prefix_mask,
+            engine.start("gpt2"),
+            config.loa.num_tokens,
+            engine.concat,
+            config.gpt2.max_positions,
+        )
+        return engine.to_numpy(tokens), np.ones((batch, config.loa.num_tokens), np.float32)
+
+    def _conditions(self, found: dict[str, tuple[np.ndarray, np.ndarray]], clap: np.ndarray | None) -> Conditions:
+        names = self._config.contexts
+        film = clap if self._config.unet.film_dim else None
+        return Conditions(tuple(found[name][0] for name in names), tuple(found[name][1] for name in names), film)
+
+    @cached_property
+    def _clap_tokenizer(self) -> PromptTokenizer:
+        config = self._config.clap_text
+        assert config
+        text = self._checkpoint.tokenizer_json("clap")
+        return PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, config.pad_token_id, config.vocab_size)
+
+    @cached_property
+    def _t5_tokenizer(self) -> PromptTokenizer:
+        config = self._config.flan_t5
+        assert config
+        text = self._checkpoint.tokenizer_json("flan_t5")
+        return PromptTokenizer(text, "FLAN-T5", T5_MAX_TOKENS, T5_PAD, config.vocab_size)

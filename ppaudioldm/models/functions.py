@@ -1,0 +1,175 @@
+"""The functions of the networks that an engine runs by name, and the names, dtypes and shapes of their inputs.
+
+Most are the forward pass of a network. The UNet has several: keys and values of the cross-attentions are computed once
+per prompt, a step many times. Imports no framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ppaudioldm.config import ModelConfig
+
+# Functions that are not the forward pass of a network: name -> (network, method).
+FUNCTIONS = {
+    "unet_contexts": ("unet", "project"),
+    "unet_step": ("unet", "step"),
+    "unet_guided_step": ("unet", "guided_step"),
+    "unet_guided_deep": ("unet", "guided_deep"),
+    "unet_guided_shallow": ("unet", "guided_shallow"),
+}
+
+
+def network_and_method(function: str) -> tuple[str, str]:
+    """The network and its method that an engine runs under the name `function`."""
+    return FUNCTIONS.get(function, (function, "forward"))
+
+
+@dataclass(frozen=True)
+class Input:
+    """One array that a function takes. shape: None where any size goes.
+
+    is_state: the engine keeps it from call to call, see `states`; it comes after all that are not.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    is_state: bool = False
+
+
+Inputs: TypeAlias = "list[Input | list[Input]]"  # nested as the arguments of the function
+
+
+def function_inputs(function: str, config: ModelConfig) -> Inputs:
+    """The inputs of the engine's `function` (see `engine.Engine`), nested as it takes them."""
+    return INPUTS[function](config)
+
+
+def flat_inputs(inputs: Inputs) -> list[Input]:
+    """`inputs` in order, without their nesting."""
+    return [x for group in inputs for x in (group if isinstance(group, list) else [group])]
+
+
+def _unet(config: ModelConfig) -> Inputs:
+    return [*_latents(config), *_sequences("context", _context_dims(config)), *_film(config)]
+
+
+def _unet_contexts(config: ModelConfig) -> Inputs:
+    contexts, _ = _sequences("context", _context_dims(config))
+    return [contexts]
+
+
+def _unet_step(config: ModelConfig) -> Inputs:
+    return [*_unet_guided_step(config), *_film(config)]
+
+
+def _unet_guided_step(config: ModelConfig) -> Inputs:
+    """Of latents and time features half as many as of the rest."""
+    unet = config.unet
+    widths = [unet.model_channels * mult for mult in unet.channel_mult]
+    # Where cross-attentions are: in every residual block of a level on the way down and up, and in the middle.
+    places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
+    keys_and_values = 2 * unet.transformer_depth * sum(places)
+    return [*_latents(config), *_sequences("projected", [keys_and_values] * len(_context_dims(config)))]
+
+
+def _latents(config: ModelConfig) -> Inputs:
+    return [
+        Input("latents", (None, config.unet.in_channels, None, config.latent_bands)),
+        Input("time_features", (None, config.unet.model_channels)),
+    ]
+
+
+def _unet_guided_shallow(config: ModelConfig) -> Inputs:
+    unet = config.unet
+    # As the coarser levels leave it: with the channels of the second level, or of the only one.
+    channels = unet.model_channels * unet.channel_mult[:2][-1]
+    return [*_latents(config), Input("deep", (None, channels, None, config.latent_bands))]
+
+
+def _film(config: ModelConfig) -> Inputs:
+    return [Input("film", (None, config.unet.film_dim))] if config.unet.film_dim else []
+
+
+def _context_dims(config: ModelConfig) -> list[int]:
+    return [dim for dim in config.unet.context_dims if dim is not None]
+
+
+def _loa(config: ModelConfig) -> Inputs:
+    assert config.loa
+    return [*_sequences("states", config.loa.condition_dims)]
+
+
+def _sequences(name: str, dims: Sequence[int]) -> list[list[Input]]:
+    """Sequences (B, L, dim), one for each of `dims`, and a mask for each."""
+    return [
+        [Input(f"{name}_{i}", (None, None, dim)) for i, dim in enumerate(dims)],
+        [Input(f"mask_{i}", (None, None)) for i in range(len(dims))],
+    ]
+
+
+def _vae_encoder(config: ModelConfig) -> Inputs:
+    return [Input("mel", (None, None, config.vae.n_mels))]
+
+
+def _vae_decoder(config: ModelConfig) -> Inputs:
+    return [Input("latents", (None, config.vae.latent_channels, None, config.latent_bands))]
+
+
+def _vocoder(config: ModelConfig) -> Inputs:
+    return [Input("mel", (None, None, config.vocoder.n_mels))]
+
+
+def _tokens(config: ModelConfig) -> Inputs:
+    return [Input("ids", (None, None), "int64"), Input("mask", (None, None))]
+
+
+def _phonemes(config: ModelConfig) -> Inputs:
+    assert config.phoneme_encoder
+    return [Input("ids", (None, config.phoneme_encoder.max_phonemes), "int64")]
+
+
+def _clap_audio(config: ModelConfig) -> Inputs:
+    assert config.clap_audio
+    size, mels = config.clap_audio.spec_size, config.clap_audio.n_mels
+    return [Input("log_mel", (None, 1, size * size // mels, mels))]
+
+
+def _gpt2(config: ModelConfig) -> Inputs:
+    gpt2 = config.gpt2
+    assert gpt2
+    shape = (None, gpt2.num_heads, None, gpt2.hidden_size // gpt2.num_heads)
+    names = [f"{kind}_{layer}" for layer in range(gpt2.num_layers) for kind in ("keys", "values")]
+    return [
+        Input("embeddings", (None, None, gpt2.hidden_size)),
+        Input("mask", (None, None)),
+        [Input(name, shape, is_state=True) for name in names],
+    ]
+
+
+def _audiomae(config: ModelConfig) -> Inputs:
+    assert config.audiomae
+    return [Input("fbank", (None, config.audiomae.frames, config.audiomae.n_mels))]
+
+
+INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
+    "unet": _unet,
+    "unet_contexts": _unet_contexts,
+    "unet_step": _unet_step,
+    "unet_guided_step": _unet_guided_step,
+    "unet_guided_deep": _unet_guided_step,
+    "unet_guided_shallow": _unet_guided_shallow,
+    "vae_encoder": _vae_encoder,
+    "vae_decoder": _vae_decoder,
+    "vocoder": _vocoder,
+    "clap_text": _tokens,
+    "clap_audio": _clap_audio,
+    "flan_t5": _tokens,
+    "phoneme_encoder": _phonemes,
+    "gpt2": _gpt2,
+    "loa": _loa,
+    "audiomae": _audiomae,
+}

@@ -1,0 +1,39 @@
+"""From a checkpoint to OpenVINO models, by way of Paddle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openvino
+
+from ppaudioldm import framework
+from ppaudioldm.models.build import build_empty
+from ppaudioldm.models.functions import function_inputs, network_and_method
+from ppaudioldm.weights.checkpoint import Checkpoint
+
+if framework.NAME != "paddle":
+    raise ValueError(f"the openvino engine needs Paddle to prepare a network, but this process uses {framework.NAME}")
+
+from ppaudioldm.openvino_engine.translate import translate
+
+
+class Translator:
+    """Makes the models of the functions of `checkpoint`. Holds the network it made last, whose memory they share."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._last: tuple[str, Any] = "", None
+
+    def __call__(self, function: str) -> openvino.Model:
+        """The model of `function`, see `engines.engine`."""
+        network, method = network_and_method(function)
+        layer = self._layer(network)
+        return translate(layer, function_inputs(function, self._checkpoint.config), method)
+
+    def _layer(self, network: str) -> Any:
+        if self._last[0] != network:
+            self._last = "", None  # let it go before the next is made
+            layer = build_empty(network, self._checkpoint.config)
+            framework.assign_weights(layer, self._checkpoint.weights(network))
+            self._last = network, layer
+        return self._last[1]

@@ -1,0 +1,18 @@
+"""Synthesised sounds with captions, to train on and to measure with. No recorded material."""
+
+from ppaudioldm.sounds.catalogue import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, describe, known_words
+from ppaudioldm.sounds.examples import SAMPLE_RATE, Example, example
+from ppaudioldm.sounds.kind import Kind
+
+__all__ = [
+    "KINDS",
+    "LEVEL_A",
+    "LEVEL_B",
+    "SAMPLE_RATE",
+    "SINGLE_KINDS",
+    "Example",
+    "Kind",
+    "describe",
+    "example",
+    "known_words",
+]

@@ -1,0 +1,1 @@
+"""Text front-ends: subword tokenizers of the text encoders, phonemes of the speech checkpoints."""

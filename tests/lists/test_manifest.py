@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ppaudioldm.audio.files import OutputError
+from ppaudioldm.lists.manifest import NAME, PARTS, opened, part
+
+
+def add(manifest, *names: str, key: str = "k") -> None:
+    for name in names:
+        part(manifest.folder / name).write_text(name)
+    manifest.add({"key": key, "files": list(names)})
+
+
+def keys(folder) -> list[str]:
+    with opened(folder) as manifest:
+        return [record["key"] for record in manifest.records]
+
+
+def move_back(path) -> None:
+    """As it is before the file gets to its place."""
+    (path.parent / PARTS).mkdir()
+    os.rename(path, part(path))
+
+
+def test_lines_and_files_stay(tmp_path):
+    with opened(tmp_path / "new" / "folder") as manifest:
+        add(manifest, "a.wav", "a.png", key="a")
+        add(manifest, "雨.wav", key="b")
+    folder = tmp_path / "new" / "folder"
+    assert keys(folder) == ["a", "b"] and keys(folder) == ["a", "b"]
+    assert sorted(os.listdir(folder)) == sorted(["a.wav", "a.png", "雨.wav", NAME])
+    assert [json.loads(line)["key"] for line in (folder / NAME).read_text("utf-8").splitlines()] == ["a", "b"]
+
+
+def test_a_line_whose_files_have_no_names_yet_is_finished(tmp_path):
+    with opened(tmp_path) as manifest:
+        add(manifest, "a.wav", "a.png")
+    move_back(tmp_path / "a.png")
+    assert keys(tmp_path) == ["k"]
+    assert (tmp_path / "a.png").read_text() == "a.png"
+
+
+def test_what_has_no_line_is_removed(tmp_path):
+    (tmp_path / PARTS).mkdir()
+    part(tmp_path / "a.wav").write_text("half")
+    assert keys(tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("cut", [1, 2, 10, 30])
+def test_a_torn_last_line_is_dropped_and_its_files_with_it(tmp_path, cut):
+    with opened(tmp_path) as manifest:
+        add(manifest, "a.wav", key="a")
+        add(manifest, "b.wav", key="b")
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes()[:-cut])
+    move_back(tmp_path / "b.wav")  # as it is before the line is whole
+    expected = ["a", "b"] if cut == 1 else ["a"]  # only the line break is missing
+    assert keys(tmp_path) == expected
+    assert (tmp_path / "b.wav").exists() == (cut == 1)
+    with opened(tmp_path) as manifest:
+        add(manifest, "c.wav", key="c")
+    assert keys(tmp_path) == [*expected, "c"]
+
+
+def test_a_line_whose_file_is_gone_is_dropped(tmp_path, caplog):
+    with opened(tmp_path) as manifest:
+        add(manifest, "a.wav", key="a")
+        add(manifest, "b.wav", key="b")
+    (tmp_path / "a.wav").unlink()
+    assert keys(tmp_path) == ["b"] and "a.wav" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"files": 3}',
+        b'{"files": [3]}',
+        b'{"files": []}',
+        b'{"files": ["../secret"]}',
+        b'{"files": ["/etc/passwd"]}',
+        b'{"files": [".."]}',
+        b'{"files": [""]}',
+        b'{"files": ["a\\u0000b"]}',
+        b"[" * 100_000,
+    ],
+)
+def test_foreign_lines_are_dropped(tmp_path, line):
+    (tmp_path / "secret").write_text("stays")
+    folder = tmp_path / "folder"
+    with opened(folder) as manifest:
+        add(manifest, "a.wav", key="a")
+    with open(folder / NAME, "ab") as file:
+        file.write(line + b"\n")
+    assert keys(folder) == ["a"]
+    assert (tmp_path / "secret").read_text() == "stays"
+
+
+def test_one_process_at_a_time(tmp_path):
+    pytest.importorskip("fcntl")
+    with opened(tmp_path):
+        script = "
+".join(
+            [
+                "import sys, pathlib",
+                "from ppaudioldm.lists.manifest import opened",
+                "with opened(pathlib.Path(sys.argv[1])): 0",
+            ]
+        )
+        done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+        assert f"ValueError: {tmp_path}: another run writes to it" in done.stderr
+    assert keys(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="^cannot write .*folder: "), opened(tmp_path / "file" / "folder"):
+        pass
+
+
+def test_errors_of_the_block_are_its_own(tmp_path):
+    with pytest.raises(FileNotFoundError), opened(tmp_path):
+        raise FileNotFoundError

@@ -109,13 +109,9 @@ def test_foreign_lines_are_dropped(tmp_path, line):
 def test_one_process_at_a_time(tmp_path):
     pytest.importorskip("fcntl")
     with opened(tmp_path):
-        script = "
-".join(
-            [
-                "import sys, pathlib",
-                "from ppaudioldm.lists.manifest import opened",
-                "with opened(pathlib.Path(sys.argv[1])): 0",
-            ]
+        script = (
+            "import sys, pathlib; from ppaudioldm.lists.manifest import opened\n"
+            "with opened(pathlib.Path(sys.argv[1])): 0"
         )
         done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
         assert f"ValueError: {tmp_path}: another run writes to it" in done.stderr

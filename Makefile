@@ -31,7 +31,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) $(ON_TWO) tests/parity

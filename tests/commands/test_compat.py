@@ -11,7 +11,7 @@ import soundfile
 from ppaudioldm.cli import main
 from ppaudioldm.commands import compat
 from ppaudioldm.generation.clip import Clip
-from tests.audio.test_phonemes import speech
+from tests.text.test_phonemes import speech
 
 
 class Recorder:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from ppaudioldm.cli import main
-from ppaudioldm.evaluation.speed import STEPS, Settings, TimedEngine, _stages, measure, table
+from ppaudioldm.engines.timed import TimedEngine
+from ppaudioldm.evaluation.speed import STEPS, Settings, _stages, measure, table
 
 STAGES = ["prepare", "text", "loa", "contexts", "first step", "step", "decode", "vocoder", "total"]
 

@@ -18,10 +18,10 @@ from ppaudioldm.generation.audio_condition import Given
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
+from tests.generation.test_decoding import SHORT
 from tests.support import noise, relative_error
-from tests.test_chunks import SHORT
+from tests.tasks.test_speak import TINY_SPEECH
 from tests.test_pipeline import FILM, RecordingEngine
-from tests.test_speech import TINY_SPEECH
 
 FRAMES = 16  # 0.64 s
 LATENTS = noise(8, FRAMES, 16, seed=5)

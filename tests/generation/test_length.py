@@ -20,8 +20,8 @@ from ppaudioldm.generation.options import Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.generation.test_decoding import SHORT
 from tests.support import noise, relative_error
-from tests.test_chunks import SHORT
 from tests.test_pipeline import RecordingEngine
 
 SMALL_UNET = replace(SHORT.unet, channel_mult=(1, 2), attention_levels=(1,))

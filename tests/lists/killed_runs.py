@@ -1,4 +1,4 @@
-"""A run of a list that is killed at every point where it touches the disk, each time started again: see test_many.py.
+"""A run of a list that is killed at every point where it touches the disk, each time started again: see test_run.py.
 
 A program of its own, so that it may fork: `python -m tests.lists.killed_runs LIST FOLDER` prints what it finds as JSON.
 """
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from ppaudioldm import many, output
+from ppaudioldm.lists import run as list_run
+from ppaudioldm.lists import write
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.lists.write import Extras
 from ppaudioldm.storage.atomic import atomic_path
@@ -32,8 +33,8 @@ class FakePipeline:
         return Clip(waveforms, RATE, tuple(prompts), tuple(seed), tuple(0.5 for _ in prompts))
 
 
-def run(list_path: Path, folder: Path, **settings: Any) -> many.Report:
-    return many.generate_list(list_path, folder, FakePipeline, checkpoint="fake", **settings)
+def run(list_path: Path, folder: Path, **settings: Any) -> list_run.Report:
+    return list_run.generate_list(list_path, folder, FakePipeline, checkpoint="fake", **settings)
 
 
 def kill_at(moment: int) -> None:
@@ -101,7 +102,7 @@ def run_killed(moment: int, list_path: Path, folder: Path) -> bool:
 
 
 def main(list_path: Path, folder: Path) -> None:
-    output.write_spectrogram = write_small_picture  # the real one takes its time
+    write.write_spectrogram = write_small_picture  # the real one takes its time
     moment = 0
     while run_killed(moment, list_path, folder / str(moment)):
         run_killed(moment // 2, list_path, folder / str(moment))

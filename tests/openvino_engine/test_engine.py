@@ -20,7 +20,7 @@ from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.openvino_engine.engine import KEPT_SHAPES, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
-from tests.engines.test_translated_networks import CONFIGS, EXAMPLES
+from tests.openvino_engine.test_translated_networks import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
 
 if framework.NAME != "paddle":
@@ -178,7 +178,7 @@ def test_on_one_processor():
     script = """
         import os
         os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
-        from tests.engines.test_openvino import CHECKPOINT, CONFIG, EXAMPLES, OpenVINOEngine, Translator
+        from tests.openvino_engine.test_engine import CHECKPOINT, CONFIG, EXAMPLES, OpenVINOEngine, Translator
         engine = OpenVINOEngine(Translator(CHECKPOINT))
         for function in ("clap_text", "flan_t5", "unet_guided_step", "vae_decoder", "vocoder", "clap_audio"):
             engine.run(function, *EXAMPLES[function](CONFIG, 2, 2))

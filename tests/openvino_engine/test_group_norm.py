@@ -8,7 +8,7 @@ import pytest
 from openvino import opset15 as ov
 
 from ppaudioldm.openvino_engine.group_norm import group_norm, swish
-from tests.engines.test_openvino import HAS_BF16
+from tests.openvino_engine.test_engine import HAS_BF16
 from tests.support import noise, relative_error
 
 GROUPS, CHANNELS, EPSILON = 4, 12, 1e-3

@@ -23,7 +23,7 @@ from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.convert import write_native
 from ppaudioldm.weights.locate import locate
 from tests.support import noise, relative_error
-from tests.test_speech import FAST, TINY_SPEECH, WISH, checkpoint
+from tests.tasks.test_speak import FAST, TINY_SPEECH, WISH, checkpoint
 
 if framework.NAME != "paddle":
     pytest.skip("only Paddle's programs are translated", allow_module_level=True)

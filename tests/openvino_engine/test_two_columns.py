@@ -8,7 +8,7 @@ import pytest
 from openvino import opset15 as ov
 
 from ppaudioldm.openvino_engine.two_columns import two_column_convolution
-from tests.engines.test_subpixel import output_of
+from tests.openvino_engine.test_subpixel import output_of
 from tests.support import noise, relative_error
 
 

@@ -13,7 +13,7 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.random import random_weights
-from tests.audio.test_ranking import HEARD, RATE
+from tests.generation.test_ranking import HEARD, RATE
 from tests.models.test_clap_audio import REDUCED, log_mel
 from tests.support import SEED, noise, random_network, relative_error, run, save_golden
 

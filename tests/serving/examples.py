@@ -31,7 +31,7 @@ from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
 from ppaudioldm.serving.work import Work
 from ppaudioldm.weights.convert import write_native
-from tests.test_speech import checkpoint as speech_checkpoint
+from tests.tasks.test_speak import checkpoint as speech_checkpoint
 
 CHECKPOINT = "tiny"  # what comes with the package
 DURATION = 0.5  # seconds

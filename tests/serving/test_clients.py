@@ -18,9 +18,9 @@ from ppaudioldm import AudioLDM
 from ppaudioldm.serving.formats import encode
 from ppaudioldm.serving.work import Sound
 from ppaudioldm.tasks.speak import speak
-from tests.audio.test_phonemes import speech
 from tests.serving.examples import CHECKPOINT, PATIENCE, assert_same_sound
-from tests.test_speech import untrained as tiny_speech
+from tests.tasks.test_speak import untrained as tiny_speech
+from tests.text.test_phonemes import speech
 
 PROMPT = "A dog barks"
 SPOKEN = "Wish you have a good day."

@@ -17,7 +17,7 @@ import httpx
 
 from ppaudioldm.serving.settings import Limits
 from tests.serving.examples import HeldPipeline, answering
-from tests.test_speech import TINY_SPEECH
+from tests.tasks.test_speak import TINY_SPEECH
 
 CASES = os.environ.get("PPAUDIOLDM_SCHEMA_CASES")  # for each operation, of the smallest checkpoint
 # What it cannot know: which voices there are, in which text is something to say, and which bytes are a recording.

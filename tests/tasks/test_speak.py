@@ -22,9 +22,9 @@ from ppaudioldm.tasks.speak import PAUSE, cut, joined, speak, trimmed
 from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
-from tests.audio.test_phonemes import WISH, speech
 from tests.support import relative_error
 from tests.test_pipeline import RecordingEngine
+from tests.text.test_phonemes import WISH, speech
 
 TINY_SPEECH = replace(
     UNTRAINED,

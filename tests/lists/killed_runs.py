@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ppaudioldm.generation.clip import Clip
 from ppaudioldm.lists import run as list_run
 from ppaudioldm.lists import write
-from ppaudioldm.generation.clip import Clip
 from ppaudioldm.lists.write import Extras
 from ppaudioldm.storage.atomic import atomic_path
 

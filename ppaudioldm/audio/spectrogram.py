@@ -1,24 +1,28 @@
-"""A spectrogram as a picture: seconds to the right, Hz upwards, dB as colours, written as PNG without a library."""
+"""A spectrogram as a PNG picture: time to the right, frequency upwards, level in dB as colour, axes in s and kHz."""
 
 from __future__ import annotations
 
 import math
 import os
-import struct
-import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from ppaudioldm.audio.files import OutputError
 from ppaudioldm.storage.atomic import atomic_path
 
 WIDTH, HEIGHT = 900, 360  # pixels of the spectrogram itself
-LEFT, RIGHT, TOP, BOTTOM = 90, 110, 20, 50  # pixels around it, for the axes
-WINDOW = 0.04  # seconds that are one column: apart by 25 Hz, as voices and chords need
-RANGE = 80  # dB from the brightest colour to the darkest
-STEPS = (1, 2, 2.5, 5, 10)  # labels of an axis stand at multiples of one of these times a power of ten
-COLOURS = np.array(  # dark to bright, so that it reads in grey, too
+LEFT, RIGHT, TOP, BOTTOM = 80, 120, 20, 50  # pixels around it, for the axes
+WINDOW_S = 0.04  # length of an analysis window: it resolves 25 Hz, as voices and chords need
+RANGE_DB = 80  # from the brightest colour to the darkest
+TICK_STEPS = (1, 2, 2.5, 5, 10)  # the ticks of an axis are multiples of one of these times a power of ten
+MAX_TICKS = 8  # intervals on an axis
+TICK_LENGTH = 6  # pixels
+BAR_LEFT, BAR_WIDTH = 28, 16  # pixels: the colour bar, and its distance from the spectrogram
+FONT_SIZE = 15  # pixels
+COLOURS = np.array(  # dark to bright, so that the picture also reads in greyscale
     [
         (0, 0, 8),
         (32, 14, 80),
@@ -31,27 +35,6 @@ COLOURS = np.array(  # dark to bright, so that it reads in grey, too
     ]
 )
 INK, PAPER = (40, 40, 40), (255, 255, 255)
-SCALE = 2  # pixels a dot of the letters
-LETTERS = {  # 5 dots wide and 7 high, a row a number in base 32
-    "0": (14, 17, 19, 21, 25, 17, 14),
-    "1": (4, 12, 4, 4, 4, 4, 14),
-    "2": (14, 17, 1, 6, 8, 16, 31),
-    "3": (31, 2, 4, 6, 1, 17, 14),
-    "4": (2, 6, 10, 18, 31, 2, 2),
-    "5": (31, 16, 30, 1, 1, 17, 14),
-    "6": (6, 8, 16, 30, 17, 17, 14),
-    "7": (31, 1, 2, 4, 8, 8, 8),
-    "8": (14, 17, 17, 14, 17, 17, 14),
-    "9": (14, 17, 17, 15, 1, 2, 12),
-    ".": (0, 0, 0, 0, 0, 12, 12),
-    "-": (0, 0, 0, 31, 0, 0, 0),
-    "s": (0, 0, 15, 16, 14, 1, 30),
-    "H": (17, 17, 17, 31, 17, 17, 17),
-    "z": (0, 0, 31, 2, 4, 8, 31),
-    "d": (1, 1, 13, 19, 17, 19, 13),
-    "B": (30, 17, 17, 30, 17, 17, 30),
-    " ": (0, 0, 0, 0, 0, 0, 0),
-}
 
 
 def write_spectrogram(path: str | os.PathLike[str], waveform: np.ndarray, sample_rate: int) -> Path:
@@ -59,8 +42,16 @@ def write_spectrogram(path: str | os.PathLike[str], waveform: np.ndarray, sample
 
     Raises OutputError where it cannot be written.
     """
+    return write_png(path, spectrogram(waveform, sample_rate))
+
+
+def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> Path:
+    """Write `picture`, (height, width, 3) uint8, as the PNG `path`, complete or not at all; returns `path`.
+
+    Raises OutputError where it cannot be written.
+    """
     path = Path(path)
-    content = png(spectrogram(waveform, sample_rate))
+    content = png(picture)
     try:
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
@@ -69,71 +60,79 @@ def write_spectrogram(path: str | os.PathLike[str], waveform: np.ndarray, sample
     return path
 
 
-def spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+def png(picture: np.ndarray) -> bytes:
+    """`picture`, (height, width, 3) uint8, as the content of a PNG file."""
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def spectrogram(waveform: np.ndarray, sample_rate: int, axes: bool = True) -> np.ndarray:
     """The picture of `waveform`, (samples,) or (samples, channels) that are mixed: (height, width, 3) uint8.
 
-    0 dB is a sine of full scale. The brightest colour is the loudest there is, rounded up to 10 dB.
+    0 dB is a sine of full scale. The brightest colour is the loudest level of the sound, rounded up to 10 dB. Without
+    `axes` the picture is the spectrogram alone, HEIGHT x WIDTH.
     """
     mono = waveform.reshape(len(waveform), -1).mean(1)
     levels = _levels(mono, sample_rate)
-    top = 10 * math.ceil(max(-90, levels.max()) / 10)
-    picture = np.full((TOP + HEIGHT + BOTTOM, LEFT + WIDTH + RIGHT, 3), PAPER, np.uint8)
-    picture[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] = _coloured((levels - top) / RANGE + 1)
+    top_db = 10 * math.ceil(max(-90, levels.max()) / 10)
+    colours = coloured((levels - top_db) / RANGE_DB + 1)
+    return _with_axes(colours, len(mono) / sample_rate, sample_rate / 2000, top_db) if axes else colours
 
+
+def _with_axes(colours: np.ndarray, seconds: float, kilohertz: float, top_db: int) -> np.ndarray:
+    """The spectrogram `colours` (HEIGHT, WIDTH, 3) of so many seconds and kHz, with its axes and its colour bar."""
+    image = Image.new("RGB", (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM), PAPER)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(FONT_SIZE)
     right, bottom = LEFT + WIDTH, TOP + HEIGHT
-    seconds = len(mono) / sample_rate
-    for value, label in ticks(0, seconds, 8):
+    image.paste(Image.fromarray(colours), (LEFT, TOP))
+    for value, label in ticks(0, seconds, MAX_TICKS):
         x = LEFT + round(value / seconds * (WIDTH - 1))
-        picture[bottom : bottom + 6, x] = INK
-        _write(picture, label, x, bottom + 10)
-    _write(picture, "s", right + 32, bottom + 10, anchor=0.0)
-    for value, label in ticks(0, sample_rate / 2, 8):
-        y = bottom - 1 - round(value / (sample_rate / 2) * (HEIGHT - 1))
-        picture[y, LEFT - 6 : LEFT] = INK
-        _write(picture, label, LEFT - 10, y - 7, anchor=1.0)
-    _write(picture, "Hz", LEFT - 36, bottom + 10, anchor=1.0)
+        draw.line((x, bottom, x, bottom + TICK_LENGTH - 1), INK)
+        draw.text((x, bottom + TICK_LENGTH + 4), label, INK, font, "ma")
+    for value, label in ticks(0, kilohertz, MAX_TICKS):
+        y = bottom - 1 - round(value / kilohertz * (HEIGHT - 1))
+        draw.line((LEFT - TICK_LENGTH, y, LEFT - 1, y), INK)
+        draw.text((LEFT - TICK_LENGTH - 4, y), label, INK, font, "rm")
 
-    bar = slice(right + 30, right + 46)
-    picture[TOP:bottom, bar] = _coloured(np.linspace(1, 0, HEIGHT)[:, None])
-    for value, label in ticks(top - RANGE, top, 8):
-        y = bottom - 1 - round((value - top + RANGE) / RANGE * (HEIGHT - 1))
-        _write(picture, label, right + 50, y - 7, anchor=0.0)
-    _write(picture, "dB", right + 62, bottom + 10, anchor=0.0)
-    return picture
+    bar_left = right + BAR_LEFT
+    bar = coloured(np.linspace(1, 0, HEIGHT)[:, None]).repeat(BAR_WIDTH, 1)
+    image.paste(Image.fromarray(bar), (bar_left, TOP))
+    for value, label in ticks(top_db - RANGE_DB, top_db, MAX_TICKS):
+        y = bottom - 1 - round((value - top_db + RANGE_DB) / RANGE_DB * (HEIGHT - 1))
+        draw.text((bar_left + BAR_WIDTH + 6, y), label, INK, font, "lm")
+
+    draw.text((LEFT + WIDTH // 2, bottom + BOTTOM - 4), "Time (s)", INK, font, "md")
+    _write_upwards(image, "Frequency (kHz)", 8, font)
+    _write_upwards(image, "Level (dB)", image.width - 8 - FONT_SIZE, font)
+    return np.asarray(image)
+
+
+def _write_upwards(image: Image.Image, text: str, x: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> None:
+    """Write `text` from bottom to top into the FONT_SIZE + 4 columns from `x` on, halfway up the spectrogram."""
+    line = Image.new("RGB", (HEIGHT, FONT_SIZE + 4), PAPER)
+    ImageDraw.Draw(line).text((HEIGHT // 2, line.height // 2), text, INK, font, "mm")
+    image.paste(line.transpose(Image.Transpose.ROTATE_90), (x, TOP))
 
 
 def ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
-    """Up to `most` + 1 round values from `low` to `high`, and how they are written."""
+    """Up to `most` + 1 round values from `low` to `high`, each with its label."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * s for s in STEPS if power * s >= rough * (1 - 1e-9))
+    step = next(power * s for s in TICK_STEPS if power * s >= rough * (1 - 1e-9))
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     digits += round(step, digits) != round(step, digits + 1)  # 2.5
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [(i * step, f"{i * step + 0.0:.{digits}f}") for i in range(first, last + 1)]
 
 
-def png(picture: np.ndarray) -> bytes:
-    """`picture`, (height, width, 3) uint8, as the content of a PNG file."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        checked = name + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    height, width, _ = picture.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = picture.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
 def _levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(HEIGHT, WIDTH) in dB, the highest frequency first, of `mono` (samples,)."""
-    size = 2 * round(WINDOW * sample_rate / 2)
+    """Levels (HEIGHT, WIDTH) in dB of `mono` (samples,), the highest frequency in row 0."""
+    size = 2 * round(WINDOW_S * sample_rate / 2)
     window = np.hanning(size + 1)[:-1]
     padded = np.pad(mono.astype(np.float64), (size // 2, size))
-    # A column shows the loudest of the windows that fall into it, so that no click is lost in a long clip.
+    # A column shows the loudest of the windows that start in it, so that no click is lost in a long clip.
     edges = np.linspace(0, len(mono), WIDTH + 1)
     power = np.empty((HEIGHT, WIDTH))
     for column in range(WIDTH):
@@ -145,26 +144,18 @@ def _levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _rows(spectrum: np.ndarray) -> np.ndarray:
-    """(HEIGHT,) of `spectrum` (bins,), the highest first: the loudest bin of a row, or what is between two bins."""
+    """`spectrum` (bins,) as (HEIGHT,) pixels, the highest frequency first.
+
+    A pixel that covers several bins shows the loudest of them; one that lies between two bins interpolates.
+    """
     position = np.linspace(0, len(spectrum) - 1, HEIGHT)
-    between = np.interp(position, np.arange(len(spectrum)), spectrum)
+    interpolated = np.interp(position, np.arange(len(spectrum)), spectrum)
     first = np.linspace(0, len(spectrum), HEIGHT, endpoint=False).astype(int)
-    return np.maximum(between, np.maximum.reduceat(spectrum, first))[::-1]
+    return np.maximum(interpolated, np.maximum.reduceat(spectrum, first))[::-1]
 
 
-def _coloured(level: np.ndarray) -> np.ndarray:
-    """The colours (..., 3) of `level` (...), 0 dark to 1 bright."""
+def coloured(level: np.ndarray) -> np.ndarray:
+    """The colours (..., 3) uint8 of `level` (...), from 0, dark, to 1, bright; values beyond are clipped."""
     position = level.clip(0, 1) * (len(COLOURS) - 1)
     channels = [np.interp(position, np.arange(len(COLOURS)), COLOURS[:, c]) for c in range(3)]
-    return np.stack(np.broadcast_arrays(*channels), -1).astype(np.uint8)
-
-
-def _write(picture: np.ndarray, text: str, x: int, y: int, anchor: float = 0.5) -> None:
-    """Put `text` into `picture`, its upper edge at `y`; at `x` its left edge (anchor 0), middle (0.5) or right (1)."""
-    dots = np.zeros((7, 6 * len(text) - 1), bool)
-    for i, letter in enumerate(text):
-        dots[:, 6 * i : 6 * i + 5] = np.array(LETTERS[letter])[:, None] >> np.arange(4, -1, -1) & 1
-    pixels = dots.repeat(SCALE, 0).repeat(SCALE, 1)
-    x = min(max(0, x - round(anchor * pixels.shape[1])), picture.shape[1] - pixels.shape[1])
-    y = max(0, y)
-    picture[y : y + pixels.shape[0], x : x + pixels.shape[1]][pixels] = INK
+    return np.stack(channels, -1).astype(np.uint8)

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppaudioldm.audio.files import OutputError
-from ppaudioldm.audio.spectrogram import COLOURS, png
-from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.audio.spectrogram import coloured, write_png
 
 DARKEST, BRIGHTEST = -11.0, 1.0  # natural logarithms of mel magnitudes
 GAP = 6  # pixels between clips
@@ -22,14 +20,7 @@ def write_sheet(path: str | os.PathLike[str], rows: Sequence[Sequence[np.ndarray
 
     Time goes right, frequency up, a pixel a frame. Raises OutputError where it cannot be written, ValueError for none.
     """
-    path = Path(path)
-    content = png(sheet(rows))
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise OutputError.from_cause(path, error) from error
-    return path
+    return write_png(path, sheet(rows))
 
 
 def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
@@ -44,11 +35,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     for y, row in enumerate(rows):
         for x, mel in enumerate(row):
             top, left = y * (height + GAP), x * (frames + GAP)
-            image = _coloured(np.flipud(mel.T).repeat(HEIGHT_SCALE, 0))
+            level = (np.flipud(mel.T) - DARKEST) / (BRIGHTEST - DARKEST)
+            image = coloured(level).repeat(HEIGHT_SCALE, 0)
             picture[top : top + image.shape[0], left : left + image.shape[1]] = image
     return picture
-
-
-def _coloured(mel: np.ndarray) -> np.ndarray:
-    place = ((mel - DARKEST) / (BRIGHTEST - DARKEST)).clip(0, 1) * (len(COLOURS) - 1)
-    return np.stack([np.interp(place, np.arange(len(COLOURS)), COLOURS[:, c]) for c in range(3)], -1).astype(np.uint8)

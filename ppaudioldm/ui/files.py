@@ -6,7 +6,7 @@ import re
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from ppaudioldm.audio.spectrogram import HEIGHT, LEFT, TOP, WIDTH, png, spectrogram
+from ppaudioldm.audio.spectrogram import png, spectrogram
 from ppaudioldm.serving.answers import in_thread
 from ppaudioldm.serving.formats import FORMATS, encode
 from ppaudioldm.serving.service import Service
@@ -43,8 +43,7 @@ def routes(service: Service) -> APIRouter:
 
 def picture(sound: Sound, plain: bool) -> bytes:
     """The spectrogram as PNG; plain: without its axes."""
-    whole = spectrogram(sound.waveform, sound.sample_rate)
-    return png(whole[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH] if plain else whole)
+    return png(spectrogram(sound.waveform, sound.sample_rate, axes=not plain))
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:

@@ -1,34 +1,37 @@
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppaudioldm.audio.files import OutputError
-from ppaudioldm.audio.spectrogram import HEIGHT, LEFT, TOP, WIDTH, png, spectrogram, ticks, write_spectrogram
+from ppaudioldm.audio.spectrogram import (
+    COLOURS,
+    HEIGHT,
+    LEFT,
+    PAPER,
+    TICK_LENGTH,
+    TOP,
+    WIDTH,
+    coloured,
+    png,
+    spectrogram,
+    ticks,
+    write_spectrogram,
+)
 
 
 def decoded(content: bytes) -> np.ndarray:
-    """The picture in a PNG file; every checksum is checked."""
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    chunks, position = {}, 8
-    while position < len(content):
-        (size,) = struct.unpack_from(">I", content, position)
-        name, body = content[position + 4 : position + 8], content[position + 8 : position + 8 + size]
-        assert struct.unpack_from(">I", content, position + 8 + size) == (zlib.crc32(name + body),)
-        chunks[name] = body
-        position += 12 + size
-    width, height, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    assert kind == [8, 2, 0, 0, 0] and chunks[b"IEND"] == b""
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
-    assert not rows[:, 0].any()
-    return rows[:, 1:].reshape(height, width, 3)
+    """The picture in a PNG file."""
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        assert image.mode == "RGB"
+        return np.asarray(image)
 
 
 def brightness(waveform: np.ndarray, rate: int) -> np.ndarray:
-    return spectrogram(waveform, rate)[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH].sum(-1).astype(int)
+    return spectrogram(waveform, rate, axes=False).sum(-1).astype(int)
 
 
 @pytest.mark.parametrize("rate", [16000, 48000])
@@ -51,6 +54,29 @@ def test_a_click_is_a_column_at_its_time_in_a_long_clip_too():
 def test_silence_and_shortest_sounds_are_pictures():
     for waveform in (np.zeros(4800, np.float32), np.ones(1, np.float32), np.zeros((4800, 2), np.float32)):
         assert spectrogram(waveform, 16000).shape == spectrogram(np.ones(16000), 16000).shape
+
+
+def test_axes_lie_around_the_same_spectrogram_with_labels_at_their_ticks():
+    waveform = np.random.default_rng(0).uniform(-1, 1, 160_000)
+    whole, plain = spectrogram(waveform, 16000), spectrogram(waveform, 16000, axes=False)
+    assert plain.shape == (HEIGHT, WIDTH, 3)
+    np.testing.assert_array_equal(whole[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH], plain)
+    ink = (whole != PAPER).any(-1)
+    seconds = [LEFT + round(second / 10 * (WIDTH - 1)) for second in range(0, 11, 2)]
+    kilohertz = [TOP + HEIGHT - 1 - round(value / 8 * (HEIGHT - 1)) for value in range(9)]
+    assert (LEFT + np.flatnonzero(ink[TOP + HEIGHT, LEFT : LEFT + WIDTH])).tolist() == seconds
+    assert (TOP + np.flatnonzero(ink[TOP : TOP + HEIGHT, LEFT - 1])).tolist() == kilohertz[::-1]
+    below = ink[TOP + HEIGHT + TICK_LENGTH : TOP + HEIGHT + 28].any(0)
+    beside = ink[:, LEFT - 40 : LEFT - TICK_LENGTH].any(1)
+    for x in seconds:
+        assert below[x - 3 : x + 4].any() and not below[x + 20 : x + 100].any()
+    for y in kilohertz:
+        assert beside[y - 3 : y + 4].any() and not beside[y + 10 : y + 30].any()
+
+
+def test_colours_go_from_dark_to_bright():
+    np.testing.assert_array_equal(coloured(np.array([-1.0, 0, 1, 2])), COLOURS[[0, 0, -1, -1]])
+    assert (np.diff(coloured(np.linspace(0, 1, 50)).sum(-1).astype(int)) > 0).all()
 
 
 @pytest.mark.parametrize(

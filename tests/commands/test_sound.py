@@ -178,7 +178,7 @@ def test_interrupt(complete, folder, monkeypatch, capsys):
 
 def test_help_imports_no_framework():
     code = "import sys, ppaudioldm.cli as c\ntry: c.main(['inpaint', '--help'])\nexcept SystemExit: pass\n"
-    code += "sys.exit(bool({'paddle', 'torch', 'numpy', 'openvino'} & set(sys.modules)))"
+    code += "sys.exit(bool({'paddle', 'torch', 'numpy', 'openvino', 'PIL'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "--frequencies" in result.stdout and "examples:" in result.stdout

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppaudioldm.evaluation.speed import Settings, in_new_process
-from ppaudioldm.openvino_engine.cache import cache_folder
+from ppaudioldm.storage.folders import cache_folder
 
 STEPS = 25
 FORMAT = "| {:>5} s | {:>9} | {:>8} | {:>9} | {:>12} | {:>11} |"

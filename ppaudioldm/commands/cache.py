@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
 
 
 def cache(options: argparse.Namespace) -> None:
-    from ppaudioldm.openvino_engine.cache import cache_folder, clear, entries
+    from ppaudioldm.openvino_engine.cache import clear, entries
+    from ppaudioldm.storage.folders import cache_folder
 
     found = clear(options.name) if options.clear else entries()
     if options.json:

@@ -117,7 +117,8 @@ def run(options: argparse.Namespace, finish: Callable[[Any, Any], Any]) -> None:
 
 def settings_of(options: argparse.Namespace) -> Any:
     """Raises ValueError for a value that cannot be, OSError for a file of keys that cannot be read."""
-    from ppaudioldm.serving.settings import Limits, Settings, data_folder, read_api_keys
+    from ppaudioldm.serving.settings import Limits, Settings, read_api_keys
+    from ppaudioldm.storage.folders import data_folder
 
     limits = Limits(
         duration=options.max_duration,

@@ -42,7 +42,7 @@ def bench(settings: Settings) -> dict[str, Any]:
 
     Raises ValueError for settings that cannot be measured, OSError if a process fails.
     """
-    from ppaudioldm.openvino_engine.cache import cache_folder
+    from ppaudioldm.storage.folders import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

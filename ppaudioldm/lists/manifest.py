@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.audio.files import OutputError
+from ppaudioldm.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def opened(folder: Path) -> Iterator[Manifest]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _lock(folder)
+        lock = FolderLock(folder, f"{folder}: another run writes to it")
     except OSError as error:
         raise OutputError.from_cause(folder, error) from error
     with lock:
@@ -129,20 +130,3 @@ def opened(folder: Path) -> Iterator[Manifest]:
         finally:
             with contextlib.suppress(OSError):  # something is in it: the next run knows what it is
                 (folder / PARTS).rmdir()
-
-
-def _lock(folder: Path) -> contextlib.AbstractContextManager[object]:
-    """Holds `folder` until it is left, or until the process ends, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: it is the user who must not start two runs
-        return contextlib.nullcontext()
-    held = contextlib.ExitStack()
-    descriptor = os.open(folder, os.O_RDONLY)
-    held.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        held.close()
-        raise ValueError(f"{folder}: another run writes to it") from error
-    return held

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ import openvino
 from ppaudioldm import __version__
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.storage.folders import cache_folder
+from ppaudioldm.storage.lock import waiting_lock
 from ppaudioldm.weights.knowledge import Knowledge
 from ppaudioldm.weights.locate import Description, Located
 
@@ -35,13 +36,6 @@ FORMAT = 7  # raised when what is kept changes: other entries are then left alon
 ENTRY = "entry.json"
 SUM = "sum.json"
 KEPT_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
-
-
-def cache_folder() -> Path:
-    """$PPAUDIOLDM_CACHE, else `ppaudioldm` in the user's cache folder."""
-    if chosen := os.environ.get("PPAUDIOLDM_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppaudioldm"
 
 
 @dataclass(frozen=True)
@@ -225,18 +219,10 @@ def _summary(folder: Path) -> dict[str, Any]:
     return {"constants": (folder / "model.bin").stat().st_size, "graph": hashlib.sha256(graph).hexdigest()}
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time works on the entry `folder`; a lock ends with its process, however that ends."""
+def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """One process and thread at a time works on the entry `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f"{folder.name}.lock"), "w") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes may make the same model, and the later one stays
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return waiting_lock(folder.with_name(f"{folder.name}.lock"))
 
 
 def _plain(name: str) -> str:

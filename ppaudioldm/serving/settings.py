@@ -45,13 +45,6 @@ class Settings:
                     raise ValueError(f"{field.name} is {value!r}, allowed: more than 0")
 
 
-def data_folder() -> Path:
-    """$PPAUDIOLDM_DATA, else `ppaudioldm` in the user's folder for data."""
-    if chosen := os.environ.get("PPAUDIOLDM_DATA"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ppaudioldm"
-
-
 def read_api_keys(path: Path | None) -> tuple[str, ...]:
     """The keys in the file `path`, one a line, "#" begins a comment; besides those in $PPAUDIOLDM_API_KEYS.
 

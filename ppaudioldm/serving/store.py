@@ -6,7 +6,6 @@ made; input is the recording, as long as it is needed. Each file appears complet
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -22,6 +21,7 @@ from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.serving.job import FAILED, FINISHED, STOPPED, Job, SoundInfo, State
 from ppaudioldm.serving.work import Made, Sound, Work
 from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,13 @@ class Store:
         self._jobs: dict[str, Job] = {}  # the oldest first
         self._sizes: dict[str, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._held = _held(folder)
+        self._folder_lock = FolderLock(
+            folder, f"another server keeps its jobs in {folder}: choose another folder with --data"
+        )
         self._load()
 
     def close(self) -> None:
-        self._held.close()
+        self._folder_lock.release()
 
     # ---- Asking
 
@@ -210,17 +212,3 @@ def _state(values: dict[str, Any]) -> State:
 def _size(folder: Path) -> int:
     sizes = [path.stat().st_size for path in folder.iterdir()]
     return sum(-(-size // BLOCK) * BLOCK for size in sizes)
-
-
-def _held(folder: Path) -> Any:
-    """The lock of the folder, which ends with the process, however that ends."""
-    file = open(folder / ".lock", "w")  # noqa: SIM115 - it is held
-    with contextlib.suppress(ImportError):  # Windows: two servers may share a folder, and remove each other's jobs
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise ValueError(f"another server keeps its jobs in {folder}: choose another folder with --data") from None
-    return file

@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all."""
+"""Atomic writing: files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a free path beside `path` for the block to make a file or folder at; rename it to `path` at the end.
+    """Yield an unused path beside `path` where the block writes a file or folder; rename that to `path` at the end.
 
-    When the block raises anything, what it made is removed and what stood at `path` before stays. An existing folder
-    is replaced as a whole. Nothing is synced to the disk. Raises FileNotFoundError if the block made nothing.
+    When the block raises anything, what it wrote is removed and what stood at `path` before stays. An existing folder
+    is replaced as a whole. Nothing is synced to the disk. Raises FileNotFoundError if the block wrote nothing.
     """
     path = Path(path)
     temporary = beside(path)
@@ -28,14 +28,14 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """A hidden name in the folder of `path` that nothing has."""
+    """A hidden path in the folder of `path` at which nothing exists."""
     # The suffix stays at the end: some libraries choose a format by it. Names may have 255 bytes, not characters.
     suffix = path.suffix if len(path.suffix) <= 20 else ""
     return path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{suffix}")
 
 
 def _replace(temporary: Path, path: Path, aside: Path) -> None:
-    """Rename `temporary` to `path`; a folder in the way waits under the name `aside` until that has worked."""
+    """Rename `temporary` to `path`; an existing folder is kept at `aside` until that has succeeded."""
     # A folder cannot be renamed onto one that holds files.
     if not (path.is_dir() and temporary.is_dir()):
         os.replace(temporary, path)

@@ -14,11 +14,11 @@ import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.storage.lock import FolderLock
 
 FORMAT = "ppaudioldm training"
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
-LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,7 @@ def load_state(folder: Path) -> State | None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Inside, no other run writes to `folder`. Raises ValueError where one does."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: it is the user who must not start two runs
-        yield
-        return
-    with open(folder / LOCK_FILE, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
-        except BlockingIOError as error:
-            raise ValueError(f"{folder}: another process is training there") from error
+    with FolderLock(folder, f"{folder}: another process is training there"):
         yield
 
 

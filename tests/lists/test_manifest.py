@@ -107,7 +107,6 @@ def test_foreign_lines_are_dropped(tmp_path, line):
 
 
 def test_one_process_at_a_time(tmp_path):
-    pytest.importorskip("fcntl")
     with opened(tmp_path):
         script = (
             "import sys, pathlib; from ppaudioldm.lists.manifest import opened\n"

@@ -20,14 +20,14 @@ def test_file_appears_complete(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("folder", [False, True])
 def test_nothing_is_left_after_an_error(tmp_path, error, folder):
-    def make(path):
+    def write(path):
         if folder:
             path.mkdir()
             path = path / "inside"
         path.write_text("half")
 
     with pytest.raises(error), atomic_path(tmp_path / "a") as temporary:
-        make(temporary)
+        write(temporary)
         raise error
     assert os.listdir(tmp_path) == []
 
@@ -67,7 +67,7 @@ def test_names_as_long_as_they_can_be(tmp_path, name):
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "new"
 
 
-def test_making_nothing_is_an_error(tmp_path):
+def test_writing_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
         pass
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
+import importlib.util
 import signal
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,9 @@ def add(commands: Any) -> None:
     add_argument = command.add_argument
     add_argument("stage", metavar="STAGE", choices=list(STAGES), help=", ".join(STAGES))
     add_argument(
-        "--config", type=Path, metavar="FILE", help="settings as JSON; what it leaves out is the small model's"
+        "--config", type=Path, metavar="FILE", help="settings as TOML; those it leaves out are the small model's"
     )
-    add_argument("--print-config", action="store_true", help="print all settings as JSON and stop")
+    add_argument("--print-config", action="store_true", help="print all settings as TOML and stop")
     add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run; default: runs/STAGE")
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
     add_argument("-c", "--checkpoint", metavar="NAME", help="joint: train this one on instead of one from nothing")
@@ -59,7 +58,8 @@ def add(commands: Any) -> None:
 
 def train(options: argparse.Namespace) -> None:
     choose_framework(options)
-    from ppaudioldm.training.settings import changed, read_settings
+    _check_installed()
+    from ppaudioldm.training.settings import read_settings, to_toml, with_overrides
 
     settings_class, stage_class = stage_classes(*STAGES[options.stage])
     settings: Any = settings_class()
@@ -72,9 +72,9 @@ def train(options: argparse.Namespace) -> None:
     if options.config:
         settings = read_settings(options.config, settings)
     run = {name: getattr(options, name) for name in ("steps", "minutes") if getattr(options, name) is not None}
-    settings = changed(settings, {"run": run})
+    settings = with_overrides(settings, {"run": run})
     if options.print_config:
-        print(json.dumps(dataclasses.asdict(settings), indent=1))
+        print(f"# ppaudioldm train {options.stage} --config FILE\n{to_toml(settings)}", end="")
         return
     folder = options.output or Path("runs", options.stage)
 
@@ -107,6 +107,7 @@ def train(options: argparse.Namespace) -> None:
 
 def assemble(options: argparse.Namespace) -> None:
     choose_framework(options)
+    _check_installed()
     from ppaudioldm.training.assemble import assembled, size_of
     from ppaudioldm.weights.convert import write_native
 
@@ -114,6 +115,12 @@ def assemble(options: argparse.Namespace) -> None:
     checkpoint = assembled(options.joint, options.decoder, options.vocoder, name)
     write_native(checkpoint, options.destination, options.dtype)
     print(f"{options.destination}  ({size_of(checkpoint) / 1e6:.1f} M parameters)")
+
+
+def _check_installed() -> None:
+    for module in ("pydantic", "tomli_w"):
+        if importlib.util.find_spec(module) is None:
+            raise ValueError(f"training needs {module}: pip install 'ppaudioldm[train]'")
 
 
 class _Stop:

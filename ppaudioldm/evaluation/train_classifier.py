@@ -17,7 +17,7 @@ from ppaudioldm.sounds import SAMPLE_RATE, SINGLE_KINDS, example
 from ppaudioldm.training.clips import Clips, generator_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 
 HELD_OUT = 10  # clips a kind
 
@@ -37,16 +37,14 @@ class ClassifierSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200, evaluate_every=250))
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "one_pair_in"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, at least 1 is needed")
-        if not self.durations or any(not isinstance(s, (int, float)) or not 1 <= s <= 60 for s in self.durations):
-            raise ValueError(f"durations are {list(self.durations)}, expected one or more of 1 to 60 seconds")
+        check_range(self, 1, LARGEST, "batch_size", "one_pair_in")
+        check_range(self, 0, LARGEST, "seed")
+        check_range(self, 0, 1, "ema")
+        if not self.durations or any(not 1 <= duration <= 60 for duration in self.durations):
+            raise ValueError(f"durations are {list(self.durations)}, allowed: one or more of 1 to 60 seconds")
         unknown = [kind for kind in self.kinds if kind not in SINGLE_KINDS]
         if unknown:
             raise ValueError(f"kinds has {unknown[0]!r}, choose from {', '.join(SINGLE_KINDS)}")
-        if not all(isinstance(size, int) for size in self.channels):
-            raise ValueError(f"channels are {list(self.channels)}, expected whole numbers")
 
     def config(self) -> ClassifierConfig:
         return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)

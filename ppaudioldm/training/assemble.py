@@ -14,7 +14,7 @@ from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.parts import run_of, trained
-from ppaudioldm.training.settings import changed
+from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import exported
 from ppaudioldm.training.vocoder import exported as exported_vocoder
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
@@ -31,7 +31,7 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     Griffin-Lim. Averaged weights are taken. Raises CheckpointError for a folder that holds no run, or another one.
     """
     facts = run_of(joint, "joint").facts
-    settings: JointSettings = changed(JointSettings(), facts["settings"])
+    settings: JointSettings = with_overrides(JointSettings(), facts["settings"])
     knows = known_sounds(facts["model"].get("sounds"))
     if settings.checkpoint:
         if decoder or vocoder:
@@ -56,10 +56,10 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     if settings.audiomae:  # so that the checkpoint hears recordings
         weights |= trained(Path(settings.audiomae), "audiomae")
         heard_by = run_of(Path(settings.audiomae), "audiomae").facts["model"]["encoder"]
-        model = replace(model, audiomae=changed(AudioMAEConfig(), heard_by))
+        model = replace(model, audiomae=with_overrides(AudioMAEConfig(), heard_by))
     if vocoder:
         weights["vocoder"] = exported_vocoder(trained(vocoder, "vocoder")["vocoder"])
-        found = changed(HifiGanConfig(), run_of(vocoder, "vocoder").facts["model"]["vocoder"])
+        found = with_overrides(HifiGanConfig(), run_of(vocoder, "vocoder").facts["model"]["vocoder"])
         model = replace(model, vocoder=found)
     else:
         model = replace(model, vocoder=replace(model.vocoder, method="griffin-lim"))
@@ -96,7 +96,7 @@ def known_sounds(kinds: Sequence[str] | None) -> Knowledge | None:
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:
     """`model` with CLAP's other branch, by which candidates are ranked."""
     audio = run_of(clap, "clap").facts["model"].get("audio")
-    return replace(model, clap_audio=changed(ClapAudioConfig(), audio)) if audio else model
+    return replace(model, clap_audio=with_overrides(ClapAudioConfig(), audio)) if audio else model
 
 
 def _stored(network: str, model: ModelConfig, weights: dict[str, np.ndarray]) -> dict[str, Any]:

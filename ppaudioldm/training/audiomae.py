@@ -23,7 +23,7 @@ from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clips, SynthesisedClips, generator_of, held_out_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 
 HELD_OUT = 64  # clips
 
@@ -59,8 +59,9 @@ class AudioMAESettings:
     def __post_init__(self) -> None:
         if not 0 < self.covered < 1:
             raise ValueError(f"covered is {self.covered}, allowed: a share between 0 and 1")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}, at least 1 is needed")
+        check_range(self, 1, LARGEST, "batch_size")
+        check_range(self, 0, LARGEST, "seed")
+        check_range(self, 0, 1, "ema")
 
     @property
     def seen(self) -> int:

@@ -23,7 +23,7 @@ from ppaudioldm.training.average import set_values
 from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, held_out_of
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.vocabulary import captions_of, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -49,8 +49,9 @@ class ClapSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=600))
 
     def __post_init__(self) -> None:
-        if self.batch_size < 2:
-            raise ValueError(f"batch_size is {self.batch_size}, at least 2 are needed: clips are told from one another")
+        check_range(self, 2, LARGEST, "batch_size")  # the loss contrasts the clips of a batch
+        check_range(self, 0, LARGEST, "seed")
+        check_range(self, 0, 1, "ema")
         widths = self.text.projection_dim, self.audio.projection_dim
         if widths[0] != widths[1]:
             raise ValueError(

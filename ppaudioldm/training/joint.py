@@ -36,7 +36,7 @@ from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.listening import Listening, check_trainable, of_checkpoint, of_runs
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import finished
-from ppaudioldm.training.settings import RunConfig, as_values, check_positive
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.texts import CaptionTokenizers
 from ppaudioldm.weights.checkpoint import open_checkpoint
 
@@ -82,7 +82,9 @@ class JointSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=12000, precision="f32"))
 
     def __post_init__(self) -> None:
-        check_positive(self, "batch_size", "clips", "held_out")
+        check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
+        check_range(self, 0, LARGEST, "loa_weight", "loa_steps", "seed")
+        check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
         if not self.learned or not set(self.learned) <= set(LEARNED):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(LEARNED)}")
         if set(self.learned) != set(LEARNED) and not self.checkpoint:
@@ -94,7 +96,7 @@ class JointSettings:
         step = self.model.unet.downsampling
         if self.latent_frames % step or not self.latent_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate
-            raise ValueError(f"duration is {self.duration:g}, expected a multiple of {seconds:g} seconds")
+            raise ValueError(f"duration is {self.duration:g}, allowed: multiples of {seconds:g} seconds")
 
     @property
     def latent_frames(self) -> int:

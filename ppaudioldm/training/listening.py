@@ -13,7 +13,7 @@ from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.training.parts import run_of, trained
 from ppaudioldm.training.recordings import SAMPLE_RATE
-from ppaudioldm.training.settings import changed
+from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import exported, with_normal_latents
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
@@ -54,7 +54,7 @@ def of_runs(vae: Path, clap: Path, audiomae: Path | None, tokenizers: Path, star
     )
     if audiomae is None:
         return found
-    heard_by = changed(AudioMAEConfig(), run_of(audiomae, "audiomae").facts["model"]["encoder"])
+    heard_by = with_overrides(AudioMAEConfig(), run_of(audiomae, "audiomae").facts["model"]["encoder"])
     return replace(found, audiomae=trained(audiomae, "audiomae")["audiomae"], heard_by=heard_by)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.framework import NAME, Tensor, xp
+from ppaudioldm.training.settings import LARGEST, check_range
 
 PADDLE_STATE = ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0")
 
@@ -25,6 +26,10 @@ class OptimizerConfig:
     beta2: float = 0.99
     weight_decay: float = 0.01  # of matrices and kernels
     max_norm: float = 1.0  # gradients longer than this are shortened to it
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, 1, "rate", "final", "beta1", "beta2", "weight_decay")
+        check_range(self, 0, LARGEST, "warmup", "decay_steps", "max_norm")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""

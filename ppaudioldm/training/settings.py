@@ -1,17 +1,22 @@
-"""Settings of a training stage: frozen dataclasses, read from JSON."""
+"""Settings of a training stage: frozen dataclasses, read from TOML, checked by pydantic."""
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from ppaudioldm.config import ModelConfig, is_whole, short
+from ppaudioldm.config import short
 from ppaudioldm.errors import naming, shown
 
-FILE_LIMIT = 1 << 20  # bytes of JSON
+FILE_BYTES_LIMIT = 1 << 20
+LARGEST = 10**9  # for numbers that have no limit of their own
 PRECISIONS = ("auto", "f32", "bf16")
+NONE = "none"  # in TOML, which has no null, where a setting may be None
 
 Settings = TypeVar("Settings")
 
@@ -21,87 +26,140 @@ class RunConfig:
     """How long and how a stage runs: what may change from one run to the next that resumes it."""
 
     steps: int = 1000
-    minutes: float = 0.0  # stop after so many, with a checkpoint; 0: only `steps` count
+    minutes: float = 0.0  # stop after so many, with the state saved; 0: only `steps` count
     log_every: int = 20  # steps
     evaluate_every: int = 500  # steps; samples are written then too
-    save_minutes: float = 2.0
-    precision: str = "auto"  # "bf16" computes in half precision, "f32" does not, "auto": where the device is faster so
-    workers: int = 0  # processes that prepare batches; 0: the training itself does
+    save_minutes: float = 2.0  # between two saved states
+    precision: str = "auto"  # of PRECISIONS: "auto" takes bf16 where the device is faster with it
+    workers: int = 0  # processes that prepare batches; 0: the training process prepares them itself
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {shown(self.precision)}, allowed: {', '.join(PRECISIONS)}")
-        check_positive(self, "steps", "log_every", "evaluate_every")
-        for name in ("minutes", "save_minutes", "workers"):
-            if not 0 <= getattr(self, name) < 1e6:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        check_range(self, 1, LARGEST, "steps", "log_every", "evaluate_every")
+        check_range(self, 0, 1_000_000, "minutes", "save_minutes", "workers")
 
 
-def check_positive(settings: Any, *names: str) -> None:
-    """Raise ValueError for the first of the whole numbers called `names` that is below 1."""
+def check_range(settings: Any, least: float, most: float, *names: str) -> None:
+    """Raise ValueError for the first of the numbers called `names` that is not from `least` to `most`."""
     for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} is {getattr(settings, name)}, at least 1 is needed")
+        if not least <= getattr(settings, name) <= most:  # so that NaN fails
+            raise ValueError(f"{name} is {getattr(settings, name)}, allowed: {least:,} to {most:,}")
 
 
 def read_settings(path: str | Path, defaults: Settings) -> Settings:
-    """`defaults` with the values of a JSON file. Raises CheckpointError that names the file and the first bad value."""
+    """`defaults` with the values of a TOML file (or JSON, if its name ends with .json).
+
+    Raises CheckpointError that names the file and the first bad value.
+    """
     with naming(path):
         path = Path(path)
-        if path.stat().st_size > FILE_LIMIT:
-            raise ValueError("too large for settings")
+        if path.stat().st_size > FILE_BYTES_LIMIT:
+            raise ValueError(f"larger than {FILE_BYTES_LIMIT >> 20} MB: no settings")
+        text = path.read_text("utf-8")
         try:
-            values = json.loads(path.read_text("utf-8"))
+            values = json.loads(text) if path.suffix == ".json" else _from_toml(text, type(defaults))
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
-        return changed(defaults, values)
+        return with_overrides(defaults, values)
 
 
-def changed(settings: Settings, values: Any, where: str = "settings") -> Settings:
-    """`settings` with `values`, nested as they are. Raises ValueError that names the first unknown or ill-typed one."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{where}: expected an object, got {short(values)}")
-    names = [f.name for f in fields(settings)]  # type: ignore[arg-type]
-    for name in values:
-        if name not in names:
-            raise ValueError(f"{where}: unknown setting {shown(name)}, allowed: {names}")
-    found = {name: _changed(getattr(settings, name), value, f"{where}.{name}") for name, value in values.items()}
-    return replace(settings, **found)  # type: ignore[type-var]
+def with_overrides(settings: Settings, values: Any) -> Settings:
+    """`settings` with `values`, nested as they are. Raises ValueError that names the first bad one and what is allowed.
+
+    values: as JSON gives them. A value of the wrong type is not converted, except integers to floats.
+    """
+    from pydantic import ValidationError
+
+    settings_class: Any = type(settings)
+    if isinstance(values, dict):
+        values = _merged(as_values(settings), values)
+    try:
+        text = json.dumps({"settings": values}, default=_refuse)
+        # From JSON even though it costs a detour: pydantic's strict mode takes lists for tuples from nothing else.
+        return _validator(settings_class).model_validate_json(text).settings
+    except ValidationError as error:
+        raise ValueError(_first_line(error, settings_class)) from error
 
 
-def _changed(default: Any, value: Any, where: str) -> Any:
-    if isinstance(default, ModelConfig) and isinstance(value, dict):  # whose networks may be there or not
-        return ModelConfig.from_dict(_overlaid(as_values(default), value), where)
-    if is_dataclass(default):
-        return changed(default, value, where)
-    if isinstance(default, bool):
-        if isinstance(value, bool):
-            return value
-        raise ValueError(f"{where}: expected true or false, got {short(value)}")
-    if isinstance(default, float):
-        if isinstance(value, float) or is_whole(value):
-            return float(value)
-        raise ValueError(f"{where}: expected a number, got {short(value)}")
-    if isinstance(default, tuple):
-        if isinstance(value, list):
-            return tuple(value)
-        raise ValueError(f"{where}: expected a list, got {short(value)}")
-    if isinstance(default, str):
-        if isinstance(value, str):
-            return value
-        raise ValueError(f"{where}: expected a string, got {short(value)}")
-    if is_whole(value) or (default is None and value is None):
-        return value
-    raise ValueError(f"{where}: expected an integer, got {short(value)}")
+@functools.cache
+def _validator(settings_class: Any) -> Any:
+    """A model with one field, `settings`, for its configuration holds for all dataclasses inside."""
+    from pydantic import ConfigDict, create_model
+
+    field: Any = (settings_class, ...)
+    return create_model("Validator", __config__=ConfigDict(extra="forbid", strict=True), settings=field)
 
 
-def _overlaid(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+def _first_line(error: Any, settings_class: type) -> str:
+    """The first problem of a pydantic ValidationError in one line."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(key) for key in problem["loc"])
+    if problem["type"] == "unexpected_keyword_argument":
+        outer, _, name = place.rpartition(".")
+        allowed = [f.name for f in fields(_class_at(settings_class, problem["loc"][1:-1]))]
+        return f"{outer}: unknown setting {shown(name)}, allowed: {', '.join(allowed)}"
+    if problem["type"] == "value_error":  # raised by a __post_init__, which knows the names inside
+        return f"{place}: {problem['ctx']['error']}"
+    message = problem["msg"].replace("Input should be", "expected").replace("a valid array", "a list")
+    return f"{place}: {message}, got {short(problem['input'])}"
+
+
+def _class_at(kind: Any, names: tuple[Any, ...]) -> Any:
+    """The dataclass of the settings inside `kind` that are found under `names`, one after the other."""
+    for name in names:
+        kind = get_type_hints(kind)[name]
+        kind = next(inner for inner in (kind, *get_args(kind)) if is_dataclass(inner))  # X of X | None
+    return kind
+
+
+def _refuse(value: Any) -> Any:
+    raise ValueError(f"settings: {value} is a {type(value).__name__}, allowed: text, numbers, true, false and lists")
+
+
+def _merged(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with `others`, nested as they are."""
-    found = dict(values)
+    result = dict(values)
     for name, value in others.items():
-        both = isinstance(value, dict) and isinstance(found.get(name), dict)
-        found[name] = _overlaid(found[name], value) if both else value
-    return found
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = _merged(result[name], value) if both else value
+    return result
+
+
+def to_toml(settings: Any) -> str:
+    """All of `settings` as a TOML document, which `read_settings` reads back to the same."""
+    import tomli_w
+
+    def named(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: named(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [named(inner) for inner in value]
+        return NONE if value is None else value
+
+    return tomli_w.dumps(named(as_values(settings)))
+
+
+def _from_toml(text: str, settings_class: type) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return _with_nulls(tomllib.loads(text), settings_class)
+
+
+def _with_nulls(value: Any, kind: Any) -> Any:
+    """`value` of the type `kind`, with None for NONE wherever the type allows None."""
+    arguments = get_args(kind)
+    if value == NONE and type(None) in arguments:
+        return None
+    if isinstance(value, list) and arguments:
+        return [_with_nulls(item, arguments[0]) for item in value]
+    dataclasses = [inner for inner in (kind, *arguments) if is_dataclass(inner)]
+    if isinstance(value, dict) and dataclasses:
+        hints = get_type_hints(dataclasses[0])
+        return {name: _with_nulls(item, hints.get(name)) for name, item in value.items()}
+    return value
 
 
 def differences(before: Any, after: Any, where: str = "", *, common: bool = False) -> list[str]:
@@ -110,20 +168,20 @@ def differences(before: Any, after: Any, where: str = "", *, common: bool = Fals
     common: only among those that both have, for what an older version of this program wrote.
     """
     if isinstance(before, dict) and isinstance(after, dict):
-        found = []
+        lines = []
         names = before.keys() & after.keys() if common else before.keys() | after.keys()
         for name in sorted(names):
             inner = f"{where}.{name}" if where else name
-            found += differences(before.get(name), after.get(name), inner, common=common)
-        return found
-    return [] if before == after else [f"{where} is {short_value(after)}, was {short_value(before)}"]
+            lines += differences(before.get(name), after.get(name), inner, common=common)
+        return lines
+    return [] if before == after else [f"{where} is {_shortened(after)}, was {_shortened(before)}"]
 
 
 def as_values(settings: Any) -> Any:
-    """`settings` as JSON would give it back."""
+    """`settings` as JSON would give it back: dicts, lists, text, numbers, None."""
     return json.loads(json.dumps(asdict(settings)))
 
 
-def short_value(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -19,7 +19,7 @@ from ppaudioldm.training.clips import HOP, Clips, SynthesisedClips, generator_of
 from ppaudioldm.training.initialise import freeze, trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import trained
-from ppaudioldm.training.settings import RunConfig, as_values, check_positive
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
 SAMPLE_RATE = 16000  # Hz
@@ -48,11 +48,13 @@ class VAESettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=6000))
 
     def __post_init__(self) -> None:
-        check_positive(self, "batch_size", "crops_per_clip", "held_out")
+        check_range(self, 1, LARGEST, "batch_size", "crops_per_clip", "held_out")
+        check_range(self, 0, LARGEST, "gradient_weight", "scales_weight", "kl_weight", "seed")
+        check_range(self, 0, 1, "ema")
         step, frames = self.vae.downsampling, round(self.duration * SAMPLE_RATE) // HOP
         if self.crop_frames % step or not 0 < self.crop_frames <= frames:
             raise ValueError(
-                f"crop_frames is {self.crop_frames}, expected a multiple of {step} up to {frames}, the clip"
+                f"crop_frames is {self.crop_frames}, allowed: multiples of {step} up to {frames}, the clip"
             )
 
 

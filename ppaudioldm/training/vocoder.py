@@ -29,7 +29,7 @@ from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminato
 from ppaudioldm.training.initialise import trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.parts import trained
-from ppaudioldm.training.settings import RunConfig, as_values
+from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.stft_loss import log_mel, multi_resolution_stft_loss
 from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN
 
@@ -68,8 +68,9 @@ class VocoderSettings:
         frames = int(self.duration * self.vocoder.sample_rate) // self.vocoder.hop_length
         if not 4 <= self.crop_frames <= frames:
             raise ValueError(f"crop_frames is {self.crop_frames}, allowed: 4 to the {frames} of a clip")
-        if min(self.batch_size, self.crops_per_clip) < 1:
-            raise ValueError("batch_size and crops_per_clip must be at least 1")
+        check_range(self, 1, LARGEST, "batch_size", "crops_per_clip")
+        check_range(self, 0, LARGEST, "mel_weight", "stft_weight", "features_weight", "verdict_weight", "seed")
+        check_range(self, 0, 1, "ema")
 
 
 @dataclass(frozen=True)

@@ -52,19 +52,37 @@ def test_a_stage_is_trained_on_recordings_and_resumed(files, capsys):
 
 
 def test_all_settings_are_printed(capsys):
-    assert main(["train", "vae", "--print-config"]) == 0
-    settings = json.loads(capsys.readouterr().out)
-    assert settings["vae"]["channels"] == 32 and settings["run"]["precision"] == "auto"
+    assert main(["train", "vae", "--steps", "7", "--print-config"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# ppaudioldm train vae --config FILE"
+    assert {"[vae]", "channels = 32", "channel_mult = [", "[run]", "steps = 7", 'precision = "auto"'} <= set(lines)
+
+
+def test_help_needs_no_library_of_the_extra():
+    """Nor a framework: a fresh process, for the others of this one have imported them."""
+    program = (
+        "import sys; from ppaudioldm.cli import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: print([name for name in sys.modules if name in ('paddle', 'torch', 'numpy', 'pydantic')])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "--print-config" in run.stdout and run.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["train", "vae", "--print-config"]) == 2
+    assert capsys.readouterr().err == "ppaudioldm: error: training needs pydantic: pip install 'ppaudioldm[train]'\n"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_has_settings_that_print_and_read_back(stage, tmp_path, capsys):
     assert main(["train", stage, "--print-config"]) == 0
     text = capsys.readouterr().out
-    (tmp_path / "all.json").write_text(text)
-    assert main(["train", stage, "--config", str(tmp_path / "all.json"), "--print-config"]) == 0
+    (tmp_path / "all.toml").write_text(text)
+    assert main(["train", stage, "--config", str(tmp_path / "all.toml"), "--print-config"]) == 0
     assert capsys.readouterr().out == text
-    assert tuple(stages.STAGES) == STAGES
+    assert list(STAGES) == [*stages.STAGES, "classifier"]
 
 
 @pytest.mark.parametrize(

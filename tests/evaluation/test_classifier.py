@@ -22,7 +22,7 @@ from ppaudioldm.evaluation.train_classifier import ClassifierSettings, Classifie
 from ppaudioldm.sounds import SINGLE_KINDS, example
 from ppaudioldm.training import loop
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig
+from ppaudioldm.training.settings import RunConfig, with_overrides
 from tests.support import random_network
 
 CONFIG = ClassifierConfig(("a bell", "rain"), channels=(8, 16))
@@ -156,15 +156,15 @@ def test_recordings_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"durations": ("x",)}, "durations are"),
-        ({"durations": (0.5,)}, "1 to 60 seconds"),
-        ({"durations": ()}, "one or more"),
+        ({"durations": ["x"]}, "settings.durations.0: expected a valid number, got 'x'"),
+        ({"durations": [0.5]}, "1 to 60 seconds"),
+        ({"durations": []}, "one or more"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"one_pair_in": 0}, "one_pair_in is 0"),
-        ({"kinds": ("trombone",)}, "'trombone'"),
-        ({"channels": ("x",)}, "whole numbers"),
+        ({"kinds": ["trombone"]}, "'trombone'"),
+        ({"channels": ["x"]}, "settings.channels.0: expected a valid integer, got 'x'"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        ClassifierSettings(**settings)
+        with_overrides(ClassifierSettings(), settings)

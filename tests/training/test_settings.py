@@ -1,12 +1,15 @@
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
+import tomli_w
 
+from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.training.clap import ClapSettings
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, changed, differences, read_settings
+from ppaudioldm.training.settings import RunConfig, differences, read_settings, to_toml, with_overrides
 from ppaudioldm.training.vae import VAESettings
 
 
@@ -20,10 +23,16 @@ class Settings:
     run: RunConfig = field(default_factory=RunConfig)
 
 
-def test_a_file_changes_what_it_names(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text('{"size": 2, "rate": 1, "kinds": ["bell"], "run": {"steps": 7}}')
-    settings = read_settings(path, Settings())
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.toml", 'size = 2\nrate = 1  # of learning\nkinds = ["bell"]\n[run]\nsteps = 7\n'),
+        ("a.json", '{"size": 2, "rate": 1, "kinds": ["bell"], "run": {"steps": 7}}'),
+    ],
+)
+def test_a_file_changes_what_it_names(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    settings = read_settings(tmp_path / name, Settings())
     assert settings == Settings(size=2, rate=1.0, kinds=("bell",), run=RunConfig(steps=7))
     assert isinstance(settings.rate, float)
 
@@ -31,35 +40,83 @@ def test_a_file_changes_what_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([], "settings: expected an object"),
-        ({"sise": 1}, r"settings: unknown setting 'sise', allowed: \['size'"),
-        ({"size": 1.5}, "settings.size: expected an integer, got 1.5"),
-        ({"size": True}, "settings.size: expected an integer"),
-        ({"rate": "x"}, "settings.rate: expected a number, got 'x'"),
-        ({"name": 3}, "settings.name: expected a string"),
-        ({"kinds": "bell"}, "settings.kinds: expected a list"),
-        ({"is_on": 1}, "settings.is_on: expected true or false"),
-        ({"run": {"steps": 0}}, "steps is 0, at least 1"),
-        ({"run": {"precision": "fp8"}}, "precision is 'fp8', allowed: auto, f32, bf16"),
-        ({"run": {"minutes": -1}}, "minutes is -1"),
+        ([], "settings: expected an object, got a list"),
+        ({"sise": 1}, "settings: unknown setting 'sise', allowed: size, rate, name, kinds, is_on, run"),
+        ({"size": 1.5}, "settings.size: expected a valid integer, got 1.5"),
+        ({"size": True}, "settings.size: expected a valid integer, got True"),
+        ({"rate": "x"}, "settings.rate: expected a valid number, got 'x'"),
+        ({"name": 3}, "settings.name: expected a valid string, got 3"),
+        ({"kinds": "bell"}, "settings.kinds: expected a list, got 'bell'"),
+        ({"kinds": [1]}, "settings.kinds.0: expected a valid string, got 1"),
+        ({"is_on": 1}, "settings.is_on: expected a valid boolean, got 1"),
+        ({"run": 3}, "settings.run: expected an object, got 3"),
+        ({"run": {"stops": 3}}, "settings.run: unknown setting 'stops', allowed: steps, minutes, "),
+        ({"run": {"steps": 0}}, "settings.run: steps is 0, allowed: 1 to 1,000,000,000"),
+        ({"run": {"steps": 10**30}}, "settings.run: steps is 10{30}, allowed: 1 to 1,000,000,000"),
+        ({"run": {"precision": "fp8"}}, "settings.run: precision is 'fp8', allowed: auto, f32, bf16"),
+        ({"run": {"minutes": -1}}, "settings.run: minutes is -1.0, allowed: 0 to 1,000,000"),
+        ({"run": {"minutes": float("nan")}}, "settings.run: minutes is nan, allowed: 0 to 1,000,000"),
     ],
 )
 def test_a_bad_value_is_named(tmp_path, values, message):
     with pytest.raises(ValueError, match=message):
-        changed(Settings(), values)
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps(values))
-    with pytest.raises(CheckpointError, match=r"a\.json"):
-        read_settings(path, Settings())
+        with_overrides(Settings(), values)
+    files = {"a.json": json.dumps(values)}
+    if isinstance(values, dict):
+        files["a.toml"] = tomli_w.dumps(values)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(CheckpointError, match=rf"{name}: {message}") as caught:
+            read_settings(tmp_path / name, Settings())
+        assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path):
-    for text in ("{", "[" * 100_000):
-        (tmp_path / "a.json").write_text(text)
-        with pytest.raises(CheckpointError, match=r"a\.json"):
-            read_settings(tmp_path / "a.json", Settings())
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", "{", "a.json: "),
+        ("a.json", "[" * 100_000, "a.json: nested too deeply"),
+        ("a.toml", "{", r"a.toml: .*at line 1, column 1"),
+        ("a.toml", "x = " + "[" * 100_000, "a.toml: "),
+        ("a.toml", "kinds = [2026-11-26]", "a.toml: settings: 2026-11-26 is a date, allowed: text, numbers"),
+        ("a.toml", f"name = '{'a' * (1 << 20)}'", "a.toml: larger than 1 MB"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_named(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        read_settings(tmp_path / name, Settings())
     with pytest.raises(CheckpointError, match="No such file"):
         read_settings(tmp_path / "b.json", Settings())
+
+
+MODEL = replace(JointSettings().model, audiomae=None, clap_audio=None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(name='"quoted"\n\x7f é 𝄞', rate=1e-7, kinds=("a", "b")),
+        JointSettings(),
+        JointSettings(model=replace(MODEL, unet=replace(MODEL.unet, context_dims=(128, None), film_dim=None))),
+    ],
+)
+def test_settings_as_toml_read_back_to_the_same(tmp_path, settings):
+    (tmp_path / "a.toml").write_text(to_toml(settings), "utf-8")
+    # Over defaults that differ, so that each value is seen to come from the file.
+    others = replace(settings, run=RunConfig(steps=5))
+    if isinstance(settings, JointSettings):
+        model = replace(MODEL, audiomae=AudioMAEConfig(), clap_audio=ClapAudioConfig())
+        others = replace(others, model=replace(model, unet=replace(model.unet, film_dim=7)))
+    assert read_settings(tmp_path / "a.toml", others) == settings
+
+
+def test_a_network_that_the_defaults_lack_is_added(tmp_path):
+    (tmp_path / "a.toml").write_text("[model.audiomae]\nframes = 256\n[model.loa]\nnum_tokens = 4\n")
+    default = JointSettings(model=MODEL)
+    settings = read_settings(tmp_path / "a.toml", default)
+    assert settings.model.audiomae == AudioMAEConfig(frames=256)
+    assert settings.model.loa == replace(MODEL.loa, num_tokens=4)
 
 
 def test_differences_are_told_one_by_one():
@@ -82,13 +139,19 @@ def test_the_rate_warms_up_and_falls_along_a_cosine():
 @pytest.mark.parametrize(
     ("settings", "values", "message"),
     [
-        (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, expected a multiple of 4 up to 256"),
-        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, expected a multiple of 4 up to 50"),
-        (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, at least 1"),
-        (JointSettings(), {"duration": 2.6}, "duration is 2.6, expected a multiple of 0.32 seconds"),
-        (JointSettings(), {"clips": 0}, "clips is 0, at least 1"),
+        (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, allowed: multiples of 4 up to 256"),
+        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, allowed: multiples of 4 up to 50"),
+        (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, allowed: 1 to"),
+        (JointSettings(), {"duration": 2.6}, "duration is 2.6, allowed: multiples of 0.32 seconds"),
+        (VAESettings(), {"optimizer": {"rate": -0.1}}, "settings.optimizer: rate is -0.1, allowed: 0 to 1"),
+        (VAESettings(), {"vae": {"channels": None}}, "settings.vae.channels: expected a valid integer, got null"),
+        (VAESettings(), {"ema": 2}, "ema is 2.0, allowed: 0 to 1"),
+        (ClapSettings(), {"batch_size": 1}, "batch_size is 1, allowed: 2 to"),
+        (JointSettings(), {"model": {"unet": {"a": 1}}}, "settings.model.unet: unknown setting 'a', allowed: in_ch"),
+        (JointSettings(), {"model": {"clap_audio": {"a": 1}}}, "model.clap_audio: unknown setting 'a', allowed: spec"),
+        (JointSettings(), {"clips": 0}, "clips is 0, allowed: 1 to"),
     ],
 )
 def test_settings_that_cannot_be_trained_are_named(settings, values, message):
     with pytest.raises(ValueError, match=message):
-        changed(settings, values)
+        with_overrides(settings, values)

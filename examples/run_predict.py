@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ppaudioldm import CHECKPOINTS, AudioLDM, Clip
-from ppaudioldm.audio.files import check_writable, safe_name, unique_path
+from ppaudioldm.audio.names import safe_name, unique_path
+from ppaudioldm.audio.write import check_writable
 from ppaudioldm.lists.prompt_list import Line, read_list
 from ppaudioldm.tasks.speak import speak
 

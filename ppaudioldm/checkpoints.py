@@ -68,8 +68,8 @@ _48K = replace(
     audiomae=None,
 )
 
-# The same classes with 18 million parameters, trained by `training/` and shipped with the package. All that the UNet
-# listens to is 128 wide; 2.56 s are heard at once: 256 mel frames, 64 latent frames, 8 LOA tokens.
+# The same classes with 18 million parameters, trained by `training/` and shipped with the package. All conditions of
+# the UNet are 128 wide; a clip of training lasts 2.56 s: 256 mel frames, 64 latent frames, 8 LOA tokens.
 TINY = ModelConfig(
     # Attention to 64 positions and fewer: at 256 it would take as long as all the rest.
     unet=UNetConfig(
@@ -214,8 +214,8 @@ def speech_names() -> list[str]:
     return [name for name, info in CHECKPOINTS.items() if info.config.phoneme_encoder]
 
 
-def hearing_names() -> list[str]:
-    """The published checkpoints that make LOA tokens of a recording."""
+def audiomae_names() -> list[str]:
+    """The published checkpoints with AudioMAE, which encodes a recording as LOA tokens."""
     return [name for name, info in CHECKPOINTS.items() if info.config.audiomae]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, LICENCE, hearing_names, unknown_name
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, LICENCE, audiomae_names, unknown_name
 from ppaudioldm.weights.convert import read_manifest
 
 
@@ -47,7 +47,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 def test_what_hears_a_recording_is_what_listens_to_loa():
-    assert hearing_names() == [
+    assert audiomae_names() == [
         "tiny",
         "untrained",
         "audioldm2-full",

@@ -15,7 +15,7 @@ import time
 import pytest
 import soundfile
 
-from ppaudioldm.audio import files
+from ppaudioldm.audio import write
 from ppaudioldm.audio.loudness import loudness
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
@@ -195,7 +195,7 @@ def test_full_disk(capsys, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(write.os, "fsync", full)
     path = tmp_path / "x.wav"
     message = failure(capsys, "generate", "x", *FAST, "-o", str(path)).replace("\n", "")
     assert message.endswith(f"cannot write {path}: No space left on device")

@@ -1,1 +1,1 @@
-"""Sound outside the networks: files, spectrograms."""
+"""Audio signals in NumPy, without networks: files, mel front-ends, filters, cross-fades, loudness, pictures."""

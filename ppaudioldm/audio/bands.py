@@ -1,7 +1,7 @@
-"""Frequency bands: filters that part a sound without loss, the latents' bands, and where a spectrum ends.
+"""Frequency bands: a linear-phase band filter, the VAE's latent bands, and the upper edge of a band-limited spectrum.
 
-A band is parted from its neighbours by a linear-phase filter, and the rest is the sound minus that band: the two always
-add up to the sound itself, sample for sample, and without the blocks of a masked STFT there is nothing to overlap.
+A sound is split into the bands that the filter passes and the sound minus these: the two add up to the sound itself,
+sample for sample, which the frames of a masked STFT would not.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 
 from ppaudioldm.audio.mel import MelConfig, mel_edges
 
-CROSSOVER = 100.0  # Hz, over which a band gives way to its neighbour, centred on the band's edge
-REJECTION = 80.0  # dB, of what lies further away
+CROSSOVER_HZ = 100.0  # width of a filter's transition band, centred on the edge of the band that passes
+REJECTION_DB = 80.0  # attenuation beyond the transition band
 BLOCK = 1 << 17  # samples that are filtered at once
 
-# A spectrum ends where it falls by DROP and stays below; natural sounds fall off gently.
-DROP = 20.0  # dB
-LOWEST_CUTOFF = 1500.0  # Hz; what ends below is a dull sound, not one that was made from fewer samples
+# A spectrum ends where it drops by MIN_DROP_DB and stays below; natural sounds fall off gently.
+MIN_DROP_DB = 20.0
+MIN_END_HZ = 1500.0  # a sound whose spectrum ends below is dull, not upsampled from a lower rate
 SPECTRUM_FFT = 4096
 
 Band = tuple[float, float]  # Hz
@@ -27,23 +27,26 @@ Number = TypeVar("Number", int, float)
 
 
 def band_filter(bands: Sequence[Band], sample_rate: float) -> np.ndarray:
-    """Taps (odd,) float64 of a linear-phase filter that passes `bands`; they must not overlap.
+    """The taps, float64 and odd in number, of a linear-phase filter that passes `bands`, which must not overlap.
 
-    Half the amplitude passes at a band's edges. A band that ends at half the sample rate has no upper edge, one that
-    begins at 0 no lower. A windowed sinc under Kaiser's window.
+    At the edges of a band half of the amplitude passes. A band that ends at half the sample rate has no upper edge, one
+    that begins at 0 no lower edge. The filter is a sinc under a Kaiser window, designed by Kaiser's formulas.
     """
-    width = 2 * np.pi * CROSSOVER / sample_rate
-    half = int(np.ceil((REJECTION - 7.95) / (2.285 * width) / 2))
+    width = 2 * np.pi * CROSSOVER_HZ / sample_rate
+    half = int(np.ceil((REJECTION_DB - 7.95) / (2.285 * width) / 2))
     n = np.arange(-half, half + 1)
     taps = np.zeros(len(n))
     for low, high in bands:
         for sign, edge in ((1, min(high, sample_rate / 2)), (-1, low)):
             taps += sign * 2 * edge / sample_rate * np.sinc(2 * edge / sample_rate * n)
-    return taps * np.kaiser(len(n), 0.1102 * (REJECTION - 8.7))
+    return taps * np.kaiser(len(n), 0.1102 * (REJECTION_DB - 8.7))
 
 
 def filtered(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """`samples` (n, channels) through `taps` (odd,), without delay, of the same shape; silence lies around them."""
+    """`samples` (n, channels) convolved with `taps` (an odd number), without delay: (n, channels).
+
+    Before and after the samples silence is assumed.
+    """
     size = max(BLOCK, 1 << (4 * len(taps) - 1).bit_length())
     step = size - len(taps) + 1
     spectrum = np.fft.rfft(taps, size)[:, None]
@@ -57,7 +60,7 @@ def filtered(samples: np.ndarray, taps: np.ndarray) -> np.ndarray:
 
 
 def merged(ranges: Sequence[tuple[Number, Number]], gap: float = 0) -> list[tuple[Number, Number]]:
-    """`ranges` in order, those that overlap or lie no further than `gap` apart made one."""
+    """`ranges` (start, end) sorted, with those that overlap or are no further than `gap` apart merged into one."""
     result: list[tuple[Number, Number]] = []
     for start, end in sorted(ranges):
         if result and start <= result[-1][1] + gap:
@@ -68,22 +71,24 @@ def merged(ranges: Sequence[tuple[Number, Number]], gap: float = 0) -> list[tupl
 
 
 def neighbours(bands: Sequence[Band], nyquist: float) -> list[Band]:
-    """What lies up to an octave below and above `bands` and belongs to none of them: there their level is measured."""
-    apart = merged(bands)
-    edges = [0.0, *(edge for band in apart for edge in band), nyquist]
+    """The bands beside `bands`, up to an octave below and above each, without any of `bands`, up to `nyquist` Hz.
+
+    They are there to compare levels in: those no wider than a filter's transition band are left out.
+    """
+    disjoint = merged(bands)
+    edges = [0.0, *(edge for band in disjoint for edge in band), nyquist]
     result = []
     for low, high in zip(edges[::2], edges[1::2], strict=True):  # the gaps
-        # Of a gap between two bands, an octave above the lower and one below the upper.
-        parts = [(max(low, high / 2), high)] if high < nyquist else []
-        parts += [(low, min(high, 2 * low))] if low > 0 else []
-        result += [(a, b) for a, b in merged(parts) if b - a > CROSSOVER]
+        octaves = [(max(low, high / 2), high)] if high < nyquist else []
+        octaves += [(low, min(high, 2 * low))] if low > 0 else []
+        result += [(a, b) for a, b in merged(octaves) if b - a > CROSSOVER_HZ]
     return result
 
 
 def latent_bands(bands: Sequence[Band], config: MelConfig, mels_per_band: int) -> np.ndarray:
-    """Which of the latents' bands, (n_mels / mels_per_band,) bool, hold any of `bands`.
+    """Which rows of the latents along frequency, (n_mels / mels_per_band,) bool, overlap with any of `bands`.
 
-    A latent band stands for `mels_per_band` mel bins, each a triangle: all it reaches counts.
+    A row stands for `mels_per_band` mel filters, and covers all frequencies that their triangles reach.
     """
     edges = mel_edges(config)
     low = edges[:-2][::mels_per_band]
@@ -95,27 +100,27 @@ def latent_bands(bands: Sequence[Band], config: MelConfig, mels_per_band: int) -
 
 
 def spectrum_end(samples: np.ndarray, sample_rate: float) -> float | None:
-    """The frequency in Hz at which the spectrum of `samples` (n, channels) ends; None where it has no such edge.
+    """The frequency in Hz at which the spectrum of `samples` (n, channels) ends; None if it does not end below Nyquist.
 
-    It is where the long-term level falls by at least DROP dB within a twentieth of its frequency, and nothing above
-    comes near again: what resampling leaves of a recording with fewer samples, or a lossy encoder of a full one.
+    The end is where the long-term level drops by at least MIN_DROP_DB within a twentieth of the frequency, and stays
+    below for all higher frequencies. Upsampled recordings and lossy encoders leave such an edge.
     """
     power = _long_term_power(samples)
     if not power.any():
         return None
-    # Relative to the loudest, 120 dB below it being nothing: rounding noise of the arithmetic makes no edge.
+    # Relative to the loudest bin, with a floor at -120 dB, so that rounding noise of the arithmetic is no edge.
     level = 10 * np.log10(np.maximum(power / power.max(), 1e-12))
     hertz = np.arange(len(level)) * sample_rate / SPECTRUM_FFT
-    # What the loudest bin from each frequency up has.
+    # The level of the loudest bin at each frequency and above.
     above = np.maximum.accumulate(level[::-1])[::-1]
     drops = np.full(len(level), -np.inf)
-    for i in np.flatnonzero(hertz >= LOWEST_CUTOFF):
+    for i in np.flatnonzero(hertz >= MIN_END_HZ):
         low, high = int(i * 0.95), min(len(level) - 1, int(np.ceil(i * 1.025)))
         drops[i] = np.median(level[low : i + 1]) - above[high]
     best = int(drops.argmax())
-    if drops[best] < DROP:
+    if drops[best] < MIN_DROP_DB:
         return None
-    # The edge proper: the last bin within half the drop of what lies below it.
+    # The edge proper: the last bin that is less than half the drop below the level before it.
     edge = above[min(len(level) - 1, int(np.ceil(best * 1.025)))] + drops[best] / 2
     return float(hertz[np.flatnonzero(level >= edge)[-1]])
 

@@ -1,4 +1,4 @@
-"""Waveform -> what AudioMAE hears: Kaldi's log-mel filter bank, in NumPy."""
+"""The input of AudioMAE: Kaldi's log-mel filter bank, in NumPy."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ N_FFT = 512
 F_MIN = 20.0  # Hz, where the lowest band starts; the highest ends at the Nyquist frequency
 PRE_EMPHASIS = 0.97
 FLOOR = float(np.finfo(np.float32).eps)  # of a band's power
-# Statistics of AudioMAE's training data.
+# Mean, and twice the standard deviation, of AudioMAE's training data.
 MEAN = -4.2677393
 SPREAD = 2 * 4.5689974
 
 
 def audiomae_fbank(waveform: np.ndarray, frames: int = FRAMES) -> np.ndarray:
-    """AudioMAE's view (frames, 128) float32, normalised, of `waveform` (samples,) at 16 kHz, floating point.
+    """AudioMAE's input (frames, 128) float32, normalised, for `waveform` (samples,) at 16 kHz, floating point.
 
-    Only the first (10 * frames + 15) ms count, 10.255 s. A shorter recording is followed by zeros, which are not
-    silence: they stand for a log-power of 0, far above it. AudioMAE was trained so. Raises ValueError
-    as `audio.mel.log_mel` does.
+    Only the first (10 * frames + 15) ms are used, 10.255 s. A shorter recording is padded with frames of log-power 0,
+    far above silence, because AudioMAE was trained so. Raises ValueError as `audio.mel.log_mel` does.
     """
     waveform = checked_waveform(waveform)
     fbank = log_fbank((waveform - waveform.mean())[: (frames - 1) * HOP_LENGTH + FRAME_LENGTH], N_MELS)
@@ -38,32 +37,32 @@ def audiomae_fbank(waveform: np.ndarray, frames: int = FRAMES) -> np.ndarray:
 def log_fbank(waveform: np.ndarray, n_mels: int) -> np.ndarray:
     """Kaldi's natural-log mel powers (frames, n_mels) of `waveform` (samples,) at 16 kHz.
 
-    Frames lie wholly inside the waveform, so there are (samples - 400) // 160 + 1; what is shorter than one frame,
-    where Kaldi gives none, is filled up with silence.
+    Frames lie wholly inside the waveform, so there are (samples - 400) // 160 + 1. A waveform shorter than one frame,
+    for which Kaldi gives none, is padded with silence.
     """
     waveform = np.pad(waveform, (0, max(0, FRAME_LENGTH - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME_LENGTH)[::HOP_LENGTH]
     frames = frames - frames.mean(1, keepdims=True)
-    # Every frame is filtered by itself: its first sample counts as its own predecessor.
+    # Kaldi applies the pre-emphasis to each frame alone: its first sample is its own predecessor.
     previous = np.concatenate([frames[:, :1], frames[:, :-1]], 1)
     power = np.abs(np.fft.rfft((frames - PRE_EMPHASIS * previous) * np.hanning(FRAME_LENGTH), N_FFT)) ** 2
-    return np.log(np.maximum(power @ mel_filters(n_mels).T, FLOOR))
+    return np.log(np.maximum(power @ kaldi_filters(n_mels).T, FLOOR))
 
 
 @functools.lru_cache(maxsize=8)
-def mel_filters(n_mels: int) -> np.ndarray:
-    """Kaldi's triangles (n_mels, 257): evenly spaced, and straight, on the mel scale of HTK, all with a peak of 1.
+def kaldi_filters(n_mels: int) -> np.ndarray:
+    """Kaldi's triangular filters (n_mels, 257): linear and evenly spaced on HTK's mel scale, with peaks of 1.
 
-    With 128 of them the lowest are narrower than a bin of the spectrum; one that no bin falls into is all zeros.
+    Of 128, the lowest are narrower than the spacing of the spectrum's bins; one that contains no bin is all zeros.
     """
-    edges = np.linspace(_hertz_to_mel(F_MIN), _hertz_to_mel(SAMPLE_RATE / 2), n_mels + 2)
+    edges = np.linspace(_hertz_to_htk_mel(F_MIN), _hertz_to_htk_mel(SAMPLE_RATE / 2), n_mels + 2)
     start, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bins = _hertz_to_mel(np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1))
+    bins = _hertz_to_htk_mel(np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1))
     triangles = np.minimum((bins - start) / (peak - start), (end - bins) / (end - peak))
     filters = np.maximum(triangles, 0)
     filters.setflags(write=False)  # shared by every caller
     return filters
 
 
-def _hertz_to_mel(hertz: np.ndarray | float) -> np.ndarray:
+def _hertz_to_htk_mel(hertz: np.ndarray | float) -> np.ndarray:
     return 1127 * np.log1p(np.asarray(hertz) / 700)

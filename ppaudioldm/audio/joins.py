@@ -1,4 +1,4 @@
-"""Where a generated part meets a recording: the level it needs there, and the cross-fade."""
+"""Joining generated sound with a recording: cross-fades of constant power, and gains that match the levels."""
 
 from __future__ import annotations
 
@@ -6,64 +6,64 @@ from collections.abc import Sequence
 
 import numpy as np
 
-FADE = 0.02  # seconds of the recording, before and behind a generated part, over which one gives way to the other
-NEAR = 0.5  # seconds on either side of a join in which levels are compared
-BLOCK = 1 << 20  # samples that are joined at once
-LOUDEST_GAIN = 4.0  # a generated part is never amplified more: 12 dB
+FADE_S = 0.02  # seconds of the recording, before and after a generated span, that are cross-faded with it
+COMPARED_S = 0.5  # seconds on either side of a join whose levels are compared
+BLOCK = 1 << 20  # samples that are cross-faded at once
+MAX_GAIN = 4.0  # of generated sound: 12 dB
 
 Span = tuple[int, int]  # samples: from the first up to, not including, the second
 
 
 def fade_weights(old: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (n, 1) of `old` and `new` (n, channels) while the one gives way to the other, the power staying even.
+    """Cross-fade weights (n, 1), for `old`, falling, and for `new`, rising, both (n, channels), at constant power.
 
-    Like sounds would swell under weights for unlike ones, and unlike sounds sink under weights for like ones: the
-    weights follow from how alike these two are.
+    Equal-power weights would make correlated sounds swell in the middle, and equal-gain weights let uncorrelated ones
+    dip: these go from equal power, where the two are uncorrelated, to equal gain, where they are the same.
     """
     rise = np.sin(np.pi / 2 * (np.arange(len(old)) + 0.5) / len(old))[:, None] ** 2
     fall = 1 - rise
     energy = float(np.sqrt((old**2).sum() * (new**2).sum()))
-    likeness = min(max(float((old * new).sum()) / energy, 0.0), 1.0) if energy > 0 else 1.0
-    norm = np.sqrt(rise**2 + fall**2 + 2 * likeness * rise * fall)
+    correlation = min(max(float((old * new).sum()) / energy, 0.0), 1.0) if energy > 0 else 1.0
+    norm = np.sqrt(rise**2 + fall**2 + 2 * correlation * rise * fall)
     return fall / norm, rise / norm
 
 
 def join(
     samples: np.ndarray, old: np.ndarray, new: np.ndarray, span: Span, fade: int, gains: Sequence[np.ndarray]
 ) -> None:
-    """Put `new` in the place of `old`, which is a part of `samples`, all (n, channels): in `span`, of `samples` itself.
+    """Replace `old`, one component of the sum `samples`, by `new` within `span`, in place. All are (n, channels).
 
-    old: a copy of the samples, or of a band of them. fade: samples before and behind the span over which `new` comes
-    and goes, as far as there are any; what lies further away is not written to. gains: (channels,) each, what `new` is
-    multiplied with at the start and the end of the span.
+    old: a copy of the samples, or of one frequency band of them. fade: samples before and after the span over which
+    `old` and `new` are cross-faded, fewer at the ends; samples further away are not written to. gains: of `new`, at the
+    start and the end of the span, (channels,) each; between them they change linearly.
     """
     start, end = span
-    first, last = touched(span, fade, len(samples))
-    # float32: a span may be 10 minutes, and these are many arrays.
-    way = np.clip((np.arange(first, last) - start) / max(1, end - start), 0, 1).astype(np.float32)[:, None]
+    first, last = with_fades(span, fade, len(samples))
+    # float32, to save memory: a span may last 10 minutes.
+    position = np.clip((np.arange(first, last) - start) / max(1, end - start), 0, 1).astype(np.float32)[:, None]
     left, right = (np.asarray(gain, np.float32) for gain in gains)
-    coming = new[first:last] * (left + (right - left) * way)
-    going = old[first:last]
-    keep, come = np.zeros((last - first, 1), np.float32), np.ones((last - first, 1), np.float32)
+    incoming = new[first:last] * (left + (right - left) * position)
+    outgoing = old[first:last]
+    old_weight, new_weight = np.zeros((last - first, 1), np.float32), np.ones((last - first, 1), np.float32)
     if first < start:
         side = slice(0, start - first)
-        keep[side], come[side] = fade_weights(going[side], coming[side])
+        old_weight[side], new_weight[side] = fade_weights(outgoing[side], incoming[side])
     if end < last:
         side = slice(end - first, last - first)
-        come[side], keep[side] = fade_weights(coming[side], going[side])
+        new_weight[side], old_weight[side] = fade_weights(incoming[side], outgoing[side])
     changed = samples[first:last]
     for block in range(0, last - first, BLOCK):
         rows = slice(block, block + BLOCK)
-        changed[rows] += (keep[rows] - 1) * going[rows] + come[rows] * coming[rows]
+        changed[rows] += (old_weight[rows] - 1) * outgoing[rows] + new_weight[rows] * incoming[rows]
 
 
-def touched(span: Span, fade: int, count: int) -> Span:
-    """`span` with its fades, within `count` samples."""
+def with_fades(span: Span, fade: int, count: int) -> Span:
+    """`span` extended by `fade` samples on either side, within `count` samples."""
     return max(0, span[0] - fade), min(count, span[1] + fade)
 
 
-def between(spans: Sequence[Span], count: int) -> list[Span]:
-    """What `spans`, in order and apart, leave of `count` samples."""
+def complement(spans: Sequence[Span], count: int) -> list[Span]:
+    """The spans of `count` samples that lie outside `spans`, which are sorted and disjoint; no empty ones."""
     edges = [0, *(edge for span in spans for edge in span), count]
     return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
 
@@ -74,34 +74,35 @@ def level(samples: np.ndarray) -> np.ndarray:
 
 
 def gain(old: np.ndarray, new: np.ndarray, floor: float) -> np.ndarray | None:
-    """What `new` (n, channels) must be multiplied with, (channels,), to be as loud as `old`, which stands beside it.
+    """The factors (channels,) that give `new` (n, channels) the levels of `old` (n, channels), up to MAX_GAIN.
 
-    None where either is empty, or nowhere louder than `floor`: nothing can be said then. A channel that is silent
-    beside another that is not is to stay so.
+    None if the two are empty, or if all channels of either are at or below the level `floor`: then there is no level to
+    match. Where only some channels of `old` are silent, theirs become silent.
     """
     if not len(old):
         return None
-    wanted, found = level(old), level(new)
-    if wanted.max() <= floor or found.max() <= floor:
+    target, current = level(old), level(new)
+    if target.max() <= floor or current.max() <= floor:
         return None
-    return np.minimum(wanted / np.maximum(found, floor), LOUDEST_GAIN)
+    return np.minimum(target / np.maximum(current, floor), MAX_GAIN)
 
 
 def gains_at_joins(
-    old: np.ndarray, new: np.ndarray, spans: Sequence[Span], near: int, floor: float
+    old: np.ndarray, new: np.ndarray, spans: Sequence[Span], compared: int, floor: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each of `spans` what `new` must be multiplied with at its start and at its end, (channels,) each.
+    """For each of `spans` the gains of `new` at its start and at its end, (channels,) each.
 
-    old, new: (n, channels), which should be equally loud outside the spans. near: samples on either side of a span that
-    are compared. floor: see `gain`. A side that says nothing takes the other's; where neither does, `new` stays.
+    old, new: (n, channels), which are to be equally loud beside the spans. compared: samples on either side of a span
+    whose levels are compared. floor: see `gain`. A side without a level takes the other side's gain; if neither has
+    one, the gain is 1.
     """
     edges = [0, *(edge for span in spans for edge in span), len(old)]
     ones = np.ones(old.shape[1])
     result = []
     for i, (start, end) in enumerate(spans):
-        before = slice(max(edges[2 * i], start - near), start)
-        behind = slice(end, min(edges[2 * i + 3], end + near))
-        left, right = gain(old[before], new[before], floor), gain(old[behind], new[behind], floor)
+        before = slice(max(edges[2 * i], start - compared), start)
+        after = slice(end, min(edges[2 * i + 3], end + compared))
+        left, right = gain(old[before], new[before], floor), gain(old[after], new[after], floor)
         either = left if left is not None else right if right is not None else ones
         result.append((either if left is None else left, either if right is None else right))
     return result

@@ -1,4 +1,4 @@
-"""Waveform -> log-mel spectrogram, in NumPy: what the VAE was trained on, and what CLAP listens to."""
+"""Log-mel spectrograms in NumPy: those that the VAE encodes, and the input of CLAP's audio branch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 CLAP_SAMPLE_RATE = 48000  # Hz
-CLAP_MAX_SAMPLES = 480000  # CLAP hears the first 10 s
+CLAP_MAX_SAMPLES = 480000  # CLAP's input is the first 10 s
 CLAP_FRAMES = 1024
-BLOCK = 4096  # frames
+BLOCK_FRAMES = 4096  # frames that are computed at once
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """A mel spectrogram's layout; the defaults are the 16 kHz checkpoints'."""
+    """The parameters of a mel spectrogram; the defaults are those of the 16 kHz checkpoints."""
 
     sample_rate: int = 16000  # Hz
-    n_fft: int = 1024  # samples a frame, also the length of the window
+    n_fft: int = 1024  # samples in a frame, also the length of the window
     hop_length: int = 160  # samples between frames
     n_mels: int = 64
     f_min: float = 0.0  # Hz, where the lowest band starts
@@ -35,7 +35,8 @@ MEL_CLAP = MelConfig(sample_rate=CLAP_SAMPLE_RATE, n_fft=1024, hop_length=480, n
 def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
     """Natural-log mel spectrogram (frames, n_mels) float32 of `waveform` (samples,), floating point.
 
-    Frame i is centred on sample i * hop_length, so there are samples // hop_length + 1. Magnitudes, floored at 1e-5.
+    Frame i is centred on sample i * hop_length, so there are samples // hop_length + 1. The filters are applied to
+    magnitudes, and the result has a floor of 1e-5 before the logarithm.
     Raises ValueError for a waveform that is empty, not finite, not 1-D or not floating point.
     """
     filters = mel_filters(config).T
@@ -44,19 +45,19 @@ def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
 
 
 def clap_log_mel(waveform: np.ndarray) -> np.ndarray:
-    """CLAP's view (1, 1024, 64) float32, in dB, of `waveform` (samples,) at 48 kHz, floating point.
+    """CLAP's input (1, 1024, 64) float32, in dB, for `waveform` (samples,) at 48 kHz, floating point.
 
-    Only the first 10 s count, and a shorter waveform is stretched to the same 1024 frames, as CLAP was trained. CLAP
-    normalises every mel band before it stretches, which is the same: the weights of an interpolation sum to one.
-    Raises ValueError as `log_mel` does.
+    Only the first 10 s are used, and the frames of a shorter waveform are interpolated to the same 1024, as CLAP was
+    trained. The published code normalises every mel band before it interpolates; this order gives the same, since the
+    weights of the interpolation sum to one. Raises ValueError as `log_mel` does.
     """
     power = stft_magnitude(checked_waveform(waveform)[:CLAP_MAX_SAMPLES], MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
     decibels = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
-    return stretch(decibels, CLAP_FRAMES)[None].astype(np.float32)
+    return interpolate_frames(decibels, CLAP_FRAMES)[None].astype(np.float32)
 
 
 def checked_waveform(waveform: np.ndarray) -> np.ndarray:
-    """`waveform` as float64, or ValueError that says what is wrong with it."""
+    """`waveform` as float64. Raises ValueError if it is empty, not finite, not 1-D or not floating point."""
     waveform = np.asarray(waveform)
     if waveform.ndim != 1 or not np.issubdtype(waveform.dtype, np.floating):
         raise ValueError(f"expected a 1-D floating-point waveform, got {waveform.dtype} of shape {waveform.shape}")
@@ -70,18 +71,18 @@ def checked_waveform(waveform: np.ndarray) -> np.ndarray:
 def stft_magnitude(waveform: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
     """Magnitudes (frames, n_fft // 2 + 1) of frames centred on every hop, under a periodic Hann window.
 
-    The ends are mirrored, again and again where the waveform is shorter than half a frame.
+    The ends are mirrored, repeatedly if the waveform is shorter than half a frame.
     """
     return np.concatenate(list(_magnitude_blocks(waveform, n_fft, hop_length)))
 
 
 def _magnitude_blocks(waveform: np.ndarray, n_fft: int, hop_length: int) -> Iterator[np.ndarray]:
-    """`stft_magnitude`, BLOCK frames at a time: the frames of ten minutes would take a gigabyte."""
+    """`stft_magnitude`, BLOCK_FRAMES at a time: the frames of ten minutes would take a gigabyte."""
     padded = np.pad(waveform, n_fft // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    for start in range(0, len(frames), BLOCK):
-        yield np.abs(np.fft.rfft(frames[start : start + BLOCK] * window))
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        yield np.abs(np.fft.rfft(frames[start : start + BLOCK_FRAMES] * window))
 
 
 @functools.lru_cache(maxsize=8)
@@ -97,31 +98,30 @@ def mel_filters(config: MelConfig) -> np.ndarray:
 
 
 def mel_edges(config: MelConfig) -> np.ndarray:
-    """Hz, (n_mels + 2,): filter i rises from edge i to its peak at edge i + 1 and falls to edge i + 2."""
-    low, high = _hertz_to_mel(config.f_min), _hertz_to_mel(config.f_max)
-    return _mel_to_hertz(np.linspace(low, high, config.n_mels + 2))
+    """Frequencies (n_mels + 2,) in Hz: filter i rises from edge i to its peak at edge i + 1 and falls to edge i + 2."""
+    low, high = _hertz_to_slaney_mel(config.f_min), _hertz_to_slaney_mel(config.f_max)
+    return _slaney_mel_to_hertz(np.linspace(low, high, config.n_mels + 2))
 
 
 # Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, 15 mel; above, 27 mel to a factor of 6.4.
-def _hertz_to_mel(hertz: float) -> float:
+def _hertz_to_slaney_mel(hertz: float) -> float:
     return 0.015 * hertz if hertz < 1000 else 15 + 27 * math.log(hertz / 1000) / math.log(6.4)
 
 
-def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
+def _slaney_mel_to_hertz(mel: np.ndarray) -> np.ndarray:
     return np.where(mel < 15, mel / 0.015, 1000 * 6.4 ** ((mel - 15) / 27))
 
 
-def stretch(frames: np.ndarray, length: int) -> np.ndarray:
-    """`frames` (n, bands) resampled to (length, bands) by cubic interpolation, first and last frame kept in place.
+def interpolate_frames(frames: np.ndarray, length: int) -> np.ndarray:
+    """`frames` (n, bands) interpolated to (length, bands) with a cubic kernel; the first and last frames stay.
 
-    Keys' kernel with a = -0.75 as in PyTorch's bicubic; beyond the ends the outermost frame repeats.
+    Keys' kernel with a = -0.75, as in PyTorch's bicubic interpolation; beyond the ends the outermost frame repeats.
     """
     last = len(frames) - 1
-    places = np.linspace(0, last, length)
-    left = np.floor(places).astype(np.int64)
-    # The four neighbours of each place, and how far away they are.
+    positions = np.linspace(0, last, length)
+    left = np.floor(positions).astype(np.int64)
     neighbours = left[:, None] + np.arange(-1, 3)
-    weights = _cubic_weight(np.abs(places[:, None] - neighbours))
+    weights = _cubic_weight(np.abs(positions[:, None] - neighbours))
     return np.einsum("tk,tkb->tb", weights, frames[np.clip(neighbours, 0, last)])
 
 

@@ -1,4 +1,4 @@
-"""What can be measured of a sound without a network: its pitch, where that goes, and how often something strikes."""
+"""Pitch tracking by YIN, without a network: the pitch of a sound, and whether it rises or falls."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 
 LOWEST_PITCH, HIGHEST_PITCH = 70.0, 3000.0  # Hz
-BETWEEN_LOW_AND_HIGH = 500.0  # Hz: a "low" tone is below, a "high" one above
-FRAME_SECONDS = 0.064
-HOP_SECONDS = 0.016
-DIP = 0.15  # of YIN's normalised difference: the first one this deep is the period
+LOW_HIGH_BOUNDARY_HZ = 500.0  # a "low" tone is below, a "high" one above
+FRAME_S = 0.064
+HOP_S = 0.016
+THRESHOLD = 0.15  # of YIN's normalised difference: the first dip below is the period
 
 
 @dataclass(frozen=True)
 class PitchTrack:
-    """For each frame: seconds, hertz, how periodic it is (0 to 1) and its level (root mean square). All (frames,)."""
+    """Of each frame, all (frames,): its time in s, pitch in Hz, periodicity (0 to 1) and root mean square."""
 
     seconds: np.ndarray
     hertz: np.ndarray
     clarity: np.ndarray
     level: np.ndarray
 
-    def heard(self) -> np.ndarray:
-        """Which frames have a pitch and are not much quieter than the loudest: boolean (frames,)."""
+    def voiced(self) -> np.ndarray:
+        """Which frames have a pitch and are within 20 dB of the loudest: (frames,) bool."""
         return (self.clarity > 0.5) & (self.level > 0.1 * self.level.max(initial=0))
 
 
 def pitch_track(waveform: np.ndarray, sample_rate: int = 16000) -> PitchTrack:
     """The pitch of `waveform` (samples,) over time, by YIN (de Cheveigné and Kawahara, JASA 111(4), 2002)."""
-    size, hop = int(FRAME_SECONDS * sample_rate), int(HOP_SECONDS * sample_rate)
+    size, hop = int(FRAME_S * sample_rate), int(HOP_S * sample_rate)
     waveform = np.pad(np.asarray(waveform, np.float64), (0, max(0, size - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(waveform, size)[::hop]
     longest = int(sample_rate / LOWEST_PITCH) + 2
@@ -40,36 +40,36 @@ def pitch_track(waveform: np.ndarray, sample_rate: int = 16000) -> PitchTrack:
     shortest = max(2, int(sample_rate / HIGHEST_PITCH))
     lag = np.array([_period(row, shortest) for row in normalised])
     depth = normalised[np.arange(len(lag)), lag - 1]
-    exact = np.array([_vertex(row, place) for row, place in zip(normalised, lag, strict=True)])
+    exact = np.array([_vertex(row, period) for row, period in zip(normalised, lag, strict=True)])
     level = np.sqrt(np.mean(frames**2, 1))
     seconds = (np.arange(len(frames)) * hop + size / 2) / sample_rate
     return PitchTrack(seconds, sample_rate / exact, np.clip(1 - depth, 0, 1), level)
 
 
 def _differences(frames: np.ndarray, longest: int) -> np.ndarray:
-    """(frames, longest): the squared difference of each frame's first part and itself `lag` later."""
+    """YIN's difference function (frames, longest): of the start of each frame and the frame `lag` samples later."""
     size = frames.shape[1]
-    part = size - longest
+    compared = size - longest
     spectrum = np.fft.rfft(frames, 2 * size)
-    first = np.fft.rfft(frames[:, :part], 2 * size)
+    first = np.fft.rfft(frames[:, :compared], 2 * size)
     product = np.fft.irfft(spectrum * np.conj(first), 2 * size)[:, :longest]
     power = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), 1)
-    energy = power[:, part : part + longest] - power[:, :longest]
+    energy = power[:, compared : compared + longest] - power[:, :longest]
     return np.maximum(energy[:, :1] + energy - 2 * product, 0)
 
 
 def _period(normalised: np.ndarray, shortest: int) -> int:
-    """The lag of the first deep dip, or else of the deepest; `normalised` begins at lag 1."""
+    """The lag of the first dip below THRESHOLD, or else of the deepest; `normalised` (lags,) begins at lag 1."""
     values = normalised[shortest - 1 :]
-    deep = np.flatnonzero(values < max(DIP, 1.2 * values.min()))
-    place = int(deep[0]) if len(deep) else int(values.argmin())
-    while place + 1 < len(values) and values[place + 1] < values[place]:
-        place += 1
-    return place + shortest
+    deep = np.flatnonzero(values < max(THRESHOLD, 1.2 * values.min()))
+    index = int(deep[0]) if len(deep) else int(values.argmin())
+    while index + 1 < len(values) and values[index + 1] < values[index]:
+        index += 1
+    return index + shortest
 
 
 def _vertex(normalised: np.ndarray, lag: int) -> float:
-    """Where the parabola through the three values around `lag` is lowest."""
+    """The lag at the vertex of the parabola through the three values around `lag`."""
     if not 2 <= lag < len(normalised):
         return float(lag)
     before, here, after = normalised[lag - 2 : lag + 1]
@@ -78,55 +78,35 @@ def _vertex(normalised: np.ndarray, lag: int) -> float:
 
 
 def median_pitch(waveform: np.ndarray, sample_rate: int = 16000) -> float:
-    """Hz: the median pitch of where `waveform` has one; 0 where it has none."""
+    """The median pitch in Hz of the voiced frames of `waveform` (samples,); 0 if there are none."""
     track = pitch_track(waveform, sample_rate)
-    heard = track.heard()
-    return float(np.median(track.hertz[heard])) if heard.any() else 0.0
+    voiced = track.voiced()
+    return float(np.median(track.hertz[voiced])) if voiced.any() else 0.0
 
 
 def pitch_height(waveform: np.ndarray, sample_rate: int = 16000) -> str:
-    """ "low" or "high"; "" for a sound without a pitch."""
+    """ "low" or "high": on which side of LOW_HIGH_BOUNDARY_HZ the median pitch is; "" for a sound without a pitch."""
     hertz = median_pitch(waveform, sample_rate)
-    return "" if not hertz else "low" if hertz < BETWEEN_LOW_AND_HIGH else "high"
+    return "" if not hertz else "low" if hertz < LOW_HIGH_BOUNDARY_HZ else "high"
 
 
 def pitch_direction(waveform: np.ndarray, sample_rate: int = 16000) -> str:
-    """ "rising" or "falling": where the pitch goes on the whole; "" if it stays within two semitones or has none."""
+    """ "rising" or "falling", from the first to the last third of `waveform`.
+
+    "" if the pitch changes by less than two semitones, or if fewer than six frames have one.
+    """
     track = pitch_track(waveform, sample_rate)
-    heard = track.heard()
-    if heard.sum() < 6:
+    voiced = track.voiced()
+    if voiced.sum() < 6:
         return ""
-    heights = 12 * np.log2(track.hertz[heard])
-    third = len(heights) // 3
+    semitones = 12 * np.log2(track.hertz[voiced])
+    third = len(semitones) // 3
     # Medians, so that a few frames an octave off do not matter.
-    change = float(np.median(heights[-third:]) - np.median(heights[:third]))
+    change = float(np.median(semitones[-third:]) - np.median(semitones[:third]))
     return "" if abs(change) < 2 else "rising" if change > 0 else "falling"
 
 
 def semitones_off(waveform: np.ndarray, hertz: float, sample_rate: int = 16000) -> float:
-    """How far the median pitch is from `hertz`, in semitones; infinite for a sound without a pitch."""
-    found = median_pitch(waveform, sample_rate)
-    return abs(12 * math.log2(found / hertz)) if found else math.inf
-
-
-def count_strikes(waveform: np.ndarray, sample_rate: int = 16000) -> int:
-    """How many separate beeps, knocks or strikes are in `waveform`: how often it gets loud after it was quiet."""
-    hop = sample_rate // 100
-    padded = np.pad(np.asarray(waveform, np.float64), (hop, 2 * hop))
-    power = np.convolve(padded**2, np.ones(2 * hop) / (2 * hop), "same")[::hop]
-    decibels = 10 * np.log10(power + 1e-12)
-    decibels -= decibels.max()
-    quiet = max(-24.0, float(np.percentile(decibels, 10)) + 4)  # between strikes, even in a noisy clip
-    count, armed = 0, True
-    for value in decibels:
-        if armed and value > -9:
-            count, armed = count + 1, False
-        elif value < min(quiet, -13):
-            armed = True
-    return count
-
-
-def in_order(first_part: np.ndarray, second_part: np.ndarray, first: int, second: int) -> bool:
-    """Whether label `first` is heard before `second`: from a classifier's probabilities (labels,) of both halves."""
-    parts = np.log(np.stack([first_part, second_part]) + 1e-9)
-    return bool(parts[0, first] + parts[1, second] > parts[0, second] + parts[1, first])
+    """The distance of the median pitch from `hertz` in semitones; infinite for a sound without a pitch."""
+    measured = median_pitch(waveform, sample_rate)
+    return abs(12 * math.log2(measured / hertz)) if measured else math.inf

@@ -1,4 +1,4 @@
-"""A recording as it came, and how the networks hear it: mono, at their rate and their level."""
+"""A recording with its own rate, channels and bit depth, and the input that networks take: mono, at their level."""
 
 from __future__ import annotations
 
@@ -9,21 +9,13 @@ from typing import Union
 import numpy as np
 import soxr
 
-from ppaudioldm.audio.files import (
-    MAX_CHANNELS,
-    MAX_SECONDS,
-    MAX_VALUES,
-    check_finite,
-    check_rate,
-    count_frames,
-    read_audio,
-    sound_file,
-)
+from ppaudioldm.audio.formats import MAX_CHANNELS, check_rate, check_samples
+from ppaudioldm.audio.read import MAX_SECONDS, MAX_VALUES, count_frames, read_audio, sound_file
 
-PEAK = 0.5  # checkpoints were trained on recordings without their mean, whose largest sample was this
-SILENCE = 1e-3  # of full scale, -60 dB: what never rises above is not made louder for the networks
-CANCELLED = 0.01  # of the power of its channels: a mix that has less has lost them to opposite phases
-# libsndfile's encodings whose samples have a number of bits, and what `write_audio` calls it; others decode to float.
+NETWORK_PEAK = 0.5  # the checkpoints were trained on recordings without DC offset, normalised to this peak
+SILENCE_PEAK = 1e-3  # of full scale, -60 dB: a recording that never exceeds it is not amplified for the networks
+MIN_MIX_POWER = 0.01  # of the power of the channels: with less, the mix has lost them to opposite phases
+# libsndfile's encodings of integer samples -> the subtype of `write_audio` that holds them; others decode to floats.
 SUBTYPES = {
     **dict.fromkeys(("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW", "ALAC_16"), "pcm16"),
     **dict.fromkeys(("PCM_24", "ALAC_20", "ALAC_24"), "pcm24"),
@@ -34,9 +26,9 @@ SUBTYPES = {
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound as it came: samples (n, channels), float32 or float64, full scale being 1, at `sample_rate` Hz.
+    """Samples (n, channels), float32 or float64, full scale being 1, at `sample_rate` Hz, unchanged from their source.
 
-    subtype: as which `write_audio` writes these samples without loss.
+    subtype: of `write_audio`, with which it writes these samples without loss.
     """
 
     samples: np.ndarray
@@ -49,22 +41,22 @@ class Recording:
         return len(self.samples) / self.sample_rate
 
 
-Source = Union[str, "os.PathLike[str]", "tuple[np.ndarray, int]", Recording]
+AudioSource = Union[str, "os.PathLike[str]", "tuple[np.ndarray, int]", Recording]
 
 
-def open_recording(audio: Source, beginning: bool = False) -> Recording:
-    """`audio`: a file, or samples (n,) or (n, channels) and their rate, or a recording.
+def open_recording(audio: AudioSource, truncate: bool = False) -> Recording:
+    """The recording in `audio`: a file, samples (n,) or (n, channels) and their rate, or already a Recording.
 
-    beginning: the first MAX_SECONDS of a longer file will do, with a warning in the log.
-    Raises ValueError for more than MAX_SECONDS or MAX_VALUES, and ValueError or OSError, as `read_audio` does, for what
-    is no sound.
+    truncate: of a file longer than MAX_SECONDS read the beginning, with a warning in the log.
+    Raises ValueError for more than MAX_SECONDS or MAX_VALUES, and ValueError or OSError, as `read_audio` does, for
+    an input that is not audio.
     """
     if isinstance(audio, Recording):
         return audio
     if isinstance(audio, tuple):
         return _from_samples(*audio)
     with sound_file(audio) as file:
-        if not beginning:
+        if not truncate:
             frames = count_frames(file, MAX_SECONDS * file.samplerate)
             _check_length(frames, file.channels, file.samplerate)
         subtype = SUBTYPES.get(file.subtype, "float")
@@ -86,7 +78,7 @@ def _from_samples(samples: np.ndarray, sample_rate: int) -> Recording:
     samples = samples.reshape(len(samples), -1)
     if samples.shape[1] > MAX_CHANNELS:
         raise ValueError(f"the recording has {samples.shape[1]} channels, allowed: up to {MAX_CHANNELS}")
-    check_finite(samples, "the recording")
+    check_samples(samples, "the recording")
     check_rate(sample_rate)
     _check_length(*samples.shape, sample_rate)
     if samples.dtype == np.float64:
@@ -98,24 +90,27 @@ def downmixed(samples: np.ndarray) -> np.ndarray:
     """`samples` (n, channels) as mono (n,): the mean of the channels, or the loudest where they cancel each other."""
     mono = samples.mean(1)
     power = (samples**2).mean(0)
-    return mono if (mono**2).mean() >= CANCELLED * power.mean() else samples[:, power.argmax()]
+    return mono if (mono**2).mean() >= MIN_MIX_POWER * power.mean() else samples[:, power.argmax()]
 
 
 def scale_for_networks(samples: np.ndarray) -> float:
-    """What `samples`, without their mean, are to be multiplied with; 1 for silence, which has no level."""
+    """The factor that brings `samples`, which have no DC offset, to the peak NETWORK_PEAK; 1 for silence."""
     peak = float(np.abs(samples).max(initial=0))
-    return PEAK / peak if peak > SILENCE else 1.0
+    return NETWORK_PEAK / peak if peak > SILENCE_PEAK else 1.0
 
 
-def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, count: int) -> np.ndarray:
-    """`samples` (n,) at another rate, cut or followed by silence to be `count`."""
-    if sample_rate != wanted_rate:
-        samples = soxr.resample(samples, sample_rate, wanted_rate)
+def resampled(samples: np.ndarray, sample_rate: int, target_rate: int, count: int) -> np.ndarray:
+    """`samples` (n,) at `target_rate` Hz, cut or padded with silence to (count,)."""
+    if sample_rate != target_rate:
+        samples = soxr.resample(samples, sample_rate, target_rate)
     return np.pad(samples[:count], (0, max(0, count - len(samples))))
 
 
-def heard(recording: Recording, rate: int) -> tuple[np.ndarray, float]:
-    """`recording` as the networks hear it, (samples,) float32 at `rate` Hz, and by how much it was made louder."""
+def network_input(recording: Recording, rate: int) -> tuple[np.ndarray, float]:
+    """`recording` as networks take it, and the factor by which it was amplified.
+
+    The first is (samples,) float32 at `rate` Hz: mono, without DC offset, its peak at NETWORK_PEAK.
+    """
     count = max(1, round(len(recording.samples) * rate / recording.sample_rate))
     mono = resampled(downmixed(recording.samples), recording.sample_rate, rate, count)
     mono = mono - mono.mean()

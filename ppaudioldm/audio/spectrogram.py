@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ppaudioldm.audio.files import OutputError
+from ppaudioldm.audio.write import OutputError
 from ppaudioldm.storage.atomic import atomic_path
 
 WIDTH, HEIGHT = 900, 360  # pixels of the spectrogram itself

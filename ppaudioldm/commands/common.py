@@ -240,7 +240,8 @@ def _target(
     options: argparse.Namespace, title: str, layout: tuple[int, int], files: Callable[[Path], list[Path]]
 ) -> Callable[[], Path]:
     """What names the file, once there is one to be named. Raises an error now if it could not be written."""
-    from ppaudioldm.audio.files import check_writable, safe_name, unique_path
+    from ppaudioldm.audio.names import safe_name, unique_path
+    from ppaudioldm.audio.write import check_writable
 
     folder = Path(".") if options.output is None else options.output
     if options.output is not None and not folder.is_dir():

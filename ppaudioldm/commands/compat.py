@@ -69,7 +69,7 @@ def compat(options: argparse.Namespace) -> None:
     prompts = _prompts(options)
     recording = _recording(options) if options.mode == "sr_inpainting" else None
 
-    from ppaudioldm.audio.files import check_writable
+    from ppaudioldm.audio.write import check_writable
 
     folder = options.save_path / time.strftime("%d_%m_%Y_%H_%M_%S")
     check_writable(folder / "probe.wav")
@@ -181,7 +181,7 @@ def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _file_name(name: str) -> str:
     """As the original has it, what follows the last slash, where that is a name at all; else a safe one."""
-    from ppaudioldm.audio.files import safe_name
+    from ppaudioldm.audio.names import safe_name
 
     last = name.rsplit("/", 1)[-1].removesuffix(".wav")
     is_plain = last.isprintable() and not last.startswith(".") and "\\" not in last and os.name != "nt"
@@ -194,7 +194,7 @@ def _recording(options: argparse.Namespace) -> tuple[np.ndarray, int]:
         raise ValueError("--file_path is missing: --mode sr_inpainting makes a part of a recording anew")
     import numpy as np
 
-    from ppaudioldm.audio.files import read_audio
+    from ppaudioldm.audio.read import read_audio
 
     rate = CHECKPOINTS[options.checkpoint].config.sample_rate
     samples, _ = read_audio(options.file_path, rate, max_seconds=options.duration)

@@ -155,7 +155,7 @@ def _stages(options: argparse.Namespace) -> list[str]:
 
 def _kept(make: Make, folder: Path) -> Make:
     """`make` that also writes every clip into `folder`, under the name that `_write` lists."""
-    from ppaudioldm.audio.files import write_audio
+    from ppaudioldm.audio.write import write_audio
     from ppaudioldm.evaluation.folders import SAMPLE_RATE
 
     folder.mkdir(parents=True, exist_ok=True)

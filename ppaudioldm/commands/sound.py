@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, hearing_names
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, audiomae_names
 from ppaudioldm.commands.common import (
     DEFAULT_DURATION,
     add_checkpoint,
@@ -136,7 +136,7 @@ def _pair(text: str) -> tuple[float | None, float | None]:
 
 def vary(options: argparse.Namespace) -> None:
     _check_hears(options.checkpoint)
-    recording = _open(options, beginning=True)
+    recording = _open(options, truncate=True)
     from ppaudioldm.tasks import vary as task
 
     duration = options.duration
@@ -217,7 +217,7 @@ def upscale(options: argparse.Namespace) -> None:
 
 def rank(options: argparse.Namespace) -> None:
     Options().check_prompts(options.prompts)
-    from ppaudioldm.audio.files import sound_file
+    from ppaudioldm.audio.read import sound_file
 
     for file in options.audio:
         with sound_file(file):
@@ -239,12 +239,12 @@ def rank(options: argparse.Namespace) -> None:
 # ---- What they share
 
 
-def _open(options: argparse.Namespace, hears: bool = True, beginning: bool = False) -> Recording:
-    """The recording, once `_check` has been made. beginning: see `open_recording`."""
+def _open(options: argparse.Namespace, hears: bool = True, truncate: bool = False) -> Recording:
+    """The recording, once `_check` has been made. truncate: see `open_recording`."""
     _check(options, hears)
     from ppaudioldm.audio.recording import open_recording
 
-    return open_recording(options.audio, beginning)
+    return open_recording(options.audio, truncate)
 
 
 def _check(options: argparse.Namespace, hears: bool = True) -> None:
@@ -264,7 +264,7 @@ def _check_hears(checkpoint: str, because: str = "") -> None:
     """Raise ValueError for a published checkpoint without AudioMAE, before it is downloaded."""
     info = CHECKPOINTS.get(checkpoint)
     if info and not info.config.audiomae:
-        names = ", ".join(name for name in hearing_names() if not CHECKPOINTS[name].config.phoneme_encoder)
+        names = ", ".join(name for name in audiomae_names() if not CHECKPOINTS[name].config.phoneme_encoder)
         raise ValueError(f"{because}{checkpoint} cannot hear a recording, choose from {names}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppaudioldm.audio.files import read_audio
+from ppaudioldm.audio.read import read_audio
 from ppaudioldm.lists.prompt_list import read_list
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff")

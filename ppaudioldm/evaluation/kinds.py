@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppaudioldm.audio import pitch as measures
+from ppaudioldm.audio import pitch
 from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.audio.onsets import count_onsets
 from ppaudioldm.evaluation import distances
 from ppaudioldm.evaluation.classifier import Judge
 from ppaudioldm.sounds import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, Example, example
@@ -19,11 +20,11 @@ Make = Callable[[Example, int], np.ndarray]
 
 # Kind -> what can be measured of it besides what it is, and how.
 CHECKS: dict[str, tuple[str, Callable[[np.ndarray, dict], bool]]] = {
-    "tone": ("low or high", lambda w, p: measures.pitch_height(w) == p["pitch"]),
-    "sweep": ("rising or falling", lambda w, p: measures.pitch_direction(w) == p["direction"]),
-    "note": ("note within half a semitone", lambda w, p: measures.semitones_off(w, p["hertz"]) < 0.5),
-    "beeps": ("number of beeps", lambda w, p: measures.count_strikes(w) == p["count"]),
-    "knocks": ("number of knocks", lambda w, p: measures.count_strikes(w) == p["count"]),
+    "tone": ("low or high", lambda w, p: pitch.pitch_height(w) == p["pitch"]),
+    "sweep": ("rising or falling", lambda w, p: pitch.pitch_direction(w) == p["direction"]),
+    "note": ("note within half a semitone", lambda w, p: pitch.semitones_off(w, p["hertz"]) < 0.5),
+    "beeps": ("number of beeps", lambda w, p: count_onsets(w) == p["count"]),
+    "knocks": ("number of knocks", lambda w, p: count_onsets(w) == p["count"]),
 }
 ORDER, BOTH = "order of two sounds", "both of two sounds"
 
@@ -81,13 +82,19 @@ def _judge(waveform: np.ndarray, wanted: Example, seed: int, judge: Judge, kinds
         if wanted.kind == "sequence":
             middle = len(waveform) // 2
             halves = [judge.probabilities(half) for half in (waveform[:middle], waveform[middle:])]
-            right[ORDER] = measures.in_order(halves[0], halves[1], pair[0], pair[1])
+            right[ORDER] = in_order(halves[0], halves[1], pair[0], pair[1])
             is_heard = [int(half.argmax()) for half in halves] == pair
         else:
             is_heard = set(np.argsort(judge.probabilities(waveform))[-2:]) == set(pair)
             right[BOTH] = is_heard
         heard = wanted.kind if is_heard else "something else"
     return Judged(wanted.kind, wanted.caption, seed, heard, right, log_mel(waveform), judge.features(waveform))
+
+
+def in_order(first_half: np.ndarray, second_half: np.ndarray, first: int, second: int) -> bool:
+    """Whether label `first` comes before label `second`: from the probabilities (labels,) of the halves of a clip."""
+    halves = np.log(np.stack([first_half, second_half]) + 1e-9)
+    return bool(halves[0, first] + halves[1, second] > halves[0, second] + halves[1, first])
 
 
 def accuracies(clips: Sequence[Judged]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 
 
 @dataclass(frozen=True)

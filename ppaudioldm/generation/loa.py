@@ -13,7 +13,7 @@ import numpy as np
 
 from ppaudioldm.audio.fbank import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, audiomae_fbank
 from ppaudioldm.audio.mel import checked_waveform
-from ppaudioldm.checkpoints import hearing_names
+from ppaudioldm.checkpoints import audiomae_names
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.weights.locate import Description
 
@@ -62,7 +62,7 @@ def recorded_loa(checkpoint: Description, engine: Engine, waveform: np.ndarray) 
     network = checkpoint.config.audiomae
     if network is None:
         raise ValueError(
-            f"{checkpoint.name} has no AudioMAE, which hears recordings: choose from {', '.join(hearing_names())}"
+            f"{checkpoint.name} has no AudioMAE, which hears recordings: choose from {', '.join(audiomae_names())}"
         )
     rate = checkpoint.config.sample_rate
     seconds = (network.frames * HOP_LENGTH + FRAME_LENGTH) / SAMPLE_RATE

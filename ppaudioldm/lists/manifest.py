@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.audio.files import OutputError
+from ppaudioldm.audio.write import OutputError
 from ppaudioldm.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)

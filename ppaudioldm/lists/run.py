@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.audio.files import FORMATS, safe_name
+from ppaudioldm.audio.formats import FORMATS
+from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.lists.manifest import Manifest, opened, part

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.loudness import at_loudness, check_target
+from ppaudioldm.audio.loudness import at_loudness, check_loudness
 from ppaudioldm.audio.spectrogram import write_spectrogram
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Clip
@@ -30,7 +30,7 @@ class Extras:
     def check(self) -> None:
         """Raise ValueError for a loudness out of range."""
         if self.loudness is not None:
-            check_target(self.loudness)
+            check_loudness(self.loudness)
 
     def files(self, path: Path, candidates: int) -> list[Path]:
         """All that `write_clip` writes for the sound `path`, itself first."""

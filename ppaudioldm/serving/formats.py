@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from ppaudioldm.audio.files import encode_audio
+from ppaudioldm.audio.write import encode_audio
 from ppaudioldm.serving.work import Sound
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
-from ppaudioldm.audio.files import sound_file
+from ppaudioldm.audio.read import sound_file
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import MAX_DURATION, MAX_REUSE, MIN_DURATION, Options, Progress
 from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, one_line

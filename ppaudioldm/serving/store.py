@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.audio.files import write_audio
 from ppaudioldm.audio.recording import open_recording
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.job import FAILED, FINISHED, STOPPED, Job, SoundInfo, State
 from ppaudioldm.serving.work import Made, Sound, Work
 from ppaudioldm.storage.atomic import atomic_path

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.loudness import at_loudness, check_target
+from ppaudioldm.audio.loudness import at_loudness, check_loudness
 from ppaudioldm.audio.stretch import stretched
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Clip
@@ -73,7 +73,7 @@ class Work:
         self._check_limits(limits)
         item_seeds(self.seed, self.options.num_waveforms_per_prompt)
         if self.loudness is not None:
-            check_target(self.loudness)
+            check_loudness(self.loudness)
 
     def _check_limits(self, limits: Limits) -> None:
         options = self.options

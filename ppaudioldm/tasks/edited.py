@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppaudioldm.audio.files import FORMATS, write_audio
-from ppaudioldm.audio.joins import FADE, Span
+from ppaudioldm.audio.formats import FORMATS
+from ppaudioldm.audio.joins import FADE_S, Span
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.generation.clip import Clip
 
 
@@ -20,7 +21,7 @@ class EditedClip(Clip):
     """
 
     kept: tuple[Span, ...] = ()
-    fade: float = FADE
+    fade: float = FADE_S
     subtype: str = "float"
     cutoff: float | None = None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.recording import Recording, Source, open_recording
+from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.generation.options import Options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
@@ -15,7 +15,7 @@ from ppaudioldm.tasks.regenerate import regenerate
 
 
 def extend(
-    pipeline: AudioLDM, audio: Source, prompt: str | None = None, *, duration: float = 20.0, **settings: Any
+    pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, *, duration: float = 20.0, **settings: Any
 ) -> EditedClip:
     """`audio`, continued until it lasts `duration` seconds.
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ppaudioldm.audio.bands import CROSSOVER, Band, merged
-from ppaudioldm.audio.joins import FADE, Span
-from ppaudioldm.audio.recording import Recording, Source, open_recording
+from ppaudioldm.audio.bands import CROSSOVER_HZ, Band, merged
+from ppaudioldm.audio.joins import FADE_S, Span
+from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate
@@ -19,7 +19,7 @@ SLACK = 0.01  # seconds: the end of a recording may be given rounded
 
 def inpaint(
     pipeline: AudioLDM,
-    audio: Source,
+    audio: AudioSource,
     prompt: str | None = None,
     *,
     ranges: Sequence[Range] = (),
@@ -30,8 +30,8 @@ def inpaint(
 
     A range is (start, end), either of which may be None: from the very start, to the very end.
     With both, within these times only these frequencies. Other times are the recording's own samples, to the bit, but
-    for FADE seconds before and behind each range over which they are cross-faded; other frequencies are the recording's
-    own sound, parted at the bands' edges by linear-phase filters CROSSOVER Hz wide.
+    for FADE_S seconds before and behind each range over which they are cross-faded; other frequencies are the
+    recording's own sound, parted at the bands' edges by linear-phase filters CROSSOVER_HZ wide.
     audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the
     ranges is processed. What is made anew is mono: each channel gets it as loud as the channel is beside it. prompt:
     what it should sound like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`, but
@@ -60,7 +60,7 @@ def spans_of(ranges: Sequence[Range], recording: Recording) -> list[Span]:
             )
         first = round(start * rate)
         spans.append((first, min(len(recording.samples), max(first + 1, round(end * rate)))))
-    return merged(spans, gap=2 * FADE * rate)
+    return merged(spans, gap=2 * FADE_S * rate)
 
 
 def bands_of(frequencies: Sequence[Range], highest: float) -> list[Band]:
@@ -68,13 +68,13 @@ def bands_of(frequencies: Sequence[Range], highest: float) -> list[Band]:
     bands = []
     for pair in frequencies:
         low, high = _numbers(pair, "frequencies", highest)
-        if not 0 <= low <= high - CROSSOVER or high > highest:
+        if not 0 <= low <= high - CROSSOVER_HZ or high > highest:
             raise ValueError(
-                f"frequencies is {low:g}:{high:g}, allowed: {CROSSOVER:g} Hz or more within 0 to {highest:g} Hz, "
+                f"frequencies is {low:g}:{high:g}, allowed: {CROSSOVER_HZ:g} Hz or more within 0 to {highest:g} Hz, "
                 "half of the lower rate of recording and checkpoint"
             )
         bands.append((float(low), float(high)))
-    return merged(bands, gap=CROSSOVER)
+    return merged(bands, gap=CROSSOVER_HZ)
 
 
 def _numbers(pair: Range, name: str, most: float) -> tuple[float, float]:

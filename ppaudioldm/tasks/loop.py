@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.joins import FADE, fade_weights
-from ppaudioldm.audio.recording import Recording, Source, open_recording
+from ppaudioldm.audio.joins import FADE_S, fade_weights
+from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.generation.audio_condition import Given
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import Options
@@ -24,7 +24,7 @@ SHIFT = 1e-3  # seconds that the start of a recording's loop may move, to a plac
 def loop(
     pipeline: AudioLDM,
     prompt: str | None = None,
-    audio: Source | None = None,
+    audio: AudioSource | None = None,
     *,
     duration: float | None = None,
     **settings: Any,
@@ -32,7 +32,7 @@ def loop(
     """A clip to be played again and again, without a seam: of `prompt`, or of a recording.
 
     audio: a file, or samples (n,) or (n, channels) and their rate. The last and the first SEAM / 2 seconds of it are
-    made anew, as one sound that goes on; the rest is the recording's own samples, to the bit, but for FADE seconds on
+    made anew, as one sound that goes on; the rest is the recording's own samples, to the bit, but for FADE_S seconds on
     either side. Its start moves by SHIFT at most. prompt: what the clip, or the seam, should sound like; a seam without
     one sounds like the recording. duration: seconds; by default the recording's, or as of `AudioLDM.generate`; of a
     longer recording the beginning is taken, a shorter one is filled up. settings: of `AudioLDM.generate`.
@@ -55,7 +55,7 @@ def _of_prompt(pipeline: AudioLDM, prompt: str, duration: float, settings: dict[
     whole = step * math.ceil(count / step)  # a circle of whole latents
 
     def cut(clip: Clip) -> Clip:
-        closed = without_rest(clip.waveforms[0], count, min(round(FADE * rate), count))
+        closed = without_rest(clip.waveforms[0], count, min(round(FADE_S * rate), count))
         started = np.roll(closed, -quiet_start(closed[:, None], count))
         return replace(clip, waveforms=started[None], candidates=None, candidate_scores=None)
 

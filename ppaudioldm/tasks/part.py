@@ -10,8 +10,8 @@ import numpy as np
 
 from ppaudioldm.audio.bands import Band, band_filter, filtered, latent_bands, neighbours
 from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
-from ppaudioldm.audio.joins import NEAR, Span, between, gain, gains_at_joins, join
-from ppaudioldm.audio.recording import PEAK, downmixed, resampled, scale_for_networks
+from ppaudioldm.audio.joins import COMPARED_S, Span, complement, gain, gains_at_joins, join
+from ppaudioldm.audio.recording import NETWORK_PEAK, downmixed, resampled, scale_for_networks
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.decoding import latent_frames, mel_config
 from ppaudioldm.generation.options import MIN_DURATION
@@ -92,7 +92,7 @@ class Part:
         """What of `samples`, which are ours at `rate`, stays at all frequencies; all where next to nothing does."""
         factor = rate / self.rate
         spans = [(round(start * factor), min(len(samples), round(end * factor))) for start, end in self.spans]
-        rest = [samples[start:end] for start, end in between(spans, len(samples))]
+        rest = [samples[start:end] for start, end in complement(spans, len(samples))]
         return np.concatenate(rest) if sum(map(len, rest)) >= TELLING * rate else samples
 
     def join(self, made: np.ndarray, samples: np.ndarray, fade: int) -> None:
@@ -100,7 +100,7 @@ class Part:
         old = self.centred
         mono = resampled(made, self.config.sample_rate, self.rate, len(old)) / self.scale
         new = np.repeat(mono[:, None], old.shape[1], 1)
-        floor = FLOOR * PEAK / self.scale
+        floor = FLOOR * NETWORK_PEAK / self.scale
         gains = self._gains_beside(old, new, floor)
         if self.bands is not None:
             taps = band_filter(self.bands, self.rate)
@@ -108,7 +108,7 @@ class Part:
         if gains is None:
             # What the checkpoint's rate cannot hold has no part in the comparison.
             shared = filtered(old, band_filter([(0, self.config.sample_rate / 2)], self.rate))
-            gains = gains_at_joins(shared, new, self.spans, round(NEAR * self.rate), floor)
+            gains = gains_at_joins(shared, new, self.spans, round(COMPARED_S * self.rate), floor)
         for span, pair in zip(self.spans, gains, strict=True):
             join(samples, old, new, span, fade, pair)
 
@@ -116,7 +116,7 @@ class Part:
         self, old: np.ndarray, new: np.ndarray, floor: float
     ) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Where all of the time is made anew, levels are compared in the bands beside; None where it is not."""
-        if self.bands is None or between(self.spans, len(old)):
+        if self.bands is None or complement(self.spans, len(old)):
             return None
         beside = neighbours(self.bands, self.rate / 2)
         if not beside:

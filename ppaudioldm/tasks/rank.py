@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ppaudioldm.audio.files import PathLike, read_audio
+from ppaudioldm.audio.formats import PathLike
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
+from ppaudioldm.audio.read import read_audio
 from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.generation.options import Options
 from ppaudioldm.pipeline import AudioLDM

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ppaudioldm.audio.bands import Band, band_filter, filtered, merged
-from ppaudioldm.audio.joins import FADE, NEAR, Span, between, level, touched
+from ppaudioldm.audio.joins import COMPARED_S, FADE_S, Span, complement, level, with_fades
 from ppaudioldm.audio.recording import Recording
-from ppaudioldm.checkpoints import hearing_names
+from ppaudioldm.checkpoints import audiomae_names
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.audio_condition import Given
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
@@ -56,7 +56,7 @@ def regenerate(
     Raises ValueError as `AudioLDM.generate` does, and without a prompt for a checkpoint that needs one.
     """
     seed = check(pipeline, prompt, seed, settings, resemble)
-    rate, fade = recording.sample_rate, round(FADE * recording.sample_rate)
+    rate, fade = recording.sample_rate, round(FADE_S * recording.sample_rate)
     if bands is None:
         _warn_of_lost_heights(recording, spans, pipeline.config.sample_rate / 2)
     samples = recording.samples.copy()
@@ -139,7 +139,7 @@ def check(
     elif resemble and pipeline.config.audiomae is None:
         raise ValueError(
             f"prompt is missing: {pipeline.checkpoint.name} has no AudioMAE, which would hear the recording instead;"
-            f" these have it: {', '.join(hearing_names())}"
+            f" these have it: {', '.join(audiomae_names())}"
         )
     return item_seeds(secrets.randbelow(2**32) if seed is None else seed, 1)[0]
 
@@ -165,7 +165,7 @@ def _warn_of_lost_heights(recording: Recording, spans: Sequence[Span], highest: 
     if recording.sample_rate <= 2 * highest:
         return
     start = spans[0][0]
-    reach = round(NEAR * recording.sample_rate)
+    reach = round(COMPARED_S * recording.sample_rate)
     samples = recording.samples[max(0, start - reach) : start + reach]  # around the first join: that tells
     above = filtered(samples, band_filter([(highest, recording.sample_rate / 2)], recording.sample_rate))
     if level(above).max() > LOST * level(samples).max():
@@ -181,7 +181,7 @@ def _edited(
     seed: int,
 ) -> EditedClip:
     """The result, of what was generated for each part."""
-    fade = round(FADE * recording.sample_rate)
+    fade = round(FADE_S * recording.sample_rate)
     scores = [clip.scores[0] for clip in clips if clip.scores]
     return EditedClip(
         waveforms=(samples[:, 0] if samples.shape[1] == 1 else samples)[None],
@@ -191,6 +191,6 @@ def _edited(
         seeds=clips[0].seeds if len(clips) == 1 else (seed,),
         scores=(float(np.mean(scores)),) if scores else None,
         seconds={stage: sum(clip.seconds.get(stage, 0.0) for clip in clips) for stage in clips[0].seconds},
-        kept=tuple(between([touched(span, fade, len(samples)) for span in spans], len(samples))),
+        kept=tuple(complement([with_fades(span, fade, len(samples)) for span in spans], len(samples))),
         subtype=recording.subtype,
     )

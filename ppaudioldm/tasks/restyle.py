@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.recording import Source, heard, open_recording
+from ppaudioldm.audio.recording import AudioSource, network_input, open_recording
 from ppaudioldm.generation.audio_condition import Given
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import MIN_DURATION
@@ -18,7 +18,7 @@ from ppaudioldm.tasks.regenerate import check, finished, generate_from
 logger = logging.getLogger(__name__)
 
 
-def restyle(pipeline: AudioLDM, audio: Source, prompt: str, *, strength: float = 0.5, **settings: Any) -> Clip:
+def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: float = 0.5, **settings: Any) -> Clip:
     """`audio`, with its course in time, as `prompt` says it should sound.
 
     audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes; all channels as one. strength:
@@ -35,7 +35,7 @@ def restyle(pipeline: AudioLDM, audio: Source, prompt: str, *, strength: float =
     if strength == 1:
         logger.warning("strength is 1: that starts from noise alone, and nothing of the recording is left")
     rate = pipeline.config.sample_rate
-    waveform, scale = heard(recording, rate)
+    waveform, scale = network_input(recording, rate)
     count = len(waveform)
     waveform = np.pad(waveform, (0, max(0, int(np.ceil(MIN_DURATION * rate)) - count)))
 

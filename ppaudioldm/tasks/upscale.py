@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.bands import CROSSOVER, spectrum_end
-from ppaudioldm.audio.recording import Recording, Source, open_recording, resampled
+from ppaudioldm.audio.bands import CROSSOVER_HZ, spectrum_end
+from ppaudioldm.audio.recording import AudioSource, Recording, open_recording, resampled
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import finished, regenerate
@@ -18,11 +18,11 @@ LOWEST_CUTOFF = 500.0  # Hz: less of a sound says nothing about the rest
 
 
 def upscale(
-    pipeline: AudioLDM, audio: Source, prompt: str | None = None, *, cutoff: float | None = None, **settings: Any
+    pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, *, cutoff: float | None = None, **settings: Any
 ) -> EditedClip:
     """`audio` at the checkpoint's rate, or its own if that is higher, with what it lacks above `cutoff` generated.
 
-    What is below is the recording's own sound; the two are parted by a linear-phase filter CROSSOVER Hz wide. cutoff:
+    What is below is the recording's own sound; the two are parted by a linear-phase filter CROSSOVER_HZ wide. cutoff:
     Hz; by default where the recording's spectrum ends: at half its rate, or where a file that was resampled before has
     its edge. audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes. What is generated is
     mono: each channel gets it as loud as the channel is just below. prompt: what it should sound like; without one,
@@ -38,13 +38,13 @@ def upscale(
     wide = at_rate(recording, max(recording.sample_rate, pipeline.config.sample_rate))
     if cutoff is None:
         cutoff = found_cutoff(wide, recording.sample_rate / 2)
-        if cutoff > highest - CROSSOVER:
+        if cutoff > highest - CROSSOVER_HZ:
             raise ValueError(
                 f"the recording reaches {cutoff:.0f} Hz, and {pipeline.checkpoint.name} no more than {highest:g} Hz: "
                 "there is nothing to generate; a lower cutoff can be given"
             )
     # The crossover is where the recording still has something.
-    bands = [(max(0.0, cutoff - CROSSOVER / 2), wide.sample_rate / 2)]
+    bands = [(max(0.0, cutoff - CROSSOVER_HZ / 2), wide.sample_rate / 2)]
     return finished(
         lambda: regenerate(
             pipeline, wide, [(0, len(wide.samples))], bands=bands, prompt=prompt, resemble=False, **settings
@@ -56,8 +56,8 @@ def upscale(
 def check_cutoff(cutoff: float, highest: float) -> None:
     """Raise ValueError for a cutoff that leaves too little of the recording, or to generate."""
     number = isinstance(cutoff, (int, float)) and not isinstance(cutoff, bool) and math.isfinite(cutoff)
-    if not number or not LOWEST_CUTOFF <= cutoff <= highest - CROSSOVER:
-        raise ValueError(f"cutoff is {cutoff!r}, allowed: {LOWEST_CUTOFF:g} to {highest - CROSSOVER:g} Hz")
+    if not number or not LOWEST_CUTOFF <= cutoff <= highest - CROSSOVER_HZ:
+        raise ValueError(f"cutoff is {cutoff!r}, allowed: {LOWEST_CUTOFF:g} to {highest - CROSSOVER_HZ:g} Hz")
 
 
 def at_rate(recording: Recording, rate: int) -> Recording:

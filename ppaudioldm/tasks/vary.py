@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppaudioldm.audio.recording import Source, heard, open_recording
+from ppaudioldm.audio.recording import AudioSource, network_input, open_recording
 from ppaudioldm.generation.audio_condition import Given
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import MIN_DURATION
@@ -13,7 +13,7 @@ from ppaudioldm.tasks.regenerate import check, generate_from
 
 
 def vary(
-    pipeline: AudioLDM, audio: Source, prompt: str | None = None, *, duration: float | None = None, **settings: Any
+    pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, *, duration: float | None = None, **settings: Any
 ) -> Clip:
     """A new clip that sounds like `audio`: what AudioMAE hears takes the place of what GPT-2 makes of a prompt.
 
@@ -22,13 +22,13 @@ def vary(
     checkpoint was trained on. settings: of `AudioLDM.generate`. The clip is mono, at the checkpoint's rate.
     Raises ValueError for a checkpoint without AudioMAE, or as `AudioLDM.generate` does.
     """
-    recording = open_recording(audio, beginning=True)
+    recording = open_recording(audio, truncate=True)
     if duration is None:
         duration = default_duration(recording.duration, pipeline.config.diffusion.clip_seconds)
     settings["seed"] = check(pipeline, prompt, settings.get("seed"), {**settings, "duration": duration})
 
     def hear() -> Given:
-        waveform, _ = heard(recording, pipeline.config.sample_rate)
+        waveform, _ = network_input(recording, pipeline.config.sample_rate)
         return Given(loa=pipeline.recorded_loa(waveform))
 
     return generate_from(pipeline, hear, prompt, duration=duration, **settings)

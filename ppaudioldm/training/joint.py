@@ -17,8 +17,9 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
-from ppaudioldm.audio.files import safe_name, write_audio
 from ppaudioldm.audio.griffin_lim import griffin_lim
+from ppaudioldm.audio.names import safe_name
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler

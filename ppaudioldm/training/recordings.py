@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.files import read_audio, sound_file
+from ppaudioldm.audio.read import read_audio, sound_file
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.training.clips import Clip, generator_of
 

@@ -184,7 +184,7 @@ class VocoderStage:
 
     def sample(self, folder: Path, step: int) -> None:
         """A few held-out clips, one after the other, each first as it is and then as the vocoder makes it."""
-        from ppaudioldm.audio.files import write_audio
+        from ppaudioldm.audio.write import write_audio
 
         clips = [self._held_out(number) for number in range(6)]
         waveforms = [waveform for clip in clips for waveform in (clip.waveform, self._vocoded(clip))]
@@ -208,9 +208,9 @@ def _measured(clips: list[Clip], waveforms: list[np.ndarray]) -> dict[str, float
         distances.append(np.abs(log_mel_of(waveform)[: len(wanted)] - wanted).mean())
         track, hertz = pitch_track(clip.waveform), pitch_track(waveform).hertz
         # What beats or drips has a pitch for moments only: too little to measure it on.
-        if track.heard().mean() > STEADY:
+        if track.voiced().mean() > STEADY:
             ratios = hertz[: len(track.hertz)] / track.hertz
-            pitch_errors.append(np.median(np.abs(ratios[track.heard()] - 1)))
+            pitch_errors.append(np.median(np.abs(ratios[track.voiced()] - 1)))
     found = {"held_out_mel_l1": float(np.mean(distances))}
     return {**found, "pitch_error": 100 * float(np.median(pitch_errors))} if pitch_errors else found
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.audio.files import safe_name, write_audio
+from ppaudioldm.audio.names import safe_name
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.generations import received
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.service import NotHere, QueueClosed, QueueFull, Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import time
 
-from ppaudioldm.audio.files import safe_name
+from ppaudioldm.audio.names import safe_name
 from ppaudioldm.serving.job import CANCELLED, FAILED, QUEUED, RUNNING, Job, SoundInfo
 from ppaudioldm.serving.service import Service
 from ppaudioldm.ui.form import TABS, tab_of

@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from ppaudioldm.audio.bands import (
-    CROSSOVER,
+    CROSSOVER_HZ,
     band_filter,
     filtered,
     latent_bands,
@@ -39,7 +39,7 @@ def test_what_passes(rate):
     np.testing.assert_allclose(response(bands, rate, outside), 0, atol=2e-4)
     edges = np.array([300.0, 1000, 2000, 5000])
     np.testing.assert_allclose(response(bands, rate, edges), 0.5, atol=0.01)
-    assert CROSSOVER == 100  # the figures above
+    assert CROSSOVER_HZ == 100  # the figures above
 
 
 def test_all_frequencies_are_the_sound_itself():

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.audio.files import MAX_CHANNELS, read_audio, write_audio
+from ppaudioldm.audio.formats import MAX_CHANNELS
+from ppaudioldm.audio.read import read_audio
 from ppaudioldm.audio.recording import open_recording
+from ppaudioldm.audio.write import write_audio
 
 RATE = 16000
 
@@ -178,7 +180,7 @@ def test_endless_and_enormous_files(tmp_path):
         file.truncate(44 + 36000 * 64000)
     script = """
         import os, resource, sys
-        from ppaudioldm.audio.files import read_audio
+        from ppaudioldm.audio.read import read_audio
         os.chdir(sys.argv[1])
         most = 600 * 2**20 + 4096 * int(open("/proc/self/statm").read().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.joins import LOUDEST_GAIN, between, fade_weights, gain, gains_at_joins, join, touched
+from ppaudioldm.audio.joins import MAX_GAIN, complement, fade_weights, gain, gains_at_joins, join, with_fades
 
 ONE = (np.ones(2), np.ones(2))
 
@@ -45,7 +45,7 @@ def test_what_is_outside_the_fades_stays_to_the_bit(span):
     old[0], old[999] = -0.0, -0.0
     joined = old.copy()
     join(joined, old, new, span, 40, ONE)
-    first, last = touched(span, 40, 1000)
+    first, last = with_fades(span, 40, 1000)
     assert joined[:first].tobytes() == old[:first].tobytes() and joined[last:].tobytes() == old[last:].tobytes()
     np.testing.assert_allclose(joined[slice(*span)], new[slice(*span)])
     assert not np.isclose(joined[first : span[0]], old[first : span[0]]).all() or first == span[0]
@@ -66,15 +66,15 @@ def test_gains_rise_steadily_from_one_join_to_the_other():
 
 
 def test_between():
-    assert between([(2, 4), (6, 10)], 10) == [(0, 2), (4, 6)]
-    assert between([], 10) == [(0, 10)] and between([(0, 10)], 10) == []
+    assert complement([(2, 4), (6, 10)], 10) == [(0, 2), (4, 6)]
+    assert complement([], 10) == [(0, 10)] and complement([(0, 10)], 10) == []
 
 
 def test_gain_is_the_ratio_of_levels():
     old, new = noise(1000), noise(1000, 1)
     wanted = np.sqrt((old**2).mean(0) / (new**2).mean(0))
     np.testing.assert_allclose(gain(old, new, 1e-4), wanted)
-    np.testing.assert_allclose(gain(old, new / 100, 1e-4), LOUDEST_GAIN)
+    np.testing.assert_allclose(gain(old, new / 100, 1e-4), MAX_GAIN)
     left = old * [1, 0]  # a channel that is silent stays silent
     np.testing.assert_allclose(gain(left, new, 1e-4), wanted * [1, 0])
 

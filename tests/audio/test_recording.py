@@ -84,7 +84,7 @@ def test_more_than_memory_holds_is_refused_not_cut(tmp_path, monkeypatch):
 
 def test_the_beginning_of_a_long_file(tmp_path, caplog):
     soundfile.write(tmp_path / "long.wav", np.full(601_000, 0.5), 1000)
-    assert open_recording(tmp_path / "long.wav", beginning=True).samples.shape == (600_000, 1)
+    assert open_recording(tmp_path / "long.wav", truncate=True).samples.shape == (600_000, 1)
     assert "only the first 600 seconds are used" in caplog.text
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppaudioldm.audio.files import OutputError
 from ppaudioldm.audio.spectrogram import (
     COLOURS,
     HEIGHT,
@@ -21,6 +20,7 @@ from ppaudioldm.audio.spectrogram import (
     ticks,
     write_spectrogram,
 )
+from ppaudioldm.audio.write import OutputError
 
 
 def decoded(content: bytes) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from tests.serving.examples import PATIENCE
 
 PROMPT = "light rain"

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.cli import main
 from ppaudioldm.commands.train import STAGES
 from ppaudioldm.training import stages

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
 from ppaudioldm.sounds import SAMPLE_RATE, example

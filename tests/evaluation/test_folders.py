@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.evaluation import folders
 from ppaudioldm.evaluation.compare import compared, listen
 from tests.support import noise

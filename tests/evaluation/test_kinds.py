@@ -88,3 +88,8 @@ def test_a_sheet_has_a_place_for_each_clip(tmp_path):
     assert write_sheet(tmp_path / "s.png", [[loud]]).read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="one or more"):
         sheet([[]])
+
+
+def test_order_is_that_of_the_likelier_labels():
+    bell, rain = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+    assert kinds.in_order(bell, rain, 0, 1) and not kinds.in_order(rain, bell, 0, 1)

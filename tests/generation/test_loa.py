@@ -10,7 +10,7 @@ import soxr
 
 from ppaudioldm import framework
 from ppaudioldm.audio.fbank import audiomae_fbank
-from ppaudioldm.checkpoints import UNTRAINED, hearing_names
+from ppaudioldm.checkpoints import UNTRAINED, audiomae_names
 from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import recorded_loa
@@ -73,7 +73,7 @@ def test_short_ones_and_silence(samples):
 def test_a_checkpoint_without_audiomae():
     with pytest.raises(ValueError, match="^some has no AudioMAE, which hears recordings: choose from tiny, .*-full, "):
         heard(SIREN, replace(UNTRAINED, audiomae=None))
-    assert "audioldm_48k" not in hearing_names()
+    assert "audioldm_48k" not in audiomae_names()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ppaudioldm.audio.files import OutputError
+from ppaudioldm.audio.write import OutputError
 from ppaudioldm.lists.manifest import NAME, PARTS, opened, part
 
 

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, stretch
+from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, interpolate_frames
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
@@ -89,7 +89,7 @@ def test_stretched_before_or_after_the_input_norm(frames):
     network = random_network("clap_audio", ClapAudio, REDUCED)
     reference = reference_network(REDUCED, framework.parameter_shapes(network))
     x = noise(1, 1, frames, REDUCED.n_mels)
-    stretched = stretch(x[0, 0], REDUCED.spec_size**2 // REDUCED.n_mels)[None, None].astype(np.float32)
+    stretched = interpolate_frames(x[0, 0], REDUCED.spec_size**2 // REDUCED.n_mels)[None, None].astype(np.float32)
     assert relative_error(run(network, stretched), reference_embedding(reference, x)) <= 1e-4
 
 
@@ -131,4 +131,4 @@ def test_half_a_second_repeated_is_what_transformers_makes_of_it(monkeypatch):
     extractor = feature_extractor()
     frames = extractor(waveform, sampling_rate=RATE)["input_features"][0]
     ours = clap_log_mel(np.tile(waveform, 20))
-    assert relative_error(ours, stretch(frames[0], 1024)[None]) <= 1e-5
+    assert relative_error(ours, interpolate_frames(frames[0], 1024)[None]) <= 1e-5

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.job import Job

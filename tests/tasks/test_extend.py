@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.audio.joins import FADE
+from ppaudioldm.audio.joins import FADE_S
 from ppaudioldm.tasks.extend import extend
 from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 
@@ -19,7 +19,7 @@ def test_the_beginning_is_the_recording(tmp_path, encoding):
     clip = extend(KnownPipeline(), tmp_path / "x.wav", duration=2.5, **FAST)
     (path,) = clip.save(tmp_path / "y.wav")
     before, after = (soundfile.read(p, dtype="float64")[0] for p in (tmp_path / "x.wav", path))
-    there = 12000 - round(FADE * 12000)
+    there = 12000 - round(FADE_S * 12000)
     assert after.shape == (30000, 2) and soundfile.info(path).subtype == encoding
     np.testing.assert_array_equal(after[:there], before[:there])
     assert clip.kept == ((0, there),)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.audio.bands import band_filter, filtered
-from ppaudioldm.audio.joins import FADE
+from ppaudioldm.audio.joins import FADE_S
 from ppaudioldm.audio.mel import MEL_16K, mel_edges
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.clip import Cancelled
@@ -54,12 +54,12 @@ def test_what_is_outside_ranges_and_fades_is_written_as_it_was(tmp_path, name, e
     if encoding:
         assert soundfile.info(path).subtype == encoding
     time = np.arange(len(before)) / rate
-    outside = ~((time > 0.2 - FADE) & (time < 0.4 + FADE) | (time > 0.7 - FADE) & (time < 0.75 + FADE))
+    outside = ~((time > 0.2 - FADE_S) & (time < 0.4 + FADE_S) | (time > 0.7 - FADE_S) & (time < 0.75 + FADE_S))
     outside &= np.abs(time - np.round(time, 2)) > 0.5 / rate  # the very edges, which are rounded to samples
     np.testing.assert_array_equal(after[outside], before[outside])
     inside = (time > 0.2) & (time < 0.4)
     assert (np.abs(after - before)[inside] > 1e-3).mean() > 0.5
-    assert kept_samples(clip, len(before))[outside].all() and clip.fade == FADE
+    assert kept_samples(clip, len(before))[outside].all() and clip.fade == FADE_S
 
 
 def test_on_networks():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import AudioLDM, framework
-from ppaudioldm.audio.files import read_audio
+from ppaudioldm.audio.read import read_audio
 from ppaudioldm.cli import main
 from ppaudioldm.config import (
     ClapTextConfig,

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.training.recordings import read_recordings
 

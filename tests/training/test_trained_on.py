@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import AudioLDM, framework
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
 from ppaudioldm.training import loop

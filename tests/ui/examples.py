@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.service import Service
 from ppaudioldm.ui.mount import with_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.files import write_audio
+from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.ui.waveform import COLUMNS, Outline
 

@@ -1,4 +1,4 @@
-"""Synthesised sounds with captions, to train on and to measure with. No recorded material."""
+"""A data set of synthesised sounds with captions, for training and evaluation; it needs NumPy alone."""
 
 from ppaudioldm.sounds.catalogue import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, describe, known_words
 from ppaudioldm.sounds.examples import SAMPLE_RATE, Example, example

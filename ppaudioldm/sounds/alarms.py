@@ -1,4 +1,4 @@
-"""What calls for attention: alarms, beeps, telephones."""
+"""Signals: alarms, beeps, telephones, car horns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _draw_alarm(rng: Generator, duration: float) -> Parameters:
     return {
         "speed": speed,
         "interval": uniform(rng, 0.42, 0.55) if speed == "slow" else uniform(rng, 0.13, 0.19),
-        # On the grid of 100 Hz that a vocoder can hold: a beep is too short for a vibrato.
+        # A multiple of 100 Hz, which a vocoder renders as a constant pitch: a beep is too short for vibrato.
         "hertz": 100.0 * int(rng.integers(15, 27)),
         "share": uniform(rng, 0.45, 0.6),
         "onset": uniform(rng, 0.0, 0.15),
@@ -86,7 +86,7 @@ def _telephone(rng: Generator, parameters: Parameters, duration: float, sample_r
     return out
 
 
-DTMF_ROWS, DTMF_COLUMNS = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0)  # Hz, ITU-T Q.23
+DTMF_ROWS, DTMF_COLUMNS = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0)  # Hz; ITU-T Q.23
 
 
 def _draw_dialling(rng: Generator, duration: float) -> Parameters:

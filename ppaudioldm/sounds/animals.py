@@ -1,4 +1,4 @@
-"""Birds and other animals."""
+"""Animals: birds, crickets, bees, frogs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _birds(rng: Generator, parameters: Parameters, duration: float, sample_rate:
     out = np.zeros(round(duration * sample_rate), np.float32)
     time = uniform(rng, 0.02, 0.2)
     while time < duration - 0.1:
-        # A phrase: one chirp several times, then a pause.
+        # A phrase: the same chirp several times, then a pause.
         hertz, shape = parameters["hertz"] * log_uniform(rng, 0.8, 1.25), parameters["chirp"]
         if rng.uniform() < 0.4:
             shape = choose(rng, "up", "down", "arch")

@@ -1,7 +1,7 @@
-"""How a sound's parameters become words: templates with slots, synonyms, and sentences around them.
+"""Captions from the parameters of a sound: templates with slots, synonyms for each slot, and frames around them.
 
-A template of the "test" split never occurs in "train": what is kept back is how it is put, not the words themselves,
-for a text encoder that starts from nothing cannot know a word that it never read.
+No template of the "test" split occurs in "train", but all of its words do: a text encoder that is trained from scratch
+cannot know a word that it has never read.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ NOTES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A
 
 @dataclass(frozen=True)
 class Wording:
-    """Templates of one split. things fit into sentences ("a low tone"), clauses do not ("a bell rings")."""
+    """Caption templates of one split: noun phrases ("a low tone"), which fit into frames, clauses ("a bell rings") not."""
 
-    things: tuple[str, ...]
+    noun_phrases: tuple[str, ...]
     clauses: tuple[str, ...] = ()
 
 
-# Slot of a template -> the parameter it tells, and the words for each of its values.
+# Slot of a template -> the parameter that it describes, and the synonyms for each value of that parameter.
 SLOTS: dict[str, tuple[str, dict[Any, tuple[str, ...]]]] = {
     "pitch": ("pitch", {"low": ("low", "deep", "low-pitched"), "high": ("high", "shrill", "high-pitched")}),
     "size": ("pitch", {"low": ("big", "large", "deep"), "high": ("small", "little", "bright")}),
@@ -43,7 +43,7 @@ SLOTS: dict[str, tuple[str, dict[Any, tuple[str, ...]]]] = {
     "s": ("count", {1: ("",), 2: ("s",), 3: ("s",), 4: ("s",), 5: ("s",)}),
 }  # fmt: skip
 
-# Sentences around a thing, be it one or many.
+# Frames around a noun phrase, in the singular or the plural.
 _FRAMES = {
     "train": (
         "{}",
@@ -71,14 +71,14 @@ _WORD = re.compile(r"[a-z][a-z'-]*")
 
 
 def phrase(rng: np.random.Generator, wording: Wording, parameters: Mapping[str, Any]) -> tuple[str, bool]:
-    """One template of `wording` with its slots filled, and whether it is a thing, not a clause."""
-    number = int(rng.integers(len(wording.things) + len(wording.clauses)))
-    template = (wording.things + wording.clauses)[number]
-    return fill(rng, template, parameters), number < len(wording.things)
+    """A random template of `wording` with its slots filled, and whether it is a noun phrase, not a clause."""
+    number = int(rng.integers(len(wording.noun_phrases) + len(wording.clauses)))
+    template = (wording.noun_phrases + wording.clauses)[number]
+    return fill(rng, template, parameters), number < len(wording.noun_phrases)
 
 
 def fill(rng: np.random.Generator, template: str, parameters: Mapping[str, Any]) -> str:
-    """`template` with a random synonym of each parameter in its slots."""
+    """`template` with a random synonym for the value of each parameter in its slots."""
     words = {}
     for slot in re.findall(r"{(\w+)}", template):
         parameter, table = SLOTS[slot]
@@ -87,9 +87,9 @@ def fill(rng: np.random.Generator, template: str, parameters: Mapping[str, Any])
     return with_articles(template.format(**words))
 
 
-def caption(rng: np.random.Generator, text: str, is_thing: bool, split: str) -> str:
-    """A sentence around `text`, which people start with a capital or not, and end with a full stop or not."""
-    if is_thing:
+def caption(rng: np.random.Generator, text: str, is_noun_phrase: bool, split: str) -> str:
+    """`text` as a caption: a noun phrase in a frame, some with a capital letter, some with a full stop."""
+    if is_noun_phrase:
         frames = _FRAMES[split]
         text = with_articles(frames[int(rng.integers(len(frames)))].format(text))
     if rng.uniform() < 0.3:
@@ -98,7 +98,7 @@ def caption(rng: np.random.Generator, text: str, is_thing: bool, split: str) -> 
 
 
 def with_articles(text: str) -> str:
-    """ "a" before a consonant, "an" before a vowel."""
+    """`text` with "an" in place of "a" before a vowel."""
     return re.sub(r"\ba (?=[aeiou])", "an ", text)
 
 
@@ -108,8 +108,8 @@ def words(text: str) -> set[str]:
 
 
 def wordings(wording: Wording) -> Iterator[str]:
-    """Every template of `wording` with every synonym, one slot at a time: all its words, not all its sentences."""
-    for template in wording.things + wording.clauses:
+    """Texts with all words of `wording`: each template without its slots, and all synonyms for them one by one."""
+    for template in wording.noun_phrases + wording.clauses:
         slots = re.findall(r"{(\w+)}", template)
         yield re.sub(r"{\w+}", " ", template)
         for slot in slots:
@@ -118,5 +118,5 @@ def wordings(wording: Wording) -> Iterator[str]:
 
 
 def frame_words(split: str) -> set[str]:
-    """The words of the sentences around things: they tell nothing of the sound."""
+    """The words of the frames around noun phrases, which say nothing about the sound."""
     return set().union(*(words(frame) for frame in _FRAMES[split]))

@@ -1,10 +1,10 @@
-"""All kinds of sound by name, the words that tell of them, and a list to show."""
+"""All sound classes by name, the words that captions name them by, and a list of them for the user."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppaudioldm.sounds import alarms, animals, machines, music, rhythm, strikes, struck, tones, water, weather
+from ppaudioldm.sounds import alarms, animals, machines, music, percussive, resonant, rhythm, tones, water, weather
 from ppaudioldm.sounds.captions import SLOTS, SPLITS, frame_words, with_articles, wordings, words
 from ppaudioldm.sounds.kind import Kind
 from ppaudioldm.sounds.pairs import Pair, pair_kinds
@@ -14,8 +14,8 @@ SINGLE_KINDS: dict[str, Kind] = {
     "sweep": tones.SWEEP,
     "siren": tones.SIREN,
     "laser": tones.LASER,
-    "bell": struck.BELL,
-    "guitar": struck.GUITAR,
+    "bell": resonant.BELL,
+    "guitar": resonant.GUITAR,
     "alarm": alarms.ALARM,
     "drums": rhythm.DRUMS,
     "clock": rhythm.CLOCK,
@@ -28,18 +28,18 @@ SINGLE_KINDS: dict[str, Kind] = {
     "chord": music.CHORD,
     "organ": music.ORGAN,
     "whistle": music.WHISTLE,
-    "xylophone": struck.XYLOPHONE,
-    "chimes": struck.CHIMES,
+    "xylophone": resonant.XYLOPHONE,
+    "chimes": resonant.CHIMES,
     "beeps": alarms.BEEPS,
     "telephone": alarms.TELEPHONE,
     "dialling": alarms.DIALLING,
     "horn": alarms.HORN,
-    "hats": strikes.HATS,
-    "claps": strikes.CLAPS,
-    "applause": strikes.APPLAUSE,
-    "heart": strikes.HEART,
-    "steps": strikes.STEPS,
-    "knocks": strikes.KNOCKS,
+    "hats": percussive.HATS,
+    "claps": percussive.CLAPS,
+    "applause": percussive.APPLAUSE,
+    "heart": percussive.HEART,
+    "steps": percussive.STEPS,
+    "knocks": percussive.KNOCKS,
     "waves": water.WAVES,
     "bubbles": water.BUBBLES,
     "drips": water.DRIPS,
@@ -70,7 +70,7 @@ LEVEL_A: tuple[str, ...] = (
 )
 LEVEL_B: tuple[str, ...] = tuple(KINDS)
 
-# Words of captions that name no sound by themselves.
+# Words of captions that do not name a sound by themselves.
 _NAMELESS = words("""
     a an the of on in its it is are that with and to at into onto through around by up down one off over along
     acoustic alone angry being breeze coming drives exactly follows forest garden goes going hangs held house into kit
@@ -80,7 +80,7 @@ _NAMELESS = words("""
 
 
 def known_words(kinds: Sequence[str] = LEVEL_A) -> frozenset[str]:
-    """The words, in lower case, by which captions of `kinds` name what is heard: "bell", "rings", but not "loud"."""
+    """The words, in lower case, by which captions of `kinds` name sounds: "bell" and "rings", but not "loud"."""
     found = {
         word
         for name in kinds
@@ -93,15 +93,15 @@ def known_words(kinds: Sequence[str] = LEVEL_A) -> frozenset[str]:
 
 
 def describe(kinds: Sequence[str] = LEVEL_A) -> list[tuple[str, str, str]]:
-    """For each of `kinds` its name, what it is, and a prompt to try."""
+    """For each of `kinds` its name, its title and an example prompt."""
     return [(name, KINDS[name].title, _prompt(KINDS[name])) for name in kinds]
 
 
 def _prompt(kind: Kind) -> str:
-    """A caption of `kind` that tells as much as any, with the first word of every slot."""
+    """The noun phrase of `kind` with the most slots, each filled with its first synonym."""
     if isinstance(kind, Pair):
-        first, second = (_prompt(kind.parts[name]) for name in ("bell", "rain"))
-        return kind.train.things[0].format(first=first, second=second)
-    template = max(kind.train.things, key=lambda thing: thing.count("{"))
-    fillings = {slot: next(iter(table.values()))[0] for slot, (_, table) in SLOTS.items()}
-    return with_articles(template.format(**fillings))
+        first, second = (_prompt(kind.components[name]) for name in ("bell", "rain"))
+        return kind.train.noun_phrases[0].format(first=first, second=second)
+    template = max(kind.train.noun_phrases, key=lambda phrase: phrase.count("{"))
+    first_synonyms = {slot: next(iter(table.values()))[0] for slot, (_, table) in SLOTS.items()}
+    return with_articles(template.format(**first_synonyms))

@@ -1,4 +1,4 @@
-"""A clip and its caption by number: the same ones every time, in any order."""
+"""Examples of the data set, each a function of its number: a clip, its caption and its parameters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ppaudioldm.sounds.kind import Parameters
 from ppaudioldm.sounds.signals import uniform
 
 SAMPLE_RATE = 16000  # Hz
-PEAK_DECIBELS = (-12.0, -2.0)  # of full scale
-FLOOR_DECIBELS = (-65.0, -55.0)  # of full scale, root mean square: no clip is digitally silent anywhere
+PEAK_DB = (-12.0, -2.0)  # of full scale
+FLOOR_DB = (-65.0, -55.0)  # of full scale, root mean square: no clip is digitally silent anywhere
 
 
 @dataclass(frozen=True)
 class Example:
-    """waveform: (samples,) float32 at SAMPLE_RATE. parameters: what was drawn for it, as its kind names them."""
+    """One clip. waveform: (samples,) float32 at SAMPLE_RATE. kind: a name in KINDS. parameters: drawn by its kind."""
 
     waveform: np.ndarray
     caption: str
@@ -29,10 +29,10 @@ class Example:
 
 
 def example(seed: int, kinds: Sequence[str] = LEVEL_A, duration: float = 2.56, split: str = "train") -> Example:
-    """Example number `seed` of `kinds`: a function of the four arguments, nothing else.
+    """Example number `seed` of `kinds`, `duration` seconds long: the same for the same four arguments.
 
-    The splits "train" and "test" share no clip and no caption template. Raises ValueError on an unknown kind or split,
-    a negative seed, or a duration outside 1 to 60 seconds.
+    The splits "train" and "test" have no clip and no caption template in common.
+    Raises ValueError for an unknown kind or split, a negative seed, or a duration outside 1 to 60 seconds.
     """
     _check(seed, kinds, duration, split)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
@@ -40,14 +40,14 @@ def example(seed: int, kinds: Sequence[str] = LEVEL_A, duration: float = 2.56, s
     kind = KINDS[name]
     parameters = kind.draw(rng, duration)
     sound = kind.synthesise(rng, parameters, duration, SAMPLE_RATE)
-    text, is_thing = kind.tell(rng, parameters, split)
-    return Example(finished(rng, sound), caption(rng, text, is_thing, split), name, parameters)
+    text, is_noun_phrase = kind.describe(rng, parameters, split)
+    return Example(as_recorded(rng, sound), caption(rng, text, is_noun_phrase, split), name, parameters)
 
 
-def finished(rng: np.random.Generator, sound: np.ndarray) -> np.ndarray:
-    """`sound` at a random level, over a faint hiss, as a recording has."""
-    level = 10 ** (uniform(rng, *PEAK_DECIBELS) / 20) / max(1e-9, float(np.max(np.abs(sound))))
-    floor = 10 ** (uniform(rng, *FLOOR_DECIBELS) / 20)
+def as_recorded(rng: np.random.Generator, sound: np.ndarray) -> np.ndarray:
+    """`sound` (samples,) at a random level, with a faint noise floor, as recordings have."""
+    level = 10 ** (uniform(rng, *PEAK_DB) / 20) / max(1e-9, float(np.max(np.abs(sound))))
+    floor = 10 ** (uniform(rng, *FLOOR_DB) / 20)
     hiss = rng.standard_normal(len(sound), dtype=np.float32)
     return np.float32(level) * sound + np.float32(floor) * hiss
 

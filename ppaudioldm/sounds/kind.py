@@ -1,4 +1,4 @@
-"""One kind of sound: how its parameters are drawn, how it is made, how it is told."""
+"""A sound class: how the parameters of a clip are drawn, how it is synthesised, and how it is described in words."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ Parameters = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """draw(rng, duration) gives parameters; synthesise(rng, parameters, duration, sample_rate) (samples,) float32.
+    """A sound class, as a title for lists of classes, two functions and the templates of its captions.
 
-    The level of what `synthesise` returns does not matter. title: what a list of kinds says.
+    draw: (rng, duration in s) -> the parameters of a clip.
+    synthesise: (rng, parameters, duration in s, sample rate in Hz) -> (samples,) float32, at any level.
+    train, test: the caption templates of either split.
     """
 
     title: str
@@ -27,9 +29,9 @@ class Kind:
     test: Wording
 
     def wording(self, split: str) -> Wording:
-        """The templates of "train" or "test"."""
+        """The caption templates of the split "train" or "test"."""
         return self.train if split == "train" else self.test
 
-    def tell(self, rng: np.random.Generator, parameters: Parameters, split: str) -> tuple[str, bool]:
-        """What is heard, in words, and whether that is a thing, which fits into a sentence."""
+    def describe(self, rng: np.random.Generator, parameters: Parameters, split: str) -> tuple[str, bool]:
+        """A description of the clip with `parameters`, and whether it is a noun phrase, not a clause: see `phrase`."""
         return phrase(rng, self.wording(split), parameters)

@@ -1,4 +1,4 @@
-"""Engines and other machines."""
+"""Machines: engines, helicopters, steam trains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _draw_engine(rng: Generator, duration: float) -> Parameters:
 def _engine(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
     firing = parameters["hertz"] * wander(rng, samples, sample_rate, 9, 0.93, 1.07)
-    # Firing at twice the turns, every second stroke a little weaker; an exhaust resonance near 150 Hz.
+    # Two ignitions per revolution, of which every second one is weaker; an exhaust resonance near 150 Hz.
     k = np.arange(1, 40)
     resonance = 1 / (1 + ((k * parameters["hertz"] - 150) / 160) ** 2)
     amplitudes = (resonance + 0.05) * np.where(k % 2, 0.5, 1.0) * rng.uniform(0.5, 1.0, len(k))
@@ -32,8 +32,8 @@ def _draw_helicopter(rng: Generator, duration: float) -> Parameters:
 
 def _helicopter(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
-    turns = np.cumsum(1 / (parameters["interval"] * wander(rng, samples, sample_rate, 2, 0.98, 1.02))) / sample_rate
-    chop = np.exp(-(turns % 1) * 4).astype(np.float32)
+    passes = np.cumsum(1 / (parameters["interval"] * wander(rng, samples, sample_rate, 2, 0.98, 1.02))) / sample_rate
+    chop = np.exp(-(passes % 1) * 4).astype(np.float32)
     blades = (
         noise(rng, samples, sample_rate, 50, 350) * chop + 0.3 * noise(rng, samples, sample_rate, 500, 3000) * chop**2
     )
@@ -52,7 +52,7 @@ def _train(rng: Generator, parameters: Parameters, duration: float, sample_rate:
     out = parameters["hiss"] * noise(rng, samples, sample_rate, 1500, 6000, order=1)
     length = int(parameters["interval"] * 1.2 * sample_rate)
     for number, time in enumerate(repeat_times(rng, duration, parameters["interval"], 0.02)):
-        # Four strokes of the pistons a turn, the first one the loudest.
+        # Four piston strokes per revolution of the wheels, the first of them the loudest.
         steam = noise(rng, length, sample_rate, 250, 2500, order=1) * decay(
             length, sample_rate, parameters["interval"] / 4, 0.02
         )

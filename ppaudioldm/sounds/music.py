@@ -1,4 +1,4 @@
-"""Notes and chords: piano, electric piano, organ, and somebody who whistles."""
+"""Pitched instruments: piano notes, electric piano chords, church organ, whistling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from ppaudioldm.sounds.captions import NOTES, Wording
 from ppaudioldm.sounds.kind import Kind, Parameters
+from ppaudioldm.sounds.resonant import melody
 from ppaudioldm.sounds.signals import (
     Generator,
     add,
@@ -20,16 +21,15 @@ from ppaudioldm.sounds.signals import (
     uniform,
     vibrato,
 )
-from ppaudioldm.sounds.struck import melody
 
-OCTAVES = {"low": 3, "middle": 4, "high": 5}  # of scientific pitch notation: middle C is C4
+OCTAVES = {"low": 3, "middle": 4, "high": 5}  # in scientific pitch notation: middle C is C4
 TRIADS = {"major": (0, 4, 7, 12), "minor": (0, 3, 7, 12)}  # semitones
-# Organ pipes, 16' to 1': their pitch over that of the key.
+# Organ stops, 16' to 1 1/3': their pitch relative to that of the key.
 PIPES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
 def note_hertz(note: str, octave: int) -> float:
-    """The frequency of a note in equal temperament, A4 = 440 Hz."""
+    """The frequency in Hz of a note in equal temperament, A4 = 440 Hz."""
     return 440 * semitones(NOTES.index(note) - NOTES.index("A") + 12 * (octave - 4))
 
 
@@ -48,10 +48,10 @@ def _note(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
     samples = round(duration * sample_rate)
     out = np.zeros(samples, np.float32)
     k = np.arange(1, 15)
-    frequencies = parameters["hertz"] * k * np.sqrt(1 + 0.0004 * k**2)  # stiff strings: partials a little sharp
+    frequencies = parameters["hertz"] * k * np.sqrt(1 + 0.0004 * k**2)  # stiffness makes partials a little sharp
     amplitudes = rng.uniform(0.6, 1.0, len(k)) / k ** uniform(rng, 1.2, 1.6)
     decays = parameters["seconds"] / (1 + 0.25 * (k - 1))
-    # Two strings a key, slightly apart: a fast decay, then a slow one.
+    # Two slightly detuned strings per key, one of which decays more slowly.
     both = np.concatenate([frequencies, frequencies * (1 + uniform(rng, 0.0005, 0.0015))])
     tone = ringing(both, np.tile(amplitudes, 2), np.concatenate([decays, 1.6 * decays]), samples, sample_rate)
     hammer = noise(rng, 800, sample_rate, 100, 2500, tilt=-3) * gate(800, sample_rate, 0.003, 0.04)
@@ -92,7 +92,7 @@ def _organ(rng: Generator, parameters: Parameters, duration: float, sample_rate:
     shake = vibrato(rng, samples, sample_rate, uniform(rng, 0.004, 0.008), (5.0, 7.0))
     amplitudes = [0.0] * 12
     for pipe in PIPES[: parameters["pipes"]]:
-        amplitudes[round(2 * pipe) - 1] = uniform(rng, 0.4, 1.0)  # over half the pitch, the lowest pipe
+        amplitudes[round(2 * pipe) - 1] = uniform(rng, 0.4, 1.0)  # partials of the lowest stop
     times = repeat_times(rng, duration - 0.2, parameters["interval"], 0.0, 0.02)
     length = int((parameters["interval"] + 0.03) * sample_rate)
     for time in times:

@@ -1,4 +1,4 @@
-"""Two sounds: one after the other, or together."""
+"""Sound classes of two others: one sound after the other, or both at the same time."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from ppaudioldm.sounds.captions import Wording, fill, with_articles
 from ppaudioldm.sounds.kind import Kind, Parameters
 from ppaudioldm.sounds.signals import Generator, add, gate, uniform
 
-CROSSFADE = 0.04  # seconds
+CROSSFADE_S = 0.04
 
 
 @dataclass(frozen=True)
 class Pair(Kind):
-    """A kind of two others. Its templates have the slots {first} and {second}, for things that `parts` tell."""
+    """A sound class of two others, out of `components`.
 
-    parts: Mapping[str, Kind] = field(default_factory=dict)
+    Its templates have the slots {first} and {second}, for noun phrases of these two.
+    """
 
-    def tell(self, rng: Generator, parameters: Parameters, split: str) -> tuple[str, bool]:
-        templates = self.wording(split).things
-        things = {}
+    components: Mapping[str, Kind] = field(default_factory=dict)
+
+    def describe(self, rng: Generator, parameters: Parameters, split: str) -> tuple[str, bool]:
+        templates = self.wording(split).noun_phrases
+        descriptions = {}
         for place in ("first", "second"):
-            choices = self.parts[parameters[place]].wording(split).things
-            things[place] = fill(rng, choices[int(rng.integers(len(choices)))], parameters[f"{place}_parameters"])
-        return with_articles(templates[int(rng.integers(len(templates)))].format(**things)), True
+            choices = self.components[parameters[place]].wording(split).noun_phrases
+            descriptions[place] = fill(rng, choices[int(rng.integers(len(choices)))], parameters[f"{place}_parameters"])
+        return with_articles(templates[int(rng.integers(len(templates)))].format(**descriptions)), True
 
 
-def pair_kinds(parts: Mapping[str, Kind]) -> dict[str, Kind]:
-    """The kinds "sequence" and "together", of any two different `parts`."""
+def pair_kinds(components: Mapping[str, Kind]) -> dict[str, Kind]:
+    """The kinds "sequence" and "together", each of any two different `components`."""
 
     def draw_sequence(rng: Generator, duration: float) -> Parameters:
         switch = uniform(rng, 0.46, 0.54) * duration
@@ -40,41 +43,41 @@ def pair_kinds(parts: Mapping[str, Kind]) -> dict[str, Kind]:
         return _draw_two(rng, (duration, duration))
 
     def _draw_two(rng: Generator, durations: tuple[float, float]) -> Parameters:
-        names = list(parts)
+        names = list(components)
         first, second = (names[int(index)] for index in rng.choice(len(names), 2, replace=False))
         return {
             "first": first,
             "second": second,
-            "first_parameters": parts[first].draw(rng, durations[0]),
-            "second_parameters": parts[second].draw(rng, durations[1]),
+            "first_parameters": components[first].draw(rng, durations[0]),
+            "second_parameters": components[second].draw(rng, durations[1]),
         }
 
-    def part(rng: Generator, parameters: Parameters, place: str, duration: float, sample_rate: int) -> np.ndarray:
-        kind = parts[parameters[place]]
+    def component(rng: Generator, parameters: Parameters, place: str, duration: float, sample_rate: int) -> np.ndarray:
+        kind = components[parameters[place]]
         return _as_loud(kind.synthesise(rng, parameters[f"{place}_parameters"], duration, sample_rate))
 
     def sequence(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
         out = np.zeros(round(duration * sample_rate), np.float32)
         switch = parameters["switch"]
         for place, start, end in (("first", 0.0, switch), ("second", switch, duration)):
-            sound = part(rng, parameters, place, end - start, sample_rate)
-            add(out, sound * gate(len(sound), sample_rate, CROSSFADE / 2, CROSSFADE / 2), start, sample_rate)
+            sound = component(rng, parameters, place, end - start, sample_rate)
+            add(out, sound * gate(len(sound), sample_rate, CROSSFADE_S / 2, CROSSFADE_S / 2), start, sample_rate)
         return out
 
     def together(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
-        first, second = (part(rng, parameters, place, duration, sample_rate) for place in ("first", "second"))
+        first, second = (component(rng, parameters, place, duration, sample_rate) for place in ("first", "second"))
         return first + np.float32(uniform(rng, 0.7, 1.0)) * second
 
     return {
-        "sequence": Pair("one sound, then another", draw_sequence, sequence, *SEQUENCE, parts=parts),
-        "together": Pair("two sounds at the same time", draw_together, together, *TOGETHER, parts=parts),
+        "sequence": Pair("one sound, then another", draw_sequence, sequence, *SEQUENCE, components=components),
+        "together": Pair("two sounds at the same time", draw_together, together, *TOGETHER, components=components),
     }
 
 
 def _as_loud(sound: np.ndarray) -> np.ndarray:
-    """`sound` at a level between equal peaks and equal power: neither clicks nor hisses drown the other."""
-    peak, power = np.max(np.abs(sound)), np.sqrt(np.mean(np.square(sound)))
-    return sound / np.float32(max(1e-9, (peak * 4 * power) ** 0.5))
+    """`sound` over the geometric mean of its peak and 4 times its RMS: neither clicks nor hiss mask the other sound."""
+    peak, rms = np.max(np.abs(sound)), np.sqrt(np.mean(np.square(sound)))
+    return sound / np.float32(max(1e-9, (peak * 4 * rms) ** 0.5))
 
 
 SEQUENCE = (

@@ -1,4 +1,4 @@
-"""What strikes again and again: drums, clocks, steps."""
+"""Regular rhythms: drum beats and ticking clocks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ppaudioldm.sounds.signals import (
     uniform,
 )
 
-# A bar of eight eighths: where the kick drum and the snare drum are.
+# Bars of eight eighth notes: kick (k) and snare drum (s), and the hi-hat (x).
 DRUM_PATTERNS = (("k.s.k.s.", "xxxxxxxx"), ("k.s.kks.", "xxxxxxxx"), ("k..ks.k.", "x.x.x.x."), ("kks.k.s.", "x.xxx.xx"))
 
 
 def kick(rng: Generator, sample_rate: int) -> np.ndarray:
-    """A bass drum: a tone that drops fast."""
+    """A bass drum: a tone whose pitch falls fast."""
     samples = int(0.3 * sample_rate)
     frequency = uniform(rng, 45, 60) * (1 + 3 * np.exp(-np.arange(samples) / (0.03 * sample_rate)))
     return harmonics(frequency, (1, 0.2), samples, sample_rate) * decay(samples, sample_rate, 0.09)
@@ -37,7 +37,7 @@ def snare(rng: Generator, sample_rate: int) -> np.ndarray:
 
 
 def hat(rng: Generator, sample_rate: int, seconds: float = 0.03) -> np.ndarray:
-    """A hi-hat: metallic noise, closed if short."""
+    """A hi-hat: high-pass noise that decays in `seconds`; a closed hi-hat decays faster than an open one."""
     samples = int(min(0.5, 6 * seconds) * sample_rate)
     return 0.3 * noise(rng, samples, sample_rate, 6000, order=4) * decay(samples, sample_rate, seconds, 0.001)
 

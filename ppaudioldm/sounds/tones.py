@@ -1,4 +1,7 @@
-"""Tones that go on: steady, gliding, wailing. All move a little, as a vocoder has no steady ones off a 100 Hz grid."""
+"""Electronic tones: steady and gliding tones, sirens, laser zaps.
+
+Steady tones have some vibrato: a vocoder with a hop of 10 ms renders a constant pitch well only at multiples of 100 Hz.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from ppaudioldm.sounds.signals import (
     vibrato,
 )
 
-LOW_TONE = (110.0, 260.0)  # Hz
-HIGH_TONE = (1000.0, 2400.0)
+LOW_TONE_HZ = (110.0, 260.0)
+HIGH_TONE_HZ = (1000.0, 2400.0)
 
 
 def _partials(rng: Generator, count: int, slope: float) -> list[float]:
-    """Amplitudes that fall with k^-slope, each up to half as large or as small again."""
+    """Amplitudes (count,) of partials 1, 2, ...: k^-slope, all but the first times a random factor of 0.5 to 1.5."""
     return [k**-slope * (1.0 if k == 1 else uniform(rng, 0.5, 1.5)) for k in range(1, count + 1)]
 
 
@@ -33,7 +36,7 @@ def _draw_tone(rng: Generator, duration: float) -> Parameters:
     onset = uniform(rng, 0.0, 0.15) * duration
     return {
         "pitch": pitch,
-        "hertz": log_uniform(rng, *(LOW_TONE if pitch == "low" else HIGH_TONE)),
+        "hertz": log_uniform(rng, *(LOW_TONE_HZ if pitch == "low" else HIGH_TONE_HZ)),
         "onset": onset,
         "seconds": uniform(rng, 0.7, 0.97) * duration - onset,
     }
@@ -88,8 +91,8 @@ def _draw_siren(rng: Generator, duration: float) -> Parameters:
 
 def _siren(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
-    turns = np.arange(samples) / sample_rate / parameters["period"] + rng.uniform()
-    height = 0.5 - 0.5 * np.cos(2 * np.pi * turns)
+    cycles = np.arange(samples) / sample_rate / parameters["period"] + rng.uniform()
+    height = 0.5 - 0.5 * np.cos(2 * np.pi * cycles)
     frequency = parameters["low_hertz"] * (parameters["high_hertz"] / parameters["low_hertz"]) ** height
     return harmonics(frequency, _partials(rng, 8, 1.1), samples, sample_rate)
 

@@ -1,4 +1,4 @@
-"""Water and fire: waves, bubbles, drips, crackle."""
+"""Water and fire: waves, bubbles, dripping, crackling."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def _draw_waves(rng: Generator, duration: float) -> Parameters:
 
 def _waves(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
-    turns = (np.arange(samples) / sample_rate / parameters["period"] + parameters["phase"]) % 1
-    # A wave comes in slowly, breaks, and runs out as foam.
-    swell = np.where(turns < 0.55, (turns / 0.55) ** 2, np.exp(-(turns - 0.55) * 6)).astype(np.float32)
-    foam = np.interp(turns, [0, 0.45, 0.6, 1], [0.05, 0.1, 1, 0.1]).astype(np.float32)
+    phase = (np.arange(samples) / sample_rate / parameters["period"] + parameters["phase"]) % 1
+    # A wave rises slowly, breaks, and runs out as foam.
+    swell = np.where(phase < 0.55, (phase / 0.55) ** 2, np.exp(-(phase - 0.55) * 6)).astype(np.float32)
+    foam = np.interp(phase, [0, 0.45, 0.6, 1], [0.05, 0.1, 1, 0.1]).astype(np.float32)
     out = noise(rng, samples, sample_rate, 80, 600, order=1) * (0.15 + swell)
     return out + 0.8 * noise(rng, samples, sample_rate, 1000, 6000, order=1) * foam
 
 
 def blip(rng: Generator, hertz: float, seconds: float, rise: float, sample_rate: int) -> np.ndarray:
-    """A bubble of air in water: a short tone whose pitch rises by the ratio `rise` while it fades."""
+    """An air bubble in water: a short tone that decays in `seconds` while its pitch rises by the ratio `rise`."""
     samples = int(3 * seconds * sample_rate)
     frequency = hertz * rise ** np.linspace(0, 1, samples)
     return harmonics(frequency, (1,), samples, sample_rate) * decay(samples, sample_rate, seconds, 0.004)
@@ -61,7 +61,7 @@ def _drips(rng: Generator, parameters: Parameters, duration: float, sample_rate:
     out = np.zeros(round(duration * sample_rate), np.float32)
     for time in repeat_times(rng, duration, parameters["interval"], 0.12):
         drop = blip(rng, parameters["hertz"] * uniform(rng, 0.85, 1.2), 0.025, 1.7, sample_rate)
-        # The walls of a basin answer.
+        # Echoes from the walls of a basin.
         for echo in range(4):
             add(out, drop * np.float32(0.35**echo), time + 0.09 * echo, sample_rate)
         click = noise(rng, 300, sample_rate, 2500) * decay(300, sample_rate, 0.002, 0.0003)

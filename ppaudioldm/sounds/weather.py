@@ -1,4 +1,4 @@
-"""Wind, rain and thunder: shaped noise."""
+"""Wind, rain and thunder, from filtered noise."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def _draw_strength(rng: Generator, duration: float) -> Parameters:
 def _wind(rng: Generator, parameters: Parameters, duration: float, sample_rate: int) -> np.ndarray:
     samples = round(duration * sample_rate)
     heavy = parameters["strength"] == "heavy"
-    gusts = 1.4 if heavy else 0.7  # a second
+    gusts = 1.4 if heavy else 0.7  # per second
     out = noise(rng, samples, sample_rate, 60, 250) * (0.3 + wander(rng, samples, sample_rate, gusts))
-    # The howl: one narrow band whose centre moves, made as three fixed ones whose levels change.
+    # The howl: a narrow band whose centre moves, approximated by three fixed bands with changing levels.
     low = uniform(rng, 350, 450)
     place = wander(rng, samples, sample_rate, gusts, 0, 2 if heavy else 1)
     for number in range(3):
@@ -29,7 +29,7 @@ def _wind(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
 
 
 def drops(rng: Generator, samples: int, sample_rate: int, per_second: float) -> np.ndarray:
-    """(samples,) float32: impulses of random time and height, most of them small."""
+    """Impulses (samples,) float32 at random times with random heights, most of them small."""
     out = np.zeros(samples, np.float32)
     count = int(rng.poisson(per_second * samples / sample_rate))
     np.add.at(out, rng.integers(0, samples, count), rng.exponential(1.0, count).astype(np.float32) ** 2)
@@ -40,7 +40,7 @@ def _rain(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
     samples = round(duration * sample_rate)
     heavy = parameters["strength"] == "heavy"
     hiss = noise(rng, samples, sample_rate, 1500 if not heavy else 500, tilt=-2 if heavy else 0, order=1)
-    # Drops nearby: short bursts of high noise.
+    # Nearby drops are short bursts of high-frequency noise.
     burst = noise(rng, 256, sample_rate, 2500) * decay(256, sample_rate, 0.003, 0.0003)
     size = samples + len(burst)
     impulses = drops(rng, samples, sample_rate, 160 if heavy else 40)

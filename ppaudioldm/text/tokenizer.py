@@ -1,4 +1,4 @@
-"""Prompts to token ids, with the limits the text encoders were trained with."""
+"""Prompts as token ids, truncated to the number of tokens that a text encoder was trained with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class PromptTokenizer:
-    """A tokenizer.json with a limit on the number of tokens. Raises CheckpointError if the text is none."""
+    """A tokenizer for batches of prompts, with a limit on the number of tokens.
+
+    text: the content of a tokenizer.json. name: of the text encoder, for messages. vocab_size: of the text encoder.
+    Raises CheckpointError for a text that is no tokenizer.json.
+    """
 
     def __init__(self, text: str, name: str, max_tokens: int, pad_token_id: int, vocab_size: int) -> None:
         from tokenizers import Tokenizer
@@ -31,9 +35,10 @@ class PromptTokenizer:
         self._vocab_size = vocab_size
 
     def __call__(self, prompts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids (B, L) int64 and mask (B, L) float32, 1 = token; L is that of the longest prompt.
+        """Token ids (B, L) int64 and attention mask (B, L) float32, 1 = token; L is the length of the longest prompt.
 
-        A prompt beyond the limit is cut, with a warning that says where.
+        A prompt beyond the limit is truncated, with a warning that says where. Raises CheckpointError for a token
+        outside the vocabulary of the text encoder.
         """
         encodings = [self._tokenizer.encode(prompt) for prompt in prompts]
         for prompt, encoding in zip(prompts, encodings, strict=True):
@@ -51,8 +56,8 @@ class PromptTokenizer:
             mask[row, : len(encoding.ids)] = 1
         if ids.max() >= self._vocab_size:
             raise CheckpointError(
-                f"the {self._name} tokenizer made token {ids.max()}, but the checkpoint knows {self._vocab_size}:"
-                " this is another model's tokenizer"
+                f"the {self._name} tokenizer returned token {ids.max()}, but the checkpoint's vocabulary has"
+                f" {self._vocab_size}: this is another model's tokenizer"
             )
         return ids, mask
 

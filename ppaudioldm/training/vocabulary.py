@@ -53,8 +53,8 @@ def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Itera
     for number, kind in enumerate(KINDS.values()):
         rng = np.random.default_rng(number)
         for _ in range(per_kind):
-            text, is_thing = kind.tell(rng, kind.draw(rng, duration), "train")
-            yield caption(rng, text, is_thing, "train")
+            text, is_noun_phrase = kind.describe(rng, kind.draw(rng, duration), "train")
+            yield caption(rng, text, is_noun_phrase, "train")
 
 
 def captions_of(clips: Clips) -> Iterator[str]:

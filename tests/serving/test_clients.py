@@ -191,7 +191,7 @@ def test_speech_by_instructions_streamed(openai, tmp_path):
         ({"response_format": "aac"}, "response_format: Input should be 'mp3', 'opus', 'flac', 'wav' or 'pcm'"),
         ({"speed": 5}, "speed: Input should be less than or equal to 4"),
         ({"input": ""}, "input: "),
-        ({"input": "..."}, "in which there is nothing to say"),
+        ({"input": "..."}, "which has nothing to pronounce"),
     ],
 )
 def test_speech_that_cannot_be(openai, wrong, message):

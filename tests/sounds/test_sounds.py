@@ -1,4 +1,4 @@
-"""Synthesised sounds are what their captions say, addressed by number, and told in words that training has seen."""
+"""Synthesised sounds match their captions, depend on their number alone, and use only words of the training split."""
 
 from __future__ import annotations
 
@@ -34,19 +34,57 @@ def test_a_clip_is_finite_not_clipped_and_nowhere_digitally_silent(kind, duratio
         assert floor > 4e-4, "the noise floor is missing"
 
 
-def test_a_clip_depends_on_its_number_alone_not_on_what_was_made_before():
+def test_a_clip_depends_on_its_number_alone_not_on_earlier_ones():
     alone = example(7, LEVEL_B)
     for seed in range(3):
         example(seed, LEVEL_B)
     assert np.array_equal(example(7, LEVEL_B).waveform, alone.waveform)
 
 
+@pytest.mark.parametrize(
+    ("number", "split", "kind", "caption", "samples", "rms"),
+    [
+        (
+            0,
+            "train",
+            "crickets",
+            "a recording of a summer night with crickets.",
+            [0.23673, -0.00987, 0.05876, 0.00021],
+            0.14162,
+        ),
+        (
+            1,
+            "test",
+            "telephone",
+            "a clip with the ringing of an old telephone",
+            [0.22616, -0.25817, -0.08419, -0.13057],
+            0.12692,
+        ),
+        (
+            3,
+            "test",
+            "together",
+            "This is the sound of a phone number being dialled on a keypad and at the same time the wind howling in the trees",
+            [-0.10964, -0.16983, -0.00142, -0.05444],
+            0.08914,
+        ),
+        (4, "train", "knocks", "two knocks on a door", [0.0458, 0.02607, 6e-05, 0.00071], 0.01794),
+        (5, "test", "guitar", "Somebody plays a rapid guitar melody", [0.00019, -0.12259, 0.11345, -0.05714], 0.10908),
+    ],
+)
+def test_clips_stay_those_that_the_shipped_networks_were_trained_on(number, split, kind, caption, samples, rms):
+    clip = example(number, LEVEL_B, 1.0, split)
+    assert (clip.kind, clip.caption) == (kind, caption)
+    np.testing.assert_allclose(clip.waveform[1500::4000], samples, atol=2e-5)
+    assert np.sqrt(np.mean(np.square(clip.waveform))) == pytest.approx(rms, rel=1e-3)
+
+
 def test_splits_share_neither_clips_nor_templates():
     train, test = example(5, ("bell",)), example(5, ("bell",), split="test")
     assert not np.array_equal(train.waveform, test.waveform) and train.parameters != test.parameters
     for name, kind in KINDS.items():
-        seen = kind.train.things + kind.train.clauses
-        held_out = kind.test.things + kind.test.clauses
+        seen = kind.train.noun_phrases + kind.train.clauses
+        held_out = kind.test.noun_phrases + kind.test.clauses
         assert len(seen) >= 6 and len(held_out) >= 3, name
         assert not set(seen) & set(held_out), name
 
@@ -60,11 +98,11 @@ def test_held_out_captions_use_no_word_that_training_lacks():
                 assert words(text) <= trained | frame_words("train"), f"{name}: {words(text) - trained}"
 
 
-def test_every_slot_tells_every_value_that_is_drawn():
+def test_every_slot_has_a_word_for_every_value_that_is_drawn():
     rng = np.random.default_rng(0)
     for name, kind in KINDS.items():
         for template in (
-            t for split in ("train", "test") for t in kind.wording(split).things + kind.wording(split).clauses
+            t for split in ("train", "test") for t in kind.wording(split).noun_phrases + kind.wording(split).clauses
         ):
             if name in ("sequence", "together"):
                 continue
@@ -85,23 +123,23 @@ def test_level_a_is_fourteen_kinds_and_b_has_more_than_thirty():
     assert len(LEVEL_B) == len(KINDS) > 30
 
 
-def test_an_order_is_told_as_it_is_heard():
+def test_a_caption_names_two_sounds_in_their_order():
     for seed in range(40):
         clip = example(seed, ("sequence",), 2.56)
         first, second = (KINDS[clip.parameters[place]] for place in ("first", "second"))
         text = clip.caption.lower()
-        start = _where(text, first.train.things, clip.parameters["first_parameters"])
-        end = _where(text, second.train.things, clip.parameters["second_parameters"])
+        start = _where(text, first.train.noun_phrases, clip.parameters["first_parameters"])
+        end = _where(text, second.train.noun_phrases, clip.parameters["second_parameters"])
         assert start >= 0 and end >= 0 and start != end
         assert (start < end) == (not re.search(r"(?<!at first )(?<!, )\bafter\b(?! that)", text)), text
 
 
-def _where(text: str, things: tuple[str, ...], parameters: dict) -> int:
-    """Where one of `things` stands in `text`, the longest one that does; -1 for none."""
+def _where(text: str, phrases: tuple[str, ...], parameters: dict) -> int:
+    """The position in `text` of the longest of the templates `phrases` that occurs; -1 if none does."""
     found = []
-    for thing in things:
-        pattern = re.escape(thing.lower())
-        for slot in re.findall(r"{(\w+)}", thing):
+    for template in phrases:
+        pattern = re.escape(template.lower())
+        for slot in re.findall(r"{(\w+)}", template):
             parameter, table = SLOTS[slot]
             choices = "|".join(word.lower() for word in table[parameters[parameter]])
             pattern = pattern.replace(re.escape("{" + slot + "}"), f"(?:{choices})")
@@ -163,7 +201,7 @@ def test_ringing_is_a_sum_of_decaying_sines():
     assert np.abs(actual - expected).max() < 1e-4
 
 
-def test_noise_has_unit_power_where_it_is_asked_for():
+def test_noise_has_unit_power_in_its_band():
     for low, high in ((0, np.inf), (500, 1500), (3000, np.inf)):
         samples = noise(np.random.default_rng(0), 40000, SAMPLE_RATE, low, high)
         assert np.mean(samples**2) == pytest.approx(1, rel=0.06)

@@ -99,7 +99,7 @@ def test_words_are_read_aloud():
     [
         ({}, "transcription is missing"),
         ({"transcription": "a", "phonemes": "a"}, "transcription is missing: .* and not both"),
-        ({"phonemes": "..."}, "nothing to say"),
+        ({"phonemes": "..."}, "nothing to pronounce"),
         ({"phonemes": "a" * 310}, "310 phonemes, allowed: up to 309 at once"),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_command(tmp_path, capsys):
 @speech
 def test_the_command_finds_nothing_to_say_before_the_work(capsys):
     assert main(["speak", "..."]) == 2
-    assert "nothing to say" in capsys.readouterr().err
+    assert "nothing to pronounce" in capsys.readouterr().err
 
 
 def test_a_long_text_is_said_sentence_by_sentence():
@@ -209,7 +209,7 @@ def test_impossible_durations(duration):
 
 
 def test_nothing_to_say():
-    with pytest.raises(ValueError, match="nothing to say"):
+    with pytest.raises(ValueError, match="nothing to pronounce"):
         speak(untrained(), " . ", phonemes=True)
 
 

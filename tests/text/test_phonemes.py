@@ -47,17 +47,18 @@ def test_punctuation_has_ids():
     assert ids[DOCTOR[1].index(",")] == 3 and list(ids[ids != 0][-2:]) == [6, 182]
 
 
-# ---- What is not in it
+# ---- Symbols outside the alphabet
 
 
 @pytest.mark.parametrize("symbol", ["(", "_", "⚠", "5", "雨", "\x1b"])
 def test_unknown_symbols_are_left_out_with_a_warning(symbol, caplog):
     np.testing.assert_array_equal(phoneme_ids(f"hiː {symbol}ðˈɛɹ"), phoneme_ids("hiː ðˈɛɹ"))
     (record,) = caplog.records
-    assert record.getMessage().startswith("left out what is no phoneme: ") and record.getMessage().isprintable()
+    message = record.getMessage()
+    assert message.startswith("left out symbols that are no phonemes: ") and message.isprintable()
 
 
-def test_known_symbols_make_no_noise(caplog):
+def test_symbols_of_the_alphabet_are_not_warned_of(caplog):
     ids = phoneme_ids(SYMBOLS[1:-1])
     assert (ids != 0).sum() == 182 and not caplog.records
 
@@ -68,8 +69,8 @@ def test_an_end_symbol_of_the_users_and_other_white_space_change_nothing():
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "...", "⚠", "___", "5"])
-def test_nothing_to_say(nothing):
-    with pytest.raises(ValueError, match="nothing to say"):
+def test_nothing_to_pronounce(nothing):
+    with pytest.raises(ValueError, match="nothing to pronounce"):
         phoneme_ids(nothing)
 
 
@@ -106,7 +107,7 @@ def test_nothing_is_lost(text, limit):
     assert "".join("".join(pieces).split()) == "".join(text.split())
 
 
-# ---- Reading aloud
+# ---- Conversion by espeak
 
 
 @speech
@@ -136,8 +137,8 @@ def test_a_long_text_is_read_to_its_end_without_a_word(caplog):
 
 @speech
 @pytest.mark.parametrize("nothing", ["", " \n", "...", "<b></b>", "🌧", "?!"])
-def test_text_with_nothing_to_say(nothing):
-    with pytest.raises(ValueError, match="nothing to say") as caught:
+def test_text_with_nothing_to_pronounce(nothing):
+    with pytest.raises(ValueError, match="nothing to pronounce") as caught:
         to_phonemes(nothing)
     assert str(caught.value).isprintable()
 

@@ -100,7 +100,8 @@ def test_what_the_file_says_about_length_does_not_count():
 
 
 def test_vocabulary_of_another_model():
-    with pytest.raises(CheckpointError, match="the CLAP tokenizer made token 88, but the checkpoint knows 50: this is"):
+    expected = "the CLAP tokenizer returned token 88, but the checkpoint's vocabulary has 50: this is another model's"
+    with pytest.raises(CheckpointError, match=expected):
         clap(vocab_size=50)(["soundings"])
 
 

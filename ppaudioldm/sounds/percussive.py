@@ -1,4 +1,4 @@
-"""Hands, feet and hearts: knocks, steps, claps, beats."""
+"""Short noise bursts and thumps: hi-hats, claps, applause, heartbeats, footsteps, knocks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _hats(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
 
 
 def clap(rng: Generator, sample_rate: int) -> np.ndarray:
-    """One clap of two hands: a few bursts within 20 ms, and a tail."""
+    """One hand clap: three noise bursts within 20 ms, and a tail."""
     samples = int(0.2 * sample_rate)
     level = 0.5 * decay(samples, sample_rate, 0.04, 0.001)
     time = 0.0
@@ -71,7 +71,7 @@ def _applause(rng: Generator, parameters: Parameters, duration: float, sample_ra
     samples = round(duration * sample_rate)
     out = np.zeros(samples, np.float32)
     palms = [clap(rng, sample_rate) for _ in range(12)]
-    # Far more hands than that further away.
+    # The claps of a larger crowd further away merge into noise.
     crowd = noise(rng, samples, sample_rate, 700, 2500) * (0.08 + 0.06 * wander(rng, samples, sample_rate, 25))
     for time in rng.uniform(-0.1, duration, int(parameters["per_second"] * (duration + 0.1))):
         level = np.float32(uniform(rng, 0.15, 1) ** 2)
@@ -110,7 +110,7 @@ def _steps(rng: Generator, parameters: Parameters, duration: float, sample_rate:
     out = np.zeros(round(duration * sample_rate), np.float32)
     samples = int(0.2 * sample_rate)
     for time in repeat_times(rng, duration, parameters["interval"], 0.04):
-        # The heel, then the sole that grinds the gravel.
+        # The heel, then the sole on the gravel.
         heel = noise(rng, samples, sample_rate, 60, 220) * decay(samples, sample_rate, 0.03)
         grind = noise(rng, samples, sample_rate, 1200, 5000) * wander(rng, samples, sample_rate, 150) ** 2
         sole = grind * gate(samples, sample_rate, 0.03, 0.1)

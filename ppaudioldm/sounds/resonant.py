@@ -1,4 +1,4 @@
-"""What is struck or plucked and then rings: bells, strings, bars."""
+"""Struck and plucked bodies, by modal synthesis: bells, guitar strings, chimes, xylophone bars."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ppaudioldm.sounds.signals import (
     uniform,
 )
 
-# Partials of a church bell over its strike note (hum, prime, tierce, quint, nominal...): textbook ratios.
+# Partials of a church bell relative to its prime: hum, prime, tierce, quint, nominal and so on, textbook ratios.
 BELL_RATIOS = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.67, 3.0, 4.0, 5.33, 6.6])
 PENTATONIC = (0, 2, 4, 7, 9)
 
 
 def melody(rng: Generator, count: int, octaves: int = 2) -> list[int]:
-    """Semitones above a base note: `count` steps of one to three places along a pentatonic scale."""
+    """A random walk along a pentatonic scale, in steps of one to three notes: `count` numbers of semitones."""
     scale = [12 * octave + step for octave in range(octaves) for step in PENTATONIC]
-    place = int(rng.integers(len(scale)))
+    position = int(rng.integers(len(scale)))
     notes = []
     for _ in range(count):
-        notes.append(scale[place])
+        notes.append(scale[position])
         step = int(rng.integers(1, 4)) * (1 if rng.uniform() < 0.5 else -1)
-        place = len(scale) - 1 - abs(len(scale) - 1 - abs(place + step))  # turned back at the ends
+        position = len(scale) - 1 - abs(len(scale) - 1 - abs(position + step))  # reflected at the ends
     return notes
 
 
 def string(rng: Generator, hertz: float, samples: int, sample_rate: int, seconds: float, pluck: float) -> np.ndarray:
-    """A plucked string: partials by where along it (0 to 1) it is plucked, the higher ones die sooner."""
+    """A string, plucked at the share `pluck` of its length: (samples,) float32. Higher partials decay faster."""
     k = np.arange(1, 17)
     amplitudes = np.abs(np.sin(np.pi * k * pluck)) / k**1.3
     frequencies = hertz * k * np.sqrt(1 + 0.0002 * k**2)  # stiffness makes partials a little sharp
@@ -59,7 +59,7 @@ def _bell(rng: Generator, parameters: Parameters, duration: float, sample_rate: 
     frequencies = parameters["hertz"] * BELL_RATIOS * rng.uniform(0.995, 1.005, len(BELL_RATIOS))
     amplitudes = rng.uniform(0.5, 1.0, len(BELL_RATIOS)) / BELL_RATIOS**0.5
     decays = parameters["seconds"] * 1.5 / (0.6 + BELL_RATIOS**0.8)
-    # Each mode is a pair, slightly apart: the beating of real bells, and no steady tone.
+    # Each mode is a pair of close frequencies, which beat as those of real bells do.
     pairs = np.concatenate([frequencies, frequencies + rng.uniform(0.8, 4, len(frequencies))])
     strike = ringing(pairs, np.tile(amplitudes, 2), np.tile(decays, 2), samples, sample_rate)
     times = repeat_times(rng, duration - 0.3, parameters["interval"], 0.02, parameters["onset"])
@@ -122,7 +122,7 @@ def _xylophone(rng: Generator, parameters: Parameters, duration: float, sample_r
     samples = int(0.4 * sample_rate)
     times = repeat_times(rng, duration, parameters["interval"], 0.03)
     for time, note in zip(times, melody(rng, len(times)), strict=True):
-        # Bars are carved so that their second mode is three times the first.
+        # Xylophone bars are tuned so that the second mode has three times the frequency of the first.
         frequencies = parameters["hertz"] * semitones(note) * np.array([1.0, 3.0, 6.2])
         tone = ringing(frequencies, np.array([1, 0.5, 0.3]), np.array([0.09, 0.035, 0.012]), samples, sample_rate)
         add(out, tone * np.float32(uniform(rng, 0.6, 1)), time, sample_rate)

@@ -64,7 +64,8 @@ def test_a_clip_depends_on_its_number_alone_not_on_earlier_ones():
             3,
             "test",
             "together",
-            "This is the sound of a phone number being dialled on a keypad and at the same time the wind howling in the trees",
+            "This is the sound of a phone number being dialled on a keypad and at the same time "
+            "the wind howling in the trees",
             [-0.10964, -0.16983, -0.00142, -0.05444],
             0.08914,
         ),

@@ -1,4 +1,4 @@
-"""The published checkpoints: where each is, what it is made of, its licence."""
+"""The published checkpoints: address, configuration and licence of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
 class CheckpointInfo:
     """One entry of CHECKPOINTS.
 
-    layout: "original" (one file), "diffusers" (a folder), "built-in" (comes with the package) or "random" (made here).
+    layout: "original" (one file), "diffusers" (a folder), "built-in" (comes with the package) or "random" (no files).
     """
 
     summary: str
@@ -71,7 +71,7 @@ _48K = replace(
 # The same classes with 18 million parameters, trained by `training/` and shipped with the package. All conditions of
 # the UNet are 128 wide; a clip of training lasts 2.56 s: 256 mel frames, 64 latent frames, 8 LOA tokens.
 TINY = ModelConfig(
-    # Attention to 64 positions and fewer: at 256 it would take as long as all the rest.
+    # Attention only at the levels of 64 positions and fewer: at that of 256 it would take as long as everything else.
     unet=UNetConfig(
         model_channels=32,
         channel_mult=(1, 2, 3, 4),
@@ -90,7 +90,7 @@ TINY = ModelConfig(
     diffusion=DiffusionConfig(prediction="v", clip_seconds=2.56),
 )
 
-# The same classes, as small as they get: for tests.
+# The same classes, as small as possible, for tests.
 UNTRAINED = ModelConfig(
     unet=UNetConfig(
         model_channels=32,
@@ -111,7 +111,7 @@ UNTRAINED = ModelConfig(
 
 
 def _in_diffusers(config: ModelConfig) -> ModelConfig:
-    """What diffusers' pipeline has of `config`: it makes sound from text only."""
+    """`config` without what diffusers' pipeline lacks, which generates from text only."""
     return replace(config, audiomae=None)
 
 
@@ -210,7 +210,7 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
 
 
 def speech_names() -> list[str]:
-    """The published checkpoints that speak."""
+    """The published checkpoints that generate speech."""
     return [name for name, info in CHECKPOINTS.items() if info.config.phoneme_encoder]
 
 

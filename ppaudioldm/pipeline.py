@@ -132,8 +132,8 @@ class AudioLDM:
         absent = prompt is None and given is not None and given.loa is not None
         texts = [prompt] if isinstance(prompt, str) else prompt
         prompts = [""] if absent else options.check_prompts(texts)  # type: ignore[arg-type]  # it is what checks
-        knows = None if absent else self.checkpoint.knows
-        if knows and (warning := knows.warning(self.checkpoint.name, prompts)):
+        known = None if absent else self.checkpoint.known_sounds
+        if known and (warning := known.warning(self.checkpoint.name, prompts)):
             logger.warning("%s", warning)
         # Given LOA tokens are what would be spoken.
         needs_words = given is None or given.loa is None

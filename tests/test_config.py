@@ -94,9 +94,9 @@ WRONG = {
     "clap_audio width of stage 1 is 256, which its heads (7)": {"clap_audio": {"num_heads": (4, 7, 8, 8)}},
     "clap_audio.window_size is 1024, expected 1 to 16": {"clap_audio": {"window_size": 1024}},
     "clap_audio has a map of 256, windows of 8": {"clap_audio": {"patch_size": 1}},
-    "clap_audio.spec_size is 128, but what it hears is 256": {"clap_audio": {"spec_size": 128}},
-    "clap_audio.n_mels is 128, but what it hears is 64": {"clap_audio": {"n_mels": 128}},
-    "clap_audio.sample_rate is 16000, but what it hears is 48000": {"clap_audio": {"sample_rate": 16000}},
+    "clap_audio.spec_size is 128, but its mel front-end's is 256": {"clap_audio": {"spec_size": 128}},
+    "clap_audio.n_mels is 128, but its mel front-end's is 64": {"clap_audio": {"n_mels": 128}},
+    "clap_audio.sample_rate is 16000, but its mel front-end's is 48000": {"clap_audio": {"sample_rate": 16000}},
     "vocoder.upsample_kernels (16, 16) do not cover": {"vocoder": {"upsample_kernels": (16, 16)}},
     "vocoder.upsample_kernels (4, 16, 8, 4, 4) do not cover vocoder.upsample_rates (5, 4, 2, 2, 2)": {
         "vocoder": {"upsample_kernels": (4, 16, 8, 4, 4)}
@@ -132,7 +132,7 @@ WRONG = {
     "loa.hidden_size is 768, but gpt2.hidden_size is None": {"gpt2": None},
     "loa.num_tokens is 1024, but gpt2.max_positions is 1024": {"loa": {"num_tokens": 1024}},
     "tokens of audiomae is 4, but loa.num_tokens is 8": {"audiomae": {"frames": 512}},
-    "audiomae.n_mels is 64, but what it hears is 128": {"audiomae": {"n_mels": 64}},
+    "audiomae.n_mels is 64, but its filter bank's is 128": {"audiomae": {"n_mels": 64}},
     "audiomae.pooling is 0, expected 1 to 16384": {"audiomae": {"pooling": 0}},
     "audiomae.num_layers is 1000000, expected 1 to 128": {"audiomae": {"num_layers": 10**6}},
     "audiomae.hidden_size is 768, which audiomae.num_heads (7) do not divide": {"audiomae": {"num_heads": 7}},

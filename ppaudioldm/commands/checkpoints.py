@@ -63,20 +63,20 @@ def checkpoints(options: argparse.Namespace) -> None:
 def _tell_sounds(name: str, as_json: bool) -> None:
     """What a checkpoint knows, if that is listed."""
     info = CHECKPOINTS.get(name)
-    knows = None
+    known = None
     if info is None or info.layout == "built-in":  # what is published is not downloaded for this
         from ppaudioldm.weights.locate import locate
-        from ppaudioldm.weights.native import read_knowledge
+        from ppaudioldm.weights.native import read_known_sounds
 
         located = locate(name)
-        knows = read_knowledge(located.path) if located.path else None
+        known = read_known_sounds(located.path) if located.path else None
     if as_json:
-        print(json.dumps({"name": name, "knows": knows and knows.to_dict()}, indent=1))
-    elif knows is None:
+        print(json.dumps({"name": name, "knows": known and known.to_dict()}, indent=1))
+    elif known is None:
         print(f"{name}: {info.summary if info else 'nobody has listed what it knows'}")
     else:
-        width = max(len(sound.title) for sound in knows.sounds)
-        for sound in knows.sounds:
+        width = max(len(sound.title) for sound in known.sounds)
+        for sound in known.sounds:
             print(f"{sound.title:{width}}  such as: {sound.prompt}")
 
 

@@ -23,7 +23,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.storage.folders import cache_folder
 from ppaudioldm.storage.lock import waiting_lock
-from ppaudioldm.weights.knowledge import Knowledge
+from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.locate import Description, Located
 
 if TYPE_CHECKING:  # a prepared network runs without a framework
@@ -72,10 +72,12 @@ class PreparedModels:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads((self.folder / ENTRY).read_text("utf-8"))
             config = ModelConfig.from_dict(values["config"])
-            knows = Knowledge.from_dict(values["knows"]) if values["knows"] else None
-            return Description(str(values["name"]), str(values["layout"]), config, self._tokenizer_json, knows=knows)
+            known_sounds = KnownSounds.from_dict(values["knows"]) if values["knows"] else None
+            name, layout = str(values["name"]), str(values["layout"])
+            return Description(name, layout, config, self._tokenizer_json, known_sounds=known_sounds)
         opened = self._opened()
-        return Description(opened.name, opened.layout, opened.config, self._tokenizer_json, knows=opened.knows)
+        name, layout, config = opened.name, opened.layout, opened.config
+        return Description(name, layout, config, self._tokenizer_json, known_sounds=opened.known_sounds)
 
     def model(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`. A broken one is made again."""
@@ -167,7 +169,7 @@ class PreparedModels:
             "layout": checkpoint.layout,
             "precision": self._precision,
             "config": checkpoint.config.to_dict(),
-            "knows": checkpoint.knows and checkpoint.knows.to_dict(),
+            "knows": checkpoint.known_sounds and checkpoint.known_sounds.to_dict(),
         }
         with atomic_path(self.folder / ENTRY) as temporary:
             temporary.write_text(json.dumps(values, indent=1), "utf-8")

@@ -132,9 +132,9 @@ class Models:
     def warm_up(self, longest: float) -> None:
         """Run each once, for up to `longest` seconds, so that no request waits for the networks to be prepared."""
         for model in self.all:
-            knows = model.pipeline.checkpoint.knows
+            known = model.pipeline.checkpoint.known_sounds
             model.pipeline.generate(
-                knows.sounds[0].prompt if knows else "a sound",
+                known.sounds[0].prompt if known else "a sound",
                 phonemes="a" if model.speaks else None,
                 duration=min(model.default_duration, longest),
                 num_inference_steps=1,

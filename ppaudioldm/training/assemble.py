@@ -19,7 +19,7 @@ from ppaudioldm.training.vae import exported
 from ppaudioldm.training.vocoder import exported as exported_vocoder
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.config_check import check_config
-from ppaudioldm.weights.knowledge import Knowledge, Sound
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -32,11 +32,11 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     """
     facts = run_of(joint, "joint").facts
     settings: JointSettings = with_overrides(JointSettings(), facts["settings"])
-    knows = known_sounds(facts["model"].get("sounds"))
+    known = known_sounds(facts["model"].get("sounds"))
     if settings.checkpoint:
         if decoder or vocoder:
             raise CheckpointError(f"{joint}: trains {settings.checkpoint} on, which has its own decoder and vocoder")
-        return _trained_on(joint, settings, knows, name or joint.name)
+        return _trained_on(joint, settings, known, name or joint.name)
     weights = {
         **trained(Path(settings.clap), "clap"),
         **trained(Path(settings.vae), "vae"),
@@ -73,24 +73,24 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
         model,
         lambda kind: tokenizer_json(kind, folder),
         networks,
-        knows=knows,
+        known_sounds=known,
     )
 
 
-def _trained_on(joint: Path, settings: JointSettings, knows: Knowledge | None, name: str) -> Checkpoint:
+def _trained_on(joint: Path, settings: JointSettings, known: KnownSounds | None, name: str) -> Checkpoint:
     """The checkpoint that a run trained on, with what it learned in place of what it began with."""
     before = open_checkpoint(settings.checkpoint)
     learned = trained(joint, "joint")
     stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
     networks = {**before.networks, **stored}
-    return Checkpoint(name, "native", settings.model, before.tokenizer_json, networks, knows=knows)
+    return Checkpoint(name, "native", settings.model, before.tokenizer_json, networks, known_sounds=known)
 
 
-def known_sounds(kinds: Sequence[str] | None) -> Knowledge | None:
-    """What a model knows that was trained on synthesised sounds of `kinds`."""
+def known_sounds(kinds: Sequence[str] | None) -> KnownSounds | None:
+    """The sounds that a model can generate which was trained on synthesised sounds of `kinds`."""
     from ppaudioldm.sounds import describe, known_words
 
-    return Knowledge(tuple(Sound(*told) for told in describe(kinds)), known_words(kinds)) if kinds else None
+    return KnownSounds(tuple(Sound(*texts) for texts in describe(kinds)), known_words(kinds)) if kinds else None
 
 
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:

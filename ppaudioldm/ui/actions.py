@@ -61,10 +61,10 @@ class Actions:
     def hint(self, job: Job) -> str:
         """What the user should know of a job that was taken, as HTML."""
         model = self.service.models.of(job.work.task, job.work.model)
-        knows = model.pipeline.checkpoint.knows
-        if not knows or not job.work.prompt or knows.knows(job.work.prompt):
+        known = model.pipeline.checkpoint.known_sounds
+        if not known or not job.work.prompt or known.named_in(job.work.prompt):
             return ""
-        told = f"{model.name} knows {len(knows.sounds)} kinds of sound, and this prompt names none: try an example"
+        told = f"{model.name} knows {len(known.sounds)} kinds of sound, and this prompt names none: try an example"
         return cards.message(told, "note")
 
     def find(self, job_id: str) -> Job:

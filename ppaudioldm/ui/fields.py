@@ -152,8 +152,8 @@ def optional_number(label: str, empty: str, elem_id: str | None = None) -> gr.Te
 
 def prompts_of(model: Model) -> Sequence[str]:
     """Prompts that the model knows, or any."""
-    knows = model.pipeline.checkpoint.knows
-    return [sound.prompt for sound in knows.sounds] if knows else PROMPTS
+    known = model.pipeline.checkpoint.known_sounds
+    return [sound.prompt for sound in known.sounds] if known else PROMPTS
 
 
 def make_settings(service: Service) -> Components:

@@ -1,1 +1,1 @@
-"""Checkpoints: finding them, reading every published layout safely, writing our own."""
+"""Checkpoint files: finding them, reading every published layout safely, converting them to our own."""

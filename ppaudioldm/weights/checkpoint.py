@@ -1,4 +1,4 @@
-"""Opening a checkpoint: one entry point for a name or a path in any layout."""
+"""Opening a checkpoint of any layout, by name or path."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ppaudioldm.models.build import linear_weights, network_names, parameter_sha
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
 from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.locate import Description, Located, locate
-from ppaudioldm.weights.mapping import Layout, Source, check_all_used, read_parameters
+from ppaudioldm.weights.mapping import Layout, Placement, check_all_used, read_parameters
 from ppaudioldm.weights.paddle_files import read_paddle
 from ppaudioldm.weights.random import random_weight
-from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json, tokenizer_json
 from ppaudioldm.weights.torch_files import read_torch
 
@@ -30,12 +30,12 @@ PADDLEMIX_FILE = "model_state.pdparams"
 
 @dataclass(frozen=True)
 class Checkpoint(Description):
-    """An opened checkpoint: checked against its configuration, its values still in the file.
+    """An opened checkpoint: all its tensors fit its configuration, and their values are still in the file.
 
-    networks: network -> our parameter name -> tensor.
+    networks: network -> our parameter name -> lazy tensor.
     """
 
-    networks: Mapping[str, Mapping[str, Stored]]
+    networks: Mapping[str, Mapping[str, LazyTensor]]
 
     def weights(self, network: str) -> Iterator[tuple[str, np.ndarray]]:
         """Name and value of every parameter of `network`, read one at a time."""
@@ -44,10 +44,11 @@ class Checkpoint(Description):
 
 
 def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool = False) -> Checkpoint:
-    """Open a published checkpoint by name (downloading it if need be), or any file or folder by path.
+    """Open a published checkpoint by name (downloading it if necessary), or any file or folder by path.
 
-    Layouts are told apart by content: a published `.pth`, a diffusers folder, our own folder, PaddleMIX's
-    `model_state.pdparams` or its folder. ema: take the averaged UNet, which only the published files have.
+    The layout is recognised by the content: a published `.pth`, a diffusers folder, our own folder, PaddleMIX's
+    `model_state.pdparams` or its folder. ema: use the exponential moving average of the UNet's weights, which only the
+    published files have.
     Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
     """
     located = name_or_path if isinstance(name_or_path, Located) else locate(name_or_path)
@@ -67,7 +68,7 @@ def _open(located: Located, ema: bool) -> Checkpoint:
 
 
 def random_checkpoint(name: str, config: ModelConfig, seed: int) -> Checkpoint:
-    """A checkpoint of `config` with the random weights of `seed`, made when they are read."""
+    """A checkpoint of `config` with random weights from `seed`, which are drawn when they are read."""
     networks = {
         network: {
             key: ComputedTensor(shape, lambda n=network, k=key, s=shape: random_weight(n, k, s, seed))  # type: ignore[misc]
@@ -86,9 +87,9 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
     if (folder / PADDLEMIX_FILE).is_file():
         return _open_file(name, folder / PADDLEMIX_FILE, ema=False)
     if native.is_native(folder):
-        name, config, knows, tensors = native.read_native(folder)
-        found = _checked(name, "native", config, tensors, lambda _: _native_source, re.compile("(?!)"), folder)
-        return replace(found, knows=knows)
+        name, config, known_sounds, tensors = native.read_native(folder)
+        found = _checked(name, "native", config, tensors, lambda _: _native_placement, re.compile("(?!)"), folder)
+        return replace(found, known_sounds=known_sounds)
     raise CheckpointError(
         f"{folder}: not a checkpoint folder: it has neither model_index.json (diffusers) nor config.json (ppaudioldm)"
         f" nor {PADDLEMIX_FILE} (PaddleMIX)"
@@ -107,13 +108,13 @@ def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
     return _checked(name, "original", config, tensors, partial(original.layout, ema=ema), ignored, path)
 
 
-def _scale_factor(tensors: Mapping[str, Stored]) -> float:
+def _scale_factor(tensors: Mapping[str, LazyTensor]) -> float:
     stored = tensors.get("scale_factor")
     return float(stored.read().reshape(-1)[0]) if stored is not None and stored.shape in ((), (1,)) else 1.0
 
 
-def _native_source(network: str, name: str) -> list[Source]:
-    return [Source((f"{network}/{name}",))]
+def _native_placement(network: str, name: str) -> list[Placement]:
+    return [Placement((f"{network}/{name}",))]
 
 
 def _paddlemix_layout(config: ModelConfig) -> Layout:
@@ -125,16 +126,19 @@ def _checked(
     name: str,
     layout_name: str,
     config: ModelConfig,
-    tensors: Mapping[str, Stored],
-    make_layout: Callable[[ModelConfig], Layout],
+    tensors: Mapping[str, LazyTensor],
+    layout_of: Callable[[ModelConfig], Layout],
     ignored: re.Pattern[str],
     path: Path,
 ) -> Checkpoint:
-    """The checkpoint of `config` with `tensors` in the layout that `make_layout` gives, once both are sound."""
+    """The checkpoint of `config` with `tensors` in the layout `layout_of(config)`.
+
+    ignored: keys that generation does not use. Raises CheckpointError unless tensors and configuration fit.
+    """
     with naming(path):
         check_config(config)  # before any network is built: sizes come from the file
         all_shapes = {network: parameter_shapes(network, config) for network in network_names(config)}
-    layout = make_layout(config)
+    layout = layout_of(config)
     networks = {}
     used: set[str] = set()
     for network, shapes in all_shapes.items():
@@ -145,8 +149,9 @@ def _checked(
     return Checkpoint(name, layout_name, config, lambda kind: tokenizer_json(kind, path), networks)
 
 
-def _check_size(networks: Mapping[str, Mapping[str, Stored]], path: Path) -> None:
-    """A value takes a byte at least: a small file whose tensors all view the same values must not fill the memory."""
+def _check_size(networks: Mapping[str, Mapping[str, LazyTensor]], path: Path) -> None:
+    """Raise CheckpointError if there are more values than bytes: tensors of a small file that view the same few values
+    must not fill the memory."""
     values = sum(math.prod(tensor.shape) for network in networks.values() for tensor in network.values())
     files = path.rglob("*") if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files if file.is_file())

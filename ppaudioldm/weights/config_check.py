@@ -1,4 +1,4 @@
-"""Whether a configuration that came from a file can be: sane sizes, and networks that fit each other."""
+"""Checks of a configuration from a file: sizes within bounds, and networks whose dimensions fit each other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ppaudioldm.config import (
     short,
 )
 
-# The largest values that a file may ask for, several times those of any published checkpoint: a damaged or hostile
-# configuration fails before anything is allocated.
+# The largest values that are accepted, several times those of any published checkpoint: a damaged or hostile
+# configuration is refused before any memory is allocated.
 LARGEST = 16384
 LARGEST_OF = {
     "vocab_size": 1 << 20,
@@ -39,14 +39,14 @@ LARGEST_OF = {
     "window_size": 16,
 }
 MAY_BE_ZERO = ("pad_token_id", "attention_levels")
-LONGEST = 8  # entries of a tuple
+MOST_ENTRIES = 8  # of a tuple
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
-MOST_CLAP_TOKENS = 512  # a prompt is cut there
-MOST_CLIP_SECONDS = 60.0  # this is made at once, and takes memory
+MOST_CLAP_TOKENS = 512  # longer prompts are truncated
+MOST_CLIP_SECONDS = 60.0  # the length of a UNet window, which bounds the memory
 
 
 def check_config(config: ModelConfig) -> None:
-    """Raise ValueError, in one line with both numbers, for absurd sizes and for networks that do not fit."""
+    """Raise ValueError for sizes out of bounds and for networks that do not fit, in one line with both numbers."""
     for name in NETWORK_CONFIGS:
         if (network := getattr(config, name)) is not None:
             _check_values(network, name)
@@ -71,9 +71,9 @@ def _check_values(network: Any, where: str) -> None:
             if not isinstance(value, str):
                 raise ValueError(f"{name} is {short(value)}, expected a string")
         elif isinstance(default, tuple):
-            if not isinstance(value, tuple) or not 1 <= len(value) <= LONGEST:
+            if not isinstance(value, tuple) or not 1 <= len(value) <= MOST_ENTRIES:
                 count = len(value) if isinstance(value, tuple) else short(value)
-                raise ValueError(f"{name} has {count} entries, expected 1 to {LONGEST}")
+                raise ValueError(f"{name} has {count} entries, expected 1 to {MOST_ENTRIES}")
             for entry in value:
                 if entry is not None or f.name != "context_dims":
                     _check_count(name, f.name, entry)
@@ -151,12 +151,12 @@ def _check_clap_audio(config: ModelConfig) -> None:
     _check_divides("clap_audio.spec_size", clap.spec_size, "clap_audio.patch_size", clap.patch_size)
     width, last = clap.spec_size // clap.patch_size, len(clap.depths) - 1
     _check_divides("clap_audio.spec_size / patch_size", width, "its halvings", 2**last)
-    # Every block keeps a table of (width * window_size)^2 values.
+    # Every block stores a table of (width * window_size)^2 values.
     if width * clap.window_size > 1024 or clap.hidden_size * 2**last > LARGEST:
         raise ValueError(f"clap_audio has a map of {width}, windows of {clap.window_size}, {clap.hidden_size} channels")
-    expected = ClapAudioConfig()  # what `audio.mel.clap_log_mel` makes
+    expected = ClapAudioConfig()  # the input that `audio.mel.clap_log_mel` computes
     for name in ("spec_size", "n_mels", "sample_rate"):
-        _check_same(f"clap_audio.{name}", getattr(clap, name), "what it hears", getattr(expected, name))
+        _check_same(f"clap_audio.{name}", getattr(clap, name), "its mel front-end's", getattr(expected, name))
 
 
 def _check_fit(config: ModelConfig) -> None:
@@ -177,8 +177,8 @@ def _check_fit(config: ModelConfig) -> None:
         _check_same("unet.film_dim", unet.film_dim, "the width of CLAP", _width(config.clap_text))
     if loa is not None:
         second = config.phoneme_encoder or config.flan_t5
-        given = (_width(config.clap_text), second.hidden_size if second else None)
-        _check_same("loa.condition_dims", loa.condition_dims, "the width of its conditions", given)
+        widths_of_conditions = (_width(config.clap_text), second.hidden_size if second else None)
+        _check_same("loa.condition_dims", loa.condition_dims, "the width of its conditions", widths_of_conditions)
         _check_same("loa.hidden_size", loa.hidden_size, "gpt2.hidden_size", gpt2.hidden_size if gpt2 else None)
         if gpt2 and loa.num_tokens >= gpt2.max_positions:
             raise ValueError(f"loa.num_tokens is {loa.num_tokens}, but gpt2.max_positions is {gpt2.max_positions}")
@@ -187,11 +187,11 @@ def _check_fit(config: ModelConfig) -> None:
 def _check_audiomae(config: ModelConfig) -> None:
     if (mae := config.audiomae) is None:
         return
-    # What `audio.fbank.audiomae_fbank` makes.
-    _check_same("audiomae.n_mels", mae.n_mels, "what it hears", AudioMAEConfig().n_mels)
+    # The input that `audio.fbank.audiomae_fbank` computes.
+    _check_same("audiomae.n_mels", mae.n_mels, "its filter bank's", AudioMAEConfig().n_mels)
     _check_divides("audiomae.hidden_size", mae.hidden_size, "audiomae.num_heads", mae.num_heads)
     if config.loa is None:
-        raise ValueError("audiomae makes LOA tokens, but there is no loa")
+        raise ValueError("audiomae computes LOA tokens, but there is no loa")
     _check_same("audiomae.hidden_size", mae.hidden_size, "loa.hidden_size", config.loa.hidden_size)
     _check_same("tokens of audiomae", mae.num_tokens, "loa.num_tokens", config.loa.num_tokens)
 

@@ -1,4 +1,4 @@
-"""Writing checkpoints: our own layout from any, and random ones in every published layout."""
+"""Writing checkpoints: conversion to our own layout, and random weights in any published layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import diffusers, diffusers_config, native, original
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import write_parameters
-from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, folder_of, write_tokenizer
 from ppaudioldm.weights.torch_files import write_torch
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LAYOUTS = ("original", "diffusers", "native")
 DTYPES = ("float32", "float16")
-OF_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pdparams")
+FILE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pdparams")
 MANIFESTS = Path(__file__).parent / "manifests"
 SAME_MANIFEST = {
     "audioldm2-music-665k": "audioldm2-full",
@@ -38,10 +38,10 @@ Notify = Callable[[str], None]
 def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", notify: Notify = logger.info) -> None:
     """Write `checkpoint` as a folder of our own layout. Memory holds one network at a time.
 
-    Tokenizers that can't be had are left out, with a warning: they are looked for again when the folder is used.
-    A checkpoint that we wrote to `folder` before is replaced.
-    Raises CheckpointError for values that float16 cannot hold, or if `folder` holds anything else; OSError if the disk
-    is full; ValueError for a name that is a file's. What was there stays then.
+    A tokenizer that cannot be downloaded is left out, with a warning: it is looked for again when the folder is used.
+    A checkpoint of our own layout in `folder` is replaced. notify: called with a line for each network.
+    Raises CheckpointError for values that float16 cannot represent, or if `folder` contains anything else; OSError if
+    the disk is full; ValueError for a name with the suffix of a file. What stood in `folder` before then stays.
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}, choose from {', '.join(DTYPES)}")
@@ -53,16 +53,16 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
             notify(f"writing {network}")
             native.write_network(temporary, network, parameters, dtype)
         _write_tokenizers(checkpoint, temporary)
-        native.write_config(temporary, checkpoint.name, checkpoint.config, checkpoint.knows)
+        native.write_config(temporary, checkpoint.name, checkpoint.config, checkpoint.known_sounds)
 
 
 def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:
-    """Write a checkpoint of the configuration of `name` with random values, at full size, in a published layout.
+    """Write random weights of the configuration of `name`, at full size, in one of LAYOUTS.
 
-    The same name and seed hold the same networks in every layout, but "diffusers" has no AudioMAE. "original" makes the
-    file `destination` and a folder of the same name without its suffix, for the tokenizers; the others make the folder
-    `destination`.
-    Raises ValueError for an unknown name or layout, or a destination that is named like the other kind.
+    The same name and seed give the same networks in every layout, except that "diffusers" has no AudioMAE. "original"
+    writes the file `destination`, and the tokenizers to a folder of the same name without its suffix; the others write
+    the folder `destination`.
+    Raises ValueError for an unknown name or layout, for a file without a suffix or a folder with the suffix of a file.
     """
     if name not in CHECKPOINTS:
         raise ValueError(f"unknown checkpoint {name!r}, choose from {', '.join(CHECKPOINTS)}")
@@ -80,8 +80,8 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
 
 
 def check_names_folder(folder: Path) -> None:
-    """Raise ValueError for the name of a file."""
-    if folder.suffix.lower() in OF_FILES:
+    """Raise ValueError if `folder` has the suffix of a file."""
+    if folder.suffix.lower() in FILE_SUFFIXES:
         raise ValueError(f"{folder}: a folder is written, and {folder.suffix} is the suffix of a file: leave it out")
 
 
@@ -90,19 +90,19 @@ def _write_original(checkpoint: Checkpoint, path: Path, seed: int) -> None:
         raise ValueError(f"{path}: a published file needs a suffix, such as .pth")
     config = checkpoint.config
     layout = original.layout(config)
-    tensors: dict[str, Stored] = {}
+    tensors: dict[str, LazyTensor] = {}
     for network, parameters in checkpoint.networks.items():
         tensors.update(write_parameters(network, parameters, layout))
-    averaged = random_checkpoint(checkpoint.name, config, seed + 1).networks["unet"]
-    tensors.update(write_parameters("unet", averaged, original.layout(config, ema=True)))
+    ema_unet = random_checkpoint(checkpoint.name, config, seed + 1).networks["unet"]
+    tensors.update(write_parameters("unet", ema_unet, original.layout(config, ema=True)))
     tensors["scale_factor"] = _constant(np.float32(config.vae.scale_factor))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_torch(path, _in_manifest_order(checkpoint.name, tensors))
     _write_tokenizers(checkpoint, folder_of(path))
 
 
-def _in_manifest_order(name: str, tensors: dict[str, Stored]) -> Iterator[tuple[str, Stored]]:
-    """`tensors` with everything else that the published file `name` holds, as zeros, in its order."""
+def _in_manifest_order(name: str, tensors: dict[str, LazyTensor]) -> Iterator[tuple[str, LazyTensor]]:
+    """`tensors` in the order of the published file `name`, with all other tensors of that file as zeros."""
     for key, shape in read_manifest(name).items():
         stored = tensors.pop(key, None)
         if stored is None:
@@ -113,7 +113,7 @@ def _in_manifest_order(name: str, tensors: dict[str, Stored]) -> Iterator[tuple[
 
 
 def read_manifest(name: str) -> dict[str, tuple[int, ...]]:
-    """Key -> shape of every tensor in the published file `name`, in its order; empty if there is none."""
+    """Key -> shape of every tensor in the published file `name`, in its order; empty for a checkpoint without one."""
     path = MANIFESTS / f"{SAME_MANIFEST.get(name, name)}.json.gz"
     if not path.is_file():
         return {}
@@ -128,9 +128,9 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
     check_names_folder(folder)
     _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)
-    components: dict[str, dict[str, Stored]] = {}
+    components: dict[str, dict[str, LazyTensor]] = {}
     for network, parameters in checkpoint.networks.items():
-        # Only the first name of each: diffusers does not expect the others.
+        # Only the first key of each parameter: diffusers does not expect the others.
         first = write_parameters(network, parameters, lambda network, key: layout(network, key)[:1])
         for key, stored in first.items():
             component, _, rest = key.partition("/")
@@ -158,7 +158,7 @@ def _write_tokenizers(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _check_replaceable(folder: Path, replaceable: bool) -> None:
-    """Folders are replaced as a whole: one with anybody's files must not be."""
+    """Raise CheckpointError for a folder that must not be replaced: it may contain files of the user's."""
     if not replaceable:
         raise CheckpointError(f"{folder}: exists, and is not a checkpoint of this layout: choose another folder")
 
@@ -168,6 +168,6 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
-def _constant(values: np.ndarray | np.generic) -> Stored:
+def _constant(values: np.ndarray | np.generic) -> LazyTensor:
     array = np.asarray(values)
     return ComputedTensor(array.shape, lambda: array)

@@ -1,8 +1,7 @@
-"""The layout of a diffusers folder: one sub-folder a component, each with a config.json and weights.
+"""The layout of a diffusers folder: a sub-folder for each component, with a config.json and weights.
 
-Its config.json files are read in `diffusers_config`.
-Source: key names of diffusers' AudioLDM2Pipeline (0.20 to 0.42) and of transformers. Keys here carry the sub-folder
-in front: `unet/conv_in.weight`.
+Its config.json files are read in `diffusers_config`. Keys here begin with the sub-folder: `unet/conv_in.weight`.
+Source: key names of diffusers' AudioLDM2Pipeline (0.20 to 0.42) and of transformers.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ppaudioldm.config import ModelConfig, UNetConfig
-from ppaudioldm.weights.mapping import Rule, Source, apply_rules
-from ppaudioldm.weights.original import GPT2_RULES, ROBERTA_RULES, T5_RULES, TRANSFORMER_RULES, vocoder_source
+from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
+from ppaudioldm.weights.original import GPT2_RULES, ROBERTA_RULES, T5_RULES, TRANSFORMER_RULES, vocoder_placement
 from ppaudioldm.weights.safetensors_files import read_weights_folder
-from ppaudioldm.weights.tensors import Stored
+from ppaudioldm.weights.tensors import LazyTensor
 
 COMPONENTS = ("unet", "vae", "vocoder", "text_encoder", "text_encoder_2", "language_model", "projection_model")
 WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
@@ -29,29 +28,29 @@ UNET_RULES = [
 ]
 
 
-def unet_source(config: UNetConfig, name: str) -> Source:
-    """diffusers keeps the levels, and lists all transformers of a level in one row."""
-    per_place = len(config.context_dims) + 1
+def unet_placement(config: UNetConfig, name: str) -> Placement:
+    """Where diffusers stores a UNet parameter: all transformers of a level are in one list."""
+    transformers_per_resnet = len(config.context_dims) + 1
     if match := re.fullmatch(r"(down|up)_levels\.(\d+)\.(resnets|transformers)\.(\d+)\.(.*)", name):
         block = f"unet/{match[1]}_blocks.{match[2]}."
         if match[3] == "resnets":
             return _resnet(f"{block}resnets.{match[4]}.", match[5])
-        return _transformer(block, int(match[4]) * per_place, match[5])
+        return _transformer(block, int(match[4]) * transformers_per_resnet, match[5])
     if match := re.fullmatch(r"middle\.(resnet_in|transformers|resnet_out)\.(.*)", name):
         if match[1] == "transformers":
             return _transformer("unet/mid_block.", 0, match[2])
         return _resnet(f"unet/mid_block.resnets.{0 if match[1] == 'resnet_in' else 1}.", match[2])
     if match := re.fullmatch(r"(down|up)_levels\.(\d+)\.(down|up)sample\.(.*)", name):
-        return Source((f"unet/{match[1]}_blocks.{match[2]}.{match[1]}samplers.0.conv.{match[4]}",))
+        return Placement((f"unet/{match[1]}_blocks.{match[2]}.{match[1]}samplers.0.conv.{match[4]}",))
     return apply_rules(UNET_RULES, name, "unet/")
 
 
-def _resnet(place: str, rest: str) -> Source:
+def _resnet(place: str, rest: str) -> Placement:
     layer, _, leaf = rest.partition(".")
-    return Source((f"{place}{RESNET.get(layer, layer)}.{leaf}",))
+    return Placement((f"{place}{RESNET.get(layer, layer)}.{leaf}",))
 
 
-def _transformer(block: str, first: int, rest: str) -> Source:
+def _transformer(block: str, first: int, rest: str) -> Placement:
     _, number, rest = rest.split(".", 2)  # layers.N.rest
     return apply_rules(TRANSFORMER_RULES, rest, f"{block}attentions.{first + int(number)}.")
 
@@ -59,8 +58,8 @@ def _transformer(block: str, first: int, rest: str) -> Source:
 _VAE_RESNET = r"(norm1|conv1|norm2|conv2)"
 
 
-def vae_sources(side: str, name: str) -> list[Source]:
-    """Sources of a parameter of the `encoder` or `decoder`; attention has had two sets of names."""
+def vae_placements(side: str, name: str) -> list[Placement]:
+    """Where diffusers stores a parameter of the `encoder` or `decoder`; its attention layers were renamed once."""
     way, quant = ("down", "quant_conv") if side == "encoder" else ("up", "post_quant_conv")
     mid = f"{side}.mid_block."
     rules = [
@@ -84,7 +83,7 @@ def vae_sources(side: str, name: str) -> list[Source]:
         "out": ("to_out.0", "proj_attn"),
     }[match[1]]
     leaf = name.rpartition(".")[2]
-    return [Source((f"vae/{mid}attentions.0.{layer}.{leaf}",)) for layer in (new, old)]
+    return [Placement((f"vae/{mid}attentions.0.{layer}.{leaf}",)) for layer in (new, old)]
 
 
 _SWIN = r"stages\.(\d+)\.blocks\.(\d+)"
@@ -131,45 +130,45 @@ LOA_RULES = [
 ]
 
 
-def _clap_source(name: str, branch: str, rules: Sequence[Rule], inside: str) -> Source:
+def _clap_placement(name: str, branch: str, rules: Sequence[Rule], inside: str) -> Placement:
     if match := re.fullmatch(r"projection_(in|out)\.(.*)", name):
-        return Source((f"text_encoder/{branch}_projection.linear{1 if match[1] == 'in' else 2}.{match[2]}",))
+        return Placement((f"text_encoder/{branch}_projection.linear{1 if match[1] == 'in' else 2}.{match[2]}",))
     return apply_rules(rules, name, f"text_encoder/{inside}.")
 
 
-def layout(config: ModelConfig) -> Callable[[str, str], Sequence[Source]]:
+def layout(config: ModelConfig) -> Callable[[str, str], Sequence[Placement]]:
     """The diffusers layout of a checkpoint of `config`."""
 
-    def sources(network: str, name: str) -> Sequence[Source]:
+    def placements(network: str, name: str) -> Sequence[Placement]:
         if network == "unet":
-            return [unet_source(config.unet, name)]
+            return [unet_placement(config.unet, name)]
         if network in ("vae_encoder", "vae_decoder"):
-            return vae_sources(network.removeprefix("vae_"), name)
+            return vae_placements(network.removeprefix("vae_"), name)
         if network == "vocoder":
-            return [vocoder_source(name, len(config.vocoder.resblock_kernels), "upsampler", "vocoder/")]
+            return [vocoder_placement(name, len(config.vocoder.resblock_kernels), "upsampler", "vocoder/")]
         if network == "clap_text":
-            return [_clap_source(name, "text", ROBERTA_RULES, "text_model")]
+            return [_clap_placement(name, "text", ROBERTA_RULES, "text_model")]
         if network == "clap_audio":
-            return [_clap_source(name, "audio", HTSAT_RULES, "audio_model.audio_encoder")]
+            return [_clap_placement(name, "audio", HTSAT_RULES, "audio_model.audio_encoder")]
         if network == "flan_t5":
-            source = apply_rules(T5_RULES, name, "text_encoder_2/")
-            tied = Source(("text_encoder_2/encoder.embed_tokens.weight",))
-            return [source, tied] if name == "embedding.weight" else [source]
+            placement = apply_rules(T5_RULES, name, "text_encoder_2/")
+            tied = Placement(("text_encoder_2/encoder.embed_tokens.weight",))
+            return [placement, tied] if name == "embedding.weight" else [placement]
         if network == "phoneme_encoder":
-            if name == "positions":  # which diffusers adds where it joins the conditions
-                return [Source(("projection_model/learnable_positional_embedding",))]
+            if name == "positions":  # diffusers adds them where it concatenates the conditioning sequences
+                return [Placement(("projection_model/learnable_positional_embedding",))]
             return [apply_rules(PHONEME_RULES, name, "text_encoder_2/text_encoder.")]
         if network == "gpt2":  # a GPT2Model, or re-saved as a GPT2LMHeadModel
             return [apply_rules(GPT2_RULES, name, f"language_model/{prefix}") for prefix in ("", "transformer.")]
-        if network == "audiomae":  # diffusers makes sound from text only
+        if network == "audiomae":  # diffusers generates from text only
             return []
         assert network == "loa", network
         return [apply_rules(LOA_RULES, name, "projection_model/")]
 
-    return sources
+    return placements
 
 
-# Among them what a VitsModel has besides its text encoder: it turns phonemes into sound by itself.
+# Tensors that generation does not use. A VitsModel is a whole text-to-speech model: only its text encoder is used.
 IGNORED = re.compile(
     r"text_encoder/logit_scale_[at]"
     r"|.*\.(position_ids|token_type_ids|relative_position_index|attn_mask|num_batches_tracked)"
@@ -179,9 +178,9 @@ IGNORED = re.compile(
 )
 
 
-def read_folder(folder: Path) -> dict[str, Stored]:
+def read_folder(folder: Path) -> dict[str, LazyTensor]:
     """Every tensor of the components in `folder`, under `component/key`."""
-    tensors: dict[str, Stored] = {}
+    tensors: dict[str, LazyTensor] = {}
     for component in COMPONENTS:
         if (folder / component).is_dir():
             found = read_weights_folder(folder / component, WEIGHT_STEMS)

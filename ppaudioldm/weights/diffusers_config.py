@@ -1,4 +1,4 @@
-"""The config.json files of a diffusers folder: read into our configuration, and written from it."""
+"""The config.json files of a diffusers folder, converted to our configuration and back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ppaudioldm.weights.diffusers import COMPONENTS
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, where a config.json does not say
+DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, for a config.json without one
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -61,7 +61,7 @@ def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any])
         gpt2=GPT2Config(gpt2["n_embd"], gpt2["n_layer"], gpt2["n_head"], gpt2["n_positions"]),
         loa=LoaConfig(
             (projection["text_encoder_dim"], projection["text_encoder_1_dim"]),
-            # diffusers misspells this field; accept it spelt right too.
+            # diffusers misspells this field; the correct spelling is accepted too.
             projection.get("langauge_model_dim") or projection["language_model_dim"],
             gpt2.get("max_new_tokens", 8 if kind == "t5" else 512),
         ),
@@ -91,7 +91,7 @@ def _unet_config(unet: dict[str, Any]) -> UNetConfig:
     )
     heads = [width // config.head_dim for width in widths]
     if unet.get("attention_head_dim", 8) != heads:
-        # diffusers' own conversion script leaves the default 8, which is another function than the trained one.
+        # diffusers' own conversion script writes the default 8, with which the network computes something else.
         logger.warning(
             "unet/config.json says attention_head_dim=%.100r; using %.100r heads, as the weights were trained",
             unet.get("attention_head_dim", 8),
@@ -170,7 +170,7 @@ def _t5_config(t5: dict[str, Any]) -> T5Config:
 
 
 def _phoneme_config(vits: dict[str, Any], projection: dict[str, Any]) -> PhonemeEncoderConfig:
-    """Of a VitsModel, whose text encoder is used; the table of positions stands in the projection."""
+    """From a VitsModel, of which the text encoder is used; its position table belongs to the projection model."""
     default = PhonemeEncoderConfig()
     if (activation := vits.get("hidden_act", "relu")) != "relu":
         raise CheckpointError(f"text_encoder_2/config.json: hidden_act is {short(activation)}, expected 'relu'")
@@ -200,9 +200,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
-    """File -> contents of the JSON files of a diffusers folder for `config`: the inverse of `read_config`.
+    """Path -> content of every JSON file of a diffusers folder for `config`: the inverse of `read_config`.
 
-    Fields that are not ours have the values of diffusers' own conversion script.
+    Fields that our configuration lacks have the values of diffusers' own conversion script.
     """
     unet, vae, vocoder, text, audio = config.unet, config.vae, config.vocoder, config.clap_text, config.clap_audio
     t5, phonemes, gpt2, loa = config.flan_t5, config.phoneme_encoder, config.gpt2, config.loa

@@ -1,4 +1,4 @@
-"""Files from the Hugging Face hub: cached, resumed, from a mirror (HF_ENDPOINT) or offline (HF_HUB_OFFLINE=1)."""
+"""Downloads from the Hugging Face hub: cached, resumed, from a mirror (HF_ENDPOINT) or offline (HF_HUB_OFFLINE=1)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ppaudioldm.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
-# What generation needs of a diffusers folder; it holds some weights twice, as safetensors and as pickles.
+# The files of a diffusers folder that generation needs. Some repositories have weights as safetensors and as pickles.
 FOLDER_FILES = ("model_index.json", "*/config.json", "*/*.json", "*/*.safetensors")
 PICKLE_FILES = ("*/*.bin",)
 
 
 def fetch_file(repo: str, filename: str) -> Path:
-    """The path of `filename` of `repo`, downloaded unless cached. Raises CheckpointError in one line."""
+    """The local path of `filename` in `repo`, downloaded unless cached. Raises CheckpointError in one line."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repo, filename)
@@ -27,11 +27,11 @@ def fetch_file(repo: str, filename: str) -> Path:
     try:
         return Path(hf_hub_download(repo, filename))
     except Exception as error:
-        raise _explained(f"{repo}/{filename}", error) from error
+        raise _download_error(f"{repo}/{filename}", error) from error
 
 
 def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
-    """The file or folder of the published checkpoint `name`. Tells its licence when it has to be downloaded."""
+    """The local file or folder of the published checkpoint `name`. Logs its licence before a download."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     probe = info.filename or "model_index.json"
@@ -52,15 +52,15 @@ def _fetch_folder(repo: str) -> Path:
             return folder
         return Path(snapshot_download(repo, allow_patterns=[*FOLDER_FILES, *PICKLE_FILES]))
     except Exception as error:
-        raise _explained(repo, error) from error
+        raise _download_error(repo, error) from error
 
 
 def _has_weights(folder: Path, extensions: Sequence[str]) -> bool:
     return any(next(folder.glob(f"unet/*.{extension}"), None) for extension in extensions)
 
 
-def _explained(what: str, error: Exception) -> CheckpointError:
-    """One line for the many things that huggingface_hub and its HTTP client raise."""
+def _download_error(what: str, error: Exception) -> CheckpointError:
+    """One line for any of the errors that huggingface_hub and its HTTP client raise."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:

@@ -1,4 +1,4 @@
-"""Finding a checkpoint, without opening it or importing a framework."""
+"""Finding a checkpoint by name or path, without opening it or importing a framework."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, shown
 from ppaudioldm.weights.hub import fetch_checkpoint
-from ppaudioldm.weights.knowledge import Knowledge
+from ppaudioldm.weights.known_sounds import KnownSounds
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a checkpoint besides its weights.
+    """A checkpoint without its weights.
 
-    tokenizer_json(kind): the text of a tokenizer.json; kind is "clap" or "flan_t5". knows: where that is listed.
+    layout: "original", "diffusers", "native", "paddlemix" or "random". tokenizer_json(kind): the text of a
+    tokenizer.json; kind is "clap" or "flan_t5". known_sounds: None where the checkpoint does not list them.
     """
 
     name: str
     layout: str
     config: ModelConfig
     tokenizer_json: Callable[[str], str]
-    knows: Knowledge | None = field(default=None, kw_only=True)
+    known_sounds: KnownSounds | None = field(default=None, kw_only=True)
 
     @property
     def is_random(self) -> bool:
@@ -38,13 +39,13 @@ BUILT_IN = Path(__file__).parents[1] / "built_in"  # a folder for each checkpoin
 
 @dataclass(frozen=True)
 class Located:
-    """A checkpoint that was found. path: its file or folder, None if it is made here, with random weights."""
+    """A checkpoint that was found. path: its file or folder, None for random weights, which need none."""
 
     name: str
     path: Path | None
 
     def fingerprint(self) -> str:
-        """Changes when the checkpoint's files do: a hash of their names, sizes and times, or of the configuration."""
+        """A hash of the names, sizes and modification times of its files; for random weights, of the configuration."""
         if self.path is None:
             facts: object = [self.name, CHECKPOINTS[self.name].config.to_dict()]
         else:
@@ -55,11 +56,11 @@ class Located:
 
 
 def locate(name_or_path: str | Path, *, random_weights: bool = False) -> Located:
-    """Find a published checkpoint by name, downloading it if need be, or any file or folder by path.
+    """Find a published checkpoint by name, downloading it if necessary, or any file or folder by path.
 
-    A path that exists comes before a name. random_weights: take only the configuration of a name, and fill it at
-    random, which is as fast or slow to run. Raises ValueError for an unknown name, CheckpointError for a download that
-    fails.
+    A path that exists takes precedence over a name. random_weights: use random weights of the configuration of a name,
+    which take as long to run, and download nothing. Raises ValueError for an unknown name, CheckpointError for a
+    download that fails.
     """
     name = str(name_or_path)
     if random_weights:

@@ -1,4 +1,4 @@
-"""Our own layout: a folder with config.json, one safetensors file a network, and the tokenizers."""
+"""Our own layout: a folder with config.json, one safetensors file for each network, and the tokenizers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import numpy as np
 
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
-from ppaudioldm.weights.knowledge import Knowledge
+from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.safetensors_files import read_safetensors
-from ppaudioldm.weights.tensors import Stored
+from ppaudioldm.weights.tensors import LazyTensor
 
 FORMAT = "ppaudioldm"
 VERSION = 1
-CONFIG_LIMIT = 1 << 20  # bytes
+CONFIG_LIMIT_BYTES = 1 << 20
 
 
 def is_native(folder: Path) -> bool:
+    """Whether `folder` looks like a checkpoint in our own layout."""
     return (folder / "config.json").is_file() and not (folder / "model_index.json").exists()
 
 
 def is_replaceable(folder: Path) -> bool:
-    """Whether a new checkpoint may take the place of `folder`: it holds nothing, or a checkpoint that we wrote."""
+    """Whether a new checkpoint may replace `folder`: it is missing or empty, or is a checkpoint in our own layout."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return True
     try:
@@ -34,32 +35,34 @@ def is_replaceable(folder: Path) -> bool:
         return False
 
 
-def read_native(folder: Path) -> tuple[str, ModelConfig, Knowledge | None, dict[str, Stored]]:
-    """Name, configuration, what it knows, and all tensors, under `network/parameter`. Raises CheckpointError."""
+def read_native(folder: Path) -> tuple[str, ModelConfig, KnownSounds | None, dict[str, LazyTensor]]:
+    """Name, configuration, known sounds, and all tensors by `network/parameter`. Raises CheckpointError."""
     with naming(folder / "config.json"):
         values = _read_config(folder)
         config = ModelConfig.from_dict(values.get("config", {}))
-        knows = Knowledge.from_dict(values["knows"]) if "knows" in values else None
-    tensors: dict[str, Stored] = {}
+        known_sounds = _known_sounds(values)
+    tensors: dict[str, LazyTensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors.update({f"{file.stem}/{key}": tensor for key, tensor in read_safetensors(file).items()})
     name = values.get("name")
     if not isinstance(name, str) or not name.isprintable() or len(name) > 100:
         name = folder.name
-    return name, config, knows, tensors
+    return name, config, known_sounds, tensors
 
 
-def read_knowledge(path: Path) -> Knowledge | None:
-    """What the checkpoint at `path` knows, None where that is not listed. Raises CheckpointError for a broken list."""
+def read_known_sounds(path: Path) -> KnownSounds | None:
+    """The sounds that the checkpoint at `path` lists, or None. Raises CheckpointError for a broken list."""
     if not path.is_dir() or not is_native(path):
         return None
     with naming(path / "config.json"):
-        values = _read_config(path)
-        return Knowledge.from_dict(values["knows"]) if "knows" in values else None
+        return _known_sounds(_read_config(path))
 
 
-def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], dtype: str) -> None:
-    """Write one network; `dtype` is "float32" or "float16". Memory holds this network once."""
+def write_network(folder: Path, network: str, parameters: Mapping[str, LazyTensor], dtype: str) -> None:
+    """Write one network as safetensors; `dtype` is "float32" or "float16". Memory holds this network once.
+
+    Raises CheckpointError for a value that float16 cannot represent.
+    """
     arrays = {}
     for name, parameter in parameters.items():
         values = parameter.read()
@@ -71,7 +74,7 @@ def write_network(folder: Path, network: str, parameters: Mapping[str, Stored], 
 
 
 def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
-    """Write `arrays` to `path`; `kind` is "np" or "pt". Raises OSError if the disk is full."""
+    """Write `arrays` to `path`; `kind`, "np" or "pt", goes to the metadata. Raises OSError if the disk is full."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -81,16 +84,21 @@ def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> No
         raise OSError(f"{path.name}: {error}") from error
 
 
-def write_config(folder: Path, name: str, config: ModelConfig, knows: Knowledge | None = None) -> None:
+def write_config(folder: Path, name: str, config: ModelConfig, known_sounds: KnownSounds | None = None) -> None:
+    """Write the config.json of a checkpoint called `name`."""
     values = {"format": FORMAT, "version": VERSION, "name": name, "config": config.to_dict()}
-    if knows:
-        values["knows"] = knows.to_dict()
+    if known_sounds:
+        values["knows"] = known_sounds.to_dict()
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+
+
+def _known_sounds(config_json: Mapping[str, Any]) -> KnownSounds | None:
+    return KnownSounds.from_dict(config_json["knows"]) if "knows" in config_json else None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
-    if path.stat().st_size > CONFIG_LIMIT:
+    if path.stat().st_size > CONFIG_LIMIT_BYTES:
         raise ValueError("too large for a configuration")
     values = _parsed(path.read_text("utf-8"))
     if values.get("format") != FORMAT or values.get("version") != VERSION:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ppaudioldm.config import ModelConfig, UNetConfig
-from ppaudioldm.weights.mapping import Rule, Source, apply_rules
+from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -24,7 +25,7 @@ RESNET = {
     "shortcut": "skip_connection",
 }
 
-# The inside of a transformer is called the same in diffusers.
+# diffusers has the same names inside a transformer.
 _BLOCK = r"blocks\.(\d+)"
 TRANSFORMER_RULES = [
     Rule(r"(norm)", r"\1"),
@@ -35,8 +36,8 @@ TRANSFORMER_RULES = [
         for ours, theirs in (("self_attention", "attn1"), ("cross_attention", "attn2"))
         for layer, stored in (("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("out", "to_out.0"))
     ],
-    Rule(_BLOCK + r"\.feed_forward\.value", r"transformer_blocks.\1.ff.net.0.proj", part=0, of=2),
-    Rule(_BLOCK + r"\.feed_forward\.gate", r"transformer_blocks.\1.ff.net.0.proj", part=1, of=2),
+    Rule(_BLOCK + r"\.feed_forward\.value", r"transformer_blocks.\1.ff.net.0.proj", chunk=0, num_chunks=2),
+    Rule(_BLOCK + r"\.feed_forward\.gate", r"transformer_blocks.\1.ff.net.0.proj", chunk=1, num_chunks=2),
     Rule(_BLOCK + r"\.feed_forward\.out", r"transformer_blocks.\1.ff.net.2"),
 ]
 
@@ -50,8 +51,8 @@ UNET_RULES = [
 ]
 
 
-def unet_source(config: UNetConfig, name: str) -> Source:
-    """The published UNet numbers its blocks through: residual blocks and changes of resolution in one list."""
+def unet_placement(config: UNetConfig, name: str) -> Placement:
+    """Where the published file stores a UNet parameter: residual blocks and changes of resolution are in one list."""
     down_stride, up_stride = config.num_res_blocks + 1, config.num_res_blocks + 1
     if match := re.fullmatch(r"(down|up)_levels\.(\d+)\.(resnets|transformers)\.(\d+)\.(.*)", name):
         way, level, kind, block, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
@@ -64,33 +65,33 @@ def unet_source(config: UNetConfig, name: str) -> Source:
             return _inside("transformers", "middle_block", match[2])
         return _inside("resnets", "middle_block", match[2], 0 if match[1] == "resnet_in" else transformers + 1)
     if match := re.fullmatch(r"down_levels\.(\d+)\.downsample\.(.*)", name):
-        return Source((f"{UNET}input_blocks.{(int(match[1]) + 1) * down_stride}.0.op.{match[2]}",))
+        return Placement((f"{UNET}input_blocks.{(int(match[1]) + 1) * down_stride}.0.op.{match[2]}",))
     if match := re.fullmatch(r"up_levels\.(\d+)\.upsample\.(.*)", name):
         level = len(config.channel_mult) - 1 - int(match[1])
         index = 1 + (len(config.context_dims) + 1 if level in config.attention_levels else 0)
-        return Source((f"{UNET}output_blocks.{(int(match[1]) + 1) * up_stride - 1}.{index}.conv.{match[2]}",))
+        return Placement((f"{UNET}output_blocks.{(int(match[1]) + 1) * up_stride - 1}.{index}.conv.{match[2]}",))
     return apply_rules(UNET_RULES, name, UNET)
 
 
-def _inside(kind: str, place: str, rest: str, index: int = 0) -> Source:
+def _inside(kind: str, place: str, rest: str, index: int = 0) -> Placement:
     if kind == "resnets":
         layer, _, leaf = rest.partition(".")
-        return Source((f"{UNET}{place}.{index}.{RESNET[layer]}.{leaf}",))
+        return Placement((f"{UNET}{place}.{index}.{RESNET[layer]}.{leaf}",))
     _, number, rest = rest.split(".", 2)  # layers.N.rest
     return apply_rules(TRANSFORMER_RULES, rest, f"{UNET}{place}.{int(number) + 1}.")
 
 
-def ema_source(source: Source) -> Source:
-    """The averaged copy of a UNet parameter: its name without dots."""
-    key = source.keys[0].removeprefix("model.").replace(".", "")
-    return Source((f"model_ema.{key}",), source.part, source.of, source.row, source.transposed, source.trailing)
+def ema_placement(placement: Placement) -> Placement:
+    """The moving average of a UNet parameter: its key has no dots."""
+    key = placement.keys[0].removeprefix("model.").replace(".", "")
+    return replace(placement, keys=(f"model_ema.{key}",))
 
 
 _VAE_RESNET = r"(norm1|conv1|norm2|conv2)"
 
 
 def vae_rules(side: str, levels: int) -> list[Rule]:
-    """Rules of the `encoder` or `decoder`, whose levels are numbered from the finest."""
+    """Rules for the VAE's `encoder` or `decoder`, whose levels the file numbers from the finest."""
     way, resample, quant = (
         ("down", "downsample", "quant_conv") if side == "encoder" else ("up", "upsample", "post_quant_conv")
     )
@@ -114,11 +115,11 @@ def vae_rules(side: str, levels: int) -> list[Rule]:
     return rules
 
 
-def vocoder_source(name: str, stacks: int, upsample: str = "ups", prefix: str = VOCODER) -> Source:
-    """Residual stacks are numbered through the stages in the published file."""
+def vocoder_placement(name: str, stacks: int, upsample: str = "ups", prefix: str = VOCODER) -> Placement:
+    """Where a file stores a vocoder parameter. stacks: residual stacks of a stage; the file has one list of all."""
     if match := re.fullmatch(r"stages\.(\d+)\.stacks\.(\d+)\.(dilated|plain)\.(.*)", name):
         number = int(match[1]) * stacks + int(match[2])
-        return Source((f"{prefix}resblocks.{number}.{'convs1' if match[3] == 'dilated' else 'convs2'}.{match[4]}",))
+        return Placement((f"{prefix}resblocks.{number}.{'convs1' if match[3] == 'dilated' else 'convs2'}.{match[4]}",))
     rules = [
         Rule("conv_in", "conv_pre"),
         Rule("conv_out", "conv_post"),
@@ -151,7 +152,7 @@ HTSAT_RULES = [
     Rule("patch_norm", "patch_embed.norm"),
     Rule(_SWIN + r"\.(norm1|norm2)", _HTSAT + r".\3"),
     *[
-        Rule(rf"{_SWIN}\.{layer}", _HTSAT + ".attn.qkv", part=i, of=3)
+        Rule(rf"{_SWIN}\.{layer}", _HTSAT + ".attn.qkv", chunk=i, num_chunks=3)
         for i, layer in enumerate(("query", "key", "value"))
     ],
     Rule(_SWIN + r"\.relative_bias", _HTSAT + ".attn.relative_position_bias_table"),
@@ -179,7 +180,7 @@ T5_RULES = [
     Rule("norm", "encoder.final_layer_norm"),
 ]
 
-# The layers of the phoneme encoder stand in a list each; those of its attention are convolutions of size 1.
+# The phoneme encoder has a list for each kind of layer; the linear layers of its attention are convolutions of size 1.
 _SPEECH = "text_encoder.encoder."
 PHONEME_RULES = [
     Rule("embedding", "text_encoder.emb"),
@@ -211,10 +212,10 @@ GPT2_RULES = [
     Rule("norm", "ln_f"),
 ]
 
-LOA_TABLE_ROWS = 32  # sizes of the tables of start and end tokens, of which the first rows are used
+LOA_TABLE_ROWS = 32  # rows in the tables of start and end tokens, of which the first two are used
 LOA_RULES = [
     *[
-        Rule(rf"{ours}_{i}", f"{theirs}_of_sequence_tokens.weight", part=i, of=LOA_TABLE_ROWS, row=True)
+        Rule(rf"{ours}_{i}", f"{theirs}_of_sequence_tokens.weight", chunk=i, num_chunks=LOA_TABLE_ROWS, row=True)
         for ours, theirs in (("sos", "start"), ("eos", "end"))
         for i in range(2)
     ],
@@ -228,7 +229,7 @@ AUDIOMAE_RULES = [
     Rule("patch_embed", "patch_embed.proj"),
     Rule(_LAYER + r"\.attention_norm", r"blocks.\1.norm1"),
     *[
-        Rule(rf"{_LAYER}\.{layer}", r"blocks.\1.attn.qkv", part=i, of=3)
+        Rule(rf"{_LAYER}\.{layer}", r"blocks.\1.attn.qkv", chunk=i, num_chunks=3)
         for i, layer in enumerate(("query", "key", "value"))
     ],
     Rule(_LAYER + r"\.attention_out", r"blocks.\1.attn.proj"),
@@ -239,25 +240,25 @@ AUDIOMAE_RULES = [
 ]
 
 
-def clap_source(name: str, branch: str, rules: Sequence[Rule], prefix: str) -> Source:
-    """A parameter of one CLAP branch; its projection stands beside the branch."""
+def clap_placement(name: str, branch: str, rules: Sequence[Rule], prefix: str) -> Placement:
+    """Where a file stores a parameter of CLAP's text or audio `branch`; the projection is outside the branch."""
     if match := re.fullmatch(r"projection_(in|out)\.(.*)", name):
-        return Source((f"{prefix}{branch}_projection.{0 if match[1] == 'in' else 2}.{match[2]}",))
+        return Placement((f"{prefix}{branch}_projection.{0 if match[1] == 'in' else 2}.{match[2]}",))
     return apply_rules(rules, name, f"{prefix}{branch}_branch.")
 
 
-def t5_sources(name: str, prefix: str) -> list[Source]:
-    """The embedding is stored twice; a file may keep either copy."""
-    source = apply_rules(T5_RULES, name, prefix)
+def t5_placements(name: str, prefix: str) -> list[Placement]:
+    """Where a file may store a FLAN-T5 parameter: the embedding has two keys, and a file may have either."""
+    placement = apply_rules(T5_RULES, name, prefix)
     if name == "embedding.weight":
-        return [source, Source((f"{prefix}encoder.embed_tokens.weight",))]
-    return [source]
+        return [placement, Placement((f"{prefix}encoder.embed_tokens.weight",))]
+    return [placement]
 
 
-def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Sequence[Source]]:
-    """The published layout of a checkpoint of `config`; `ema` takes the averaged UNet."""
+def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Sequence[Placement]]:
+    """The published layout of a checkpoint of `config`. ema: with the moving average of the UNet's weights."""
     loa = "cond_stage_models.0." if config.loa else ""
-    # Which copies of the text encoders condition the diffusion: those inside the LOA module, if there is one.
+    # Files have several copies of the text encoders. Those inside the LOA module, if any, condition the diffusion.
     clap_prefixes = [f"{loa}cond_stage_models.0.model."] if config.loa or config.unet.film_dim else []
     t5_prefixes = (["cond_stage_models.0.cond_stage_models.1.model."] if config.loa else []) + [
         f"cond_stage_models.{1 if config.loa else 0}.model."
@@ -265,20 +266,20 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
     vae_levels = len(config.vae.channel_mult)
     sides = {"vae_encoder": vae_rules("encoder", vae_levels), "vae_decoder": vae_rules("decoder", vae_levels)}
 
-    def sources(network: str, name: str) -> Sequence[Source]:
+    def placements(network: str, name: str) -> Sequence[Placement]:
         if network == "unet":
-            source = unet_source(config.unet, name)
-            return [ema_source(source) if ema else source]
+            placement = unet_placement(config.unet, name)
+            return [ema_placement(placement) if ema else placement]
         if network in sides:
             return [apply_rules(sides[network], name, VAE)]
         if network == "vocoder":
-            return [vocoder_source(name, len(config.vocoder.resblock_kernels))]
+            return [vocoder_placement(name, len(config.vocoder.resblock_kernels))]
         if network == "clap_text":
-            return [clap_source(name, "text", ROBERTA_RULES, p) for p in (*clap_prefixes, RANKING_CLAP)]
+            return [clap_placement(name, "text", ROBERTA_RULES, p) for p in (*clap_prefixes, RANKING_CLAP)]
         if network == "clap_audio":
-            return [clap_source(name, "audio", HTSAT_RULES, p) for p in (RANKING_CLAP, *clap_prefixes)]
+            return [clap_placement(name, "audio", HTSAT_RULES, p) for p in (RANKING_CLAP, *clap_prefixes)]
         if network == "flan_t5":
-            return [source for prefix in t5_prefixes for source in t5_sources(name, prefix)]
+            return [placement for prefix in t5_prefixes for placement in t5_placements(name, prefix)]
         if network == "phoneme_encoder":
             return [apply_rules(PHONEME_RULES, name, PHONEMES)]
         if network == "gpt2":
@@ -288,12 +289,12 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
         assert network == "loa", network
         return [apply_rules(LOA_RULES, name, loa)]
 
-    return sources
+    return placements
 
 
 # Tensors of the published files that generation does not use: schedules that follow from the configuration, fixed
-# transforms, position tables, the averaged UNet, the classification heads of CLAP and the phoneme encoder, and of
-# AudioMAE the decoder; all of it where the encoder is not there.
+# transforms, position tables, the moving average of the UNet, the classification heads of CLAP and the phoneme encoder,
+# AudioMAE's decoder, and all of AudioMAE in files that lack its encoder.
 IGNORED = re.compile(
     r"logvar|scale_factor|(log_|sqrt_)*(betas|one_minus_.*|alphas_cumprod.*|recip.*)|posterior_.*|lvlb_weights"
     r"|model_ema\..*"
@@ -305,5 +306,5 @@ IGNORED = re.compile(
     r"|cond_stage_models\.0\.cond_stage_models\.1\.text_encoder\.proj\..*"
     r"|cond_stage_models\.0\.cond_stage_models\.2\.audiomae\..*"
 )
-# With the averaged UNet, the other one is the unused copy.
+# With the moving average, the UNet itself is not used.
 IGNORED_WITH_EMA = re.compile(IGNORED.pattern + r"|model\.diffusion_model\..*")

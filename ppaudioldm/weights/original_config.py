@@ -1,4 +1,4 @@
-"""Reads the sizes of a published-layout checkpoint off its tensors, so that any member of the family loads."""
+"""The configuration of a file in the published layout, inferred from the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from ppaudioldm.weights.original import AUDIOMAE, PHONEMES, RANKING_CLAP, UNET, 
 Shapes = Mapping[str, tuple[int, ...]]
 Config = TypeVar("Config")
 
-# What the shapes of a vocoder do not tell: upsampling kernels -> rates, and sample rate by number of mel bins.
+# What the shapes of a vocoder leave open: upsampling kernels -> rates, and number of mel bins -> sample rate in Hz.
 UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
 SAMPLE_RATES = {64: 16000, 256: 48000}
-POSITIONS = f"{PHONEMES}learnable_positional_embedding"  # speech checkpoints have it
-MOST_STAGES = 8  # every stage takes a pass over all keys
+POSITIONS = f"{PHONEMES}learnable_positional_embedding"  # only speech checkpoints have it
+MOST_STAGES = 8  # each costs a pass over all keys
 
 
 def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
     """The configuration of the checkpoint whose tensors have `shapes`.
 
-    Raises CheckpointError if they are not an AudioLDM 2 checkpoint's; `where` names the file in it.
+    scale_factor: of the VAE's latents. Raises CheckpointError if this is no AudioLDM 2 checkpoint; `where` names the
+    file in it.
     """
     try:
         return _read_config(shapes, scale_factor)
@@ -53,16 +54,16 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     has_audiomae = has_loa and f"{AUDIOMAE}patch_embed.proj.weight" in shapes
     num_tokens = 512 if has_phonemes else 8
     # The copy that conditions the diffusion, or the one inside the LOA module.
-    t5_places = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
-    t5 = [f"cond_stage_models.{place}" for place in t5_places]
-    t5 = [prefix for prefix in t5 if f"{prefix}encoder.final_layer_norm.weight" in shapes]
+    t5_copies = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
+    t5_prefixes = [f"cond_stage_models.{copy}" for copy in t5_copies]
+    t5_prefixes = [prefix for prefix in t5_prefixes if f"{prefix}encoder.final_layer_norm.weight" in shapes]
     return ModelConfig(
         unet=unet_config(shapes),
         vae=vae_config(shapes, vocoder.n_mels, scale_factor),
         vocoder=vocoder,
         clap_text=clap_text_config(shapes, f"{RANKING_CLAP}text_branch.", f"{RANKING_CLAP}text_projection.0"),
         clap_audio=clap_audio_config(shapes, f"{RANKING_CLAP}audio_branch.", f"{RANKING_CLAP}audio_projection.0"),
-        flan_t5=t5_config(shapes, t5[0]) if t5 else None,
+        flan_t5=t5_config(shapes, t5_prefixes[0]) if t5_prefixes else None,
         phoneme_encoder=_phoneme_config(shapes) if has_phonemes else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
         loa=_loa_config(shapes, num_tokens) if has_loa else None,
@@ -99,7 +100,7 @@ def unet_config(shapes: Shapes) -> UNetConfig:
 
 
 def _context_dim(shapes: Shapes, levels: list[int], num_res_blocks: int, transformer: int) -> int | None:
-    """Width of a transformer's context; none if it is as wide as the features at every level."""
+    """Width of a transformer's context; None if it equals the width of the features at every level: self-attention."""
     keys = [
         f"{UNET}input_blocks.{1 + level * (num_res_blocks + 1)}.{transformer}.transformer_blocks.0.attn2.to_k.weight"
         for level in levels
@@ -125,7 +126,10 @@ def vocoder_config(shapes: Shapes, prefix: str) -> HifiGanConfig:
     initial, n_mels, _ = shapes[f"{prefix}conv_pre.weight"]
     kernels = tuple(shapes[f"{prefix}ups.{i}.weight"][2] for i in range(_count(shapes, prefix + r"ups\.(\d+)\..*")))
     if kernels not in UPSAMPLE_RATES or n_mels not in SAMPLE_RATES:
-        raise ValueError(f"a vocoder with kernels {UPSAMPLE_RATES} and {list(SAMPLE_RATES)} mel bins")
+        raise ValueError(
+            f"the vocoder has upsampling kernels {kernels} and {n_mels} mel bins, expected kernels"
+            f" {' or '.join(map(str, UPSAMPLE_RATES))} and {' or '.join(map(str, SAMPLE_RATES))} mel bins"
+        )
     stacks = _count(shapes, prefix + r"resblocks\.(\d+)\..*") // len(kernels)
     return HifiGanConfig(
         n_mels=n_mels,
@@ -154,7 +158,7 @@ def clap_text_config(shapes: Shapes, prefix: str, projection: str) -> ClapTextCo
 def clap_audio_config(shapes: Shapes, prefix: str, projection: str) -> ClapAudioConfig:
     stages = _count(shapes, re.escape(prefix) + r"layers\.(\d+)\..*")
     if stages > MOST_STAGES:
-        raise ValueError(f"{stages} stages of CLAP's audio branch")
+        raise ValueError(f"{stages} stages in CLAP's audio branch, expected at most {MOST_STAGES}")
     tables = [shapes[f"{prefix}layers.{i}.blocks.0.attn.relative_position_bias_table"] for i in range(stages)]
     hidden_size, _, patch_size, _ = shapes[f"{prefix}patch_embed.proj.weight"]
     n_mels = shapes[f"{prefix}bn0.weight"][0]
@@ -218,7 +222,7 @@ def _loa_config(shapes: Shapes, num_tokens: int) -> LoaConfig:
 
 def _audiomae_config(shapes: Shapes, num_tokens: int) -> AudioMAEConfig:
     hidden_size, _, patch_size, _ = shapes[f"{AUDIOMAE}patch_embed.proj.weight"]
-    patches = shapes[f"{AUDIOMAE}pos_embed"][1] - 1  # the first place is the class token's
+    patches = shapes[f"{AUDIOMAE}pos_embed"][1] - 1  # the first position is the class token's
     return AudioMAEConfig(
         patch_size=patch_size,
         hidden_size=hidden_size,
@@ -229,14 +233,14 @@ def _audiomae_config(shapes: Shapes, num_tokens: int) -> AudioMAEConfig:
 
 
 def _heads(width: int, head_dim: int) -> int:
-    """How many heads of `head_dim`: 64 in RoBERTa, GPT-2 and ViT at every size."""
+    """The number of heads of width `head_dim`, which is 64 in RoBERTa, GPT-2 and ViT of every size."""
     if width % head_dim:
-        raise ValueError(f"a width divisible by {head_dim}")
+        raise ValueError(f"a width of {width}, expected a multiple of {head_dim}")
     return width // head_dim
 
 
 def _count(shapes: Shapes, pattern: str, start: int = 0) -> int:
-    """How many numbers, from `start` on, the group of `pattern` takes among the keys."""
+    """How many consecutive numbers, from `start` on, the first group of `pattern` matches among the keys."""
     compiled = re.compile(pattern)
     numbers = {int(match[1]) for key in shapes if (match := compiled.fullmatch(key))}
     count = 0

@@ -1,4 +1,4 @@
-"""Pieces of a pickle, written by hand, so that PyTorch's and Paddle's files need neither library."""
+"""Pieces of pickles as bytes, from which `torch_files` writes PyTorch's files without PyTorch."""
 
 from __future__ import annotations
 

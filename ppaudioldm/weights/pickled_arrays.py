@@ -1,4 +1,4 @@
-"""NumPy's arrays as pickles hold them, for `safe_pickle`."""
+"""NumPy arrays in pickles: what `safe_pickle` builds in place of `numpy.ndarray` and `numpy.dtype`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ppaudioldm.weights.safe_pickle import Buildable, Constructors, FileBytes, S
 
 
 class PickledDtype(Buildable):
-    """NumPy's code of a data type, such as f4. No objects and no records: those can hold anything."""
+    """A data type, by NumPy's code such as f4. Object and record types are refused: they can contain anything."""
 
     def __init__(self, code: object, *_flags: object):
         if not isinstance(code, str) or not re.fullmatch(r"[biufcSU]\d{1,6}", code):
@@ -21,13 +21,13 @@ class PickledDtype(Buildable):
     def set_state(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) < 5 or state[2:5] != (None, None, None):
             raise ValueError("an array of records")
-        # "|" and "=" mean that there is no order to speak of, and the writer's own.
+        # "|" is for types of one byte, "=" for the byte order of the writer.
         if not isinstance(state[1], str) or state[1] not in ("<", "|", "="):
             raise ValueError(f"an array with byte order {shown(state[1])}; only little-endian ones are read")
 
 
 class PickledArray(Buildable):
-    """shape, dtype, fortran (first axis runs fastest) and data of an array; data is None until the file gives it."""
+    """An array. fortran: the first axis varies fastest. data: None until the pickle sets it."""
 
     shape: tuple[int, ...] = ()
     dtype: PickledDtype | None = None
@@ -44,11 +44,11 @@ class PickledArray(Buildable):
             raise ValueError("an array without plain data")
         self.shape, self.dtype, self.fortran, self.data = checked_shape(shape), dtype, fortran is True, data
         needed = math.prod(self.shape) * dtype.itemsize
-        # In text a byte takes one or two bytes; it is counted when it is read.
+        # As text, a byte of the array takes one or two bytes; the exact number is checked when it is read.
         most = data.length if isinstance(data, FileBytes) else len(data)
         least = most / 2 if isinstance(data, FileBytes) and data.text else most
         if not least <= needed <= most:
-            raise ValueError(f"an array of {needed} bytes whose data has {most}")
+            raise ValueError(f"an array of {needed} bytes whose data has {most} bytes")
 
 
 def _reconstruct(subtype: object, _shape: object, _typecode: object) -> PickledArray:
@@ -64,7 +64,7 @@ def _from_buffer(data: object, dtype: object, shape: object, order: object) -> P
 
 
 def _scalar(dtype: object, data: object) -> None:
-    """A single number: no weight is kept as one."""
+    """A single number, which is dropped: weights are arrays."""
     if not isinstance(dtype, PickledDtype) or not isinstance(data, (bytes, str)):
         raise ValueError("a NumPy number without plain data")
 

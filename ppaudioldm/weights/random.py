@@ -1,4 +1,4 @@
-"""Random weights: the same values for a network's parameter in every layout, for benchmarks and tests."""
+"""Random weights for benchmarks and tests; a parameter has the same values in every layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def random_weight(network: str, key: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """A float32 value for parameter `key` of `network` that keeps signals near unit size.
+    """Float32 values for parameter `key` of `network` that keep activations near unit size.
 
     Depends on its arguments alone: neither on the other parameters nor on their order.
     """
@@ -20,8 +20,8 @@ def random_weight(network: str, key: str, shape: tuple[int, ...], seed: int) -> 
     if len(shape) > 1:
         size = math.prod(shape[1:])
         if network == "flan_t5" and ".query." in key:
-            # T5 does not scale its scores: queries of unit size would make its attention all but hard, and the network
-            # chaotic. Heads are 64 wide.
+            # T5 does not scale its attention scores: with queries of unit size the softmax would saturate, and the
+            # output would depend chaotically on the input. Heads are 64 wide.
             size *= 64
         return values / np.float32(math.sqrt(size))
     if key.endswith("running_var"):

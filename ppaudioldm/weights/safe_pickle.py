@@ -1,8 +1,8 @@
-"""Pickles read as descriptions: nothing that a file names is imported, called or given any state.
+"""A safe reader of pickles: nothing that a file names is imported or called.
 
-A pickle is a program for a stack machine. This machine knows the instructions that PyTorch and Paddle write (protocols
-2 to 5), keeps long byte strings in the file, and lets a file "call" only names that the caller lists, each standing for
-a function of ours. Everything else a file names stays a `Symbol`, a piece of text.
+A pickle is a program for a stack machine. This machine has the instructions that PyTorch and Paddle write (protocols 2
+to 5), leaves long byte strings in the file, and lets a file "call" only names that our caller lists, each standing for
+a function of ours. Any other name in a file stays a `Symbol`, a piece of text.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import BinaryIO, TypeVar
 
 from ppaudioldm.errors import naming, shown
 
-INLINE = 1024  # bytes; a longer string is left in the file
-# Bytes of memory that one pickle may ask for, by a rough and generous count. A checkpoint of 5,300 tensors asks for 50
-# million. The same number bounds the time: about 2.5 million instructions.
+INLINE = 1024  # bytes; longer strings are left in the file
+# Bytes of memory that one pickle may use, by a rough and generous count. A checkpoint of 5,300 tensors uses 50 million.
+# The same number bounds the time: about 2.5 million instructions.
 BUDGET = 512 << 20
 INSTRUCTION_COST = 200
 CALL_COST = 1200
@@ -29,16 +29,16 @@ Constructors = Mapping[str, Callable[..., object]]
 
 @dataclass(frozen=True)
 class Symbol:
-    """The dotted name of a class or function, as a file gives it."""
+    """The dotted name of a class or function in a file."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class FileBytes:
-    """`length` bytes at byte `offset` of the file that was read.
+    """A string of `length` bytes at byte `offset` of the file.
 
-    text: they are UTF-8 text instead, in which every character stands for one byte (how protocol 2 writes bytes).
+    text: it is UTF-8 text, in which every character stands for one byte (how protocol 2 writes bytes).
     """
 
     offset: int
@@ -47,10 +47,10 @@ class FileBytes:
 
 
 class Buildable:
-    """Something of ours that takes the state a file holds for it."""
+    """An object of ours whose state a file may set."""
 
     def set_state(self, state: object) -> None:
-        """Raises ValueError when `state` is not what belongs there."""
+        """Raises ValueError when `state` is not of the expected kind."""
         raise NotImplementedError
 
 
@@ -64,9 +64,9 @@ def read_pickle(
     """The value of the pickle that starts at the position of `file`, which is left just behind the pickle.
 
     path: names the file in errors. end: no byte at or after this offset is read.
-    constructors: dotted name -> function that is called with a call's arguments. COMMON holds the usual ones.
+    constructors: dotted name -> the function of ours that is called in its place. COMMON has the usual ones.
     persistent: called with each persistent id; None refuses them.
-    Raises CheckpointError on anything else, on damage, and on pickles that want more than BUDGET.
+    Raises CheckpointError for calls of other names, for damage, and for pickles that exceed BUDGET.
     """
     with naming(path):
         return _Machine(file, end, constructors, persistent).run()
@@ -78,7 +78,7 @@ def _ordered_dict() -> dict:
 
 def _tuple(items: object) -> tuple:
     if not isinstance(items, tuple):
-        raise ValueError("tuple() of something else than a tuple")
+        raise ValueError("tuple() of something other than a tuple")
     return items
 
 
@@ -88,7 +88,7 @@ def _encode(text: object, encoding: object) -> bytes | FileBytes:
     if isinstance(text, FileBytes) and text.text:
         return text
     if not isinstance(text, str):
-        raise ValueError("bytes made from something else than text")
+        raise ValueError("bytes encoded from something other than text")
     return text.encode("latin1")
 
 
@@ -118,7 +118,7 @@ TUPLES = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
 
 
 class _Machine:
-    """Raises ValueError, or TypeError from a constructor, at the first thing that does not belong."""
+    """Runs one pickle. Raises ValueError, or TypeError from a constructor, at the first unexpected instruction."""
 
     def __init__(self, file: BinaryIO, end: int, constructors: Constructors, persistent: Callable | None):
         self.file = file
@@ -199,7 +199,7 @@ class _Machine:
         return int.from_bytes(self.take(length), "little", signed=True)
 
     def string(self, form: str) -> bytes | FileBytes:
-        """Bytes behind their length."""
+        """A string that stands behind its length, in a format of `struct`."""
         length = self.number(form)
         if length <= INLINE:
             self.spend(max(length, 0))
@@ -226,9 +226,9 @@ class _Machine:
     # The stack
 
     def top(self) -> object:
-        # What lies below a mark belongs to whoever comes after the mark is gone.
+        # Values below the last mark are out of reach until the mark is removed.
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise ValueError("the pickle takes more than it has put down")
+            raise ValueError("the pickle takes more values than are on its stack")
         return self.stack[-1]
 
     def pop(self) -> object:
@@ -242,9 +242,9 @@ class _Machine:
         self.marks.append(len(self.stack))
 
     def pop_mark(self) -> list:
-        """Everything above the last mark."""
+        """Remove the last mark, and return all values above it."""
         if not self.marks:
-            raise ValueError("the pickle takes back a mark that it has not set")
+            raise ValueError("the pickle removes a mark that it has not set")
         height = self.marks.pop()
         items = self.stack[height:]
         del self.stack[height:]
@@ -258,7 +258,7 @@ class _Machine:
 
     def recall(self, index: int) -> object:
         if index not in self.memo:
-            raise ValueError("the pickle refers to something it has not kept")
+            raise ValueError("the pickle refers to a value that it has not memoized")
         return self.memo[index]
 
     def memoize(self) -> None:
@@ -303,8 +303,8 @@ class _Machine:
         if not isinstance(symbol, Symbol):
             raise ValueError(f"a call of {shown(symbol)} was refused: it is not a global name")
         if symbol.name not in self.constructors:
-            raise ValueError(f"a call of {shown(symbol.name)} was refused: weights need no such thing")
-        # Passing arguments copies them: a long tuple passed again and again would cost more than the budget knows.
+            raise ValueError(f"a call of {shown(symbol.name)} was refused: weights do not need it")
+        # Passing arguments copies them: a long tuple that is passed repeatedly would cost more than the budget counts.
         if not isinstance(arguments, tuple) or len(arguments) > 16:
             raise ValueError(f"a call of {shown(symbol.name)} without a short tuple of arguments")
         self.stack.append(self.constructors[symbol.name](*arguments))
@@ -313,7 +313,7 @@ class _Machine:
         state, target = self.pop(), self.top()
         if isinstance(target, Buildable):
             target.set_state(state)
-        # PyTorch hangs the versions of a network's modules on its OrderedDict.
+        # PyTorch sets the versions of a network's modules as an attribute of its OrderedDict.
         elif not (type(target) is dict and type(state) is dict and set(state) <= {"_metadata"}):
             raise ValueError(f"a state for {shown(getattr(target, 'name', target))} was refused")
 
@@ -325,7 +325,7 @@ class _Machine:
 
 
 ACTIONS: dict[bytes, Callable[[_Machine], object]] = {
-    pickle.FRAME: lambda m: m.take(8),  # how much a reader may fetch at once: of no use to us
+    pickle.FRAME: lambda m: m.take(8),  # the length of a block for readers that buffer: not needed here
     pickle.BINFLOAT: lambda m: m.stack.append(struct.unpack(">d", m.take(8))[0]),
     pickle.MARK: _Machine.mark,
     pickle.POP: _Machine.pop_or_unmark,
@@ -349,19 +349,19 @@ ACTIONS: dict[bytes, Callable[[_Machine], object]] = {
 
 
 def checked_key(key: object) -> object:
-    """A key of a dict, of a kind whose hash costs nothing; a tuple can be a bomb, a large number a chosen collision."""
+    """`key`, if it is cheap to hash: nested tuples may take exponential time, large numbers be chosen to collide."""
     if key is None or isinstance(key, (str, bytes, Symbol)) or (isinstance(key, int) and abs(key) < 2**32):
         return key
     raise ValueError(f"{shown(key)} as a key")
 
 
 def checked_shape(value: object) -> tuple[int, ...]:
-    """The sizes in a tuple or list from a file. Raises ValueError unless they can be an array's."""
+    """A tuple or list from a file as a shape. Raises ValueError unless an array can have it."""
     if not isinstance(value, (tuple, list)) or len(value) > 32 or any(type(n) is not int for n in value):
         raise ValueError("a shape that is not a short tuple of whole numbers")
     count = 1
     for n in value:
-        # Zeros are left out of the product: NumPy multiplies the sizes of empty arrays, too.
+        # Zeros are left out of the product: NumPy multiplies the sizes of empty arrays as well.
         count *= max(n, 1)
         if n < 0 or count > 2**48:
             raise ValueError("a shape with sizes that are negative or too large")

@@ -1,4 +1,4 @@
-"""Safetensors files, and folders of weights in one or several files."""
+"""Safetensors files, and folders with the weights of a network in one or several files."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ DTYPE_NAMES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-LARGEST_INDEX = 64 << 20  # bytes of JSON
+INDEX_LIMIT_BYTES = 64 << 20
 
 
 def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
-    """The tensors of a safetensors file, which is mapped when one is read and must not change until then.
+    """The tensors of a safetensors file. Values are read on request: the file must not change until then.
 
-    Raises CheckpointError if the file is not one or is damaged.
+    Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
     with naming(path):
         try:
-            # Its own values would stay in memory once touched, so we read them; but its checks are the standard's.
+            # For its checks only: pages of values that it reads would stay in memory.
             safe_open(path, framework="numpy")
         except SafetensorError as error:
             raise ValueError(error) from error
@@ -62,7 +62,7 @@ def _json(data: bytes) -> dict:
 
 
 def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTensor:
-    """start: of the values in the file. size: of the file."""
+    """start: offset of the values in the file, in bytes. size: of the file, in bytes."""
     dtype = DTYPE_NAMES.get(entry["dtype"])
     if dtype is None:
         raise ValueError(f"{shown(name)} is stored as {shown(entry['dtype'])}, which is not supported")
@@ -74,11 +74,11 @@ def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTe
 
 
 def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str]) -> dict[str, FileTensor]:
-    """The tensors of the first file that `folder` has of `<stem>.safetensors`, then `<stem>.bin` (of torch.save).
+    """The tensors of `<stem>.safetensors`, or else of `<stem>.bin` (from torch.save), in `folder`.
 
-    Either may be replaced by several files and an index, `<stem>.safetensors.index.json`.
+    Instead of one file there may be several with an index, `<stem>.safetensors.index.json`.
     stem_candidates: such as ("diffusion_pytorch_model", "model", "pytorch_model"), the preferred first.
-    Raises CheckpointError when there is no such file, or one is damaged.
+    Raises CheckpointError if none of these files exists, or if one is damaged.
     """
     folder = Path(folder)
     names = [f"{stem}{suffix}" for suffix in (".safetensors", ".bin") for stem in stem_candidates]
@@ -95,16 +95,16 @@ def _read(path: Path) -> dict[str, FileTensor]:
 
 
 def _read_sharded(index: Path) -> dict[str, FileTensor]:
-    """The tensors that an index lists, each from the file it names."""
+    """The tensors that an index lists, each from the file that the index names."""
     with naming(index):
-        if index.stat().st_size > LARGEST_INDEX:
+        if index.stat().st_size > INDEX_LIMIT_BYTES:
             raise ValueError("an index of more than 64 MB")
         weight_map = _json(index.read_bytes()).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ValueError("an index without a weight_map")
         files = {}
         for name, file in weight_map.items():
-            # By its name alone: within a download cache, even honest files are links that lead out of the folder.
+            # The name alone is checked: in a download cache, valid files are links out of the folder.
             if not isinstance(file, str) or not file.strip(".") or {"/", "\\", "\0", ":"} & set(file):
                 raise ValueError(f"{shown(name)} is said to be in {shown(file)}, which is not a file of this folder")
             if file not in files:

@@ -1,4 +1,4 @@
-"""A tensor that stays in its file until it is read."""
+"""Lazy tensors: their shape is known at once, their values stay in the file until they are read."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
-class Stored(Protocol):
-    """What the loaders deal in: a shape known at once, values on request."""
+class LazyTensor(Protocol):
+    """A tensor of a checkpoint whose values are read, or computed, on request."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -36,9 +36,9 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class FileTensor:
-    """`shape` values of `dtype` (a key of DTYPES) that begin at byte `offset` of `path`.
+    """A tensor of `dtype` (a key of DTYPES) whose values begin at byte `offset` of the file `path`.
 
-    strides: in elements, None for C order. Whoever makes one has checked that it lies within the file.
+    strides: in elements, None for C order. The caller has checked that all of it lies within the file.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class FileTensor:
     strides: tuple[int, ...] | None = None
 
     def read(self) -> np.ndarray:
-        """The values as a new C-ordered array; any floating-point type becomes float32."""
+        """The values as a new C-ordered array; every floating-point type becomes float32."""
         dtype = DTYPES[self.dtype]
         if 0 in self.shape:
             return np.zeros(self.shape, np.float32)
@@ -64,7 +64,7 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class ComputedTensor:
-    """A tensor made from others, or from nothing, when it is read."""
+    """A tensor whose values are computed when it is read, from other tensors or at random."""
 
     shape: tuple[int, ...]
     compute: Callable[[], np.ndarray]

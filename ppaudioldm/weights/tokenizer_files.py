@@ -1,4 +1,4 @@
-"""The tokenizers of a checkpoint, as tokenizer.json texts: beside it, from the hub, or made up for random weights."""
+"""A checkpoint's tokenizers as tokenizer.json texts: from its folder, from the hub, or of bytes for random weights."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SIZE_LIMIT = 64 << 20  # bytes
 
 
 def folder_of(checkpoint: Path) -> Path:
-    """Where the tokenizers of a checkpoint are looked for: in its folder, or in the folder FILE beside FILE.pth."""
+    """The folder with the tokenizers of `checkpoint`: the checkpoint, or for FILE.pth the folder FILE beside it."""
     return checkpoint if checkpoint.is_dir() else checkpoint.with_suffix("")
 
 
 def tokenizer_json(kind: str, checkpoint: Path) -> str:
-    """The tokenizer `kind` of the file or folder `checkpoint`. Raises CheckpointError."""
+    """The tokenizer.json of `kind`, "clap" or "flan_t5", of the checkpoint at this path. Raises CheckpointError."""
     subfolder, repo = TOKENIZERS[kind]
     path = folder_of(checkpoint) / subfolder / "tokenizer.json"
     if not path.is_file():
@@ -34,13 +34,14 @@ def tokenizer_json(kind: str, checkpoint: Path) -> str:
 
 
 def write_tokenizer(kind: str, folder: Path, text: str) -> None:
+    """Write `text` to the place in `folder` where `tokenizer_json` looks for it."""
     subfolder = folder / TOKENIZERS[kind][0]
     subfolder.mkdir(parents=True, exist_ok=True)
     (subfolder / "tokenizer.json").write_text(text, "utf-8")
 
 
 def byte_tokenizer_json(kind: str) -> str:
-    """A tokenizer of bytes with the special tokens of `kind`, for checkpoints with random weights: no download."""
+    """A byte-level tokenizer with the special tokens of `kind`, for random weights, which need no download."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     special, template = {

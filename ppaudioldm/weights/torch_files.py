@@ -1,7 +1,7 @@
 """Files of `torch.save`, read and written without PyTorch.
 
 Since PyTorch 1.6 such a file is a zip archive: `<root>/data.pkl` is a pickle that describes the tensors, and
-`<root>/data/<key>` holds the bytes of one storage, uncompressed. Before, it was four pickles followed by the storages.
+`<root>/data/<key>` has the bytes of one storage, uncompressed. Earlier files are four pickles followed by the storages.
 Tensors are views of storages: several may share one.
 """
 
@@ -24,7 +24,7 @@ from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.pickled_arrays import NUMPY
 from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Symbol, checked_shape, read_pickle
-from ppaudioldm.weights.tensors import DTYPES, FileTensor, Stored, c_strides
+from ppaudioldm.weights.tensors import DTYPES, FileTensor, LazyTensor, c_strides
 
 STORAGE_CLASSES = {
     "torch.DoubleStorage": "float64",
@@ -39,15 +39,15 @@ STORAGE_CLASSES = {
     "torch.BoolStorage": "bool",
 }
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-LARGEST_ZIP_INDEX = 8 << 20  # bytes; a model of 5,300 tensors needs half a megabyte
-MOST_REPEATED = 1 << 24  # values that a tensor may have if it repeats those of its storage
-LARGE = 1 << 30  # bytes; from here on the header of an entry holds its sizes in 64 bits, which takes 20 bytes more
-ALIGNMENT = 64  # bytes, of storages in the files we write: that of PyTorch
+ZIP_INDEX_LIMIT_BYTES = 8 << 20  # a model of 5,300 tensors needs half a megabyte
+MOST_REPEATED = 1 << 24  # values of a tensor that repeats those of its storage (strides of 0)
+ZIP64_BYTES = 1 << 30  # larger entries have a header with sizes of 64 bits, which takes 20 bytes more
+ALIGNMENT_BYTES = 64  # of storages in the files we write, as in PyTorch's
 
 
 @dataclass(frozen=True)
 class Storage:
-    """dtype: a key of DTYPES, or another name for storages we cannot read. count: of values."""
+    """The `count` values of one or several tensors. dtype: a key of DTYPES, or the name of a class we cannot read."""
 
     key: str
     dtype: str
@@ -60,7 +60,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class TorchTensor:
-    """A view of `storage`; offset and strides in values."""
+    """A view of `storage`; offset and strides are in values, not bytes."""
 
     storage: Storage
     offset: int
@@ -71,8 +71,8 @@ class TorchTensor:
 def read_torch(path: str | os.PathLike) -> dict[str, FileTensor]:
     """The tensors of a file of `torch.save`: of the dict under its key `state_dict`, or else of the file's own dict.
 
-    Entries that are no tensors are left out. The file is mapped when a tensor is read, and must not change until then.
-    Raises CheckpointError if the file is not one, is damaged, or asks for anything but tensors.
+    Entries that are not tensors are left out. Values are read on request: the file must not change until then.
+    Raises CheckpointError if the file is something else, is damaged, or calls for anything but tensors.
     """
     path = Path(path)
     with naming(path), path.open("rb") as file:
@@ -91,13 +91,13 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor]:
         return tensors
 
 
-# What a pickle of PyTorch may call
+# Functions that a pickle of PyTorch may call
 
 
 def _storage(pid: object) -> Storage | Symbol:
     """The storage that a persistent id describes: ("storage", class, key, device, count[, None]).
 
-    The legacy format also refers to classes of layers that way, as ("module", class, file, source): their name remains.
+    The legacy format also refers to classes of layers that way, as ("module", class, file, source): the name is kept.
     """
     if not isinstance(pid, tuple) or len(pid) < 4:
         raise ValueError("a persistent id that is not a storage's")
@@ -116,7 +116,7 @@ def _storage(pid: object) -> Storage | Symbol:
 
 
 def _tensor(storage: object, offset: object, shape: object, strides: object, *_more: object) -> TorchTensor:
-    """`_more`: whether it takes gradients, and hooks."""
+    """A view of `storage`; `_more` is whether it takes gradients, and hooks."""
     if not isinstance(storage, Storage):
         raise ValueError(f"a tensor whose storage is {shown(storage)}")
     shape, strides = checked_shape(shape), _checked_strides(strides)
@@ -133,12 +133,12 @@ def _checked_strides(value: object) -> tuple[int, ...]:
 
 def _parameter(tensor: object, *_more: object) -> TorchTensor:
     if not isinstance(tensor, TorchTensor):
-        raise ValueError(f"a parameter made from {shown(tensor)}")
+        raise ValueError(f"a parameter that is {shown(tensor)}, not a tensor")
     return tensor
 
 
 def _nothing(*_arguments: object) -> None:
-    """For values that weights do not need: a device."""
+    """For objects that weights do not need, such as a device."""
 
 
 TORCH: Constructors = {
@@ -154,7 +154,7 @@ TORCH: Constructors = {
 
 
 def _located(path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tuple[int, int]]) -> FileTensor:
-    """`tensor` as part of the file. offsets: key of a storage -> its first byte and number of bytes."""
+    """`tensor` with its place in the file. offsets: key of a storage -> its first byte and number of bytes."""
     storage = tensor.storage
     if storage.dtype not in DTYPES:
         raise ValueError(f"{shown(name)} is stored as {shown(storage.dtype)}, which is not supported")
@@ -162,13 +162,13 @@ def _located(path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tupl
     if storage.nbytes > nbytes:
         raise ValueError(f"the values of {shown(name)} are missing from the file")
     count = math.prod(tensor.shape)
-    # A size of 1 makes its stride meaningless, and PyTorch leaves all kinds of numbers there.
+    # The stride of an axis of size 1 has no meaning, and PyTorch writes arbitrary numbers there.
     strides = tuple(stride if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.strides, strict=True))
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
     if count and last >= storage.count:
         raise ValueError(f"{shown(name)} reaches past the end of its storage")
     if count > max(storage.count, MOST_REPEATED):
-        raise ValueError(f"{shown(name)} repeats {storage.count} stored values to make {count}")
+        raise ValueError(f"{shown(name)} has {count} values, which repeat {storage.count} stored ones")
     dense = all(
         size <= 1 or stride == dense_stride
         for size, stride, dense_stride in zip(tensor.shape, strides, c_strides(tensor.shape), strict=True)
@@ -181,15 +181,15 @@ def _located(path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tupl
 
 
 class _Bounded:
-    """A file that refuses to read much at once: Python's zipfile takes an index of any claimed size into memory."""
+    """A file that refuses long reads: Python's zipfile would read an index of any claimed size into memory."""
 
     def __init__(self, file: BinaryIO):
         self.file = file
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, count: int = -1) -> bytes:
-        data = self.file.read(LARGEST_ZIP_INDEX + 1 if count < 0 else min(count, LARGEST_ZIP_INDEX + 1))
-        if len(data) > LARGEST_ZIP_INDEX:
+        data = self.file.read(ZIP_INDEX_LIMIT_BYTES + 1 if count < 0 else min(count, ZIP_INDEX_LIMIT_BYTES + 1))
+        if len(data) > ZIP_INDEX_LIMIT_BYTES:
             raise ValueError("a zip archive with a huge index")
         return data
 
@@ -212,7 +212,7 @@ def _read_zip(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[int, 
 
 
 def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
-    """Name -> first byte and number of bytes of every entry, all of them plain and inside the file."""
+    """Name -> first byte and number of bytes of every entry, all of which are uncompressed and within the file."""
     end = file.seek(0, os.SEEK_END)
     try:
         with zipfile.ZipFile(_Bounded(file)) as archive:
@@ -224,8 +224,8 @@ def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
         name = info.orig_filename
         if name in entries or "\\" in name or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise ValueError(f"a zip archive with a repeated or unsafe name: {shown(name)}")
-        # 1: encrypted.
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.compress_size != info.file_size:
+        encrypted = info.flag_bits & 1
+        if info.compress_type != zipfile.ZIP_STORED or encrypted or info.compress_size != info.file_size:
             raise ValueError(f"entry {shown(name)} is compressed or encrypted, which torch.save never does")
         start = _entry_start(file, info)
         if not 0 <= info.file_size <= end - start:
@@ -235,7 +235,7 @@ def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
 
 
 def _entry_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:
-    """Where the bytes of an entry begin: behind its own header, whose length only that header tells."""
+    """Where the bytes of an entry begin: behind its own header, whose length is not in the index."""
     if info.header_offset < 0:
         raise ValueError("a damaged zip archive: an entry before the start of the file")
     file.seek(info.header_offset)
@@ -273,7 +273,7 @@ def _read_legacy(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[in
 
 
 def _legacy_storages(file: BinaryIO, end: int, keys: list, storages: dict[str, Storage]) -> dict[str, tuple[int, int]]:
-    """Where each storage begins: they follow each other, each behind its number of values as an int64."""
+    """Key -> first byte and number of bytes of each storage; before each stands its number of values as an int64."""
     offsets: dict[str, tuple[int, int]] = {}
     position = file.tell()
     for key in keys:
@@ -295,11 +295,11 @@ def _legacy_storages(file: BinaryIO, end: int, keys: list, storages: dict[str, S
 
 
 def write_torch(
-    path: str | os.PathLike, tensors: Iterable[tuple[str, Stored]], wrap: str | None = "state_dict"
+    path: str | os.PathLike, tensors: Iterable[tuple[str, LazyTensor]], wrap: str | None = "state_dict"
 ) -> None:
-    """Write `tensors` as `torch.save({wrap: {name: tensor, ...}})` would, holding one of them at a time.
+    """Write `tensors` as `torch.save({wrap: {name: tensor, ...}})` would; memory holds one tensor at a time.
 
-    wrap: None saves the dict of tensors itself. The data type of what `read()` returns decides the one in the file.
+    wrap: None writes the dict of tensors itself. The data type in the file is that of the array which `read()` returns.
     `path` appears when it is complete. Raises CheckpointError for data types that PyTorch has no storage for.
     """
     written: list[tuple[str, Storage, tuple[int, ...]]] = []
@@ -314,30 +314,30 @@ def write_torch(
             _write_entry(archive, file, f"archive/{name}", np.frombuffer(content, np.uint8))
 
 
-def _storable(path: str | os.PathLike, name: str, stored: Stored, values: np.ndarray) -> str:
-    """The key of DTYPES for `values`."""
+def _storable(path: str | os.PathLike, name: str, stored: LazyTensor, values: np.ndarray) -> str:
+    """The key of DTYPES for `values`. Raises CheckpointError for a data type or shape that cannot be written."""
     if values.shape != tuple(stored.shape):
-        raise CheckpointError(f"{path}: {shown(name)} announced shape {stored.shape} and came as {values.shape}")
-    # NumPy's uint16 is no bfloat16, though that is how its bits are read.
+        raise CheckpointError(f"{path}: {shown(name)} has shape {values.shape}, expected {stored.shape}")
+    # DTYPES reads bfloat16 as uint16, but an array of uint16 is not bfloat16.
     if values.dtype.name not in STORAGE_CLASSES.values():
         raise CheckpointError(f"{path}: {shown(name)} has data type {values.dtype}, which PyTorch files do not hold")
     return values.dtype.name
 
 
 def _write_entry(archive: zipfile.ZipFile, file: BinaryIO, name: str, values: np.ndarray) -> None:
-    """One uncompressed entry, whose bytes begin at a multiple of ALIGNMENT."""
+    """One uncompressed entry, whose bytes begin at a multiple of ALIGNMENT_BYTES."""
     info = zipfile.ZipInfo(name)
-    large = values.nbytes >= LARGE
-    start = file.tell() + 30 + len(name) + 4 + (20 if large else 0)
-    padding = -start % ALIGNMENT
+    zip64 = values.nbytes >= ZIP64_BYTES
+    start = file.tell() + 30 + len(name) + 4 + (20 if zip64 else 0)
+    padding = -start % ALIGNMENT_BYTES
     info.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    with archive.open(info, "w", force_zip64=large) as entry:
+    with archive.open(info, "w", force_zip64=zip64) as entry:
         entry.write(little.reshape(-1).view(np.uint8).data)
 
 
 def _description(tensors: list[tuple[str, Storage, tuple[int, ...]]], wrap: str | None) -> bytes:
-    """The pickle for `data.pkl`."""
+    """The pickle in `data.pkl`: a dict of tensors, each a call of PyTorch's `_rebuild_tensor_v2` on a storage."""
     classes = {dtype: name for name, dtype in STORAGE_CLASSES.items()}
     rebuild = write.global_name("torch._utils", "_rebuild_tensor_v2")
     hooks = write.call(write.global_name("collections", "OrderedDict"))

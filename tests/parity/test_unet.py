@@ -14,7 +14,7 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.weights import diffusers
-from ppaudioldm.weights.mapping import Source
+from ppaudioldm.weights.mapping import Placement
 from tests.models.test_unet import TIMESTEPS, VARIANTS, Inputs, make_inputs, predict
 from tests.parity.references import Weights, build, give_weights, make_weights
 from tests.support import relative_error, save_golden
@@ -43,10 +43,10 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
         )
     published = diffusers.layout(replace(ModelConfig(), unet=config))
 
-    def layout(network: str, name: str) -> Sequence[Source]:
+    def layout(network: str, name: str) -> Sequence[Placement]:
         # No FiLM checkpoint was published as a diffusers folder, so the product has no name for this one.
         if name.startswith("film."):
-            return [Source((name.replace("film.", "unet/class_embedding."),))]
+            return [Placement((name.replace("film.", "unet/class_embedding."),))]
         return published(network, name)
 
     return give_weights(reference, weights, layout)

@@ -182,7 +182,7 @@ class HeldPipeline:
 
 class Named:
     is_random = False
-    knows = None
+    known_sounds = None
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -18,7 +18,7 @@ from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_siz
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Limits, Settings
 from ppaudioldm.serving.work import Work
-from ppaudioldm.weights.knowledge import Knowledge, Sound
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, service_of, sound_of, work
 
 
@@ -387,13 +387,13 @@ def test_impossible_settings(tmp_path, setting):
 
 
 @pytest.mark.parametrize(
-    ("knows", "prompt"),
-    [(None, "a sound"), (Knowledge((Sound("bell", "A bell", "a big bell"),), frozenset({"bell"})), "a big bell")],
+    ("known_sounds", "prompt"),
+    [(None, "a sound"), (KnownSounds((Sound("bell", "A bell", "a big bell"),), frozenset({"bell"})), "a big bell")],
 )
-def test_a_model_is_warmed_up_with_what_it_knows(knows, prompt):
+def test_a_model_is_warmed_up_with_what_it_knows(known_sounds, prompt):
     asked = []
     pipeline = SimpleNamespace(
-        checkpoint=SimpleNamespace(name="few", knows=knows),
+        checkpoint=SimpleNamespace(name="few", known_sounds=known_sounds),
         config=UNTRAINED,
         default_duration=10.0,
         generate=lambda asked_for, **_: asked.append(asked_for),

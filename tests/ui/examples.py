@@ -15,10 +15,10 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.service import Service
 from ppaudioldm.ui.mount import with_page
-from ppaudioldm.weights.knowledge import Knowledge, Sound
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.serving.examples import RATE, HeldPipeline, service_of
 
-KNOWS = Knowledge(
+KNOWN = KnownSounds(
     (Sound("bell", "bells", "a big bell"), Sound("rain", "rain", "light rain")), frozenset(("bell", "rain"))
 )
 # The fields of the tab "Sound" as they are at first, but for a prompt.
@@ -41,9 +41,9 @@ FORM = {
 }
 
 
-def pipeline(knows: Knowledge | None = KNOWS) -> HeldPipeline:
+def pipeline(known_sounds: KnownSounds | None = KNOWN) -> HeldPipeline:
     made = HeldPipeline()
-    made.checkpoint.knows = knows
+    made.checkpoint.known_sounds = known_sounds
     return made
 
 
@@ -64,7 +64,7 @@ class Open:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, knows: Knowledge | None = KNOWS, **settings: Any) -> Iterator[Open]:
-    made = pipeline(knows)
+def opened(folder: Path, known_sounds: KnownSounds | None = KNOWN, **settings: Any) -> Iterator[Open]:
+    made = pipeline(known_sounds)
     with service_of(folder, made, **settings) as service:
         yield Open(service, with_page(create_app(service), service), made)

@@ -178,7 +178,7 @@ def test_examples_are_what_the_checkpoint_knows(tmp_path, page):
         return [sample[0] for sample in datasets[0].samples]
 
     assert examples(page) == ["a big bell", "light rain"]
-    with opened(tmp_path / "other", knows=None) as other:
+    with opened(tmp_path / "other", known_sounds=None) as other:
         assert examples(Page(Actions(other.service, other.uploads), all_voices())) == list(PROMPTS)
 
 

@@ -21,8 +21,8 @@ def copy_of(layouts, tmp_path) -> Iterator[Callable[[str], Path]]:
     """Makes a copy of a layout that a test may change."""
 
     def copy(layout: str) -> Path:
-        source = layouts[layout]
-        return Path((shutil.copytree if source.is_dir() else shutil.copyfile)(source, tmp_path / source.name))
+        placement = layouts[layout]
+        return Path((shutil.copytree if placement.is_dir() else shutil.copyfile)(placement, tmp_path / placement.name))
 
     yield copy
     shutil.rmtree(tmp_path)  # pytest keeps the folders of three runs: gigabytes

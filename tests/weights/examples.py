@@ -15,10 +15,10 @@ from ppaudioldm.models.build import linear_weights, network_names
 from ppaudioldm.weights import original, paddlemix
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_random
-from ppaudioldm.weights.mapping import Layout, Source, write_parameters
-from ppaudioldm.weights.paddle_files import write_paddle
-from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.mapping import Layout, Placement, write_parameters
+from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 from ppaudioldm.weights.torch_files import write_torch
+from tests.weights.paddle_writer import write_paddle
 
 LAYOUTS = ("original", "diffusers", "native", "paddlemix", "paddlemix-published")
 IN_DIFFUSERS = replace(UNTRAINED, audiomae=None)  # what that layout has of the tiny configuration
@@ -61,12 +61,12 @@ def tiny_in(layout: str, seed: int = 0) -> Checkpoint:
     return random_checkpoint("untrained", IN_DIFFUSERS if layout == "diffusers" else UNTRAINED, seed)
 
 
-def paddlemix_tensors(checkpoint: Checkpoint, layout: str) -> dict[str, Stored]:
+def paddlemix_tensors(checkpoint: Checkpoint, layout: str) -> dict[str, LazyTensor]:
     """As PaddleMIX's merged port names them ("paddlemix"), or its first version ("paddlemix-published")."""
-    tensors: dict[str, Stored] = {}
-    sources = one_naming(paddlemix_layout(checkpoint.config), published=layout == "paddlemix-published")
+    tensors: dict[str, LazyTensor] = {}
+    placements = one_naming(paddlemix_layout(checkpoint.config), published=layout == "paddlemix-published")
     for network, parameters in checkpoint.networks.items():
-        tensors.update(write_parameters(network, parameters, sources))
+        tensors.update(write_parameters(network, parameters, placements))
     return {**tensors, "scale_factor": stored(np.asarray([checkpoint.config.vae.scale_factor], np.float32))}
 
 
@@ -77,20 +77,20 @@ def paddlemix_layout(config: ModelConfig) -> Layout:
 def one_naming(layout: Layout, published: bool) -> Layout:
     """PaddleMIX's layout knows two names where PaddleNLP took over a network: keep one of them."""
 
-    def sources(network: str, name: str) -> Sequence[Source]:
+    def placements(network: str, name: str) -> Sequence[Placement]:
         found = layout(network, name)
         if network == "gpt2" or (network == "clap_text" and not name.startswith("projection_")):
             half = len(found) // 2
             return found[:half] if published else found[half:]
         return found
 
-    return sources
+    return placements
 
 
-def tiny_tensors() -> dict[str, Stored]:
+def tiny_tensors() -> dict[str, LazyTensor]:
     """The tensors of a published file of the tiny configuration, all zeros."""
     checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
-    tensors: dict[str, Stored] = {}
+    tensors: dict[str, LazyTensor] = {}
     for network, parameters in checkpoint.networks.items():
         tensors.update(write_parameters(network, parameters, original.layout(UNTRAINED)))
     zeros = {key: zeros_of(tensor.shape) for key, tensor in tensors.items()}
@@ -101,7 +101,7 @@ def zeros_of(shape: tuple[int, ...]) -> ComputedTensor:
     return ComputedTensor(shape, lambda: np.zeros(shape, np.float32))
 
 
-def write_published(path: Path, tensors: Mapping[str, Stored]) -> Path:
+def write_published(path: Path, tensors: Mapping[str, LazyTensor]) -> Path:
     write_torch(path, tensors.items())
     return path
 

@@ -19,7 +19,6 @@ from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
-from ppaudioldm.weights.paddle_files import write_paddle
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
 from ppaudioldm.weights.torch_files import read_torch, write_torch
 from tests.weights.examples import (
@@ -35,6 +34,7 @@ from tests.weights.examples import (
     write_published,
 )
 from tests.weights.hostile import LIVE, PROTOCOL
+from tests.weights.paddle_writer import write_paddle
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(range(256)) * 8
 

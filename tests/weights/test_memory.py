@@ -19,11 +19,11 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import T5Config
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import original
-from ppaudioldm.weights.mapping import Layout, Source, write_parameters
-from ppaudioldm.weights.paddle_files import write_paddle
-from ppaudioldm.weights.tensors import ComputedTensor, Stored
+from ppaudioldm.weights.mapping import Layout, Placement, write_parameters
+from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 from ppaudioldm.weights.torch_files import write_torch
 from tests.weights.examples import one_naming, paddlemix_layout
+from tests.weights.paddle_writer import write_paddle
 
 REPOSITORY = Path(__file__).parents[2]
 T5_WIDTH = 512
@@ -60,16 +60,16 @@ print(json.dumps(1024 * (kilobytes("VmHWM") - before)))
 def one_copy(layout: Layout) -> Layout:
     """Text encoders are stored twice; their sizes are read off the second."""
 
-    def sources(network: str, name: str) -> Sequence[Source]:
+    def placements(network: str, name: str) -> Sequence[Placement]:
         found = layout(network, name)
         return found[-1:] if network in ("clap_text", "flan_t5") else found[:1]
 
-    return sources
+    return placements
 
 
-def tensors_of(layout: Layout) -> dict[str, Stored]:
+def tensors_of(layout: Layout) -> dict[str, LazyTensor]:
     """Parameters of MEDIUM, with values that are quickly made."""
-    tensors: dict[str, Stored] = {}
+    tensors: dict[str, LazyTensor] = {}
     for network in network_names(MEDIUM):
         parameters = {
             key: ComputedTensor(shape, lambda shape=shape: np.ones(shape, np.float32))

@@ -38,10 +38,10 @@ def test_no_two_parameters_share_values(name):
     config = CHECKPOINTS[name].config
     layout = original.layout(config)
     places = [
-        (source.keys, source.part)
+        (placement.keys, placement.chunk)
         for network in network_names(config)
         for key in parameter_shapes(network, config)
-        for source in layout(network, key)[:1]
+        for placement in layout(network, key)[:1]
     ]
     assert len(places) == len(set(places))
 
@@ -72,7 +72,7 @@ def test_of_the_phoneme_encoder_only_the_unused_means_are_left_out():
 
 def test_ranking_clap_and_conditioning_clap_may_each_be_alone():
     layout = original.layout(CHECKPOINTS["audioldm2-full"].config)
-    first, second = (source.keys[0] for source in layout("clap_text", "pooler.weight"))
+    first, second = (placement.keys[0] for placement in layout("clap_text", "pooler.weight"))
     assert first == "cond_stage_models.0.cond_stage_models.0.model.text_branch.pooler.dense.weight"
     assert second == "clap.model.text_branch.pooler.dense.weight"
     assert layout("clap_audio", "norm.weight")[0].keys == ("clap.model.audio_branch.norm.weight",)

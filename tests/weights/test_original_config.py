@@ -52,8 +52,8 @@ PHONEMES = PhonemeEncoderConfig(50, 24, 3, 4, 40, 5, 60)
 def speech_shapes(shapes) -> dict[str, tuple[int, ...]]:
     config = replace(CHECKPOINTS["audioldm2-speech-ljspeech"].config, phoneme_encoder=PHONEMES)
     for name, shape in parameter_shapes("phoneme_encoder", config).items():
-        (source,) = layout(config)("phoneme_encoder", name)
-        shapes[source.keys[0]] = source.stored_shape(shape)
+        (placement,) = layout(config)("phoneme_encoder", name)
+        shapes[placement.keys[0]] = placement.stored_shape(shape)
     return shapes
 
 

@@ -11,7 +11,6 @@ from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import paddlemix
 from ppaudioldm.weights.checkpoint import PADDLEMIX_FILE, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.original_config import read_config
-from ppaudioldm.weights.paddle_files import write_paddle
 from tests.weights.examples import (
     OnlyShape,
     assert_same_values,
@@ -21,6 +20,7 @@ from tests.weights.examples import (
     paddlemix_tensors,
     stored,
 )
+from tests.weights.paddle_writer import write_paddle
 
 NAMINGS = ("paddlemix", "paddlemix-published")
 
@@ -38,11 +38,11 @@ def test_the_sizes_of_full_checkpoints_are_read_off_the_shapes(name, naming):
     config = CHECKPOINTS[name].config
     layout = one_naming(paddlemix_layout(config), published=naming == "paddlemix-published")
     tensors = {
-        key: OnlyShape(source.stored_shape(shape))
+        key: OnlyShape(placement.stored_shape(shape))
         for network in network_names(config)
         for parameter, shape in parameter_shapes(network, config).items()
-        for source in layout(network, parameter)
-        for key in source.keys
+        for placement in layout(network, parameter)
+        for key in placement.keys
     }
     assert read_config(paddlemix.published_shapes(tensors), 1.0, "x.pdparams") == config
 
@@ -73,8 +73,8 @@ def test_linear_layers_are_transposed_and_convolutions_are_not():
     assert layout("flan_t5", "layers.0.query.weight")[0].transposed
     assert not layout("flan_t5", "embedding.weight")[0].transposed
     # A published 1x1 convolution that is a linear layer of ours.
-    source = layout("unet", "middle.transformers.layers.0.proj_in.weight")[0]
-    assert source.trailing == 2 and not source.transposed
+    placement = layout("unet", "middle.transformers.layers.0.proj_in.weight")[0]
+    assert placement.trailing == 2 and not placement.transposed
     # (inputs, outputs) in the published file already.
     assert layout("gpt2", "layers.0.qkv.weight")[0].stored_shape((384, 128)) == (128, 384)
 

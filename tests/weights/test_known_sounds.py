@@ -5,9 +5,9 @@ import pytest
 from ppaudioldm.cli import main
 from ppaudioldm.sounds import LEVEL_A, example
 from ppaudioldm.training.assemble import known_sounds
-from ppaudioldm.weights.knowledge import Knowledge, Sound
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 
-KNOWS = Knowledge(
+KNOWN = KnownSounds(
     (Sound("bell", "a bell", "a big bell rings"), Sound("rain", "rain", "heavy rain on a roof")),
     frozenset({"bell", "rain", "rings"}),
 )
@@ -15,18 +15,18 @@ KNOWS = Knowledge(
 
 @pytest.mark.parametrize("prompt", ["A bell!", "two BELLS", "it is raining", "bell ringing", "rain, then a dog"])
 def test_a_word_or_a_form_of_it_is_known(prompt):
-    assert KNOWS.knows(prompt) and KNOWS.warning("x", [prompt]) is None
+    assert KNOWN.named_in(prompt) and KNOWN.warning("x", [prompt]) is None
 
 
 @pytest.mark.parametrize("prompt", ["a dog barks", "bellow", "ein Hund", "雨", "!"])
 def test_a_warning_names_the_prompt_what_to_try_and_how_to_get_the_rest(prompt):
-    warning = KNOWS.warning("small", ["a bell", prompt])
+    warning = KNOWN.warning("small", ["a bell", prompt])
     assert "small was trained on 2 kinds" in warning and repr(prompt) in warning and "'a big bell rings'" in warning
     assert "audioldm2-full" in warning and "\n" not in warning
 
 
 def test_json_and_back():
-    assert Knowledge.from_dict(json.loads(json.dumps(KNOWS.to_dict()))) == KNOWS
+    assert KnownSounds.from_dict(json.loads(json.dumps(KNOWN.to_dict()))) == KNOWN
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_json_and_back():
 )
 def test_what_is_no_list_of_sounds_is_refused(values):
     with pytest.raises(ValueError, match="^knows: expected"):
-        Knowledge.from_dict(values)
+        KnownSounds.from_dict(values)
 
 
 def test_every_caption_of_a_kind_is_known():
@@ -51,7 +51,7 @@ def test_every_caption_of_a_kind_is_known():
     assert [sound.name for sound in known.sounds] == list(LEVEL_A)
     for split in ("train", "test"):
         for number in range(100):
-            assert known.knows(example(number, LEVEL_A, split=split).caption)
+            assert known.named_in(example(number, LEVEL_A, split=split).caption)
     assert known_sounds(()) is None
 
 
@@ -60,6 +60,6 @@ def test_the_sounds_of_a_checkpoint_are_listed(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 12 and any(line.startswith("a bell") for line in lines)
     assert main(["checkpoints", "tiny", "--json"]) == 0
-    assert len(Knowledge.from_dict(json.loads(capsys.readouterr().out)["knows"]).sounds) == len(lines)
+    assert len(KnownSounds.from_dict(json.loads(capsys.readouterr().out)["knows"]).sounds) == len(lines)
     assert main(["checkpoints", "audioldm2-full"]) == 0
     assert "sound effects" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What a checkpoint knows, where that is little enough to list: the sounds that a small model was trained on."""
+"""The kinds of sound that a small model was trained on, and the words by which prompts name them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 MOST_SOUNDS = 1000
 MOST_WORDS = 10_000
-LONGEST = 200  # characters of a text
+TEXT_LIMIT = 200  # letters
 NAMED_IN_WARNING = 5
 
 _WORD = re.compile(r"[a-z][a-z'-]*")
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[a-z][a-z'-]*")
 
 @dataclass(frozen=True)
 class Sound:
-    """A kind of sound: its name, what it is, and a prompt to try."""
+    """A kind of sound. prompt: an example."""
 
     name: str
     title: str
@@ -25,24 +25,27 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """sounds: all kinds. words: those, in lower case, by which prompts name them."""
+class KnownSounds:
+    """All sounds that a checkpoint can generate, where they are few enough to list; `knows` in its config.json.
+
+    words: by which prompts name the sounds, in lower case.
+    """
 
     sounds: tuple[Sound, ...]
     words: frozenset[str]
 
-    def knows(self, prompt: str) -> bool:
-        """Whether a word of `prompt` names a sound; a plural or the like does as well."""
+    def named_in(self, prompt: str) -> bool:
+        """Whether a word of `prompt`, or another form of it such as the singular, names one of the sounds."""
         return any(form in self.words for word in words(prompt) for form in _forms(word))
 
     def warning(self, name: str, prompts: Iterable[str]) -> str | None:
-        """What to tell of the first of `prompts` that the checkpoint `name` knows nothing of; None if it knows all."""
+        """A line about the first of `prompts` that names no sound of the checkpoint `name`; None if each names one."""
         for prompt in prompts:
-            if not self.knows(prompt):
+            if not self.named_in(prompt):
                 step = max(1, len(self.sounds) // NAMED_IN_WARNING)
                 some = ", ".join(f"{sound.prompt!r}" for sound in self.sounds[::step][:NAMED_IN_WARNING])
                 return (
-                    f"{name} was trained on {len(self.sounds)} kinds of sound and knows nothing in {prompt[:80]!r}: "
+                    f"{name} was trained on {len(self.sounds)} kinds of sound, and {prompt[:80]!r} names none of them: "
                     f"try {some}; `ppaudioldm checkpoints {name}` lists all; for any sound there is --checkpoint "
                     "audioldm2-full, a download of 8.8 GB"
                 )
@@ -52,7 +55,7 @@ class Knowledge:
         return {"sounds": [asdict(sound) for sound in self.sounds], "words": sorted(self.words)}
 
     @classmethod
-    def from_dict(cls, values: Any) -> Knowledge:
+    def from_dict(cls, values: Any) -> KnownSounds:
         """The inverse of `to_dict`. Raises ValueError for anything else."""
         sounds, known = (values.get("sounds"), values.get("words")) if isinstance(values, dict) else (None, None)
         if not _is_list(sounds, MOST_SOUNDS, dict) or not _is_list(known, MOST_WORDS, str):
@@ -60,7 +63,7 @@ class Knowledge:
         assert isinstance(sounds, list) and isinstance(known, list)
         fields = ("name", "title", "prompt")
         for texts in [known, *([sound.get(field) for field in fields] for sound in sounds)]:
-            if not all(isinstance(text, str) and text.isprintable() and 0 < len(text) <= LONGEST for text in texts):
+            if not all(isinstance(text, str) and text.isprintable() and 0 < len(text) <= TEXT_LIMIT for text in texts):
                 raise ValueError("knows: expected texts of one line")
         return cls(tuple(Sound(*(sound[field] for field in fields)) for sound in sounds), frozenset(known))
 
@@ -71,7 +74,7 @@ def words(text: str) -> set[str]:
 
 
 def _forms(word: str) -> Iterable[str]:
-    """`word`, and what it may be a form of or have as a form."""
+    """`word`, and words it may be derived from or that may be derived from it."""
     yield from (word, f"{word}s", f"{word}ing")
     for ending in ("s", "es", "ing", "ed"):
         if word.endswith(ending) and len(word) > len(ending) + 2:

@@ -19,7 +19,7 @@ NOTES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A
 
 @dataclass(frozen=True)
 class Wording:
-    """Caption templates of one split: noun phrases ("a low tone"), which go into frames, and clauses ("a bell rings")."""
+    """Caption templates of one split: noun phrases ("a low tone"), which go into frames, clauses ("a bell rings")."""
 
     noun_phrases: tuple[str, ...]
     clauses: tuple[str, ...] = ()

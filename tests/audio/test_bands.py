@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ppaudioldm.audio.bands import (
     CROSSOVER_HZ,
@@ -18,6 +22,16 @@ from ppaudioldm.audio.bands import (
 from ppaudioldm.audio.mel import MEL_16K, MEL_48K, mel_edges, mel_filters
 
 RATE = 16000
+
+
+RANGES = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)).map(sorted).map(tuple), max_size=10)
+
+
+@st.composite
+def disjoint_bands(draw: st.DrawFn) -> list[tuple[float, float]]:
+    """Sorted bands from 0 to half of RATE that do not overlap."""
+    edges = sorted(draw(st.sets(st.integers(0, RATE // 20), max_size=8)))
+    return [(10.0 * low, 10.0 * high) for low, high in zip(edges[::2], edges[1::2], strict=False)]
 
 
 def white(seconds: float = 4, rate: int = RATE, channels: int = 1, level: float = 0.1) -> np.ndarray:
@@ -47,6 +61,16 @@ def test_all_frequencies_are_the_sound_itself():
     np.testing.assert_allclose(filtered(sound, band_filter([(0, RATE / 2)], RATE)), sound, atol=1e-12)
 
 
+@settings(max_examples=25)
+@given(disjoint_bands(), st.integers(1, 3000))
+def test_bands_and_their_complement_add_up_to_the_sound(bands, count):
+    sound = np.random.default_rng(count).standard_normal((count, 2))
+    edges = [0.0, *(edge for band in bands for edge in band), RATE / 2]
+    rest = [(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if low < high]
+    whole = filtered(sound, band_filter(bands, RATE)) + filtered(sound, band_filter(rest, RATE))
+    np.testing.assert_allclose(whole, sound, atol=1e-9)
+
+
 @pytest.mark.parametrize("count", [1, 100, 5000, 300_000])
 def test_filtered_is_convolution(count):
     sound = np.random.default_rng(1).standard_normal((count, 2))
@@ -68,13 +92,40 @@ def test_merged():
     assert merged([]) == []
 
 
+@given(RANGES, st.integers(0, 20), st.randoms())
+def test_merging_covers_the_ranges_and_the_gaps_between_them_in_any_order(ranges, gap, random):
+    result = merged(ranges, gap)
+    assert result == sorted(result) and all(b[0] - a[1] > gap for a, b in itertools.pairwise(result))
+    assert merged(result, gap) == result
+    assert merged(random.sample(ranges, len(ranges)), gap) == result
+    assert {edge for pair in result for edge in pair} <= {edge for pair in ranges for edge in pair}
+    for start, end in ranges:
+        assert sum(low <= start and end <= high for low, high in result) == 1
+    points = np.arange(0, 100, 0.5) + 0.25
+    inside = np.array([any(low < p < high for low, high in ranges) for p in points])
+    covered = np.array([any(low < p < high for low, high in result) for p in points])
+    assert (covered >= inside).all() and (gap > 0 or (covered == inside).all())
+
+
+@given(disjoint_bands())
+def test_neighbours_touch_a_band_and_reach_an_octave_without_any_band(bands):
+    result = neighbours(bands, RATE / 2)
+    edges = {edge for band in merged(bands) for edge in band}
+    for low, high in result:
+        assert low >= 0 and high <= RATE / 2 and high - low > CROSSOVER_HZ
+        assert low in edges or high in edges
+        assert not any(low < b and a < high for a, b in bands)
+        # One octave beside a band, or two that meet between two bands.
+        assert high <= 2 * low or low == 0 or (low in edges and high in edges)
+
+
 def test_neighbours():
     assert neighbours([(4000, 8000)], 8000) == [(2000, 4000)]
     assert neighbours([(0, 1000)], 8000) == [(1000, 2000)]
     assert neighbours([(1000, 2000)], 8000) == [(500, 1000), (2000, 4000)]
     assert neighbours([(1000, 2000), (3000, 4000)], 8000) == [(500, 1000), (2000, 3000), (4000, 8000)]
     assert neighbours([(0, 8000)], 8000) == []
-    assert neighbours([(50, 8000)], 8000) == []  # too narrow to hear a level in
+    assert neighbours([(50, 8000)], 8000) == []  # narrower than the transition band of a filter
 
 
 @pytest.mark.parametrize(("config", "mels"), [(MEL_16K, 4), (MEL_48K, 8)])
@@ -82,10 +133,10 @@ def test_latent_bands_are_those_whose_filters_reach_the_band(config, mels):
     filters = mel_filters(config).reshape(-1, mels, config.n_fft // 2 + 1).max(1)  # (latent bands, bins)
     hertz = np.linspace(0, config.sample_rate / 2, filters.shape[1])
     for low, high in [(2000, 4000), (0, 500), (6000, config.sample_rate / 2), (700, 710)]:
-        heard = (filters[:, (hertz > low) & (hertz < high)] > 0).any(1)
+        reached = (filters[:, (hertz > low) & (hertz < high)] > 0).any(1)
         held = latent_bands([(low, high)], config, mels)
-        assert (held >= heard).all()  # none is missed
-        assert held.sum() <= heard.sum() + 2  # an edge between two bins of the spectrum
+        assert (held >= reached).all()  # none is missed
+        assert held.sum() <= reached.sum() + 2  # an edge between two bins of the spectrum
     assert latent_bands([(0, config.sample_rate / 2)], config, mels).all()
     assert not latent_bands([], config, mels).any()
 

@@ -1,4 +1,4 @@
-"""A log-mel spectrogram sounds as what it was made of, without a network."""
+"""Griffin-Lim recovers pitch, level and mel spectrogram of the sound behind a log-mel spectrogram."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def loudest(waveform: np.ndarray, sample_rate: int) -> float:
     return float((hertz[near] * power[near]).sum() / power[near].sum())
 
 
-def sounds_again(waveform: np.ndarray, config: MelConfig = MEL_16K, **options: int) -> tuple[np.ndarray, float]:
-    """The waveform made from the mel of `waveform`, and how far its mel is from it (mean absolute, natural log)."""
+def round_trip(waveform: np.ndarray, config: MelConfig = MEL_16K, **options: int) -> tuple[np.ndarray, float]:
+    """Griffin-Lim of the mel of `waveform`, and the mean absolute difference of the two mels (natural log)."""
     mel = log_mel(waveform, config)[:-1]
     again = griffin_lim(mel, config, **options)
     assert again.shape == (len(mel) * config.hop_length,) and again.dtype == np.float32
@@ -39,7 +39,7 @@ def sounds_again(waveform: np.ndarray, config: MelConfig = MEL_16K, **options: i
 @pytest.mark.parametrize("hertz", [330.0, 880.0, 2500.0])
 def test_pitch_and_level_are_kept(hertz):
     waveform = tone(hertz)
-    again, distance = sounds_again(waveform)
+    again, distance = round_trip(waveform)
     assert abs(loudest(again, 16000) / loudest(waveform, 16000) - 1) < 0.01
     # High bands are wide: how a band's magnitude is shared out within it, and so its energy, is not known.
     assert abs(np.std(again) / np.std(waveform) - 1) < (0.1 if hertz < 1000 else 0.35)
@@ -49,24 +49,26 @@ def test_pitch_and_level_are_kept(hertz):
 def test_noise_bursts():
     random = np.random.default_rng(1)
     bursts = random.standard_normal(SAMPLES) * np.where(np.arange(SAMPLES) % 4000 < 1500, 0.1, 0.0005)
-    _, distance = sounds_again(bursts)
+    _, distance = round_trip(bursts)
     assert distance < 0.12
 
 
 def test_48_khz():
-    _, distance = sounds_again(tone(1000.0, MEL_48K), MEL_48K)
+    _, distance = round_trip(tone(1000.0, MEL_48K), MEL_48K)
     assert distance < 0.2
 
 
 def test_more_iterations_come_nearer():
-    assert sounds_again(tone(440.0), iterations=24)[1] < 0.8 * sounds_again(tone(440.0), iterations=4)[1]
+    assert round_trip(tone(440.0), iterations=24)[1] < 0.8 * round_trip(tone(440.0), iterations=4)[1]
 
 
 def test_same_seed_same_waveform():
     mel = log_mel(tone(440.0))[:50]
     first, again, other = (griffin_lim(mel, seed=seed, iterations=4) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
-    assert not np.allclose(first, other, atol=1e-3)
+    # Another seed draws other phases of the same sound.
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.9
+    assert np.abs(log_mel(first) - log_mel(other)).mean() < 0.5
 
 
 def test_blocks_leave_no_steps():

@@ -1,11 +1,16 @@
-"""Joins: what is kept to the bit, and levels that do not step."""
+"""Joins: samples outside the fades stay to the bit, fades keep the power, levels do not step."""
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ppaudioldm.audio.joins import MAX_GAIN, complement, fade_weights, gain, gains_at_joins, join, with_fades
+from ppaudioldm.audio.bands import merged
+from ppaudioldm.audio.joins import MAX_GAIN, Span, complement, fade_weights, gain, gains_at_joins, join, with_fades
 
 ONE = (np.ones(2), np.ones(2))
 
@@ -14,8 +19,24 @@ def noise(count: int, seed: int = 0, level: float = 0.1, channels: int = 2) -> n
     return level * np.random.default_rng(seed).standard_normal((count, channels))
 
 
-def power(samples: np.ndarray, parts: int) -> np.ndarray:
-    return (samples**2).reshape(parts, -1).mean(1)
+def power(samples: np.ndarray, blocks: int) -> np.ndarray:
+    return (samples**2).reshape(blocks, -1).mean(1)
+
+
+@st.composite
+def counts_and_spans(draw: st.DrawFn) -> tuple[int, list[Span]]:
+    """A number of samples, and sorted, disjoint spans of them, of which some may be neighbours."""
+    count = draw(st.integers(1, 200))
+    edges = sorted(draw(st.sets(st.integers(0, count), max_size=12)))
+    return count, [(a, b) for a, b in itertools.pairwise(edges) if draw(st.booleans())]
+
+
+def covered(spans: list[Span], count: int) -> np.ndarray:
+    """How many of `spans` hold each of `count` samples."""
+    held = np.zeros(count, int)
+    for start, end in spans:
+        held[start:end] += 1
+    return held
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
@@ -26,6 +47,27 @@ def test_fades_keep_the_power(alike):
     np.testing.assert_allclose(power(fall * old + rise * new, 20), 0.01, rtol=0.1)
     assert fall[0] > 0.999 and rise[-1] > 0.999 and fall[-1] < 1e-3 and rise[0] < 1e-3
     assert (np.diff(rise[:, 0]) > -1e-12).all()
+
+
+@given(st.integers(1, 300), st.floats(-1, 1), st.floats(0.01, 100))
+def test_fade_weights_are_those_of_constant_power_at_the_correlation_of_the_sounds(count, alike, ratio):
+    rng = np.random.default_rng(count)
+    old, other = rng.standard_normal((2, count, 2))
+    new = ratio * (alike * old + np.sqrt(1 - alike**2) * other)
+    fall, rise = fade_weights(old, new)
+    correlation = max(0, (old * new).sum() / np.sqrt((old**2).sum() * (new**2).sum()))
+    np.testing.assert_allclose(fall**2 + rise**2 + 2 * correlation * fall * rise, 1)
+    np.testing.assert_allclose(rise[::-1], fall)
+    assert (np.diff(fall[:, 0]) <= 0).all() and fall.min() >= 0 and fall.max() <= 1
+
+
+@given(st.integers(1, 300))
+def test_fades_of_equal_sounds_keep_the_amplitude_and_of_unrelated_ones_the_power(count):
+    sound = noise(count)
+    fall, rise = fade_weights(sound, 3 * sound)
+    np.testing.assert_allclose(fall + rise, 1)
+    fall, rise = fade_weights(sound * [1, 0], sound * [0, 1])
+    np.testing.assert_allclose(fall**2 + rise**2, 1)
 
 
 def test_a_sound_fades_into_itself_unchanged():
@@ -48,7 +90,21 @@ def test_what_is_outside_the_fades_stays_to_the_bit(span):
     first, last = with_fades(span, 40, 1000)
     assert joined[:first].tobytes() == old[:first].tobytes() and joined[last:].tobytes() == old[last:].tobytes()
     np.testing.assert_allclose(joined[slice(*span)], new[slice(*span)])
-    assert not np.isclose(joined[first : span[0]], old[first : span[0]]).all() or first == span[0]
+    before, after = slice(first, span[0]), slice(span[1], last)
+    for side, leaving, arriving in ((before, old, new), (after, new, old)):
+        if side.start < side.stop:
+            fall, rise = fade_weights(leaving[side], arriving[side])
+            np.testing.assert_allclose(joined[side], fall * leaving[side] + rise * arriving[side], atol=1e-6)
+
+
+@given(counts_and_spans(), st.integers(0, 50))
+def test_joining_a_sound_with_itself_changes_nothing(count_and_spans, fade):
+    count, spans = count_and_spans
+    sound = noise(count)
+    joined = sound.copy()
+    for span in spans:
+        join(joined, sound, sound.copy(), span, fade, ONE)
+    np.testing.assert_allclose(joined, sound, atol=1e-7)
 
 
 def test_a_band_of_a_sound_is_replaced():
@@ -65,21 +121,52 @@ def test_gains_rise_steadily_from_one_join_to_the_other():
     assert old[200, 0] == 1 and np.isclose(old[500, 0], 1.5) and np.isclose(old[799, 0], 2, atol=0.01)
 
 
-def test_between():
+@given(counts_and_spans())
+def test_spans_and_their_complement_partition_the_samples(count_and_spans):
+    count, spans = count_and_spans
+    rest = complement(spans, count)
+    assert (covered(spans + rest, count) == 1).all()
+    assert all(0 <= start < end <= count for start, end in rest) and rest == sorted(rest)
+    assert complement(rest, count) == merged(spans)
+
+
+@given(counts_and_spans(), st.integers(0, 300))
+def test_a_span_with_fades_holds_it_and_fade_samples_on_either_side(count_and_spans, fade):
+    count, spans = count_and_spans
+    for span in spans:
+        first, last = with_fades(span, fade, count)
+        held = np.arange(count)
+        assert held[first:last].tolist() == [i for i in held if span[0] - fade <= i < span[1] + fade]
+
+
+def test_complement():
     assert complement([(2, 4), (6, 10)], 10) == [(0, 2), (4, 6)]
     assert complement([], 10) == [(0, 10)] and complement([(0, 10)], 10) == []
 
 
 def test_gain_is_the_ratio_of_levels():
     old, new = noise(1000), noise(1000, 1)
-    wanted = np.sqrt((old**2).mean(0) / (new**2).mean(0))
-    np.testing.assert_allclose(gain(old, new, 1e-4), wanted)
+    ratio = np.sqrt((old**2).mean(0) / (new**2).mean(0))
+    np.testing.assert_allclose(gain(old, new, 1e-4), ratio)
     np.testing.assert_allclose(gain(old, new / 100, 1e-4), MAX_GAIN)
     left = old * [1, 0]  # a channel that is silent stays silent
-    np.testing.assert_allclose(gain(left, new, 1e-4), wanted * [1, 0])
+    np.testing.assert_allclose(gain(left, new, 1e-4), ratio * [1, 0])
 
 
-def test_silence_says_nothing():
+@given(counts_and_spans(), st.tuples(st.floats(0.01, MAX_GAIN), st.floats(0.01, MAX_GAIN)), st.integers(1, 60))
+def test_gains_undo_a_change_of_level_in_each_channel(count_and_spans, factors, compared):
+    count, spans = count_and_spans
+    new = noise(count)
+    for (left, right), (start, end) in zip(
+        gains_at_joins(new * factors, new, spans, compared, 1e-9), spans, strict=True
+    ):
+        rest = complement(spans, count)
+        expected = factors if any(e == start or s == end for s, e in rest) else (1, 1)  # else there is no level beside
+        np.testing.assert_allclose(left, expected)
+        np.testing.assert_allclose(right, expected)
+
+
+def test_silence_has_no_gain():
     sound, silence = noise(1000), np.zeros((1000, 2))
     for old, new in ((sound, silence), (silence, sound), (silence, silence), (sound[:0], sound[:0])):
         assert gain(old, new, 1e-4) is None
@@ -91,11 +178,11 @@ def test_each_join_has_its_own_level():
     spans = [(900, 1000), (1400, 2000)]
     new = noise(3000, 1)
     for start, end in spans:
-        new[start:end] *= 50  # what is to be generated does not count
+        new[start:end] *= 50  # the level of what is replaced does not matter
         old[start:end] *= 50
     (a, b), (c, d) = gains_at_joins(old, new, spans, 400, 1e-4)
-    for found, wanted in ((a, 1), (b, 1), (c, 1), (d, 3)):
-        np.testing.assert_allclose(found, wanted, rtol=0.15)
+    for found, expected in ((a, 1), (b, 1), (c, 1), (d, 3)):
+        np.testing.assert_allclose(found, expected, rtol=0.15)
 
 
 def test_a_side_without_sound_takes_the_others_level():

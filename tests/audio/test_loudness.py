@@ -69,17 +69,17 @@ def test_one_of_the_samples_may_be_the_peak():
 @pytest.mark.parametrize("target", [-30.0, -16.0])
 def test_brought_to_a_level(rate, seconds, target):
     waveform = np.random.default_rng(0).uniform(-0.1, 0.1, round(seconds * rate)).astype(np.float32)
-    made = at_loudness(waveform, rate, target)
-    assert made.dtype == np.float32 and made.shape == waveform.shape
-    assert loudness(made, rate) == pytest.approx(target, abs=0.05)
+    normalised = at_loudness(waveform, rate, target)
+    assert normalised.dtype == np.float32 and normalised.shape == waveform.shape
+    assert loudness(normalised, rate) == pytest.approx(target, abs=0.05)
 
 
 def test_peaks_stay_below_full_scale(caplog):
     waveform = 0.01 * np.random.default_rng(0).standard_normal(48000)
     waveform[24000] = 0.9
     with caplog.at_level(logging.WARNING):
-        made = at_loudness(waveform, 48000, -10)
-    assert true_peak(made, 48000) == pytest.approx(-1, abs=0.01)
+        normalised = at_loudness(waveform, 48000, -10)
+    assert true_peak(normalised, 48000) == pytest.approx(-1, abs=0.01)
     assert "not -10" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Recordings as they come, and as the networks hear them."""
+"""Recordings with their own rate and depth, and the input that networks take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.audio.recording import Recording, downmixed, open_recording, resampled, scale_for_networks
+from ppaudioldm.audio.recording import (
+    Recording,
+    downmixed,
+    network_input,
+    open_recording,
+    resampled,
+    scale_for_networks,
+)
 
 
 def sound(count: int = 1000, channels: int = 2) -> np.ndarray:
@@ -102,11 +109,22 @@ def test_downmix():
     assert not downmixed(np.zeros((10, 2))).any()
 
 
-def test_level_of_the_networks():
+def test_scale_for_networks():
     samples = sound()
     assert np.isclose(np.abs(samples * scale_for_networks(samples)).max(), 0.5)
     assert scale_for_networks(np.zeros(10)) == scale_for_networks(np.full(10, 1e-4)) == 1
     assert scale_for_networks(np.zeros(0)) == 1
+
+
+def test_network_input_is_mono_centred_and_at_the_level_of_training():
+    time = np.arange(8000) / 8000
+    left = 0.1 * np.sin(2 * np.pi * 440 * time) + 0.05
+    samples, scale = network_input(Recording(np.stack([left, 0 * left], 1), 8000), 16000)
+    assert samples.dtype == np.float32 and samples.shape == (16000,)
+    assert np.abs(samples).max() == pytest.approx(0.5) and abs(samples.mean()) < 1e-6
+    assert scale == pytest.approx(0.5 / 0.05, rel=0.02)  # half of the left channel's tone is left of it in the mix
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    np.testing.assert_allclose(samples[200:-200], expected[200:-200], atol=0.01)
 
 
 def test_resampled_stays_in_place():
@@ -119,5 +137,5 @@ def test_resampled_stays_in_place():
     assert resampled(tone, 8000, 8000, 100).shape == (100,)
 
 
-def test_a_recording_is_made_of_what_it_holds():
+def test_duration():
     assert Recording(np.zeros((100, 1)), 50).duration == 2

@@ -1,4 +1,4 @@
-"""Bands against their definition: what passes, what adds up, where spectra end."""
+"""Band filters, latent bands and spectral edges against their definitions."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_level_of_direct_current_does_not_matter():
     np.testing.assert_allclose(audiomae_fbank(waveform(4000) + 0.25), audiomae_fbank(waveform(4000)), atol=1e-4)
 
 
-def test_hears_the_beginning():
+def test_only_the_first_1024_frames_are_used():
     long = waveform(LONGEST + 50000)
     np.testing.assert_allclose(audiomae_fbank(long), audiomae_fbank(long[:LONGEST]), atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Sound files as nobody should send them: an answer in one line, or what can be had of them, in little memory."""
+"""Malformed and adversarial sound files: a one-line error, or the readable beginning, in little memory."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def test_truncated_flac_is_read_up_to_the_damage(tmp_path, caplog, length):
     path.write_bytes(content[: len(content) // 2])
     samples = read_audio(path)[0]
     np.testing.assert_array_equal(samples, whole[: len(samples)])
-    promised = len(content) / (2 * 30 * RATE) * len(whole)  # noise of 16 bits is not made much smaller
+    promised = len(content) / (2 * 30 * RATE) * len(whole)  # FLAC does not compress noise of 16 bits much
     assert promised * 0.5 - 8192 < len(samples) < promised
     assert "x.flac is damaged after" in caplog.text and "lost" in caplog.text
 
 
-def test_a_shortened_mp3_is_told(tmp_path, caplog):
+def test_a_truncated_mp3_is_warned_of(tmp_path, caplog):
     path = write_audio(tmp_path / "x.mp3", noise(5 * RATE), RATE)
     assert len(read_audio(path)[0]) == 5 * RATE and not caplog.text
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -100,7 +100,7 @@ def test_a_shortened_mp3_is_told(tmp_path, caplog):
 
 
 def piped_flac(path: Path, count: int) -> np.ndarray:
-    """What is in the FLAC file `path`, made by an encoder that wrote to a pipe: it could not say how long it is."""
+    """The samples of the FLAC file `path`, as an encoder writes it to a pipe: without the length in its header."""
     content = bytearray(write_audio(path, noise(count), RATE).read_bytes())
     content[21] &= 0xF0  # 36 bits count the samples
     content[22:26] = bytes(4)

@@ -56,7 +56,7 @@ def test_frames_are_centred():
     assert stft_magnitude(click, 1024, 160).sum(1).argmax() == 5
 
 
-def test_clap_hears_ten_seconds():
+def test_clap_uses_the_first_ten_seconds():
     long = waveform(CLAP_MAX_SAMPLES + 1000)
     np.testing.assert_array_equal(clap_log_mel(long), clap_log_mel(long[:CLAP_MAX_SAMPLES]))
 
@@ -87,7 +87,7 @@ def test_refuses(front_end, samples, message):
 def test_filters_have_unit_area(config):
     filters = mel_filters(config)
     assert filters.shape == (config.n_mels, config.n_fft // 2 + 1)
-    # Bands of a few bins only, low in the spectrum, are sampled too coarsely to tell.
+    # Low in the spectrum, filters span a few bins only: too coarse a sampling for the area.
     np.testing.assert_allclose(filters[-20:].sum(1) * config.sample_rate / config.n_fft, 1, rtol=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Longer and shorter, at the same pitch."""
+"""Time stretching changes the duration to the sample, and keeps pitch, level and order."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_short_sounds(count):
         assert len(result) == round(count * factor) and np.isfinite(result).all()
 
 
-def test_what_cannot_be():
+def test_wrong_arguments():
     for factor in (0.0, 11.0, float("nan")):
         with pytest.raises(ValueError, match="factor is .*, allowed: 0.1 to 10"):
             stretched(tone(300), RATE, factor)

@@ -38,9 +38,9 @@ def main() -> None:
             prompt, given = condition(pipeline, wanted)
             return pipeline.generate(prompt, given=given, duration=duration, seed=seed).waveforms[0]
 
-        clips = kinds.judged(make, judge, kinds.LEVEL_A, options.per_kind, duration)
-        recognised = statistics.mean(kinds.accuracies(clips).values())
-        right = kinds.checks(clips)
+        clips = kinds.recognise_clips(make, judge, kinds.LEVEL_A, options.per_kind, duration)
+        recognised = statistics.mean(kinds.accuracy_by_kind(clips).values())
+        right = kinds.accuracy_by_check(clips)
         shares = [recognised, right["low or high"], right["rising or falling"]]
         print(f"| {name} | " + " | ".join(f"{100 * share:.1f} %" for share in shares) + " |", flush=True)
 

@@ -4,7 +4,7 @@
     python benchmarks/sweep.py sweep.jsonl --table      # what is there, as Markdown
 
 For each setting the clips of `ppaudioldm evaluate --kinds a`: the same captions in held-out words and the same seeds,
-judged by the classifier that comes with the package; of slow settings fewer clips, as the table says. Recognised clips,
+classified by the package's own sound classifier; of slow settings fewer clips, as the table says. Recognised clips,
 and tones that are as high or rise as they should, are percentages; seconds are of a clip, alone, all stages, here.
 """
 
@@ -82,10 +82,10 @@ def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, An
     from ppaudioldm import AudioLDM
     from ppaudioldm.evaluation import kinds
     from ppaudioldm.evaluation.classifier import default_classifier
-    from ppaudioldm.evaluation.stages import GENERATED, stages
+    from ppaudioldm.evaluation.pipeline_stages import GENERATED, stage_functions
 
     pipeline = AudioLDM.from_pretrained(checkpoint)
-    make = stages(pipeline, pipeline.default_duration, **settings)[GENERATED]
+    make = stage_functions(pipeline, pipeline.default_duration, **settings)[GENERATED]
     seconds: list[float] = []
 
     def timed(wanted: Any, seed: int) -> Any:
@@ -94,15 +94,15 @@ def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, An
         seconds.append(time.perf_counter() - start)
         return waveform
 
-    clips = kinds.judged(timed, default_classifier(), kinds.LEVEL_A, per_kind, pipeline.default_duration)
-    by_kind = kinds.accuracies(clips)
+    clips = kinds.recognise_clips(timed, default_classifier(), kinds.LEVEL_A, per_kind, pipeline.default_duration)
+    by_kind = kinds.accuracy_by_kind(clips)
     return {
         "settings": settings,
         "clips": len(clips),
         "recognised": statistics.mean(by_kind.values()),
         "worst": min(by_kind, key=lambda kind: by_kind[kind]),
         "worst_recognised": min(by_kind.values()),
-        "right": kinds.checks(clips),
+        "right": kinds.accuracy_by_check(clips),
         "seconds": statistics.median(seconds),
     }
 

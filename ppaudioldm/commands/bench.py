@@ -1,4 +1,4 @@
-"""`bench`: how long each stage of a generation takes."""
+"""`bench`: speed and peak memory of a generation, stage by stage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ppaudioldm.commands.common import ENGINES, PRECISIONS, add_framework, choos
 def add(commands: Any) -> None:
     command = commands.add_parser("bench", help="time every stage of a generation: in a new process, again, and warm")
     command.add_argument("-c", "--checkpoint", default="audioldm2-full", metavar="NAME|PATH")
-    command.add_argument("--random-weights", action="store_true", help="of that size, without a download")
+    command.add_argument(
+        "--random-weights", action="store_true", help="random weights of the same sizes, without a download"
+    )
     command.add_argument("-d", "--duration", type=float, default=10.0, metavar="S", help="default: 10")
     command.add_argument("--steps", type=int, dest="num_inference_steps", default=10, metavar="N", help="default: 10")
     command.add_argument("--engine", choices=ENGINES)
@@ -27,9 +29,8 @@ def add(commands: Any) -> None:
 
 def bench(options: argparse.Namespace) -> None:
     choose_framework(options)
-    from ppaudioldm.evaluation.speed import Settings, table
-    from ppaudioldm.evaluation.speed import bench as measured
+    from ppaudioldm.evaluation import speed
 
-    names = [field.name for field in dataclasses.fields(Settings)]
-    result = measured(Settings(**{name: getattr(options, name) for name in names}))
-    print(json.dumps(result, indent=1) if options.json else table(result))
+    names = [field.name for field in dataclasses.fields(speed.Settings)]
+    result = speed.bench(speed.Settings(**{name: getattr(options, name) for name in names}))
+    print(json.dumps(result, indent=1) if options.json else speed.table(result))

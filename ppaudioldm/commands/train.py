@@ -1,4 +1,4 @@
-"""`train`: one stage of a model, from nothing or from where it stopped. `assemble`: a checkpoint of the stages."""
+"""`train`: one training stage, started or resumed. `assemble`: a checkpoint out of trained stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ppaudioldm.commands.common import add_framework, choose_framework
 from ppaudioldm.training.stages import STAGES as MODEL_STAGES
 from ppaudioldm.training.stages import stage_classes
 
-# Those of a model, and the classifier that `evaluate` judges with.
+# The stages of a model, and the sound classifier of `evaluate`.
 CLASSIFIER = ("ppaudioldm.evaluation.train_classifier", "ClassifierSettings", "ClassifierStage")
 STAGES = {**MODEL_STAGES, "classifier": CLASSIFIER}
 EPILOG = """\
@@ -35,21 +35,21 @@ def add(commands: Any) -> None:
         "--config", type=Path, metavar="FILE", help="settings as TOML; those it leaves out are the small model's"
     )
     add_argument("--print-config", action="store_true", help="print all settings as TOML and stop")
-    add_argument("-o", "--output", type=Path, metavar="FOLDER", help="of the run; default: runs/STAGE")
+    add_argument("-o", "--output", type=Path, metavar="FOLDER", help="for state, log and samples; default: runs/STAGE")
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
-    add_argument("-c", "--checkpoint", metavar="NAME", help="joint: train this one on instead of one from nothing")
+    add_argument("-c", "--checkpoint", metavar="NAME", help="joint: fine-tune this checkpoint; default: a new model")
     add_argument("--steps", type=int, metavar="N", help="train up to step N")
-    add_argument("--minutes", type=float, metavar="M", help="stop after M minutes, to be resumed")
+    add_argument("--minutes", type=float, metavar="M", help="stop after M minutes; the same command resumes")
     add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
     command.set_defaults(run=train)
 
-    command = commands.add_parser("assemble", help="make a checkpoint of trained stages")
+    command = commands.add_parser("assemble", help="write a checkpoint out of trained stages")
     add_argument = command.add_argument
-    add_argument("joint", type=Path, metavar="RUN", help="of the joint stage; the runs it names are taken with it")
+    add_argument("joint", type=Path, metavar="RUN", help="of the stage joint; includes the runs that its settings name")
     add_argument("destination", type=Path, metavar="FOLDER")
-    add_argument("--decoder", type=Path, metavar="RUN", help="of the vae stage, with train_encoder false")
-    add_argument("--vocoder", type=Path, metavar="RUN", help="of the vocoder stage; default: Griffin-Lim, no network")
+    add_argument("--decoder", type=Path, metavar="RUN", help="of the stage vae, with train_encoder false")
+    add_argument("--vocoder", type=Path, metavar="RUN", help="of the stage vocoder; default: Griffin-Lim, no network")
     add_argument("--name", help="of the checkpoint; default: the folder's")
     add_argument("--dtype", choices=("float32", "float16"), default="float16", help="default: float16")
     add_framework(command)
@@ -65,7 +65,7 @@ def train(options: argparse.Namespace) -> None:
     settings: Any = settings_class()
     if options.checkpoint:
         if options.stage != "joint":
-            raise ValueError(f"--checkpoint is of the stage joint, not of {options.stage}")
+            raise ValueError(f"--checkpoint is for the stage joint, not for {options.stage}")
         from ppaudioldm.training.joint import settings_for
 
         settings = settings_for(options.checkpoint)
@@ -88,33 +88,33 @@ def train(options: argparse.Namespace) -> None:
 
         clips = read_recordings(options.data, settings.duration)
     process = parallel.join(device)
-    stop = _Stop()
+    stop = _StopSignals()
     try:
         loop.train(
             stage_class(settings, process.device, clips),
             settings.run,
             folder,
             process,
-            should_stop=stop.is_wanted,
+            should_stop=stop.is_requested,
             progress=lambda step, values: print(_line(step, settings.run.steps, values), flush=True),
         )
     finally:
         parallel.leave(process)
         stop.restore()
-    if stop.is_wanted():
+    if stop.is_requested():
         raise KeyboardInterrupt
 
 
 def assemble(options: argparse.Namespace) -> None:
     choose_framework(options)
     _check_installed()
-    from ppaudioldm.training.assemble import assembled, size_of
+    from ppaudioldm.training.assemble import assemble_checkpoint, count_parameters
     from ppaudioldm.weights.convert import write_native
 
     name = options.name or options.destination.name
-    checkpoint = assembled(options.joint, options.decoder, options.vocoder, name)
+    checkpoint = assemble_checkpoint(options.joint, options.decoder, options.vocoder, name)
     write_native(checkpoint, options.destination, options.dtype)
-    print(f"{options.destination}  ({size_of(checkpoint) / 1e6:.1f} M parameters)")
+    print(f"{options.destination}  ({count_parameters(checkpoint) / 1e6:.1f} M parameters)")
 
 
 def _check_installed() -> None:
@@ -123,25 +123,25 @@ def _check_installed() -> None:
             raise ValueError(f"training needs {module}: pip install 'ppaudioldm[train]'")
 
 
-class _Stop:
-    """Ctrl-C or SIGTERM lets the step in progress end and its state be saved; a second one does not wait."""
+class _StopSignals:
+    """Ctrl-C or SIGTERM ends training after the current step, with its state saved; a second one at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self._wanted = False
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        self._requested = False
+        self._former_handlers = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
 
-    def _note(self, number: int, frame: Any) -> None:
-        if self._wanted:
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self._requested:
             raise KeyboardInterrupt
-        self._wanted = True
+        self._requested = True
 
-    def is_wanted(self) -> bool:
-        return self._wanted
+    def is_requested(self) -> bool:
+        return self._requested
 
     def restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._former_handlers.items():
             signal.signal(number, handler)
 
 

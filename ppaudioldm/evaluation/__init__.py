@@ -1,1 +1,1 @@
-"""How good generated clips are: against a text, against a folder of references, against what was asked for."""
+"""Measures of generated clips: CLAP score, Fréchet distance, KL divergence, recognition accuracy; and of speed."""

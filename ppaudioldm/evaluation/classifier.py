@@ -1,6 +1,7 @@
-"""An independent judge: a small convolutional network that names the kind of a sound.
+"""The sound classifier of the evaluation: a small convolutional network over log-mel spectrograms.
 
-It hears log-mel spectrograms and is trained on synthesised clips only (`training.classifier`), never on generated ones.
+It is independent of the models that it evaluates: trained on synthesised clips only (`evaluation.train_classifier`),
+never on generated ones.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from ppaudioldm.framework import F, Linear, Tensor, nn, xp
 
 FORMAT = "ppaudioldm sound classifier"
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
-DEFAULT_FILE = "judge.safetensors"  # beside this module
-GROUPS = 8  # of channels that are normalised together
-LARGEST_LAYER = 4096  # values that a file may claim for any size
-LARGEST_FILE = 1 << 26  # bytes
+DEFAULT_FILE = "classifier.safetensors"  # beside this module
+GROUPS = 8  # of channels, in group normalisation
+LARGEST_LAYER = 4096  # largest size of a layer that a file may ask for
+FILE_BYTES_LIMIT = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ClassifierConfig:
             raise ValueError(f"channels {self.channels} must be multiples of {GROUPS}, and n_mels of 2 for each")
 
 
-class Classifier(nn.Module):
-    """Log-mel spectrogram -> a score for each label."""
+class ClassifierNetwork(nn.Module):
+    """Log-mel spectrogram -> a logit for each label."""
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
@@ -55,47 +56,46 @@ class Classifier(nn.Module):
         self.out = Linear(2 * bands * config.channels[-1], len(config.labels))
 
     def features(self, mel: Tensor) -> Tensor:
-        """What is heard, wherever in time: (B, features) of a natural-log mel spectrogram (B, frames, n_mels)."""
+        """Features (B, size), pooled over time, of a natural-log mel spectrogram (B, frames, n_mels)."""
         x = ((mel - MEL_MEAN) / MEL_DEVIATION).unsqueeze(1)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
-        # Mean and maximum over time. Frequency stays: what is high and what is low tells kinds apart.
+        # Mean and maximum over time. Frequency is not pooled: kinds differ in where their energy lies.
         return xp.concat([x.mean(2), xp.amax(x, 2)], 1).flatten(1)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Scores (B, labels) before softmax, of a natural-log mel spectrogram (B, frames >= 16, n_mels)."""
+        """Logits (B, labels) of a natural-log mel spectrogram (B, frames >= 16, n_mels)."""
         return self.out(self.features(mel))
 
 
-class Judge:
-    """A trained classifier with its labels, for NumPy arrays."""
+class SoundClassifier:
+    """A trained classifier with its labels, on NumPy arrays."""
 
     def __init__(self, config: ClassifierConfig, weights: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         self.labels = config.labels
         self._device = device
         with framework.empty_weights():
-            self._network = Classifier(config)
+            self._network = ClassifierNetwork(config)
         framework.assign_weights(self._network, weights.items(), device)
 
     def probabilities(self, waveform: np.ndarray) -> np.ndarray:
         """(labels,) of `waveform` (samples,) at 16 kHz. Raises ValueError as `audio.mel.log_mel` does."""
-        scores = self._run(self._network, waveform)
-        scores = np.exp(scores - scores.max())
-        return scores / scores.sum()
+        logits = self._run(self._network, waveform)
+        exponentials = np.exp(logits - logits.max())
+        return exponentials / exponentials.sum()
 
-    def features(self, waveform: np.ndarray) -> np.ndarray:
-        """What the network hears in `waveform` (samples,) at 16 kHz, (features,) of length 1."""
-        found = self._run(self._network.features, waveform)
-        return found / max(1e-9, float(np.linalg.norm(found)))
+    def embedding(self, waveform: np.ndarray) -> np.ndarray:
+        """The network's features of `waveform` (samples,) at 16 kHz, a unit vector (size,)."""
+        features = self._run(self._network.features, waveform)
+        return features / max(1e-9, float(np.linalg.norm(features)))
 
-    def name(self, waveform: np.ndarray, among: Sequence[str] = ()) -> str:
-        """The most probable label of `waveform`, of all or `among` some. Raises ValueError for an unknown one."""
+    def recognise(self, waveform: np.ndarray, among: Sequence[str] = ()) -> str:
+        """The most probable label of `waveform`, of all or `among` some. Raises ValueError for an unknown label."""
         unknown = [label for label in among if label not in self.labels]
         if unknown:
-            raise ValueError(f"the classifier does not know {unknown[0]!r}, it knows {', '.join(self.labels)}")
-        found = self.probabilities(waveform)
-        allowed = among or self.labels
-        return max(allowed, key=lambda label: found[self.labels.index(label)])
+            raise ValueError(f"the classifier has no label {unknown[0]!r}, choose from {', '.join(self.labels)}")
+        probabilities = self.probabilities(waveform)
+        return max(among or self.labels, key=lambda label: probabilities[self.labels.index(label)])
 
     def _run(self, function: Any, waveform: np.ndarray) -> np.ndarray:
         mel = log_mel(waveform)
@@ -115,26 +115,26 @@ def save_classifier(path: Path, config: ClassifierConfig, weights: Mapping[str, 
         save_file({name: np.ascontiguousarray(array, np.float16) for name, array in weights.items()}, temporary, facts)
 
 
-def open_classifier(path: str | Path, device: str = "cpu") -> Judge:
-    """The classifier in `path`. Raises CheckpointError for a file that is missing, damaged or something else."""
+def open_classifier(path: str | Path, device: str = "cpu") -> SoundClassifier:
+    """The classifier in `path`. Raises CheckpointError for a file that is missing, damaged or no classifier."""
     from safetensors import SafetensorError, safe_open
 
     with naming(path):
-        if Path(path).stat().st_size > LARGEST_FILE:
-            raise ValueError(f"larger than {LARGEST_FILE >> 20} MB: no classifier")
+        if Path(path).stat().st_size > FILE_BYTES_LIMIT:
+            raise ValueError(f"larger than {FILE_BYTES_LIMIT >> 20} MB: no classifier")
         try:
             with safe_open(str(path), "numpy") as file:
                 config = _config(file.metadata() or {})
                 weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-            return Judge(config, weights, device)
+            return SoundClassifier(config, weights, device)
         except SafetensorError as error:
             raise ValueError(error) from error
         except KeyError as error:
-            raise ValueError(f"it has a parameter that a classifier lacks: {error}") from error
+            raise ValueError(f"it has a parameter that the classifier does not have: {error}") from error
 
 
-def default_classifier(device: str = "cpu") -> Judge:
-    """The classifier that comes with the package: of all single kinds of `training.sounds`."""
+def default_classifier(device: str = "cpu") -> SoundClassifier:
+    """The classifier that comes with the package: of all single kinds of `ppaudioldm.sounds`."""
     return open_classifier(Path(__file__).with_name(DEFAULT_FILE), device)
 
 

@@ -1,25 +1,25 @@
-"""How far apart sets of sounds are: arithmetic on what was heard of each."""
+"""Distances between sets of sounds: Fréchet distance, KL divergence, diversity, nearest neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
 FLOOR = 1e-7  # of a probability
-OUTLINE_FRAMES = 1024  # of 10 ms
-OUTLINE_SQUARE = (4, 4)  # frames and bands that are averaged
-OUTLINE_FLOOR = -6.0  # of log-mel spectrograms: what is quieter counts as silence
-BLOCK = 1024  # rows of a matrix of distances at a time
+COARSE_FRAMES = 1024  # of 10 ms, before averaging
+COARSE_BLOCK = (4, 4)  # frames and bands that are averaged
+COARSE_FLOOR = -6.0  # of log-mel values: anything quieter counts as silence
+DISTANCE_ROWS = 1024  # of the matrix of distances that are computed at a time
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """The squared Fréchet distance of Gaussians fitted to embeddings (n, size) and (m, size); 0 for the same ones.
+    """The squared Fréchet distance of Gaussians fitted to embeddings (n, size) and (m, size); 0 for equal sets.
 
-    |mean_a - mean_b|^2 + trace(A + B - 2 (A B)^(1/2)), as in arXiv:1812.08466. It falls with the number of clips: only
-    sets of the same size compare. Raises ValueError for fewer than two embeddings, or another size.
+    |mean_a - mean_b|^2 + trace(A + B - 2 (A B)^(1/2)), as in arXiv:1812.08466. It is biased: it falls as
+    clips are added, so compare only sets of one size. Raises ValueError for fewer than two embeddings, or another size.
     """
     a, b = _checked(a, 2), _checked(b, 2)
     if a.shape[1] != b.shape[1]:
-        raise ValueError(f"embeddings of {a.shape[1]} and {b.shape[1]} values do not compare")
+        raise ValueError(f"embeddings of {a.shape[1]} and {b.shape[1]} values cannot be compared")
     mean = a.mean(0) - b.mean(0)
     # With X^T X = A and Y^T Y = B, the trace of (A B)^(1/2) is the sum of the singular values of X Y^T: exact also
     # where there are fewer clips than dimensions, where a matrix root is not.
@@ -40,38 +40,39 @@ def kl_divergence(reference: np.ndarray, generated: np.ndarray) -> float:
 
 
 def diversity(embeddings: np.ndarray) -> float:
-    """The mean cosine distance of all pairs among embeddings (n, size): 0 if all sounds are the same."""
+    """The mean cosine distance of all pairs among embeddings (n, size): 0 if all are equal."""
     units = _units(_checked(embeddings, 2))
     count, total = len(units), units.sum(0)
     return float(1 - (total @ total - count) / (count * (count - 1)))
 
 
-def outline(mel: np.ndarray) -> np.ndarray:
-    """(4096,) float32: a log-mel spectrogram (frames, 64) for 10 seconds, again and again if shorter, less fine.
+def coarse_mel(mel: np.ndarray) -> np.ndarray:
+    """(4096,) float32: a log-mel spectrogram (frames, 64) at a quarter of its resolution, cut or repeated to 10 s.
 
-    What is equal here is the same recording; two of one kind differ.
+    Equal ones are of the same recording; two recordings of one kind of sound differ.
     """
-    frames, bands = OUTLINE_SQUARE
-    held = np.maximum(mel[np.arange(OUTLINE_FRAMES) % len(mel)], OUTLINE_FLOOR)
-    return held.reshape(OUTLINE_FRAMES // frames, frames, -1, bands).mean((1, 3)).reshape(-1).astype(np.float32)
+    frames, bands = COARSE_BLOCK
+    repeated = np.maximum(mel[np.arange(COARSE_FRAMES) % len(mel)], COARSE_FLOOR)
+    return repeated.reshape(COARSE_FRAMES // frames, frames, -1, bands).mean((1, 3)).reshape(-1).astype(np.float32)
 
 
-def nearest(outlines: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
-    """(n,) root mean square difference of each outline (n, size) to the nearest of `others`, or of the rest of them.
+def nearest_distances(coarse_mels: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """(n,) root mean square difference of each of `coarse_mels` (n, size) to its nearest neighbour.
 
-    In the units of log-mel spectrograms; infinite where there is no other.
+    The neighbour is looked for among `others` (m, size), by default among the remaining `coarse_mels`. In the units of
+    log-mel spectrograms; infinite where there is no neighbour.
     """
-    points = np.asarray(outlines, np.float64)
+    points = np.asarray(coarse_mels, np.float64)
     targets = points if others is None else np.asarray(others, np.float64)
     squares = (targets**2).sum(1)
-    found = np.full(len(points), np.inf)
-    for start in range(0, len(points), BLOCK):
-        block = points[start : start + BLOCK]
+    nearest = np.full(len(points), np.inf)
+    for start in range(0, len(points), DISTANCE_ROWS):
+        block = points[start : start + DISTANCE_ROWS]
         distance = (block**2).sum(1)[:, None] + squares - 2 * block @ targets.T
         if others is None:
             distance[np.arange(len(block)), start + np.arange(len(block))] = np.inf
-        found[start : start + BLOCK] = distance.min(1, initial=np.inf)
-    return np.sqrt(np.maximum(found, 0) / points.shape[1])
+        nearest[start : start + DISTANCE_ROWS] = distance.min(1, initial=np.inf)
+    return np.sqrt(np.maximum(nearest, 0) / points.shape[1])
 
 
 def _units(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Folders of sound files, as fadtk, frechet-audio-distance and audioldm_eval read them: files side by side, by name."""
+"""Folders of sound files, laid out as for fadtk, frechet-audio-distance and audioldm_eval: one file a clip."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ppaudioldm.lists.prompt_list import read_list
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff")
 SAMPLE_RATE = 16000  # Hz, at which sounds are compared
-MAX_SECONDS = 30.0  # of a file that are heard
+MAX_SECONDS = 30.0  # of a file that are evaluated
 
 
 def sound_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The sound files directly in `folder`, by name. Raises ValueError or OSError where there are none."""
+    """The sound files directly in `folder`, sorted by name. Raises ValueError or OSError where there are none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
@@ -27,8 +27,8 @@ def sound_files(folder: str | os.PathLike[str]) -> list[Path]:
     return files
 
 
-def heard(path: Path) -> np.ndarray:
-    """The sound in `path`, (samples,) float32, mono at SAMPLE_RATE. Raises ValueError or OSError that names it."""
+def read_clip(path: Path) -> np.ndarray:
+    """The start of `path`, (samples,) float32, mono at SAMPLE_RATE. Raises ValueError or OSError that names it."""
     try:
         return read_audio(path, SAMPLE_RATE, max_seconds=MAX_SECONDS)[0]
     except ValueError as error:
@@ -36,26 +36,26 @@ def heard(path: Path) -> np.ndarray:
 
 
 def pairs_by_name(files: Sequence[Path], others: Sequence[Path]) -> list[tuple[int, int]]:
-    """Places in `files` and `others` of files that are called the same, but for the extension."""
-    places = {path.stem: place for place, path in enumerate(others)}
-    return [(place, places[path.stem]) for place, path in enumerate(files) if path.stem in places]
+    """Index pairs of `files` and `others` with the same name, not counting the extension."""
+    indices = {path.stem: index for index, path in enumerate(others)}
+    return [(index, indices[path.stem]) for index, path in enumerate(files) if path.stem in indices]
 
 
 def prompts_of(path: str | os.PathLike[str], files: Sequence[Path]) -> list[str]:
-    """The prompt of each of `files`, from a list with the columns prompt and name, as `generate --from` takes it.
+    """The prompt of each of `files`, from a list with the columns prompt and name, as `generate --list` takes it.
 
-    A name is that of the file, with or without extension. Raises ValueError or OSError for a list that is not right, or
-    that lacks a file.
+    A name is that of the file, with or without extension. Raises ValueError or OSError for a list with a bad line, or
+    without one of the files.
     """
     listed = read_list(path)
     if listed.bad:
         number, message = next(iter(listed.bad.items()))
         raise ValueError(f"{path}, line {number}: {message}")
-    prompts: Mapping[str, str] = {line.name: line.prompt for line in listed.lines if line.name}
-    found = []
+    prompt_of: Mapping[str, str] = {line.name: line.prompt for line in listed.lines if line.name}
+    prompts = []
     for file in files:
-        prompt = prompts.get(file.name, prompts.get(file.stem))
+        prompt = prompt_of.get(file.name, prompt_of.get(file.stem))
         if prompt is None:
             raise ValueError(f"{path} has no line with the name {file.name}")
-        found.append(prompt)
-    return found
+        prompts.append(prompt)
+    return prompts

@@ -1,4 +1,8 @@
-"""Whether a model makes the kinds of sound that it is asked for, in words that training did not see."""
+"""Recognition accuracy: does a classifier recognise the kind of sound that each generated clip was prompted for?
+
+The prompts are held out from training. What a classifier does not see, such as the direction of a sweep or the number
+of knocks, is measured by signal processing.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,16 @@ from ppaudioldm.audio import pitch
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.audio.onsets import count_onsets
 from ppaudioldm.evaluation import distances
-from ppaudioldm.evaluation.classifier import Judge
+from ppaudioldm.evaluation.choices import LEVELS
+from ppaudioldm.evaluation.classifier import SoundClassifier
 from ppaudioldm.sounds import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, Example, example
 
-LEVELS = {"a": LEVEL_A, "b": LEVEL_B}
-# Makes what an example asks for, with this seed: (samples,) at 16 kHz.
-Make = Callable[[Example, int], np.ndarray]
+KINDS_OF_LEVEL = dict(zip(LEVELS, (LEVEL_A, LEVEL_B), strict=True))
+NOT_RECOGNISED = "something else"  # for a clip of two sounds that are not the requested ones
+# Generates a clip (samples,) at 16 kHz, for the caption of an example and a seed.
+GenerateClip = Callable[[Example, int], np.ndarray]
 
-# Kind -> what can be measured of it besides what it is, and how.
+# Kind -> the attribute that is measured besides the kind, and whether a waveform has the value of the parameters.
 CHECKS: dict[str, tuple[str, Callable[[np.ndarray, dict], bool]]] = {
     "tone": ("low or high", lambda w, p: pitch.pitch_height(w) == p["pitch"]),
     "sweep": ("rising or falling", lambda w, p: pitch.pitch_direction(w) == p["direction"]),
@@ -30,65 +36,74 @@ ORDER, BOTH = "order of two sounds", "both of two sounds"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One clip: what was asked for, and what the judge heard. right: by what was checked, whether it is so."""
+class RecognisedClip:
+    """A generated clip: the kind requested by its caption, the kind recognised in it, and the checks it passed.
+
+    checks: the names of CHECKS, ORDER or BOTH that apply to the requested kind -> whether the clip is as requested.
+    """
 
     kind: str
     caption: str
     seed: int
-    heard: str
-    right: dict[str, bool]
-    mel: np.ndarray  # (frames, bands)
-    features: np.ndarray  # (size,)
+    recognised: str
+    checks: dict[str, bool]
+    mel: np.ndarray  # (frames, bands), natural logarithms
+    embedding: np.ndarray  # (size,), the classifier's
 
 
-def asked(kinds: Sequence[str], per_kind: int, duration: float) -> Iterator[tuple[Example, int]]:
-    """Held-out examples and the seed for each: `per_kind` of every one of `kinds`."""
+def held_out_examples(kinds: Sequence[str], per_kind: int, duration: float) -> Iterator[tuple[Example, int]]:
+    """Held-out examples, `per_kind` of every one of `kinds`, each with its seed. duration: seconds."""
     for kind in kinds:
         for number in range(per_kind):
             yield example(number, (kind,), duration, "test"), number
 
 
-def judged(
-    make: Make,
-    judge: Judge,
+def recognise_clips(
+    generate: GenerateClip,
+    classifier: SoundClassifier,
     kinds: Sequence[str],
     per_kind: int,
     duration: float,
-    told: Callable[[int, int], None] | None = None,
-) -> list[Judged]:
-    """Make and judge every clip that is `asked` for. Raises ValueError for a kind that there is not."""
+    progress: Callable[[int, int], None] | None = None,
+) -> list[RecognisedClip]:
+    """Generate a clip for each of `held_out_examples` and classify it. Raises ValueError for an unknown kind.
+
+    progress: called with the number of clips done, and of all.
+    """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise ValueError(f"unknown kind of sound {unknown[0]!r}, choose from {', '.join(KINDS)}")
-    found = []
-    for wanted, seed in asked(kinds, per_kind, duration):
-        found.append(_judge(make(wanted, seed), wanted, seed, judge, kinds))
-        if told is not None:
-            told(len(found), per_kind * len(kinds))
-    return found
+    clips = []
+    for request, seed in held_out_examples(kinds, per_kind, duration):
+        clips.append(_recognise(generate(request, seed), request, seed, classifier, kinds))
+        if progress is not None:
+            progress(len(clips), per_kind * len(kinds))
+    return clips
 
 
-def _judge(waveform: np.ndarray, wanted: Example, seed: int, judge: Judge, kinds: Sequence[str]) -> Judged:
-    among = [kind for kind in kinds if kind in SINGLE_KINDS] or list(judge.labels)
-    right = {}
-    if wanted.kind in CHECKS:
-        name, check = CHECKS[wanted.kind]
-        right[name] = check(waveform, wanted.parameters)
-    if wanted.kind in SINGLE_KINDS:
-        heard = judge.name(waveform, among)
+def _recognise(
+    waveform: np.ndarray, request: Example, seed: int, classifier: SoundClassifier, kinds: Sequence[str]
+) -> RecognisedClip:
+    among = [kind for kind in kinds if kind in SINGLE_KINDS] or list(classifier.labels)
+    checks = {}
+    if request.kind in CHECKS:
+        name, check = CHECKS[request.kind]
+        checks[name] = check(waveform, request.parameters)
+    if request.kind in SINGLE_KINDS:
+        recognised = classifier.recognise(waveform, among)
     else:
-        pair = [judge.labels.index(wanted.parameters[place]) for place in ("first", "second")]
-        if wanted.kind == "sequence":
+        pair = [classifier.labels.index(request.parameters[place]) for place in ("first", "second")]
+        if request.kind == "sequence":
             middle = len(waveform) // 2
-            halves = [judge.probabilities(half) for half in (waveform[:middle], waveform[middle:])]
-            right[ORDER] = in_order(halves[0], halves[1], pair[0], pair[1])
-            is_heard = [int(half.argmax()) for half in halves] == pair
+            halves = [classifier.probabilities(half) for half in (waveform[:middle], waveform[middle:])]
+            checks[ORDER] = in_order(halves[0], halves[1], pair[0], pair[1])
+            is_recognised = [int(half.argmax()) for half in halves] == pair
         else:
-            is_heard = set(np.argsort(judge.probabilities(waveform))[-2:]) == set(pair)
-            right[BOTH] = is_heard
-        heard = wanted.kind if is_heard else "something else"
-    return Judged(wanted.kind, wanted.caption, seed, heard, right, log_mel(waveform), judge.features(waveform))
+            is_recognised = set(np.argsort(classifier.probabilities(waveform))[-2:]) == set(pair)
+            checks[BOTH] = is_recognised
+        recognised = request.kind if is_recognised else NOT_RECOGNISED
+    embedding = classifier.embedding(waveform)
+    return RecognisedClip(request.kind, request.caption, seed, recognised, checks, log_mel(waveform), embedding)
 
 
 def in_order(first_half: np.ndarray, second_half: np.ndarray, first: int, second: int) -> bool:
@@ -97,45 +112,48 @@ def in_order(first_half: np.ndarray, second_half: np.ndarray, first: int, second
     return bool(halves[0, first] + halves[1, second] > halves[0, second] + halves[1, first])
 
 
-def accuracies(clips: Sequence[Judged]) -> dict[str, float]:
-    """For each kind the share of its clips that were recognised."""
+def accuracy_by_kind(clips: Sequence[RecognisedClip]) -> dict[str, float]:
+    """Requested kind -> the share of its clips in which it was recognised."""
     kinds = dict.fromkeys(clip.kind for clip in clips)
-    return {kind: _share([clip.heard == kind for clip in clips if clip.kind == kind]) for kind in kinds}
+    return {kind: _share([clip.recognised == kind for clip in clips if clip.kind == kind]) for kind in kinds}
 
 
-def checks(clips: Sequence[Judged]) -> dict[str, float]:
-    """For each thing that was measured the share of clips in which it is right."""
-    names = dict.fromkeys(name for clip in clips for name in clip.right)
-    return {name: _share([clip.right[name] for clip in clips if name in clip.right]) for name in names}
+def accuracy_by_check(clips: Sequence[RecognisedClip]) -> dict[str, float]:
+    """Check -> the share of the clips that pass it, among those to which it applies."""
+    names = dict.fromkeys(name for clip in clips for name in clip.checks)
+    return {name: _share([clip.checks[name] for clip in clips if name in clip.checks]) for name in names}
 
 
-def confusions(clips: Sequence[Judged]) -> dict[str, dict[str, int]]:
-    """asked -> heard -> how often."""
-    found: dict[str, dict[str, int]] = {}
+def confusions(clips: Sequence[RecognisedClip]) -> dict[str, dict[str, int]]:
+    """The confusion matrix, without its zeros: requested kind -> recognised kind -> number of clips."""
+    matrix: dict[str, dict[str, int]] = {}
     for clip in clips:
-        row = found.setdefault(clip.kind, {})
-        row[clip.heard] = row.get(clip.heard, 0) + 1
-    return found
+        row = matrix.setdefault(clip.kind, {})
+        row[clip.recognised] = row.get(clip.recognised, 0) + 1
+    return matrix
 
 
-def variety(clips: Sequence[Judged], duration: float, per_kind: int = 20) -> dict[str, float]:
-    """How different clips of one kind are, and how far from others and from the first training clips of their kind.
+def variety(clips: Sequence[RecognisedClip], duration: float, per_kind: int = 20) -> dict[str, float]:
+    """How different the clips of one kind are: from each other, and from training clips of that kind.
 
-    diversity: mean cosine distance of the judge's features. nearest_...: smallest `distances.nearest` that there is.
+    diversity: mean cosine distance of the classifier's embeddings. nearest_...: the smallest of
+    `distances.nearest_distances`; for the training set, to the first `per_kind` clips of each kind.
     """
-    diversities, among, training = [], [], []
+    diversities, among_themselves, to_training = [], [], []
     for kind in dict.fromkeys(clip.kind for clip in clips):
-        ours = [clip for clip in clips if clip.kind == kind]
-        outlines = np.stack([distances.outline(clip.mel) for clip in ours])
-        trained = [log_mel(example(number, (kind,), duration).waveform) for number in range(per_kind)]
-        training.append(distances.nearest(outlines, np.stack([distances.outline(mel) for mel in trained])).min())
-        if len(ours) > 1:
-            diversities.append(distances.diversity(np.stack([clip.features for clip in ours])))
-            among.append(distances.nearest(outlines).min())
-    found = {"nearest_to_training": float(np.min(training))}
+        generated = [clip for clip in clips if clip.kind == kind]
+        coarse_mels = np.stack([distances.coarse_mel(clip.mel) for clip in generated])
+        training_mels = [log_mel(example(number, (kind,), duration).waveform) for number in range(per_kind)]
+        training = np.stack([distances.coarse_mel(mel) for mel in training_mels])
+        to_training.append(distances.nearest_distances(coarse_mels, training).min())
+        if len(generated) > 1:
+            diversities.append(distances.diversity(np.stack([clip.embedding for clip in generated])))
+            among_themselves.append(distances.nearest_distances(coarse_mels).min())
+    measures = {"nearest_to_training": float(np.min(to_training))}
     if diversities:
-        found |= {"diversity": float(np.mean(diversities)), "nearest_among_themselves": float(np.min(among))}
-    return found
+        measures["diversity"] = float(np.mean(diversities))
+        measures["nearest_among_themselves"] = float(np.min(among_themselves))
+    return measures
 
 
 def _share(values: Sequence[bool]) -> float:

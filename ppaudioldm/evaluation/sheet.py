@@ -1,4 +1,4 @@
-"""Spectrograms of many clips in one picture."""
+"""A contact sheet: the log-mel spectrograms of several clips in one picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ HEIGHT_SCALE = 2  # pixels a mel band
 def write_sheet(path: str | os.PathLike[str], rows: Sequence[Sequence[np.ndarray]]) -> Path:
     """Write log-mel spectrograms (frames, bands), in rows, as the PNG `path`, all or nothing; returns `path`.
 
-    Time goes right, frequency up, a pixel a frame. Raises OutputError where it cannot be written, ValueError for none.
+    Time runs to the right at one pixel a frame, frequency upwards. Raises OutputError where the file cannot be written,
+    ValueError without any spectrogram.
     """
     return write_png(path, sheet(rows))
 

@@ -1,7 +1,7 @@
-"""How long each stage of a generation takes, and how much memory: what `ppaudioldm bench` measures.
+"""Speed and peak memory of a generation, stage by stage: the measurements of `ppaudioldm bench`.
 
-Three generations are timed, each stage by itself: `first`, in a new process with an empty cache, so that the networks
-are prepared; `second`, in another process, from that cache; `warm`, in that process again.
+Three generations are timed: `first`, in a new process with an empty cache, so that the networks are translated and
+compiled; `second`, in another process that finds that cache; `warm`, in the same process once more.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a byte: as many as of a usual sentence
-PHONEMES = "wˈɪʃ juː hæv ɐ ɡˈʊd dˈeɪ"  # what a speech checkpoint says
-STEPS = ("unet_guided_step", "unet_step")
+PROMPT = "a dog barks, rain"  # one token a byte with random weights' tokenizer: as many as a usual sentence has
+PHONEMES = "wˈɪʃ juː hæv ɐ ɡˈʊd dˈeɪ"  # for checkpoints that generate speech
+STEP_FUNCTIONS = ("unet_guided_step", "unet_step")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure. checkpoint: a name or a path; with random_weights a name, of which nothing is downloaded."""
+    """What to measure. checkpoint: a name or a path. random_weights: of that configuration, without a download."""
 
     checkpoint: str
     random_weights: bool = False
@@ -46,7 +46,7 @@ def bench(settings: Settings) -> dict[str, Any]:
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    # In the cache, for it is where there is room; hidden, so that no one takes it for an entry.
+    # Inside the cache folder, which has room for it; hidden, so that it is not taken for an entry.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".bench-") as cache:
         (first,) = in_new_process(settings, 1, cache)
         second, warm = in_new_process(settings, 2, cache)
@@ -54,27 +54,30 @@ def bench(settings: Settings) -> dict[str, Any]:
 
 
 def in_new_process(settings: Settings, generations: int, cache: str) -> list[dict[str, Any]]:
-    """What `measure` tells of that many generations, in a process of their own with this cache folder."""
-    work = {"settings": dataclasses.asdict(settings), "generations": generations, "started": time.time()}
+    """The results of `measure` for so many generations, in a new process that uses `cache` as its cache folder.
+
+    Raises ValueError for settings that cannot be measured, OSError if the process fails.
+    """
+    request = {"settings": dataclasses.asdict(settings), "generations": generations, "started": time.time()}
     process = subprocess.run(
         [sys.executable, "-m", "ppaudioldm.evaluation.speed"],
-        input=json.dumps(work),
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         env={**os.environ, "PPAUDIOLDM_CACHE": cache},
     )
     lines = process.stdout.splitlines()
-    answer = json.loads(lines[-1]) if lines else {}
-    if "error" in answer:
-        raise ValueError(answer["error"])
+    response = json.loads(lines[-1]) if lines else {}
+    if "error" in response:
+        raise ValueError(response["error"])
     if process.returncode:
         last = (process.stderr.splitlines() or ["no message"])[-1]
-        raise OSError(f"the process that is measured ended with code {process.returncode}: {last}")
-    return answer["generations"]
+        raise OSError(f"the measured process ended with code {process.returncode}: {last}")
+    return response["generations"]
 
 
 def measure(settings: Settings, generations: int, started: float) -> list[dict[str, Any]]:
-    """Generate in this process, which began at `started` (`time.time()`), and tell of each generation."""
+    """Measurements of each of so many generations in this process, which began at `started` (`time.time()`)."""
     from ppaudioldm.engines.choice import make_engine
     from ppaudioldm.engines.timed import TimedEngine
     from ppaudioldm.pipeline import AudioLDM
@@ -82,13 +85,13 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
 
     imported = time.time()
     located = locate(settings.checkpoint, random_weights=settings.random_weights)
-    description, made = make_engine(
+    description, inner = make_engine(
         located, settings.engine, settings.device, settings.precision, low_memory=settings.low_memory
     )
-    engine = TimedEngine(made)
+    engine = TimedEngine(inner)
     pipeline = AudioLDM(description, engine)
     opened = time.time()
-    found = []
+    results = []
     for index in range(generations):
         engine.calls.clear()
         start = time.time()
@@ -102,28 +105,28 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
             progress=lambda p: steps_done.append(time.time()) if p.stage == "denoise" and p.done else None,  # noqa: B023
         )
         stages = {"import": imported - started, "open": opened - imported} if index == 0 else {}
-        stages |= _stages(engine.calls)
-        if description.config.vocoder.method != "network":  # which the engine would have told of
+        stages |= _seconds_by_stage(engine.calls)
+        if description.config.vocoder.method != "network":  # which would be among the engine's calls
             stages["vocoder"] = clip.seconds["vocoder"]
         stages |= {"total": time.time() - (started if index == 0 else start)}
-        found.append(
+        results.append(
             {
                 "seconds": {name: round(seconds, 4) for name, seconds in stages.items()},
                 "to_first_step": round(steps_done[0] - (started if index == 0 else start), 3),
-                "steps": [round(seconds, 4) for name, seconds in engine.calls if name in STEPS],
+                "steps": [round(seconds, 4) for name, seconds in engine.calls if name in STEP_FUNCTIONS],
                 "peak_memory_gb": peak_memory_gb(),
             }
         )
-    return found
+    return results
 
 
-def _stages(calls: list[tuple[str, float]]) -> dict[str, float]:
-    """Seconds by stage: sums, but the median of the steps without the first, which compiles or warms up."""
+def _seconds_by_stage(calls: list[tuple[str, float]]) -> dict[str, float]:
+    """Seconds by stage: sums, except the median of the steps without the first, which compiles or warms up."""
 
     def total(*names: str) -> float:
         return sum(seconds for name, seconds in calls if name in names)
 
-    steps = [seconds for name, seconds in calls if name in STEPS]
+    steps = [seconds for name, seconds in calls if name in STEP_FUNCTIONS]
     return {
         "prepare": total("prepare"),
         "text": total("clap_text", "flan_t5"),
@@ -137,7 +140,7 @@ def _stages(calls: list[tuple[str, float]]) -> dict[str, float]:
 
 
 def peak_memory_gb() -> float | None:
-    """The most memory that this process ever held, or None where the system does not tell (it is Linux that does)."""
+    """The peak resident memory of this process in GB, None where the system does not report it (only Linux does)."""
     try:
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     except OSError:
@@ -147,7 +150,7 @@ def peak_memory_gb() -> float | None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """`result` of `bench` for people to read."""
+    """The result of `bench` as a table of text."""
     columns = ("first", "second", "warm")
     rows = [f"{'seconds':14}" + "".join(f"{name:>10}" for name in columns)]
     for stage in result["first"]["seconds"]:
@@ -160,14 +163,14 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _main() -> int:
-    work = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     try:
-        answer: dict[str, Any] = {
-            "generations": measure(Settings(**work["settings"]), work["generations"], work["started"])
+        response: dict[str, Any] = {
+            "generations": measure(Settings(**request["settings"]), request["generations"], request["started"])
         }
     except (ValueError, OSError) as error:
-        answer = {"error": " ".join(str(error).split())}
-    print(json.dumps(answer))
+        response = {"error": " ".join(str(error).split())}
+    print(json.dumps(response))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Training the judge of `evaluation.classifier`, on synthesised clips only."""
+"""The training stage `classifier`: the sound classifier of the evaluation, on synthesised clips only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import log_mel
-from ppaudioldm.evaluation.classifier import Classifier, ClassifierConfig, save_classifier
+from ppaudioldm.evaluation.classifier import ClassifierConfig, ClassifierNetwork, save_classifier
 from ppaudioldm.framework import F, Tensor, xp
 from ppaudioldm.sounds import SAMPLE_RATE, SINGLE_KINDS, example
-from ppaudioldm.training.clips import Clips, generator_of
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.dataset import Dataset, seeded_rng
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 
@@ -24,13 +24,13 @@ HELD_OUT = 10  # clips a kind
 
 @dataclass(frozen=True)
 class ClassifierSettings:
-    """kinds: () for all but pairs. durations: of the clips, one length a batch: what is judged may be short."""
+    """kinds: the labels, () for all single kinds. durations: seconds, one a batch, for evaluated clips may be short."""
 
     kinds: tuple[str, ...] = ()
     durations: tuple[float, ...] = (2.56, 1.28, 2.56, 1.92)
     channels: tuple[int, ...] = (32, 64, 96, 128)
     batch_size: int = 32
-    one_pair_in: int = 4  # clips are two kinds together
+    one_pair_in: int = 4  # one clip in so many mixes two kinds
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=2e-3, warmup=50, decay_steps=1200))
     ema: float = 0.99
     seed: int = 0
@@ -51,17 +51,17 @@ class ClassifierSettings:
 
     @property
     def duration(self) -> float:
-        """Of the longest clips, in seconds."""
+        """Seconds of the longest clips."""
         return max(self.durations)
 
-    def is_pair(self, place: int) -> bool:
-        """Whether the clip at `place` of a batch is of two kinds: only where all are known."""
-        return not self.kinds and place % self.one_pair_in == 0
+    def is_mixture(self, index: int) -> bool:
+        """Whether the clip at `index` of a batch mixes two kinds. Only with all labels: a mixture may be of any two."""
+        return not self.kinds and index % self.one_pair_in == 0
 
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Batches: mel (B, frames, 64) and target (B, labels) float32, half and half for two sounds together."""
+    """Batches: mel (B, frames, 64) and target (B, labels) float32, probabilities: 1/2 each for a mixture of two."""
 
     settings: ClassifierSettings
 
@@ -71,19 +71,20 @@ class LabelledClips:
         duration = settings.durations[index % len(settings.durations)]
         mels = []
         targets = np.zeros((settings.batch_size, len(labels)), np.float32)
-        for place in range(settings.batch_size):
-            number = index * settings.batch_size + place
-            clip = example(number, ("together",) if settings.is_pair(place) else labels, duration)
-            heard = [clip.parameters[part] for part in ("first", "second")] if clip.kind == "together" else [clip.kind]
-            for kind in heard:
-                targets[place, labels.index(kind)] = 1 / len(heard)
-            waveform = worn(generator_of(settings.seed, number), clip.waveform)
+        for row in range(settings.batch_size):
+            number = index * settings.batch_size + row
+            clip = example(number, ("together",) if settings.is_mixture(row) else labels, duration)
+            is_mixture = clip.kind == "together"
+            kinds = [clip.parameters[name] for name in ("first", "second")] if is_mixture else [clip.kind]
+            for kind in kinds:
+                targets[row, labels.index(kind)] = 1 / len(kinds)
+            waveform = degrade(seeded_rng(settings.seed, number), clip.waveform)
             mels.append(log_mel(waveform))
         return {"mel": np.stack(mels), "target": targets}
 
 
-def worn(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
-    """`waveform` through a channel that is not perfect: level, treble, noise. A judge must not mind."""
+def degrade(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
+    """Augmentation of `waveform` (samples,): random level, spectral tilt and white noise."""
     spectrum = np.fft.rfft(waveform)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50) / 1000)
     decibels = rng.uniform(-8, 4) + rng.uniform(-1.5, 1.5) * octaves
@@ -94,40 +95,40 @@ def worn(rng: np.random.Generator, waveform: np.ndarray) -> np.ndarray:
 
 class ClassifierStage:
     name = "classifier"
-    turns: Mapping[str, tuple[str, ...]]
+    updates: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, settings: ClassifierSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+    def __init__(self, settings: ClassifierSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         if clips is not None:
-            raise ValueError("the classifier is trained on synthesised clips only: recordings have no kind")
+            raise ValueError("the classifier is trained on synthesised clips only: recordings have no labels")
         self.settings = settings
         self.ema = settings.ema
         self.data = LabelledClips(settings)
-        network = trainable("classifier", Classifier, settings.config(), settings.seed, device)
+        network = build_trainable("classifier", ClassifierNetwork, settings.config(), settings.seed, device)
         self.networks: dict[str, Any] = {"classifier": network}
-        self.turns = {"all": ("classifier",)}
+        self.updates = {"all": ("classifier",)}
         self._device = device
 
-    def optimizer(self, turn: str) -> OptimizerConfig:
+    def optimizer(self, update: str) -> OptimizerConfig:
         return self.settings.optimizer
 
     def model(self) -> Any:
         return as_values(self.settings.config())
 
-    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross entropy."""
-        scores = self.networks["classifier"](batch["mel"]).to(xp.float32)
-        loss = -(batch["target"] * F.log_softmax(scores, 1)).sum(1).mean()
-        right = (scores.argmax(1) == batch["target"].argmax(1)).to(xp.float32).mean()
-        return loss, {"loss": loss.detach(), "accuracy": right.detach()}
+        logits = self.networks["classifier"](batch["mel"]).to(xp.float32)
+        loss = -(batch["target"] * F.log_softmax(logits, 1)).sum(1).mean()
+        accuracy = (logits.argmax(1) == batch["target"].argmax(1)).to(xp.float32).mean()
+        return loss, {"loss": loss.detach(), "accuracy": accuracy.detach()}
 
     def evaluate(self, count: int = HELD_OUT) -> dict[str, float]:
-        """The share of held-out clips that are recognised, and that of the kind for which it is lowest."""
-        shares = []
+        """Accuracy on held-out clips, `count` a kind: the mean over kinds, and that of the worst kind."""
+        accuracies = []
         for label in self.settings.config().labels:
             mels = np.stack([log_mel(example(n, (label,), split="test").waveform) for n in range(count)])
-            scores = framework.to_numpy(self.networks["classifier"](framework.from_numpy(mels, self._device)))
-            shares.append(np.mean(scores.argmax(1) == self.settings.config().labels.index(label)))
-        return {"held_out_accuracy": float(np.mean(shares)), "lowest_of_a_kind": float(np.min(shares))}
+            logits = framework.to_numpy(self.networks["classifier"](framework.from_numpy(mels, self._device)))
+            accuracies.append(np.mean(logits.argmax(1) == self.settings.config().labels.index(label)))
+        return {"held_out_accuracy": float(np.mean(accuracies)), "lowest_of_a_kind": float(np.min(accuracies))}
 
     def sample(self, folder: Path, step: int) -> None:
         """The classifier as a file for `evaluate --classifier`."""

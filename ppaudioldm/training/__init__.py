@@ -1,1 +1,1 @@
-"""Training the networks from nothing, on Paddle or PyTorch; see docs/training.md."""
+"""Training: a stage for each network (VAE, CLAP, AudioMAE, text-to-latents, vocoder), and the loop that they share."""

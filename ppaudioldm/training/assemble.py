@@ -1,4 +1,4 @@
-"""A checkpoint out of finished runs."""
+"""Assembling a checkpoint from the averaged weights of finished training runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, Mo
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
-from ppaudioldm.training.parts import run_of, trained
+from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
-from ppaudioldm.training.vae import exported
-from ppaudioldm.training.vocoder import exported as exported_vocoder
+from ppaudioldm.training.vae import fold_normalisation
+from ppaudioldm.training.vocoder import fold_normalisation as fold_vocoder_normalisation
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
@@ -24,43 +24,45 @@ from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 
-def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = None, name: str = "") -> Checkpoint:
-    """The checkpoint of a run of the joint stage and of those that it was trained with.
+def assemble_checkpoint(
+    joint: Path, decoder: Path | None = None, vocoder: Path | None = None, name: str = ""
+) -> Checkpoint:
+    """The checkpoint of the run `joint`, of the joint stage, and of the runs that it names in its settings.
 
-    decoder: a run that went on training the decoder of the same VAE. vocoder: a run; without one the checkpoint has
-    Griffin-Lim. Averaged weights are taken. Raises CheckpointError for a folder that holds no run, or another one.
+    decoder: a run of the VAE stage that continued training the decoder. vocoder: a run of the vocoder stage; without
+    one the checkpoint uses Griffin-Lim. Raises CheckpointError for a folder without a run, or one of another stage.
     """
-    facts = run_of(joint, "joint").facts
+    facts = open_run(joint, "joint").facts
     settings: JointSettings = with_overrides(JointSettings(), facts["settings"])
     known = known_sounds(facts["model"].get("sounds"))
     if settings.checkpoint:
         if decoder or vocoder:
-            raise CheckpointError(f"{joint}: trains {settings.checkpoint} on, which has its own decoder and vocoder")
-        return _trained_on(joint, settings, known, name or joint.name)
+            raise CheckpointError(f"{joint}: fine-tunes {settings.checkpoint}, which has its own decoder and vocoder")
+        return _fine_tuned(joint, settings, known, name or joint.name)
     weights = {
-        **trained(Path(settings.clap), "clap"),
-        **trained(Path(settings.vae), "vae"),
-        **trained(joint, "joint"),
+        **averaged_weights(Path(settings.clap), "clap"),
+        **averaged_weights(Path(settings.vae), "vae"),
+        **averaged_weights(joint, "joint"),
     }
     if decoder:
-        start = run_of(decoder, "vae").facts["settings"]["start"]
+        start = open_run(decoder, "vae").facts["settings"]["start"]
         if Path(start).resolve() != Path(settings.vae).resolve():
             raise CheckpointError(
-                f"{decoder}: continues the VAE of {start!r}, but {joint} listened to {settings.vae!r}"
+                f"{decoder}: continues the VAE of {start!r}, but {joint} was trained on latents of {settings.vae!r}"
             )
-        weights["vae_decoder"] = trained(decoder, "vae")["vae_decoder"]
+        weights["vae_decoder"] = averaged_weights(decoder, "vae")["vae_decoder"]
     latents = (np.array(facts["model"]["latents"][name]) for name in ("mean", "deviation"))
     encoder, trained_decoder = weights["vae_encoder"], weights["vae_decoder"]
-    weights["vae_encoder"], weights["vae_decoder"] = exported(encoder, trained_decoder, *latents)
+    weights["vae_encoder"], weights["vae_decoder"] = fold_normalisation(encoder, trained_decoder, *latents)
     model = _with_clap_audio(settings.model, Path(settings.clap))
-    if settings.audiomae:  # so that the checkpoint hears recordings
-        weights |= trained(Path(settings.audiomae), "audiomae")
-        heard_by = run_of(Path(settings.audiomae), "audiomae").facts["model"]["encoder"]
-        model = replace(model, audiomae=with_overrides(AudioMAEConfig(), heard_by))
+    if settings.audiomae:  # optional: generation from text does without
+        weights |= averaged_weights(Path(settings.audiomae), "audiomae")
+        encoder_config = open_run(Path(settings.audiomae), "audiomae").facts["model"]["encoder"]
+        model = replace(model, audiomae=with_overrides(AudioMAEConfig(), encoder_config))
     if vocoder:
-        weights["vocoder"] = exported_vocoder(trained(vocoder, "vocoder")["vocoder"])
-        found = with_overrides(HifiGanConfig(), run_of(vocoder, "vocoder").facts["model"]["vocoder"])
-        model = replace(model, vocoder=found)
+        weights["vocoder"] = fold_vocoder_normalisation(averaged_weights(vocoder, "vocoder")["vocoder"])
+        vocoder_config = with_overrides(HifiGanConfig(), open_run(vocoder, "vocoder").facts["model"]["vocoder"])
+        model = replace(model, vocoder=vocoder_config)
     else:
         model = replace(model, vocoder=replace(model.vocoder, method="griffin-lim"))
     model = replace(model, diffusion=replace(model.diffusion, clip_seconds=settings.duration))
@@ -77,13 +79,13 @@ def assembled(joint: Path, decoder: Path | None = None, vocoder: Path | None = N
     )
 
 
-def _trained_on(joint: Path, settings: JointSettings, known: KnownSounds | None, name: str) -> Checkpoint:
-    """The checkpoint that a run trained on, with what it learned in place of what it began with."""
-    before = open_checkpoint(settings.checkpoint)
-    learned = trained(joint, "joint")
+def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None, name: str) -> Checkpoint:
+    """The checkpoint that a run fine-tuned, with the trained networks in place of the original ones."""
+    original = open_checkpoint(settings.checkpoint)
+    learned = averaged_weights(joint, "joint")
     stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
-    networks = {**before.networks, **stored}
-    return Checkpoint(name, "native", settings.model, before.tokenizer_json, networks, known_sounds=known)
+    networks = {**original.networks, **stored}
+    return Checkpoint(name, "native", settings.model, original.tokenizer_json, networks, known_sounds=known)
 
 
 def known_sounds(kinds: Sequence[str] | None) -> KnownSounds | None:
@@ -94,21 +96,21 @@ def known_sounds(kinds: Sequence[str] | None) -> KnownSounds | None:
 
 
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:
-    """`model` with CLAP's other branch, by which candidates are ranked."""
-    audio = run_of(clap, "clap").facts["model"].get("audio")
+    """`model` with CLAP's audio encoder, which ranks candidates."""
+    audio = open_run(clap, "clap").facts["model"].get("audio")
     return replace(model, clap_audio=with_overrides(ClapAudioConfig(), audio)) if audio else model
 
 
 def _stored(network: str, model: ModelConfig, weights: dict[str, np.ndarray]) -> dict[str, Any]:
     shapes = parameter_shapes(network, model)
-    found = {}
+    tensors = {}
     for name, shape in shapes.items():
         if name not in weights or weights[name].shape != shape:
-            raise CheckpointError(f"{network}.{name}: the runs do not fit each other")
-        found[name] = ComputedTensor(shape, lambda name=name: weights[name].astype(np.float32))  # type: ignore[misc]
-    return found
+            raise CheckpointError(f"{network}.{name}: the runs do not fit each other, expected the shape {list(shape)}")
+        tensors[name] = ComputedTensor(shape, lambda name=name: weights[name].astype(np.float32))  # type: ignore[misc]
+    return tensors
 
 
-def size_of(checkpoint: Checkpoint) -> int:
-    """Parameters of all networks."""
+def count_parameters(checkpoint: Checkpoint) -> int:
+    """The number of parameters of all networks."""
     return sum(int(np.prod(tensor.shape)) for network in checkpoint.networks.values() for tensor in network.values())

@@ -1,4 +1,4 @@
-"""The running average of weights, which is what is used in the end: steadier than those of any one step."""
+"""Exponential moving average (EMA) of the weights: the weights that a finished run is used with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ppaudioldm import framework
 from ppaudioldm.framework import NAME, Tensor, xp
 
 
-class Average:
-    """An exponential average of `parameters`, name -> tensor. It begins fast: step n weighs at least 9 / (10 + n)."""
+class MovingAverage:
+    """The EMA of `parameters`, name -> tensor. Its warm-up: the decay of step n is at most (1 + n) / (10 + n)."""
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
         self._parameters = dict(parameters)
@@ -20,19 +20,19 @@ class Average:
         self._values = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     def update(self, step: int) -> None:
-        """Take in the parameters as they are after step 0, 1, ..."""
-        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        """Average in the current parameters, those after step 0, 1, ..."""
+        weight = 1 - min(self._decay, (1 + step) / (10 + step))
         with framework.no_grad():
             if NAME == "torch":
                 values, parameters = list(self._values.values()), list(self._parameters.values())
-                xp._foreach_lerp_(values, [p.detach() for p in parameters], share)
+                xp._foreach_lerp_(values, [p.detach() for p in parameters], weight)
             else:
                 for name, parameter in self._parameters.items():
-                    self._values[name].lerp_(parameter.detach(), share)
+                    self._values[name].lerp_(parameter.detach(), weight)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside, the parameters are the averaged ones."""
+        """A context in which the parameters have their averaged values."""
         before = {name: p.detach().clone() for name, p in self._parameters.items()}
         try:
             _assign(self._parameters, self._values)
@@ -51,7 +51,7 @@ def set_values(tensors: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) 
     """Copy `arrays` into `tensors` of the same names. Raises ValueError where names or shapes differ."""
     for name in sorted(set(tensors) | set(arrays)):
         if name not in arrays or name not in tensors:
-            raise ValueError(f"{name} is {'missing' if name not in arrays else 'not expected'}")
+            raise ValueError(f"{name} is {'missing' if name not in arrays else 'unexpected'}")
         if tuple(tensors[name].shape) != arrays[name].shape:
             raise ValueError(f"{name}: shape {list(arrays[name].shape)}, expected {list(tensors[name].shape)}")
     _assign(tensors, {name: framework.from_numpy(array) for name, array in arrays.items()})

@@ -1,4 +1,4 @@
-"""Batches in order, made in this process or ahead of time in others."""
+"""Batches of training data in order, prepared in this process or ahead of time in worker processes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import numpy as np
 
 Batch = dict[str, np.ndarray]
-# Addressed data: the batch of an index, always the same, whatever was made before. For worker processes it must pickle
-# and should import neither Paddle nor PyTorch.
-Data = Callable[[int], Batch]
+# The batch of an index, a pure function: the same batch for the same index, in any order of calls. For worker processes
+# it must pickle and should import neither Paddle nor PyTorch.
+BatchSource = Callable[[int], Batch]
 
 AHEAD = 2  # batches that a worker prepares beyond the one it works on
 
 
-def batches(data: Data, first: int, stride: int, workers: int) -> Generator[Batch, None, None]:
-    """data(first), data(first + stride), ... without end. A generator: close it to end its workers."""
+def iterate_batches(data: BatchSource, first: int, stride: int, workers: int) -> Generator[Batch, None, None]:
+    """data(first), data(first + stride), ... without end. Close the generator to end its workers."""
     if not workers:
         while True:
             yield data(first)
             first += stride
-    # Not forked: the frameworks' threads do not survive that.
+    # Spawned, for the frameworks' threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     waiting: deque[Future[Batch]] = deque()
     try:

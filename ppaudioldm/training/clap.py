@@ -1,4 +1,4 @@
-"""Training CLAP: texts and recordings that belong together get the same direction (arXiv:2211.06687)."""
+"""The training stage `clap`: contrastive pre-training of a text and an audio encoder (CLAP, arXiv:2211.06687)."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ from ppaudioldm.models.clap_text import ClapText
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, held_out_of
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips, held_out_of
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
-from ppaudioldm.training.vocabulary import captions_of, write_tokenizers
+from ppaudioldm.training.vocabulary import dataset_captions, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 SAMPLE_RATE = 16000  # Hz, of the clips
-STATISTICS_CLIPS = 128  # that the mean and variance of mel bands are measured on
+STATISTICS_CLIPS = 128  # from which the mean and variance of the mel bands are measured
 HELD_OUT = 128  # clips
-FIRST_SCALE, LARGEST_SCALE = math.log(1 / 0.07), math.log(100)  # of the logits, as natural logarithms
+INITIAL_LOG_SCALE, MAX_LOG_SCALE = math.log(1 / 0.07), math.log(100)  # of the logits; CLIP, arXiv:2103.00020
 
 
 @dataclass(frozen=True)
 class ClapSettings:
-    """Defaults train the small model's. tokenizers: a folder; where there is none, it is made of the captions."""
+    """Settings of the stage; the defaults train the networks of the checkpoint `tiny`.
+
+    tokenizers: a folder; if it does not exist, tokenizers are trained on the captions and written there.
+    """
 
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
@@ -54,84 +57,82 @@ class ClapSettings:
         check_range(self, 0, 1, "ema")
         widths = self.text.projection_dim, self.audio.projection_dim
         if widths[0] != widths[1]:
-            raise ValueError(
-                f"projection_dim of text and audio are {widths[0]} and {widths[1]}, expected to be the same"
-            )
+            raise ValueError(f"projection_dim of text and audio are {widths[0]} and {widths[1]}, allowed: equal ones")
 
 
-class Pairs:
+class CaptionPairs:
     """Batches: log_mel (B, 1, 1024, 64) in dB, ids (B, L) and mask (B, L) of the captions."""
 
-    def __init__(self, clips: Clips, settings: ClapSettings) -> None:
+    def __init__(self, clips: Dataset, settings: ClapSettings) -> None:
         text, config = tokenizer_json("clap", Path(settings.tokenizers)), settings.text
         self._clips, self._size = clips, settings.batch_size
         self._tokenizer = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, config.pad_token_id, config.vocab_size)
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        return self.of([self._clips(number) for number in range(index * self._size, (index + 1) * self._size)])
+        return self.batch_of([self._clips(number) for number in range(index * self._size, (index + 1) * self._size)])
 
-    def of(self, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
+    def batch_of(self, clips: Sequence[CaptionedClip]) -> dict[str, np.ndarray]:
         ids, mask = self._tokenizer([clip.caption for clip in clips])
-        return {"log_mel": np.stack([heard(clip.waveform) for clip in clips]), "ids": ids, "mask": mask}
+        return {"log_mel": np.stack([audio_encoder_input(clip.waveform) for clip in clips]), "ids": ids, "mask": mask}
 
 
-def heard(waveform: np.ndarray) -> np.ndarray:
-    """CLAP's view (1, 1024, 64) of `waveform` at 16 kHz."""
+def audio_encoder_input(waveform: np.ndarray) -> np.ndarray:
+    """The log-mel spectrogram (1, 1024, 64) in dB that CLAP's audio encoder takes, of `waveform` at 16 kHz."""
     import soxr
 
     return clap_log_mel(soxr.resample(waveform, SAMPLE_RATE, CLAP_SAMPLE_RATE))
 
 
-class Scale(nn.Module):
-    """How sharply similarities decide: a learned factor, at most 100."""
+class LogitScale(nn.Module):
+    """The learned inverse temperature of the similarities, at most 100."""
 
     def __init__(self, config: None) -> None:
         super().__init__()
         self.logarithm = nn.Parameter(xp.empty([1]))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * xp.exp(xp.clip(self.logarithm, max=LARGEST_SCALE))
+        return x * xp.exp(xp.clip(self.logarithm, max=MAX_LOG_SCALE))
 
 
 class ClapStage:
     name = "clap"
-    turns: Mapping[str, tuple[str, ...]]
+    updates: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, settings: ClapSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+    def __init__(self, settings: ClapSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
         if not Path(settings.tokenizers).exists():
-            write_tokenizers(Path(settings.tokenizers), captions_of(clips))
-        self.data = Pairs(clips, settings)
+            write_tokenizers(Path(settings.tokenizers), dataset_captions(clips))
+        self.data = CaptionPairs(clips, settings)
         self._held_out = held_out_of(clips)
-        audio = trainable("clap_audio", ClapAudio, settings.audio, settings.seed, device)
-        # Measured once, not followed from batch to batch as batch normalisation does: the data stays the same.
-        bands = np.stack([heard(clips(number).waveform) for number in range(STATISTICS_CLIPS)])
+        audio = build_trainable("clap_audio", ClapAudio, settings.audio, settings.seed, device)
+        # Measured once instead of averaged over batches, as batch normalisation does: the data does not change.
+        bands = np.stack([audio_encoder_input(clips(number).waveform) for number in range(STATISTICS_CLIPS)])
         norm = audio.input_norm
         set_values(
             {"mean": norm.running_mean, "variance": norm.running_var},
             {"mean": bands.mean((0, 1, 2)), "variance": bands.var((0, 1, 2))},
         )
-        scale = trainable("clap_scale", Scale, None, settings.seed, device)
-        set_values({"": scale.logarithm}, {"": np.full(1, FIRST_SCALE, np.float32)})
-        text = trainable("clap_text", ClapText, settings.text, settings.seed, device)
+        scale = build_trainable("clap_scale", LogitScale, None, settings.seed, device)
+        set_values({"": scale.logarithm}, {"": np.full(1, INITIAL_LOG_SCALE, np.float32)})
+        text = build_trainable("clap_text", ClapText, settings.text, settings.seed, device)
         self.networks: dict[str, Any] = {"clap_text": text, "clap_audio": audio, "clap_scale": scale}
-        self.turns = {"all": tuple(self.networks)}
+        self.updates = {"all": tuple(self.networks)}
         self._device = device
 
-    def optimizer(self, turn: str) -> OptimizerConfig:
+    def optimizer(self, update: str) -> OptimizerConfig:
         return self.settings.optimizer
 
     def model(self) -> Any:
         return {"text": as_values(self.settings.text), "audio": as_values(self.settings.audio)}
 
-    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of finding each text's recording in the batch, and each recording's text."""
+    def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Symmetric cross-entropy: which clip of the batch belongs to each text, and which text to each clip."""
         text, audio = self._embeddings(batch)
         logits = self.networks["clap_scale"](xp.matmul(text, audio.transpose(0, 1)))
-        right = constant(np.arange(logits.shape[0]), logits)
-        loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.transpose(0, 1), right)) / 2
+        target = constant(np.arange(logits.shape[0]), logits)
+        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.transpose(0, 1), target)) / 2
         return loss, {"loss": loss.detach()}
 
     def _embeddings(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -139,16 +140,16 @@ class ClapStage:
         return text, self.networks["clap_audio"](batch["log_mel"]).to(xp.float32)
 
     def evaluate(self) -> dict[str, float]:
-        """On held-out clips and phrasings: how often the nearest of the other modality is of the same kind, or where
-        kinds are not known has the same caption.
+        """Retrieval on held-out clips and phrasings: is the nearest clip of the other modality of the same kind?
 
-        text_to_audio and audio_to_text: shares of right ones; chance: what guessing would give.
+        Where kinds are not known, it has to have the same caption. text_to_audio and audio_to_text: accuracies;
+        chance: the accuracy of guessing.
         """
         clips = [self._held_out(number) for number in range(HELD_OUT)]
         text, audio = self._embedded(clips)
         kinds = np.array([clip.kind or clip.caption for clip in clips])
         similarity = text @ audio.T
-        # Without a clip's own partner: a kind is to be recognised, not a clip.
+        # Without each clip's own caption: the measure is of kinds, not of single clips.
         np.fill_diagonal(similarity, -2)
         same = kinds[:, None] == kinds
         return {
@@ -158,19 +159,19 @@ class ClapStage:
         }
 
     def sample(self, folder: Path, step: int) -> None:
-        """Captions of held-out clips, and for each the caption of the clip that is nearest to it."""
+        """Write the captions of held-out clips, and beside each the caption of the clip nearest to it."""
         clips = [self._held_out(number) for number in range(HELD_OUT)]
         text, audio = self._embedded(clips)
         nearest = (text @ audio.T).argmax(1)
         lines = [f"{clip.caption} -> {clips[number].caption}" for clip, number in zip(clips, nearest, strict=True)]
         (folder / f"clap-{step:06d}.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
-    def _embedded(self, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings of captions and of sounds, each (clips, projection_dim)."""
-        found: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    def _embedded(self, clips: Sequence[CaptionedClip]) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of the captions and of the waveforms, (clips, projection_dim) each."""
+        embeddings: tuple[list[np.ndarray], list[np.ndarray]] = [], []
         for start in range(0, len(clips), self.settings.batch_size):
-            arrays = self.data.of(clips[start : start + self.settings.batch_size])
+            arrays = self.data.batch_of(clips[start : start + self.settings.batch_size])
             batch = {name: framework.from_numpy(array, self._device) for name, array in arrays.items()}
-            for parts, embedding in zip(found, self._embeddings(batch), strict=True):
-                parts.append(framework.to_numpy(embedding))
-        return np.concatenate(found[0]), np.concatenate(found[1])
+            for rows, embedding in zip(embeddings, self._embeddings(batch), strict=True):
+                rows.append(framework.to_numpy(embedding))
+        return np.concatenate(embeddings[0]), np.concatenate(embeddings[1])

@@ -1,6 +1,6 @@
-"""What tells recordings from a vocoder's work: HiFi-GAN's discriminators of many periods and scales, made small.
+"""Multi-period and multi-scale discriminators for adversarial training of the vocoder, with few channels.
 
-Source: HiFi-GAN, arXiv:2010.05646. They serve training only.
+Source: HiFi-GAN, arXiv:2010.05646.
 """
 
 from __future__ import annotations
@@ -9,30 +9,34 @@ from dataclasses import dataclass
 
 from ppaudioldm.framework import F, Tensor, nn
 
-SLOPE = 0.1
+NEGATIVE_SLOPE = 0.1  # of the leaky ReLU
 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples: primes, so that no two look at the same
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples; primes, so that they overlap least
     period_channels: tuple[int, ...] = (16, 32, 64, 64)
-    scales: int = 2  # the waveform, and averages of two neighbours of the one before
+    scales: int = 2  # of the waveform, each at half the rate of the one before
     scale_channels: tuple[int, ...] = (16, 32, 64, 64)
 
 
 class Discriminators(nn.Module):
+    """All discriminators of a configuration side by side."""
+
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        by_period: list[nn.Module] = [_Period(period, config.period_channels) for period in config.periods]
-        self.parts = nn.ModuleList(by_period + [_Scale(i, config.scale_channels) for i in range(config.scales)])
+        by_period: list[nn.Module] = [_PeriodDiscriminator(period, config.period_channels) for period in config.periods]
+        self.parts = nn.ModuleList(
+            by_period + [_ScaleDiscriminator(i, config.scale_channels) for i in range(config.scales)]
+        )
 
     def forward(self, waveform: Tensor) -> list[list[Tensor]]:
-        """For each discriminator its features of `waveform` (B, samples), layer by layer; the last are its verdicts."""
+        """For each discriminator the outputs of its layers for `waveform` (B, samples); the last are its scores."""
         return [part(waveform.unsqueeze(1)) for part in self.parts]
 
 
-class _Period(nn.Module):
-    """Sees the samples that are `period` apart as neighbours."""
+class _PeriodDiscriminator(nn.Module):
+    """2-D convolutions over the waveform folded to rows of `period` samples."""
 
     def __init__(self, period: int, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -44,11 +48,11 @@ class _Period(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         whole = x.shape[2] // self.period * self.period
         x = x[:, :, :whole].reshape([x.shape[0], 1, whole // self.period, self.period])
-        return _features(self, x)
+        return _layer_outputs(self, x)
 
 
-class _Scale(nn.Module):
-    """Sees the waveform after it was halved in rate `halvings` times."""
+class _ScaleDiscriminator(nn.Module):
+    """1-D convolutions over the waveform at 1 / 2^halvings of its rate."""
 
     def __init__(self, halvings: int, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -60,12 +64,12 @@ class _Scale(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         for _ in range(self.halvings):
             x = F.avg_pool1d(x, 4, 2, 1)
-        return _features(self, x)
+        return _layer_outputs(self, x)
 
 
-def _features(part: _Period | _Scale, x: Tensor) -> list[Tensor]:
-    features = []
-    for conv in part.convs:
-        x = F.leaky_relu(conv(x), SLOPE)
-        features.append(x)
-    return [*features, part.verdict(x)]
+def _layer_outputs(discriminator: _PeriodDiscriminator | _ScaleDiscriminator, x: Tensor) -> list[Tensor]:
+    outputs = []
+    for conv in discriminator.convs:
+        x = F.leaky_relu(conv(x), NEGATIVE_SLOPE)
+        outputs.append(x)
+    return [*outputs, discriminator.verdict(x)]

@@ -1,4 +1,4 @@
-"""Clips as the diffusion is trained on them, encoded once and kept on disk."""
+"""A cache on disk of what the joint stage is trained on: latents, LOA tokens and caption of each clip."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import numpy as np
 from ppaudioldm.errors import naming
 
 CAPTION_BYTES = 400
-BLOCK = 1 << 20  # bytes written at once
-STATISTICS_CLIPS = 64  # from which the latents' mean and deviation are measured
+PRESENT = "is_there"  # the field that is 1 once a row is encoded; this name, for files written earlier have it
+BLOCK_BYTES = 1 << 20  # written at once
+STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents are measured
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is kept of a clip. loa: its shape, or () where there is no AudioMAE yet."""
+    """Shapes of the fields of a row. loa: () without AudioMAE."""
 
     latents: tuple[int, ...]
     loa: tuple[int, ...] = ()
@@ -30,15 +31,15 @@ class Layout:
     def dtype(self) -> np.dtype:
         loa = [("loa", np.float16, self.loa)] if self.loa else []
         caption = ("caption", f"S{CAPTION_BYTES}")
-        return np.dtype([("is_there", np.uint8), ("latents", np.float16, self.latents), *loa, caption])
+        return np.dtype([(PRESENT, np.uint8), ("latents", np.float16, self.latents), *loa, caption])
 
 
 class EncodedClips:
-    """Rows of `Layout` by the number of a clip, each computed when it is first asked for.
+    """Rows of `Layout` by the index of a clip, each computed when it is first read.
 
-    encode(numbers) gives the fields of these clips but `is_there`. The file is named after `source`, which says what
-    its values depend on, and grows with `count`. One process writes at a time; it may be killed at any moment. Raises
-    CheckpointError if there is no room for all.
+    encode(indices) returns the fields of these clips, without PRESENT. The file is named by a hash of `source`, on
+    which its values depend, and grows with `count`. One process writes at a time; it may be killed at any moment.
+    Raises CheckpointError if the disk has no room for all rows.
     """
 
     def __init__(
@@ -60,38 +61,39 @@ class EncodedClips:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, numbers: Sequence[int]) -> np.ndarray:
-        """The rows of `numbers`, a structured array."""
-        missing = sorted({int(n) for n in numbers if not self._rows["is_there"][n]})
+    def __getitem__(self, indices: Sequence[int]) -> np.ndarray:
+        """The rows of `indices`, a structured array."""
+        missing = sorted({int(n) for n in indices if not self._rows[PRESENT][n]})
         if missing:
             for name, values in self._encode(missing).items():
                 self._rows[name][missing] = values
-            self._rows["is_there"][missing] = 1
-        return np.array(self._rows[np.asarray(numbers)])
+            self._rows[PRESENT][missing] = 1
+        return np.array(self._rows[np.asarray(indices)])
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of each latent channel, to three digits, so that they are the same on every machine."""
-        numbers = range(min(STATISTICS_CLIPS, len(self)))
-        latents = np.concatenate([self[[n]]["latents"] for n in numbers]).astype(np.float64)
+        """Mean and standard deviation of each latent channel, rounded to three digits: the same on every machine."""
+        indices = range(min(STATISTICS_CLIPS, len(self)))
+        latents = np.concatenate([self[[n]]["latents"] for n in indices]).astype(np.float64)
         return latents.mean((0, 2, 3)).round(3), latents.std((0, 2, 3)).round(3)
 
 
 def _reserve(file: BinaryIO, size: int) -> None:
-    """Make `file` `size` bytes long at least, on the disk: a mapped file that finds it full later ends the process."""
+    """Allocate at least `size` bytes of disk to `file`: writing to a mapped file on a full disk ends the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
         return
     missing = size - os.fstat(file.fileno()).st_size
-    for start in range(0, missing, BLOCK):
-        file.write(bytes(min(BLOCK, missing - start)))
+    for start in range(0, missing, BLOCK_BYTES):
+        file.write(bytes(min(BLOCK_BYTES, missing - start)))
 
 
-def captions_of(rows: np.ndarray) -> list[str]:
+def decode_captions(rows: np.ndarray) -> list[str]:
+    """The captions of `rows` of EncodedClips."""
     return [bytes(caption).decode("utf-8", "ignore") for caption in rows["caption"]]
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """Changes when any of `arrays` does."""
+    """A hash of the names and values of `arrays`."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""Networks to train: built, with initial weights, their parameters ready for gradients."""
+"""Networks to train: built, with initial weights, and with gradients enabled."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.framework import ConvTranspose1d, Tensor, nn
 
-# What ends a branch around a skip connection begins as zero, so that a deep network begins as a shallow one: latent
-# diffusion's UNet does so, arXiv:2112.10752.
-ZERO = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$")}
+# The last layer of each residual branch is zero, so that a deep network begins as a shallow one: as in latent
+# diffusion's UNet, arXiv:2112.10752.
+ZERO_INITIALISED = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$")}
 EMBEDDING_DEVIATION = {"flan_t5": 1.0}  # T5 has no norm between its embeddings and the first skip connection
-T5_SCORES = 8.0  # T5 does not scale its scores, so its queries are smaller: by the root of a published head's width
+T5_QUERY_DIVISOR = 8.0  # T5 does not scale attention scores: its queries are smaller by the root of the head width, 64
 STATISTICS = re.compile(r"running_(mean|var)$")  # measured, not learned
 
 
-def trainable(name: str, network_class: Callable[[Any], Any], config: Any, seed: int, device: str = "cpu") -> Any:
+def build_trainable(name: str, network_class: Callable[[Any], Any], config: Any, seed: int, device: str = "cpu") -> Any:
     """`network_class(config)` with initial weights, in training mode.
 
-    name: the network's in `models.build`, or any other; with `seed` it decides the values, which are the same on both
-    frameworks.
+    name: of the network, as in `models.build`, or any other. The values depend on it and on `seed` alone, and are the
+    same on both frameworks.
     """
     with framework.empty_weights():
         network = network_class(config)
@@ -35,7 +35,7 @@ def trainable(name: str, network_class: Callable[[Any], Any], config: Any, seed:
 
 
 def make_trainable(network: nn.Module) -> None:
-    """Ask for gradients of every parameter that is learned, and switch to training mode."""
+    """Enable gradients of every learned parameter, and switch to training mode."""
     for name, parameter in network.named_parameters():
         parameter.requires_grad = not STATISTICS.search(name)
     network.train()
@@ -56,11 +56,11 @@ def learned_parameters(network: nn.Module) -> dict[str, Tensor]:
 def initial_weights(network_name: str, network: nn.Module, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Name and value of every parameter of `network`, one at a time.
 
-    Matrices and kernels: uniform with the variance 1 / (3 inputs), as is usual; biases 0, gains of norms 1, tables and
-    learned tokens small.
+    Matrices and kernels: uniform with variance 1 / (3 fan-in); biases 0, gains of norms 1; embeddings, position tables
+    and learned tokens: normal with a small deviation.
     """
     owners = {"": network, **dict(framework.named_modules(network))}
-    zero = ZERO.get(network_name)
+    zero = ZERO_INITIALISED.get(network_name)
     for name, shape in framework.parameter_shapes(network).items():
         path, _, leaf = name.rpartition(".")
         if zero and zero.search(name):
@@ -78,15 +78,15 @@ def _initial(
         deviation = EMBEDDING_DEVIATION.get(network_name, 0.02)
         return np.float32(deviation) * generator.standard_normal(shape, np.float32)
     if leaf == "weight" and len(shape) > 1:
-        inputs = math.prod(shape[1:])
+        fan_in = math.prod(shape[1:])
         if isinstance(owner, ConvTranspose1d):
-            inputs = shape[0] * shape[2]
-        bound = 1 / math.sqrt(inputs)
+            fan_in = shape[0] * shape[2]
+        bound = 1 / math.sqrt(fan_in)
         if network_name == "flan_t5" and path.endswith("query"):
-            bound /= T5_SCORES
+            bound /= T5_QUERY_DIVISOR
         return generator.uniform(-bound, bound, shape).astype(np.float32)
     if leaf in ("weight", "running_var"):
         return np.ones(shape, np.float32)
     if leaf in ("bias", "running_mean"):
         return np.zeros(shape, np.float32)
-    return np.float32(0.02) * generator.standard_normal(shape, np.float32)  # a token or a table of its own
+    return np.float32(0.02) * generator.standard_normal(shape, np.float32)  # a learned token or position table

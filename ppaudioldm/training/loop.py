@@ -1,7 +1,7 @@
 """The training loop that all stages share, on either framework.
 
-A stage says what is trained, on which data, by which loss; the loop does the rest: optimizers, averaged weights, half
-precision, logs, samples, and a state from which a run resumes as if it had not stopped.
+A stage defines networks, data and losses; the loop does the rest: optimizers, averaged weights, mixed precision, logs,
+samples, and a saved state from which a run resumes with the same numbers as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ppaudioldm import framework
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import Tensor, nn
 from ppaudioldm.training import parallel, precision
-from ppaudioldm.training.average import Average, set_values
-from ppaudioldm.training.batches import Data, batches
+from ppaudioldm.training.average import MovingAverage, set_values
+from ppaudioldm.training.batches import BatchSource, iterate_batches
 from ppaudioldm.training.initialise import learned_parameters
 from ppaudioldm.training.optimizer import Optimizer, OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values, differences
@@ -27,53 +27,53 @@ from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked
 
 logger = logging.getLogger(__name__)
 
-MOST_BAD_STEPS = 20  # in a row whose gradients are not finite
+MAX_BAD_STEPS = 20  # in a row with gradients that are not finite
 
 
 class Stage(Protocol):
-    """What the loop trains.
+    """A training stage, as the loop needs it.
 
-    networks: all that is trained, by name, made by `initialise.trainable`. turns: in each step one optimizer after
-    another takes its turn, and improves the networks named here; most stages have one. data: addressed batches, which
-    hold every random number that the loss needs.
+    networks: all trained networks by name, built by `initialise.build_trainable`. updates: the optimizer updates of
+    each step, in order, by name, and the networks that each trains; adversarial training has two, other stages one.
+    data: batches by index, which include every random number that the loss needs.
     """
 
     name: str
     settings: Any  # the stage's frozen dataclass
     ema: float  # decay of the averaged weights
     networks: Mapping[str, Any]
-    turns: Mapping[str, tuple[str, ...]]
-    data: Data
+    updates: Mapping[str, tuple[str, ...]]
+    data: BatchSource
 
-    def optimizer(self, turn: str) -> OptimizerConfig: ...
+    def optimizer(self, update: str) -> OptimizerConfig: ...
 
-    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to minimise in `turn`, and what of it goes into the log: scalars."""
+    def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss that `update` minimises, and scalars for the log."""
 
     def model(self) -> Any:
-        """What the shapes of the networks depend on, as JSON values: a run resumes only with the same."""
+        """The configuration of the networks as JSON values: a run resumes only with an equal one."""
 
     def evaluate(self) -> dict[str, float]:
         """Measures on held-out data."""
 
     def sample(self, folder: Path, step: int) -> None:
-        """Write what the networks do into `folder`."""
+        """Write samples of the networks' outputs into `folder`."""
 
 
-class _Turn(nn.Module):
-    """One turn of a stage as a module, which is what the frameworks run in parallel."""
+class _LossModule(nn.Module):
+    """The loss of one update as a module, for the frameworks parallelise modules."""
 
-    def __init__(self, stage: Stage, turn: str) -> None:
+    def __init__(self, stage: Stage, update: str) -> None:
         super().__init__()
-        self.networks = nn.ModuleList([stage.networks[name] for name in stage.turns[turn]])
-        self._loss = lambda batch: stage.loss(turn, batch)
+        self.networks = nn.ModuleList([stage.networks[name] for name in stage.updates[update]])
+        self._loss = lambda batch: stage.loss(update, batch)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         return self._loss(batch)
 
 
 class Trainer:
-    """A stage between two steps, in memory."""
+    """A stage in training: its optimizers, averaged weights and the number of steps done."""
 
     def __init__(self, stage: Stage, process: parallel.Process) -> None:
         self.stage = stage
@@ -81,34 +81,38 @@ class Trainer:
         self.step = 0
         learned = {name: learned_parameters(network) for name, network in stage.networks.items()}
         self._weights = {f"{name}.{key}": p for name, network in stage.networks.items() for key, p in _all(network)}
-        parameters = {f"{name}.{key}": p for name, found in learned.items() for key, p in found.items()}
-        self._average = Average(parameters, stage.ema)
-        self._turns: dict[str, tuple[Any, Optimizer, OptimizerConfig]] = {}  # module, optimizer, its settings
-        for turn, names in stage.turns.items():
-            config = stage.optimizer(turn)
+        parameters = {f"{name}.{key}": p for name, group in learned.items() for key, p in group.items()}
+        self._average = MovingAverage(parameters, stage.ema)
+        self._updates: dict[str, tuple[Any, Optimizer, OptimizerConfig]] = {}  # module, optimizer, its settings
+        for update, names in stage.updates.items():
+            config = stage.optimizer(update)
             parameters = {f"{name}.{key}": p for name in names for key, p in learned[name].items()}
-            self._turns[turn] = parallel.wrapped(_Turn(stage, turn), process), Optimizer(parameters, config), config
+            self._updates[update] = (
+                parallel.data_parallel(_LossModule(stage, update), process),
+                Optimizer(parameters, config),
+                config,
+            )
         self._bad_steps = 0
 
     def train_step(self, batch: Mapping[str, Any], computed_in: str) -> dict[str, Tensor]:
-        """One step of every turn. Returns what goes into the log."""
+        """One training step: all updates, in order. computed_in: "f32" or "bf16". Returns scalars for the log."""
         tensors = {name: framework.from_numpy(array, self.process.device) for name, array in batch.items()}
         logged: dict[str, Any] = {}
-        for module, optimizer, config in self._turns.values():
-            for _, other, _ in self._turns.values():
+        for module, optimizer, config in self._updates.values():
+            for _, other, _ in self._updates.values():
                 other.clear()
             with precision.autocast(computed_in, self.process.device):
-                loss, parts = module(tensors)
+                loss, scalars = module(tensors)
             loss.backward()
             rate = config.rate_at(self.step)
             self._count_bad(math.isfinite(optimizer.step(rate)))
-            logged.update({"rate": rate, **parts})
+            logged.update({"rate": rate, **scalars})
         self._average.update(self.step)
         self.step += 1
         return logged
 
     def averaged(self) -> Any:
-        """A context in which the networks have their averaged weights and are in evaluation mode."""
+        """A context in which the networks have their averaged weights, are in evaluation mode and need no gradients."""
         stack = ExitStack()
         stack.enter_context(self._average.applied())
         for network in self.stage.networks.values():
@@ -121,23 +125,23 @@ class Trainer:
         stage = self.stage
         arrays = {f"weights/{name}": framework.to_numpy(p) for name, p in self._weights.items()}
         arrays.update({f"average/{name}": array for name, array in self._average.state().items()})
-        for turn, (_, optimizer, _) in self._turns.items():
-            arrays.update({f"optimizer/{turn}/{key}": array for key, array in optimizer.state().items()})
+        for update, (_, optimizer, _) in self._updates.items():
+            arrays.update({f"optimizer/{update}/{key}": array for key, array in optimizer.state().items()})
         return State(self.step, _facts(stage, self.process), arrays)
 
     def load(self, state: State) -> None:
-        """Continue from `state`. Raises ValueError if it does not fit."""
-        set_values(self._weights, state.part("weights"))
-        self._average.load_state(state.part("average"))
-        for turn, (_, optimizer, _) in self._turns.items():
-            optimizer.load_state(state.part(f"optimizer/{turn}"))
+        """Continue from `state`. Raises ValueError for other names or shapes."""
+        set_values(self._weights, state.section("weights"))
+        self._average.load_state(state.section("average"))
+        for update, (_, optimizer, _) in self._updates.items():
+            optimizer.load_state(state.section(f"optimizer/{update}"))
         self.step = state.step
 
     def _count_bad(self, is_finite: bool) -> None:
         self._bad_steps = 0 if is_finite else self._bad_steps + 1
-        if self._bad_steps >= MOST_BAD_STEPS:
+        if self._bad_steps >= MAX_BAD_STEPS:
             raise ValueError(
-                f"the gradients of the last {MOST_BAD_STEPS} steps, to {self.step}, are not finite: lower the rate"
+                f"the gradients of the last {MAX_BAD_STEPS} steps, to {self.step}, are not finite: lower the rate"
             )
 
 
@@ -152,53 +156,53 @@ def train(
 ) -> dict[str, float]:
     """Train `stage` up to `run.steps`, resuming what `folder` holds. Returns the last line of the log.
 
-    should_stop is asked after each step; progress(step, values) is told each line of the log. A run that is killed
-    resumes from its last state, at most `run.save_minutes` old; resuming gives the same numbers as not stopping. Among
-    several processes neither should_stop nor `run.minutes` counts. Raises ValueError if `folder` holds another stage,
+    should_stop is called after each step, progress(step, values) with each line of the log. A killed run resumes from
+    its last saved state, at most `run.save_minutes` old, with the same numbers as if it had not been stopped. With
+    several processes should_stop and `run.minutes` have no effect. Raises ValueError if `folder` holds another stage,
     another model, or a run of the other framework; OSError if the disk is full, with the state before as it was.
     """
     process = process or parallel.Process(device=framework.default_device())
-    computed_in = precision.chosen(run.precision, process.device)
+    computed_in = precision.resolve_precision(run.precision, process.device)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(stage, process)
     with locked(folder) if process.is_first else nullcontext():
         notes = resume(trainer, folder)
-        records = _Records(trainer, run, folder, notes, progress) if process.is_first else None
+        recorder = _RunRecorder(trainer, run, folder, notes, progress) if process.is_first else None
         first = trainer.step * process.count + process.rank
-        with closing(batches(stage.data, first, process.count, run.workers)) as data:
+        with closing(iterate_batches(stage.data, first, process.count, run.workers)) as data:
             while trainer.step < run.steps:
                 try:
                     batch = next(data)
-                except (ValueError, OSError):  # a bad recording: what was learned before it stays
-                    if records:
-                        records.save()
+                except (ValueError, OSError):  # a bad recording: the progress so far is saved
+                    if recorder:
+                        recorder.save()
                     raise
                 values = trainer.train_step(batch, computed_in)
-                stop = process.count == 1 and (should_stop() or bool(records and records.is_over()))
-                if records:
-                    records.note(values, stop)
+                stop = process.count == 1 and (should_stop() or bool(recorder and recorder.is_over()))
+                if recorder:
+                    recorder.after_step(values, stop)
                 if stop:
                     break
     parallel.wait(process)
-    return records.last if records else {}
+    return recorder.last if recorder else {}
 
 
 def resume(trainer: Trainer, folder: Path) -> list[str]:
-    """Load the state in `folder`, if there is one. Returns the settings that are not what they were."""
+    """Load the state in `folder`, if it has one. Returns the settings that differ, a line each."""
     state = load_state(folder)
     if state is None:
         return []
     facts, expected = state.facts, _facts(trainer.stage, trainer.process)
     for name in ("stage", "framework", "processes", "model"):
-        if found := differences({name: facts.get(name)}, {name: expected[name]}, common=True):
-            raise CheckpointError(f"{folder / STATE_FILE}: made by another run: {'; '.join(found[:3])}")
+        if lines := differences({name: facts.get(name)}, {name: expected[name]}, common=True):
+            raise CheckpointError(f"{folder / STATE_FILE}: belongs to another run: {'; '.join(lines[:3])}")
     try:
         trainer.load(state)
     except ValueError as error:
         raise CheckpointError(f"{folder / STATE_FILE}: {error}") from error
     notes = differences(facts.get("settings"), expected["settings"])
     for note in notes:
-        logger.warning("resuming at step %d with another setting: %s", trainer.step, note)
+        logger.warning("resuming at step %d with a changed setting: %s", trainer.step, note)
     return notes
 
 
@@ -218,8 +222,8 @@ def _all(network: Any) -> list[tuple[str, Tensor]]:
     return list(network.named_parameters())
 
 
-class _Records:
-    """What a run leaves in its folder, written by the first of its processes: log, samples, state."""
+class _RunRecorder:
+    """Writes the log, samples and state of a run into its folder; only in the first process."""
 
     def __init__(
         self,
@@ -231,27 +235,27 @@ class _Records:
     ) -> None:
         self.last: dict[str, float] = {}
         self._trainer, self._run, self._folder, self._progress = trainer, run, folder, progress
-        self._start = self._saved = self._lap = time.monotonic()
+        self._start = self._saved = self._lap_start = time.monotonic()
         self._lap_step = trainer.step
         self._log = Log(folder, trainer.step)
         if notes:
             self._log.write(trainer.step, notes=notes)
 
-    def note(self, values: Mapping[str, Any], stop: bool) -> None:
-        """What is to be written after a step that logs `values`, the last one of this process if `stop`."""
+    def after_step(self, values: Mapping[str, Any], stop: bool) -> None:
+        """Write what is due after a step with the scalars `values`. stop: it is the last step of this process."""
         step, run = self._trainer.step, self._run
-        done = step == run.steps
-        if step % run.log_every == 0 or done:
+        is_last = step == run.steps
+        if step % run.log_every == 0 or is_last:
             self.last = {name: float(value) for name, value in values.items()}
             self.last["seconds"] = self._seconds_per_step()
-            self._tell(self.last)
-        if step % run.evaluate_every == 0 or done:
+            self._write_line(self.last)
+        if step % run.evaluate_every == 0 or is_last:
             samples = self._folder / "samples"
             samples.mkdir(exist_ok=True)
             with self._trainer.averaged():
-                self._tell(self._trainer.stage.evaluate())
+                self._write_line(self._trainer.stage.evaluate())
                 self._trainer.stage.sample(samples, step)
-        if stop or done or time.monotonic() - self._saved > 60 * run.save_minutes:
+        if stop or is_last or time.monotonic() - self._saved > 60 * run.save_minutes:
             self.save()
 
     def save(self) -> None:
@@ -259,17 +263,17 @@ class _Records:
         self._saved = time.monotonic()
 
     def is_over(self) -> bool:
-        """Whether the time limit has come."""
+        """Whether the time limit has passed."""
         return bool(self._run.minutes) and time.monotonic() - self._start > 60 * self._run.minutes
 
     def _seconds_per_step(self) -> float:
-        """Since this was last asked."""
+        """The mean since the last call."""
         now, step = time.monotonic(), self._trainer.step
-        seconds = (now - self._lap) / max(1, step - self._lap_step)
-        self._lap, self._lap_step = now, step
+        seconds = (now - self._lap_start) / max(1, step - self._lap_step)
+        self._lap_start, self._lap_step = now, step
         return seconds
 
-    def _tell(self, values: dict[str, float]) -> None:
+    def _write_line(self, values: dict[str, float]) -> None:
         self._log.write(self._trainer.step, **{name: round(value, 6) for name, value in values.items()})
         if self._progress:
             self._progress(self._trainer.step, values)

@@ -1,4 +1,4 @@
-"""AdamW (arXiv:1711.05101) of either framework, with clipped gradients, and state that can be stored."""
+"""AdamW (arXiv:1711.05101) on either framework, with clipped gradients and a state that can be saved."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ PADDLE_STATE = ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    rate: float = 1e-3  # the highest learning rate
-    warmup: int = 200  # steps until it is reached
-    decay_steps: int = 0  # until it has fallen along a cosine to `final`; 0: it stays
-    final: float = 0.05  # of `rate`
+    """AdamW and its learning rate: a linear warm-up, then constant or a cosine decay."""
+
+    rate: float = 1e-3  # the peak learning rate
+    warmup: int = 200  # steps until the peak
+    decay_steps: int = 0  # steps of the cosine decay to `final`; 0: none
+    final: float = 0.05  # share of `rate` at the end of the decay
     beta1: float = 0.9
     beta2: float = 0.99
     weight_decay: float = 0.01  # of matrices and kernels
-    max_norm: float = 1.0  # gradients longer than this are shortened to it
+    max_norm: float = 1.0  # gradients of a larger norm are scaled down to it
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1, "rate", "final", "beta1", "beta2", "weight_decay")
         check_range(self, 0, LARGEST, "warmup", "decay_steps", "max_norm")
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of step 0, 1, ..."""
+        """The learning rate at step 0, 1, ..."""
         warm = min(1.0, (step + 1) / max(self.warmup, 1))
         if not self.decay_steps:
             return self.rate * warm
@@ -41,7 +43,7 @@ class OptimizerConfig:
 
 
 class Optimizer:
-    """Improves `parameters`, name -> tensor."""
+    """AdamW over `parameters`, name -> tensor."""
 
     def __init__(self, parameters: Mapping[str, Tensor], config: OptimizerConfig) -> None:
         self._parameters = dict(parameters)
@@ -53,7 +55,7 @@ class Optimizer:
         if NAME == "torch":
             groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
             on_cpu = all(p.device.type == "cpu" for p in self._parameters.values())
-            # One pass over each parameter: on a CPU the plain form takes nine times as long.
+            # Fused: on a CPU the default takes nine times as long.
             self._inner = xp.optim.AdamW(groups, lr=config.rate, betas=betas, fused=on_cpu or None)
         else:
             names = {p.name for p in decayed}
@@ -66,7 +68,7 @@ class Optimizer:
             )
 
     def clear(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
         for parameter in self._parameters.values():
             if NAME == "torch":
                 parameter.grad = None
@@ -74,22 +76,22 @@ class Optimizer:
                 parameter.clear_gradient(False)
 
     def step(self, rate: float) -> float:
-        """One step along the clipped gradients. Returns their length; one that is not finite changes nothing."""
+        """One step along the clipped gradients. Returns their norm before; if it is not finite, nothing changes."""
         parameters = [p for p in self._parameters.values() if p.grad is not None]
-        length = float(xp.nn.utils.clip_grad_norm_(parameters, self._config.max_norm))
-        if not math.isfinite(length):
-            return length
+        norm = float(xp.nn.utils.clip_grad_norm_(parameters, self._config.max_norm))
+        if not math.isfinite(norm):
+            return norm
         if NAME == "torch":
             for group in self._inner.param_groups:
                 group["lr"] = rate
         else:
             self._inner.set_lr(rate)
         self._inner.step()
-        return length
+        return norm
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything besides the parameters that the next step depends on, under `parameter:value`."""
-        found = {}
+        """Moments and step counts, which the next step depends on, under `parameter:value`."""
+        state = {}
         stored = self._inner.state if NAME == "torch" else self._inner.state_dict()
         for name, parameter in self._parameters.items():
             if NAME == "torch":
@@ -97,33 +99,33 @@ class Optimizer:
             else:
                 keys = {key: f"{parameter.name}_{key}" for key in PADDLE_STATE}
                 values = {key: stored[full] for key, full in keys.items() if full in stored}
-            found.update({f"{name}:{key}": framework.to_numpy(value) for key, value in values.items()})
-        return found
+            state.update({f"{name}:{key}": framework.to_numpy(value) for key, value in values.items()})
+        return state
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """The inverse of `state`. Raises ValueError for a parameter that this optimizer does not have."""
-        found: dict[Any, Any] = {} if NAME == "torch" else self._untouched()
+        """Load what `state` returned. Raises ValueError for a parameter that this optimizer does not have."""
+        loaded: dict[Any, Any] = {} if NAME == "torch" else self._initial_state()
         for key, value in state.items():
             name, _, kind = key.rpartition(":")
             if name not in self._parameters:
-                raise ValueError(f"the optimizer's state has {name!r}, which is not trained here")
+                raise ValueError(f"the optimizer's state has {name!r}, which this optimizer does not train")
             parameter = self._parameters[name]
             if NAME == "torch":
                 device = "cpu" if kind == "step" else str(parameter.device)
-                found.setdefault(parameter, {})[kind] = framework.from_numpy(value, device)
+                loaded.setdefault(parameter, {})[kind] = framework.from_numpy(value, device)
             else:
-                found[f"{parameter.name}_{kind}"] = xp.to_tensor(value)
+                loaded[f"{parameter.name}_{kind}"] = xp.to_tensor(value)
         if NAME == "torch":
-            self._inner.state.update(found)
+            self._inner.state.update(loaded)
         else:
-            self._inner.set_state_dict(found)
+            self._inner.set_state_dict(loaded)
 
-    def _untouched(self) -> dict[str, Tensor]:
-        """Paddle's state of parameters that had no gradient yet: it leaves them out, but wants them back."""
-        config, found = self._config, {}
+    def _initial_state(self) -> dict[str, Tensor]:
+        """Paddle's state of parameters without a gradient so far, which it leaves out when saving but needs to load."""
+        config, state = self._config, {}
         for parameter in self._parameters.values():
             zeros, one = np.zeros(tuple(parameter.shape), np.float32), np.ones(1, np.float32)
             values = (zeros, zeros, config.beta1 * one, config.beta2 * one)
             for kind, value in zip(PADDLE_STATE, values, strict=True):
-                found[f"{parameter.name}_{kind}"] = xp.to_tensor(value)
-        return found
+                state[f"{parameter.name}_{kind}"] = xp.to_tensor(value)
+        return state

@@ -1,7 +1,7 @@
-"""Training by several processes, started by the frameworks' own launchers.
+"""Data-parallel training by several processes, which the frameworks' own launchers start.
 
-`torchrun` for PyTorch, `python -m paddle.distributed.launch` for Paddle. Each process computes on its own share of the
-data; gradients are averaged by DistributedDataParallel or DataParallel.
+`torchrun` for PyTorch, `python -m paddle.distributed.launch` for Paddle. Each process trains on its own batches;
+gradients are averaged by DistributedDataParallel or DataParallel.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Process:
 
 
 def join(device: str | None = None) -> Process:
-    """Join the other processes, if a launcher started this one.
+    """Join the process group, if a launcher started this process.
 
-    device: what to train on; by default a GPU where there is one, each process its own.
+    device: to train on; by default a GPU of its own for each process, or the CPU.
     """
     variables = ("RANK", "WORLD_SIZE") if NAME == "torch" else ("PADDLE_TRAINER_ID", "PADDLE_TRAINERS_NUM")
     rank, count = (int(os.environ.get(name, default)) for name, default in zip(variables, ("0", "1"), strict=True))
@@ -52,8 +52,8 @@ def join(device: str | None = None) -> Process:
     return Process(rank, count, chosen)
 
 
-def wrapped(module: nn.Module, process: Process) -> Any:
-    """`module`, whose gradients are averaged over the processes after each backward pass."""
+def data_parallel(module: nn.Module, process: Process) -> Any:
+    """`module`, with its gradients averaged over the processes in each backward pass."""
     if process.count == 1:
         return module
     if NAME == "torch":
@@ -63,12 +63,12 @@ def wrapped(module: nn.Module, process: Process) -> Any:
 
 
 def leave(process: Process) -> None:
-    """Say goodbye to the other processes."""
+    """Leave the process group."""
     if process.count > 1 and NAME == "torch":
         xp.distributed.destroy_process_group()
 
 
 def wait(process: Process) -> None:
-    """Until all processes are here."""
+    """A barrier: wait until all processes have called it."""
     if process.count > 1:
         xp.distributed.barrier()

@@ -1,4 +1,4 @@
-"""Half precision in training: where the device is faster so."""
+"""Mixed precision: bf16 arithmetic on devices that are faster with it, float32 weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from ppaudioldm.framework import NAME, xp
 
 
-def chosen(precision: str, device: str) -> str:
-    """ "f32" or "bf16" for one of `settings.PRECISIONS`. Raises ValueError for bf16 that the device does not have."""
+def resolve_precision(precision: str, device: str) -> str:
+    """ "f32" or "bf16" for one of `settings.PRECISIONS`. Raises ValueError for bf16 on a device without it."""
     if precision == "f32":
         return "f32"
     if _has_bf16(device):
         return "bf16"
-    if precision == "bf16" and not (NAME == "torch" and device == "cpu"):  # PyTorch computes it anywhere, if slowly
+    if precision == "bf16" and not (NAME == "torch" and device == "cpu"):  # on a CPU PyTorch emulates it
         raise ValueError(f"precision bf16 is not available with {NAME} on {device}, choose f32 or auto")
     return precision if precision == "bf16" else "f32"
 
@@ -23,12 +23,12 @@ def _has_bf16(device: str) -> bool:
         return device != "cpu" and bool(xp.amp.is_bfloat16_supported())
     if device != "cpu":
         return bool(xp.cuda.is_bf16_supported())
-    # Without these instructions it would be slower than float32.
+    # Without these instructions bf16 is slower than float32.
     return bool(xp.cpu._is_avx512_bf16_supported() or xp.cpu._is_amx_tile_supported())
 
 
 def autocast(precision: str, device: str) -> Any:
-    """Inside, matrix products and convolutions run in `precision`, "f32" or "bf16"; weights stay float32."""
+    """A context in which matrix products and convolutions run in `precision`, "f32" or "bf16"; weights stay float32."""
     if NAME == "torch":
         return xp.autocast(device.split(":")[0], dtype=xp.bfloat16, enabled=precision == "bf16")
     return xp.amp.auto_cast(enable=precision == "bf16", dtype="bfloat16", level="O1")

@@ -1,4 +1,4 @@
-"""A user's own recordings with captions, to train on."""
+"""A dataset of the user's own recordings with captions."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ import numpy as np
 
 from ppaudioldm.audio.read import read_audio, sound_file
 from ppaudioldm.errors import CheckpointError, naming, shown
-from ppaudioldm.training.clips import Clip, generator_of
+from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
 
 LISTS = ("metadata.jsonl", "metadata.csv")  # in a folder, as Hugging Face's audio folders have them
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 FILE_COLUMNS = ("file", "file_name", "audio", "path")
 CAPTION_COLUMNS = ("caption", "text")
-LIST_LIMIT = 256 << 20  # bytes
-SAMPLE_RATE = 16000  # Hz, of what is trained; other recordings are resampled
-HELD_OUT_EVERY = 20  # recordings, of which one is kept for measures
-LONGEST = 600.0  # seconds of a recording that count
+LIST_BYTES_LIMIT = 256 << 20
+SAMPLE_RATE = 16000  # Hz, of the clips; other recordings are resampled
+HELD_OUT_EVERY = 20  # one recording in so many is held out
+MAX_SECONDS = 600.0  # of a recording that are used
 
 
 @dataclass(frozen=True)
 class Recordings:
-    """Clips cut out of recordings: clip n is a random piece of a random one, a short one followed by silence."""
+    """Random crops of random recordings; recordings shorter than `duration` are padded with silence."""
 
     entries: tuple[tuple[str, str], ...]  # path, caption
     duration: float  # seconds
-    kept: tuple[tuple[str, str], ...] = ()  # for measures, not trained on
+    kept: tuple[tuple[str, str], ...] = ()  # held out from training
     seed: int = 0
 
-    def __call__(self, number: int) -> Clip:
+    def __call__(self, number: int) -> CaptionedClip:
         """Raises CheckpointError that names the recording if it cannot be read or holds values that are not finite."""
-        generator = generator_of(self.seed, number)
+        generator = seeded_rng(self.seed, number)
         path, caption = self.entries[int(generator.integers(len(self.entries)))]
         with naming(path):
-            waveform, _ = read_audio(path, SAMPLE_RATE, max_seconds=LONGEST)
+            waveform, _ = read_audio(path, SAMPLE_RATE, max_seconds=MAX_SECONDS)
         samples = round(self.duration * SAMPLE_RATE)
         start = int(generator.integers(0, max(0, len(waveform) - samples) + 1))
         piece = waveform[start : start + samples].astype(np.float32)
-        return Clip(np.pad(piece, (0, samples - len(piece))), caption)
+        return CaptionedClip(np.pad(piece, (0, samples - len(piece))), caption)
 
     def held_out(self) -> Recordings:
-        """Those kept for measures; a handful of recordings are trained on as well."""
+        """The held-out recordings; with fewer than HELD_OUT_EVERY, the same ones that are trained on."""
         return replace(self, entries=self.kept or self.entries)
 
 
@@ -55,21 +55,21 @@ def read_recordings(path: str | Path, duration: float) -> Recordings:
     """The recordings of a list (.csv or .jsonl with columns `file` and `caption`) or of a folder.
 
     A folder holds metadata.jsonl or metadata.csv, or beside each recording a NAME.txt with its caption. Paths in a list
-    are relative to it. Raises CheckpointError that names the first entry that cannot be used, and how many there are.
+    are relative to it. Raises CheckpointError that names the first entry that cannot be used, and their number.
     """
     path = Path(path)
     with naming(path):
-        found = list(_entries(path))
-        if not found:
+        listed = list(_entries(path))
+        if not listed:
             raise ValueError(
                 f"no recordings with captions, expected a list, {' or '.join(LISTS)}, or a .txt beside each"
             )
-        problems = [(where, problem) for where, file, caption in found if (problem := _problem(file, caption))]
+        problems = [(where, problem) for where, file, caption in listed if (problem := _problem(file, caption))]
         if problems:
             where, problem = problems[0]
-            more = f" ({len(problems)} of {len(found)} entries cannot be used)" if len(problems) > 1 else ""
+            more = f" ({len(problems)} of {len(listed)} entries cannot be used)" if len(problems) > 1 else ""
             raise ValueError(f"{where}: {problem}{more}")
-    entries = tuple((str(file), caption.strip()) for _, file, caption in found)
+    entries = tuple((str(file), caption.strip()) for _, file, caption in listed)
     if len(entries) < HELD_OUT_EVERY:
         return Recordings(entries, duration)
     trained = tuple(entry for index, entry in enumerate(entries) if index % HELD_OUT_EVERY)
@@ -77,7 +77,7 @@ def read_recordings(path: str | Path, duration: float) -> Recordings:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Path, str]]:
-    """Where each entry stands, its recording and its caption."""
+    """For each entry its line or file, its recording and its caption."""
     if path.is_dir():
         for name in LISTS:
             if (path / name).is_file():
@@ -88,7 +88,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Path, str]]:
             if file.suffix.lower() in AUDIO and beside.is_file():
                 yield beside.name, file, beside.read_text("utf-8")
         return
-    if path.stat().st_size > LIST_LIMIT:
+    if path.stat().st_size > LIST_BYTES_LIMIT:
         raise ValueError("too large for a list of recordings")
     text = path.read_text("utf-8-sig")
     if path.suffix == ".jsonl":
@@ -110,17 +110,17 @@ def _json(line: str, where: str) -> Any:
 
 
 def _columns(row: Any, folder: Path, where: str) -> tuple[Path, str]:
-    found = []
+    values = []
     for names in (FILE_COLUMNS, CAPTION_COLUMNS):
         value = next((row[name] for name in names if name in row), None) if isinstance(row, dict) else None
         if not isinstance(value, str):
             raise ValueError(f"{where}: no column {names[0]!r}")
-        found.append(value)
-    return folder / found[0], found[1]
+        values.append(value)
+    return folder / values[0], values[1]
 
 
 def _problem(file: Path, caption: str) -> str:
-    """What is wrong with an entry, "" if nothing is."""
+    """The problem with an entry, "" if it can be used."""
     if not caption.strip():
         return "the caption is empty"
     if not file.is_file():

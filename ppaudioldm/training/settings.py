@@ -106,7 +106,7 @@ def _first_line(error: Any, settings_class: type) -> str:
 
 
 def _class_at(kind: Any, names: tuple[Any, ...]) -> Any:
-    """The dataclass of the settings inside `kind` that are found under `names`, one after the other."""
+    """The dataclass of the settings inside `kind` under `names`, one after the other."""
     for name in names:
         kind = get_type_hints(kind)[name]
         kind = next(inner for inner in (kind, *get_args(kind)) if is_dataclass(inner))  # X of X | None

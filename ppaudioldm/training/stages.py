@@ -1,4 +1,4 @@
-"""The training stages by name. A stage's module is imported when it is asked for, so that `--help` needs none."""
+"""The training stages by name. Their modules are imported when a stage runs, so that `--help` stays light."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ STAGES = {
 
 def stage_classes(module: str, settings: str, stage: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
     """The settings class and the stage class of an entry of STAGES."""
-    found = importlib.import_module(module)
-    return getattr(found, settings), getattr(found, stage)
+    imported = importlib.import_module(module)
+    return getattr(imported, settings), getattr(imported, stage)

@@ -1,4 +1,4 @@
-"""What a run can be resumed from: one safetensors file, and a log of JSON lines beside it."""
+"""The saved state of a training run: one safetensors file to resume from, and a log of JSON lines."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ LOG_FILE = "log.jsonl"
 
 @dataclass(frozen=True)
 class State:
-    """A run between two steps.
+    """The state of a run between two steps.
 
-    arrays: under `weights/NETWORK.PARAMETER`, `average/...` and `optimizer/TURN/...`. facts: what the next run must
-    agree with: stage, framework, model, settings, number of processes.
+    arrays: `weights/NETWORK.PARAMETER`, `average/NETWORK.PARAMETER`, `optimizer/UPDATE/PARAMETER:VALUE`. facts: stage,
+    framework, model, settings and number of processes, which the run that resumes it is compared with.
     """
 
-    step: int  # steps done, which is also the position in the data
+    step: int  # the number of steps done, which is also the index of the next batch
     facts: dict[str, Any]
     arrays: Mapping[str, np.ndarray]
 
-    def part(self, name: str) -> dict[str, np.ndarray]:
+    def section(self, name: str) -> dict[str, np.ndarray]:
         """The arrays under `name/`."""
         return {key[len(name) + 1 :]: array for key, array in self.arrays.items() if key.startswith(f"{name}/")}
 
 
 def save_state(folder: Path, state: State) -> None:
-    """Replace the state in `folder`, all or nothing. Raises OSError if the disk is full; what was there then stays."""
+    """Replace the state in `folder`, all or nothing. Raises OSError if the disk is full; the former one then stays."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -48,14 +48,14 @@ def save_state(folder: Path, state: State) -> None:
     with atomic_path(path) as temporary:
         try:
             save_file({key: np.ascontiguousarray(array) for key, array in state.arrays.items()}, temporary, facts)
-        except SafetensorError as error:  # which is no OSError
+        except SafetensorError as error:  # not a subclass of OSError
             raise OSError(f"{path}: {error}") from error
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
 
 
 def load_state(folder: Path) -> State | None:
-    """The state in `folder`, None if it has none. Raises CheckpointError for a file that is damaged or no state."""
+    """The state in `folder`, None if it has none. Raises CheckpointError for a file that is damaged or not one."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / STATE_FILE
@@ -78,16 +78,16 @@ def load_state(folder: Path) -> State | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Inside, no other run writes to `folder`. Raises ValueError where one does."""
-    with FolderLock(folder, f"{folder}: another process is training there"):
+    """A context in which no other run writes to `folder`. Raises ValueError if another process trains there."""
+    with FolderLock(folder, f"{folder}: another process is training in this folder"):
         yield
 
 
 class Log:
-    """JSON lines in the run's folder, one a call."""
+    """The log of a run: a JSON object a line."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Continue the log after `step`: what a run that was killed wrote beyond its state is dropped."""
+        """Continue the log after `step`: lines that a killed run wrote beyond its saved state are dropped."""
         self._path = folder / LOG_FILE
         if self._path.exists():
             with atomic_path(self._path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -101,9 +101,9 @@ class Log:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of the log in `folder`; a torn last one is left out."""
+    """The lines of the log in `folder`, without one that was written incompletely."""
     path = folder / LOG_FILE
-    found = []
+    lines = []
     if path.exists():
         for text in path.read_text("utf-8", errors="replace").splitlines():
             try:
@@ -111,5 +111,5 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             except ValueError:
                 continue
             if isinstance(line, dict) and isinstance(line.get("step"), int):
-                found.append(line)
-    return found
+                lines.append(line)
+    return lines

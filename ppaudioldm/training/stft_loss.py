@@ -1,7 +1,7 @@
-"""Spectra of waveforms as part of a loss: the same on both frameworks, and a gradient passes through them.
+"""Multi-resolution STFT loss and differentiable log-mel spectrograms, the same on both frameworks.
 
-A Fourier transform is a product of frames with a constant table here: nothing that the two frameworks could do
-differently, and on the short clips of training no slower.
+The Fourier transform is a matrix product of frames with a constant table: both frameworks compute it alike, and for the
+short clips of training it is not slower.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ppaudioldm.framework import F, Tensor, constant, xp
 from ppaudioldm.training import precision
 
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512))  # samples a frame, samples between frames
-LOG_FLOOR = 1e-3  # of a magnitude: about -90 dB of a full-scale tone; below it nothing is to be learnt
+LOG_FLOOR = 1e-3  # of a magnitude: about -90 dB of a full-scale tone; below it differences do not count
 POWER_FLOOR = 1e-10  # keeps the gradient of the root finite in silence
 
 
 def stft_magnitude(waveform: Tensor, n_fft: int, hop: int) -> Tensor:
     """Magnitudes (B, (samples - n_fft) // hop + 1, n_fft // 2 + 1) of the frames inside `waveform` (B, samples).
 
-    A periodic Hann window, as in `audio.mel.stft_magnitude`, whose ends are mirrored besides: see `mirrored`.
+    A periodic Hann window, as in `audio.mel.stft_magnitude`, which also pads the ends: see `pad_by_reflection`.
     Raises ValueError for a waveform shorter than a frame.
     """
     if waveform.shape[1] < n_fft:
         raise ValueError(f"a waveform of {waveform.shape[1]} samples is shorter than a frame of {n_fft}")
-    # Never in half precision: what is 48 dB below the loudest partial would be lost in its rounding.
+    # Never in bf16: its rounding would hide everything 48 dB below the loudest partial.
     with precision.autocast("f32", str(waveform.device)):
         return _magnitude(waveform.to(xp.float32), n_fft, hop)
 
@@ -45,33 +45,33 @@ def _magnitude(waveform: Tensor, n_fft: int, hop: int) -> Tensor:
     return xp.sqrt(real**2 + imaginary**2 + POWER_FLOOR)
 
 
-def mirrored(waveform: Tensor, n_fft: int) -> Tensor:
-    """`waveform` (B, samples) with half a frame more at both ends, so that frames are centred on every hop."""
+def pad_by_reflection(waveform: Tensor, n_fft: int) -> Tensor:
+    """`waveform` (B, samples) padded by half a frame at both ends, so that frames are centred on every hop."""
     return F.pad(waveform.unsqueeze(1), [n_fft // 2, n_fft // 2], mode="reflect").squeeze(1)
 
 
 def log_mel(waveform: Tensor, config: MelConfig = MEL_16K) -> Tensor:
     """`audio.mel.log_mel` of every waveform of a batch: (B, samples) -> (B, samples // hop_length + 1, n_mels)."""
-    magnitudes = stft_magnitude(mirrored(waveform, config.n_fft), config.n_fft, config.hop_length)
+    magnitudes = stft_magnitude(pad_by_reflection(waveform, config.n_fft), config.n_fft, config.hop_length)
     with precision.autocast("f32", str(waveform.device)):
         mel = xp.matmul(magnitudes, constant(_transposed_filters(config), waveform))
     return xp.log(xp.clip(mel, min=1e-5))
 
 
 def multi_resolution_stft_loss(
-    actual: Tensor, wanted: Tensor, resolutions: Sequence[tuple[int, int]] = RESOLUTIONS
+    predicted: Tensor, target: Tensor, resolutions: Sequence[tuple[int, int]] = RESOLUTIONS
 ) -> Tensor:
-    """How far the spectra of `actual` (B, samples) are from those of `wanted`, the mean over resolutions.
+    """Mean over resolutions of spectral convergence and log-magnitude L1 of `predicted` and `target` (B, samples).
 
-    Spectral convergence and the distance of log magnitudes (Parallel WaveGAN, arXiv:1910.11480). The convergence is of
-    the whole batch: of a single clip of near silence it would explode. Resolutions longer than the clip are left out.
+    Source: Parallel WaveGAN, arXiv:1910.11480. The convergence is normalised over the whole batch, for that of a nearly
+    silent clip would be huge. Resolutions with frames longer than the clip are left out.
     """
     terms = []
     for n_fft, hop in resolutions:
-        if n_fft <= wanted.shape[1]:
-            a, w = stft_magnitude(actual, n_fft, hop), stft_magnitude(wanted, n_fft, hop)
-            convergence = xp.sqrt(((a - w) ** 2).sum() / (w**2).sum())
-            terms.append(convergence + (_log(a) - _log(w)).abs().mean())
+        if n_fft <= target.shape[1]:
+            p, t = stft_magnitude(predicted, n_fft, hop), stft_magnitude(target, n_fft, hop)
+            convergence = xp.sqrt(((p - t) ** 2).sum() / (t**2).sum())
+            terms.append(convergence + (_log(p) - _log(t)).abs().mean())
     return sum(terms) / len(terms)
 
 

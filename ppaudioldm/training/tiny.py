@@ -1,4 +1,4 @@
-"""What the stages train unless told otherwise: the checkpoint `tiny`, which comes with the package."""
+"""The default configuration of every stage: the checkpoint `tiny`, which is part of the package."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ VOCABULARY = TINY.clap_text.vocab_size  # tokens of either tokenizer
 AUDIOMAE = TINY.audiomae
 CLAP_AUDIO = TINY.clap_audio
 
-# What the joint stage trains, or needs for it; the rest comes from its own stages.
+# The networks of the joint stage, trained and frozen; the others are added by `assemble`.
 MODEL = replace(TINY, clap_audio=None, audiomae=None, vocoder=replace(TINY.vocoder, method="network"))

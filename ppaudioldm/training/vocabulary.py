@@ -1,4 +1,4 @@
-"""Small tokenizers, made of the captions that a model is trained on."""
+"""Training small byte-level BPE tokenizers on the captions of a dataset."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.storage.atomic import atomic_path
-from ppaudioldm.training.clips import Clips
+from ppaudioldm.training.dataset import Dataset
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.tiny import CLIP_SECONDS, VOCABULARY
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS
 
-# The same special tokens, in the same places, as the published tokenizers have.
+# The special tokens of the published tokenizers, with the same ids.
 SPECIAL = {"clap": ["<s>", "<pad>", "</s>", "<unk>"], "flan_t5": ["<pad>", "</s>", "<unk>"]}
 TEMPLATE = {"clap": "<s> $A </s>", "flan_t5": "$A </s>"}
 
 
-def tokenizer_of(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> str:
-    """A tokenizer.json for "clap" or "flan_t5" of at most `size` tokens: pieces of words, down to single bytes.
+def train_tokenizer(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> str:
+    """The tokenizer.json for "clap" or "flan_t5" of at most `size` tokens, byte-level BPE.
 
-    Letters are lowered and spaces joined, so that "A  Bell" and "a bell" are the same. The same captions give the same
-    tokenizer.
+    Text is lowercased and white space collapsed, so that "A  Bell" and "a bell" are the same. The same captions give
+    the same tokenizer.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -46,7 +46,7 @@ def tokenizer_of(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> 
 
 
 def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Iterator[str]:
-    """Captions of every kind of synthesised sound, without the sounds. Words that are only for testing stay unknown."""
+    """Training captions of every kind of synthesised sound. Words that only the held-out captions use do not occur."""
     from ppaudioldm.sounds import KINDS
     from ppaudioldm.sounds.captions import caption
 
@@ -57,15 +57,15 @@ def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Itera
             yield caption(rng, text, is_noun_phrase, "train")
 
 
-def captions_of(clips: Clips) -> Iterator[str]:
-    """What a tokenizer for `clips` is made of: the captions of all recordings, or of all kinds of synthesised sound."""
+def dataset_captions(clips: Dataset) -> Iterator[str]:
+    """The captions to train tokenizers for `clips` on: of all recordings, or of all kinds of synthesised sound."""
     return (caption for _, caption in clips.entries) if isinstance(clips, Recordings) else sound_captions()
 
 
 def write_tokenizers(folder: Path, captions: Iterable[str]) -> None:
-    """Both tokenizers under `folder`, where a checkpoint has them: tokenizer/ and tokenizer_2/."""
+    """Train both tokenizers and write them under `folder` as in a checkpoint: tokenizer/ and tokenizer_2/."""
     captions = list(captions)
     for kind, (name, _) in TOKENIZERS.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / name / "tokenizer.json") as path:
-            path.write_text(tokenizer_of(kind, captions), "utf-8")
+            path.write_text(train_tokenizer(kind, captions), "utf-8")

@@ -1,8 +1,8 @@
-"""Training HiFi-GAN: log-mel spectrogram to waveform.
+"""The training stage `vocoder`: HiFi-GAN, log-mel spectrograms to waveforms (arXiv:2010.05646).
 
-First by spectra alone (log-mel and multi-resolution STFT), which sets levels and pitches; at the end, in a run of its
-own, also against discriminators, which make it crisp. Source: HiFi-GAN, arXiv:2010.05646; plain weights, without weight
-normalisation, so that what is trained is what is shipped.
+First with spectral losses alone (log-mel and multi-resolution STFT), which is enough for levels and pitches; then, in a
+second run, also with adversarial losses, for detail. Without weight normalisation: the trained weights are the stored
+ones.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.clips import Clip, Clips, SynthesisedClips, generator_of, held_out_of, mel_of
+from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips, held_out_of, mel_of, seeded_rng
 from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminators
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.parts import trained
+from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.stft_loss import log_mel, multi_resolution_stft_loss
 from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN
 
 HELD_OUT = 24  # clips
-STEADY = 0.5  # of the frames of a clip whose pitch can be measured
+PITCHED_SHARE = 0.5  # of the frames of a clip, for its pitch to be compared
 
 
 @dataclass(frozen=True)
 class VocoderSettings:
-    """Defaults train the small model's by spectra alone.
+    """Settings of the stage; the defaults train the vocoder of the checkpoint `tiny` with spectral losses alone.
 
-    adversarial: also against discriminators. start: a run whose averaged vocoder this one begins with.
+    adversarial: add adversarial losses. start: folder of a run of this stage, whose averaged weights are the initial
+    weights.
     """
 
     kinds: tuple[str, ...] = ()
@@ -53,8 +54,8 @@ class VocoderSettings:
     start: str = ""
     mel_weight: float = 1.0
     stft_weight: float = 0.5
-    features_weight: float = 0.1  # of what the discriminators see on their way to a verdict
-    verdict_weight: float = 0.05
+    features_weight: float = 0.1  # of the feature matching loss
+    verdict_weight: float = 0.05  # of the adversarial loss
     vocoder: HifiGanConfig = tiny.MODEL.vocoder
     discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     optimizer: OptimizerConfig = field(
@@ -75,14 +76,14 @@ class VocoderSettings:
 
 @dataclass(frozen=True)
 class Crops:
-    """Batches: mel (B, crop_frames, n_mels) and the waveform (B, crop_frames * hop_length) that it is of."""
+    """Batches: mel (B, crop_frames, n_mels) and waveform (B, crop_frames * hop_length) of the same crop."""
 
-    clips: Clips
+    clips: Dataset
     settings: VocoderSettings
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         settings, hop = self.settings, self.settings.vocoder.hop_length
-        generator = generator_of(settings.seed, index)
+        generator = seeded_rng(settings.seed, index)
         mels, waveforms = [], []
         per_batch = -(-settings.batch_size // settings.crops_per_clip)
         for number in range(index * per_batch, (index + 1) * per_batch):
@@ -98,92 +99,94 @@ class Crops:
 
 class VocoderStage:
     name = "vocoder"
-    turns: Mapping[str, tuple[str, ...]]
+    updates: Mapping[str, tuple[str, ...]]
 
-    def __init__(self, settings: VocoderSettings, device: str = "cpu", clips: Clips | None = None) -> None:
+    def __init__(self, settings: VocoderSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
         self.data = Crops(clips, settings)
         self._held_out = held_out_of(clips)
-        vocoder = trainable("vocoder", HifiGan, settings.vocoder, settings.seed, device)
+        vocoder = build_trainable("vocoder", HifiGan, settings.vocoder, settings.seed, device)
         vocoder.conv_in = NormalisedInput(vocoder.conv_in)
         if settings.start:
-            before = trained(Path(settings.start), "vocoder")
+            weights = averaged_weights(Path(settings.start), "vocoder")
             try:
-                set_values(dict(vocoder.named_parameters()), before.get("vocoder", {}))
+                set_values(dict(vocoder.named_parameters()), weights.get("vocoder", {}))
             except ValueError as error:
                 raise CheckpointError(f"{settings.start}: not a run of this vocoder: {error}") from error
         self.networks: dict[str, Any] = {"vocoder": vocoder}
-        self.turns = {"vocoder": ("vocoder",)}
+        self.updates = {"vocoder": ("vocoder",)}
         if settings.adversarial:
-            judges = trainable("discriminators", Discriminators, settings.discriminators, settings.seed, device)
-            self.networks["discriminators"] = judges
-            # The discriminators' turn is first: they judge what they have learnt to tell.
-            self.turns = {"discriminators": ("discriminators",), **self.turns}
+            discriminators = build_trainable(
+                "discriminators", Discriminators, settings.discriminators, settings.seed, device
+            )
+            self.networks["discriminators"] = discriminators
+            # The discriminators are updated first, as in the paper.
+            self.updates = {"discriminators": ("discriminators",), **self.updates}
         self._device = device
-        self._yardstick: dict[str, float] = {}
+        self._griffin_lim_measures: dict[str, float] = {}
 
-    def optimizer(self, turn: str) -> OptimizerConfig:
+    def optimizer(self, update: str) -> OptimizerConfig:
         return self.settings.optimizer
 
     def model(self) -> Any:
-        judges = as_values(self.settings.discriminators) if self.settings.adversarial else None
-        return {"vocoder": as_values(self.settings.vocoder), "discriminators": judges}
+        discriminators = as_values(self.settings.discriminators) if self.settings.adversarial else None
+        return {"vocoder": as_values(self.settings.vocoder), "discriminators": discriminators}
 
-    def loss(self, turn: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Of the vocoder: how far its spectra are from those wanted, and what discriminators make of it."""
-        if turn == "discriminators":
+    def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminators' loss, or the vocoder's: spectral, adversarial and feature matching losses."""
+        if update == "discriminators":
             with framework.no_grad():
-                made = self._made(batch["mel"])
-            return self._judges_loss(batch["waveform"], made)
-        settings, wanted = self.settings, batch["waveform"]
-        made = self._made(batch["mel"])
-        mel_l1 = (log_mel(made) - log_mel(wanted)).abs().mean()
-        stft = multi_resolution_stft_loss(made, wanted)
+                generated = self._generate(batch["mel"])
+            return self._discriminator_loss(batch["waveform"], generated)
+        settings, target = self.settings, batch["waveform"]
+        generated = self._generate(batch["mel"])
+        mel_l1 = (log_mel(generated) - log_mel(target)).abs().mean()
+        stft = multi_resolution_stft_loss(generated, target)
         loss = settings.mel_weight * mel_l1 + settings.stft_weight * stft
         logged = {"mel_l1": mel_l1.detach(), "stft": stft.detach()}
         if settings.adversarial:
             with framework.no_grad():
-                real = self.networks["discriminators"](wanted)
-            judged = self.networks["discriminators"](made)
-            verdict = sum(((part[-1].to(xp.float32) - 1) ** 2).mean() for part in judged) / len(judged)
-            features = _distance(real, judged)
-            loss = loss + settings.verdict_weight * verdict + settings.features_weight * features
-            logged.update({"verdict": verdict.detach(), "features": features.detach()})
+                real = self.networks["discriminators"](target)
+            fake = self.networks["discriminators"](generated)
+            adversarial = sum(((outputs[-1].to(xp.float32) - 1) ** 2).mean() for outputs in fake) / len(fake)
+            features = _feature_matching_loss(real, fake)
+            loss = loss + settings.verdict_weight * adversarial + settings.features_weight * features
+            logged.update({"verdict": adversarial.detach(), "features": features.detach()})
         return loss, {"loss": loss.detach(), **logged}
 
-    def _judges_loss(self, wanted: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Least squares: a recording is to be judged 1, what the vocoder made 0."""
-        judges = self.networks["discriminators"]
+    def _discriminator_loss(self, target: Tensor, generated: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Least squares (arXiv:1611.04076): the score of a real waveform is to be 1, of a generated one 0."""
+        discriminators = self.networks["discriminators"]
         loss = sum(
-            ((real[-1].to(xp.float32) - 1) ** 2).mean() + (false[-1].to(xp.float32) ** 2).mean()
-            for real, false in zip(judges(wanted), judges(made), strict=True)
-        ) / len(judges.parts)
+            ((real[-1].to(xp.float32) - 1) ** 2).mean() + (fake[-1].to(xp.float32) ** 2).mean()
+            for real, fake in zip(discriminators(target), discriminators(generated), strict=True)
+        ) / len(discriminators.parts)
         return loss, {"judges_loss": loss.detach()}
 
-    def _made(self, mel: Tensor) -> Tensor:
+    def _generate(self, mel: Tensor) -> Tensor:
         """The waveform (B, frames * hop_length) of `mel`."""
         waveform = self.networks["vocoder"](mel).to(xp.float32)
         return waveform[:, : mel.shape[1] * self.settings.vocoder.hop_length]
 
     def evaluate(self) -> dict[str, float]:
-        """On held-out clips, for the vocoder and for Griffin-Lim: log-mel L1, and the pitch error in per cent.
+        """Log-mel L1 and pitch error in per cent on held-out clips, for the vocoder and for Griffin-Lim.
 
-        The pitch error is the median over time and over the clips that have a pitch for most of their time.
+        The pitch error is the median over time, and over the clips that have a pitch most of the time.
         """
         clips = [self._held_out(number) for number in range(HELD_OUT)]
-        if not self._yardstick:
-            found = _measured(clips, [griffin_lim(mel_of(clip)) for clip in clips])
-            self._yardstick = {f"griffin_lim_{name}": value for name, value in found.items()}
-        return {**_measured(clips, [self._vocoded(clip) for clip in clips]), **self._yardstick}
+        if not self._griffin_lim_measures:
+            measures = _measure(clips, [griffin_lim(mel_of(clip)) for clip in clips])
+            self._griffin_lim_measures = {f"griffin_lim_{name}": value for name, value in measures.items()}
+        return {**_measure(clips, [self._vocoded(clip) for clip in clips]), **self._griffin_lim_measures}
 
-    def _vocoded(self, clip: Clip) -> np.ndarray:
-        made = self._made(framework.from_numpy(mel_of(clip)[None], self._device))
-        return framework.to_numpy(made)[0]
+    def _vocoded(self, clip: CaptionedClip) -> np.ndarray:
+        waveform = self._generate(framework.from_numpy(mel_of(clip)[None], self._device))
+        return framework.to_numpy(waveform)[0]
 
     def sample(self, folder: Path, step: int) -> None:
-        """A few held-out clips, one after the other, each first as it is and then as the vocoder makes it."""
+        """Write a few held-out clips, each followed by its reconstruction, one after the other in one file."""
         from ppaudioldm.audio.write import write_audio
 
         clips = [self._held_out(number) for number in range(6)]
@@ -191,34 +194,35 @@ class VocoderStage:
         write_audio(folder / f"vocoder-{step:06d}.wav", np.concatenate(waveforms), self.settings.vocoder.sample_rate)
 
 
-def _distance(real: list[list[Tensor]], judged: list[list[Tensor]]) -> Tensor:
-    """Mean L1 of the features of all layers but the verdicts."""
+def _feature_matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Mean L1 between the outputs of all layers but the last of all discriminators."""
     terms = [
         (a.to(xp.float32) - b.to(xp.float32)).abs().mean()
-        for layers, other in zip(real, judged, strict=True)
-        for a, b in zip(layers[:-1], other[:-1], strict=True)
+        for real_outputs, fake_outputs in zip(real, fake, strict=True)
+        for a, b in zip(real_outputs[:-1], fake_outputs[:-1], strict=True)
     ]
     return sum(terms) / len(terms)
 
 
-def _measured(clips: list[Clip], waveforms: list[np.ndarray]) -> dict[str, float]:
+def _measure(clips: list[CaptionedClip], waveforms: list[np.ndarray]) -> dict[str, float]:
     distances, pitch_errors = [], []
     for clip, waveform in zip(clips, waveforms, strict=True):
-        wanted = mel_of(clip)
-        distances.append(np.abs(log_mel_of(waveform)[: len(wanted)] - wanted).mean())
+        target = mel_of(clip)
+        distances.append(np.abs(log_mel_of(waveform)[: len(target)] - target).mean())
         track, hertz = pitch_track(clip.waveform), pitch_track(waveform).hertz
-        # What beats or drips has a pitch for moments only: too little to measure it on.
-        if track.voiced().mean() > STEADY:
+        # Percussive sounds have a pitch for moments only, too short to measure it.
+        if track.voiced().mean() > PITCHED_SHARE:
             ratios = hertz[: len(track.hertz)] / track.hertz
             pitch_errors.append(np.median(np.abs(ratios[track.voiced()] - 1)))
-    found = {"held_out_mel_l1": float(np.mean(distances))}
-    return {**found, "pitch_error": 100 * float(np.median(pitch_errors))} if pitch_errors else found
+    measures = {"held_out_mel_l1": float(np.mean(distances))}
+    return {**measures, "pitch_error": 100 * float(np.median(pitch_errors))} if pitch_errors else measures
 
 
 class NormalisedInput(nn.Module):
-    """The first convolution, of log-mel spectrograms as if they had mean 0 and deviation 1.
+    """The first convolution, which normalises log-mel spectrograms to mean 0 and deviation 1.
 
-    The same function as the plain one with the parameters of `exported`, borders included, but one that learns faster.
+    The same function as a plain convolution with the parameters of `fold_normalisation`, zero padding included, but it
+    learns faster.
     """
 
     def __init__(self, conv: Any) -> None:
@@ -230,9 +234,9 @@ class NormalisedInput(nn.Module):
         return F.conv1d(mel, weight, self.bias - MEL_MEAN * weight.sum([1, 2]), padding=weight.shape[2] // 2)
 
 
-def exported(vocoder: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Parameters of a plain HiFi-GAN from those trained here: the same function."""
-    found = dict(vocoder)
-    found["conv_in.weight"] = found["conv_in.weight"] / np.float32(MEL_DEVIATION)
-    found["conv_in.bias"] = found["conv_in.bias"] - np.float32(MEL_MEAN) * found["conv_in.weight"].sum((1, 2))
-    return found
+def fold_normalisation(vocoder: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parameters of a plain HiFi-GAN that computes the same function as the trained one."""
+    folded = dict(vocoder)
+    folded["conv_in.weight"] = folded["conv_in.weight"] / np.float32(MEL_DEVIATION)
+    folded["conv_in.bias"] = folded["conv_in.bias"] - np.float32(MEL_MEAN) * folded["conv_in.weight"].sum((1, 2))
+    return folded

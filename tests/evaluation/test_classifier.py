@@ -1,4 +1,4 @@
-"""The judge: it knows held-out clips, comes from a file that is checked, and learns."""
+"""The classifier: it knows held-out clips, comes from a file that is checked, and learns."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ppaudioldm import framework
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.evaluation.classifier import (
     FORMAT,
-    Classifier,
     ClassifierConfig,
+    ClassifierNetwork,
     default_classifier,
     open_classifier,
     save_classifier,
@@ -29,52 +29,52 @@ CONFIG = ClassifierConfig(("a bell", "rain"), channels=(8, 16))
 
 
 @pytest.fixture(scope="module")
-def judge():
+def classifier():
     return default_classifier()
 
 
 @pytest.fixture
 def saved(tmp_path):
-    network = random_network("classifier", Classifier, CONFIG)
+    network = random_network("classifier", ClassifierNetwork, CONFIG)
     weights = {name: framework.to_numpy(p) for name, p in network.named_parameters()}
     save_classifier(tmp_path / "c.safetensors", CONFIG, weights)
     return tmp_path / "c.safetensors"
 
 
-def test_it_knows_at_least_97_of_100_clips_that_it_was_not_trained_on(judge):
-    assert judge.labels == tuple(SINGLE_KINDS)
+def test_it_knows_at_least_97_of_100_clips_that_it_was_not_trained_on(classifier):
+    assert classifier.labels == tuple(SINGLE_KINDS)
     clips = [example(500 + seed, (kind,), split="test") for kind in SINGLE_KINDS for seed in range(3)]
-    wrong = [clip.kind for clip in clips if judge.name(clip.waveform) != clip.kind]
+    wrong = [clip.kind for clip in clips if classifier.recognise(clip.waveform) != clip.kind]
     assert len(wrong) <= 0.03 * len(clips), wrong
 
 
-def test_it_knows_halves_of_clips_in_noise_and_quiet_ones(judge):
+def test_it_knows_halves_of_clips_in_noise_and_quiet_ones(classifier):
     kinds = ("bell", "drums", "siren", "birds", "laser", "knocks")
     for kind in kinds:
         waveform = example(501, (kind,), 1.28, split="test").waveform
         noise = 0.003 * np.random.default_rng(0).standard_normal(len(waveform))
-        assert judge.name(0.5 * waveform + noise) == kind
+        assert classifier.recognise(0.5 * waveform + noise) == kind
 
 
-def test_probabilities_sum_to_1_and_features_have_length_1(judge):
+def test_probabilities_sum_to_1_and_features_have_length_1(classifier):
     waveform = example(0, ("bell",)).waveform
-    assert judge.probabilities(waveform).sum() == pytest.approx(1)
-    assert np.linalg.norm(judge.features(waveform)) == pytest.approx(1)
+    assert classifier.probabilities(waveform).sum() == pytest.approx(1)
+    assert np.linalg.norm(classifier.embedding(waveform)) == pytest.approx(1)
 
 
-def test_a_name_is_one_of_those_that_are_allowed(judge):
+def test_a_name_is_one_of_those_that_are_allowed(classifier):
     waveform = example(0, ("bell",)).waveform
-    assert judge.name(waveform, ("rain", "wind")) in ("rain", "wind")
+    assert classifier.recognise(waveform, ("rain", "wind")) in ("rain", "wind")
     with pytest.raises(ValueError, match="'trombone'"):
-        judge.name(waveform, ("trombone",))
+        classifier.recognise(waveform, ("trombone",))
 
 
-def test_a_very_short_sound_is_heard_too(judge):
-    assert np.isfinite(judge.probabilities(np.ones(10))).all()
+def test_a_very_short_sound_is_heard_too(classifier):
+    assert np.isfinite(classifier.probabilities(np.ones(10))).all()
 
 
 def test_a_file_gives_the_same_function_in_half_precision(saved):
-    network = random_network("classifier", Classifier, CONFIG)
+    network = random_network("classifier", ClassifierNetwork, CONFIG)
     waveform = example(0, ("bell",)).waveform
     opened = open_classifier(saved)
     from ppaudioldm.audio.mel import log_mel
@@ -143,8 +143,10 @@ def test_training_learns_and_its_weights_can_be_used(tmp_path):
         stage, settings.run, tmp_path, progress=lambda step, v: losses.append(v["loss"]) if "loss" in v else None
     )
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
-    judge = open_classifier(tmp_path / "samples" / "classifier-000025.safetensors")
-    right = [judge.name(example(s, (k,), 1.0, "test").waveform) == k for k in settings.kinds for s in range(4)]
+    classifier = open_classifier(tmp_path / "samples" / "classifier-000025.safetensors")
+    right = [
+        classifier.recognise(example(s, (k,), 1.0, "test").waveform) == k for k in settings.kinds for s in range(4)
+    ]
     assert sum(right) >= 10
 
 

@@ -55,27 +55,29 @@ def test_nearest_is_the_root_mean_square_difference_to_the_nearest():
     a, b = noise(7, 32).astype(np.float64), noise(5, 32, seed=1).astype(np.float64)
     b[3] = a[1]
     by_hand = [min(np.sqrt(np.mean((x - y) ** 2)) for y in b) for x in a]
-    assert distances.nearest(a, b) == pytest.approx(by_hand, abs=1e-6)
+    assert distances.nearest_distances(a, b) == pytest.approx(by_hand, abs=1e-6)
     among = [min(np.sqrt(np.mean((a[i] - a[j]) ** 2)) for j in range(7) if j != i) for i in range(7)]
-    assert distances.nearest(a) == pytest.approx(among, abs=1e-6)
-    assert distances.nearest(a[:1])[0] == np.inf
+    assert distances.nearest_distances(a) == pytest.approx(among, abs=1e-6)
+    assert distances.nearest_distances(a[:1])[0] == np.inf
 
 
 def test_nearest_is_the_same_in_blocks(monkeypatch):
     a, b = noise(20, 8), noise(30, 8, seed=1)
-    whole = distances.nearest(a), distances.nearest(a, b)
-    monkeypatch.setattr(distances, "BLOCK", 7)
-    assert distances.nearest(a) == pytest.approx(whole[0]) and distances.nearest(a, b) == pytest.approx(whole[1])
+    whole = distances.nearest_distances(a), distances.nearest_distances(a, b)
+    monkeypatch.setattr(distances, "DISTANCE_ROWS", 7)
+    assert distances.nearest_distances(a) == pytest.approx(whole[0]) and distances.nearest_distances(
+        a, b
+    ) == pytest.approx(whole[1])
 
 
 def test_outlines_tell_recordings_apart_and_not_copies():
     clips = [example(seed, (kind,), split=split) for seed in (0, 1) for kind in ("rain", "bell") for split in SPLITS]
     worn = [clip.waveform + 0.0005 * noise(len(clip.waveform)) for clip in clips]
     outlines, copies = (
-        np.stack([distances.outline(log_mel(w)) for w in x]) for x in ([c.waveform for c in clips], worn)
+        np.stack([distances.coarse_mel(log_mel(w)) for w in x]) for x in ([c.waveform for c in clips], worn)
     )
     assert outlines.shape == (8, 4096)
-    assert 2 * distances.nearest(outlines, copies).max() < distances.nearest(outlines).min()
+    assert 2 * distances.nearest_distances(outlines, copies).max() < distances.nearest_distances(outlines).min()
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4,), (0, 4)])

@@ -42,7 +42,7 @@ def failure(capsys, *arguments: str) -> str:
 def test_two_folders_by_the_classifier(folders, capsys):
     assert main(["evaluate", "--generated", str(folders / "made"), "--reference", str(folders / "real"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["heard_by"] == "classifier" and found["clips"] == found["pairs"] == 3
+    assert found["embedding"] == "classifier" and found["clips"] == found["pairs"] == 3
     assert 0 < found["frechet_distance"] < 2 and 0 <= found["kl"] < 1 and found["diversity"] > 0.3
     assert found["nearest_to_reference"] > 0.1
 
@@ -51,7 +51,7 @@ def test_clap_of_a_checkpoint_hears_prompts(folders, capsys):
     arguments = ["--generated", str(folders / "made"), "--prompts", str(folders / "prompts.jsonl"), "-c", RANDOM]
     assert main(["evaluate", *arguments]) == 0
     out = capsys.readouterr().out
-    assert "Heard by clap" in out and "| clap score |" in out and "frechet" not in out
+    assert "Embeddings of clap" in out and "| clap score |" in out and "frechet" not in out
 
 
 def test_kinds_of_a_checkpoint_are_made_judged_and_written(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.evaluation import folders
-from ppaudioldm.evaluation.compare import compared, listen
+from ppaudioldm.evaluation.compare import extract_features, measure
 from tests.support import noise
 
 
@@ -26,7 +26,7 @@ def test_sound_files_are_those_directly_in_the_folder_by_name(folder):
 
 
 def test_sounds_are_heard_at_one_rate(folder):
-    assert [len(folders.heard(path)) for path in folders.sound_files(folder)] == [16000] * 3
+    assert [len(folders.read_clip(path)) for path in folders.sound_files(folder)] == [16000] * 3
 
 
 def test_a_folder_without_sounds_and_a_file_are_refused(folder):
@@ -39,7 +39,7 @@ def test_a_folder_without_sounds_and_a_file_are_refused(folder):
 def test_a_file_that_is_no_sound_is_named(folder):
     (folder / "d.wav").write_text("no sound")
     with pytest.raises(ValueError, match=r"d\.wav"):
-        folders.heard(folder / "d.wav")
+        folders.read_clip(folder / "d.wav")
 
 
 def test_pairs_are_of_equal_names(folder, tmp_path):
@@ -63,10 +63,12 @@ def test_a_list_that_lacks_a_file_or_a_prompt_is_refused(folder, text, message):
 
 
 def test_measures_of_a_folder_with_itself(folder):
-    heard = listen(folders.sound_files(folder), lambda waveform: np.array([waveform.std(), waveform[0], 1.0]))
-    found = compared(heard, heard, [(0, 0)], heard.embeddings / (heard.embeddings**2).sum(1, keepdims=True))
+    features = extract_features(
+        folders.sound_files(folder), lambda waveform: np.array([waveform.std(), waveform[0], 1.0])
+    )
+    found = measure(features, features, [(0, 0)], features.embeddings / (features.embeddings**2).sum(1, keepdims=True))
     assert found["clips"] == found["reference_clips"] == 3
     assert found["frechet_distance"] == pytest.approx(0, abs=1e-9)
     assert found["nearest_to_reference"] < 1e-4 and found["nearest_among_themselves"] > 0.01
     assert found["clap_score"] == pytest.approx(1)
-    assert "kl" not in found, "there was no judge"
+    assert "kl" not in found, "there was no classifier"

@@ -7,62 +7,64 @@ import pytest
 
 from ppaudioldm.evaluation import kinds, report
 from ppaudioldm.evaluation.classifier import default_classifier
+from ppaudioldm.evaluation.pipeline_stages import real
 from ppaudioldm.evaluation.sheet import GAP, HEIGHT_SCALE, sheet, write_sheet
-from ppaudioldm.evaluation.stages import real
 from ppaudioldm.sounds import example
 
 ASKED = ("tone", "sweep", "note", "beeps", "knocks", "sequence")
 
 
 @pytest.fixture(scope="module")
-def judge():
+def classifier():
     return default_classifier()
 
 
 @pytest.fixture(scope="module")
-def clips(judge):
-    return kinds.judged(real, judge, ASKED, 4, 2.56)
+def clips(classifier):
+    return kinds.recognise_clips(real, classifier, ASKED, 4, 2.56)
 
 
 def test_real_clips_are_recognised_and_measured_right(clips):
-    assert list(kinds.accuracies(clips)) == list(ASKED)
-    assert np.mean(list(kinds.accuracies(clips).values())) >= 0.95
-    found = kinds.checks(clips)
+    assert list(kinds.accuracy_by_kind(clips)) == list(ASKED)
+    assert np.mean(list(kinds.accuracy_by_kind(clips).values())) >= 0.95
+    found = kinds.accuracy_by_check(clips)
     assert len(found) == 6 and min(found.values()) >= 0.75 and np.mean(list(found.values())) >= 0.95
 
 
 def test_what_is_asked_for_is_held_out():
-    for wanted, seed in kinds.asked(("bell",), 3, 1.5):
+    for wanted, seed in kinds.held_out_examples(("bell",), 3, 1.5):
         assert np.array_equal(wanted.waveform, example(seed, ("bell",), 1.5, "test").waveform)
 
 
-def test_a_model_that_always_rings_a_bell_is_found_out(judge):
+def test_a_model_that_always_rings_a_bell_is_found_out(classifier):
     bell = example(0, ("bell",)).waveform
-    found = kinds.judged(lambda wanted, seed: bell, judge, ("bell", "rain", "tone"), 3, 2.56)
-    assert kinds.accuracies(found) == {"bell": 1, "rain": 0, "tone": 0}
+    found = kinds.recognise_clips(lambda wanted, seed: bell, classifier, ("bell", "rain", "tone"), 3, 2.56)
+    assert kinds.accuracy_by_kind(found) == {"bell": 1, "rain": 0, "tone": 0}
     assert kinds.confusions(found) == {"bell": {"bell": 3}, "rain": {"bell": 3}, "tone": {"bell": 3}}
     variety = kinds.variety(found, 2.56, 3)
     assert variety["diversity"] < 1e-9 and variety["nearest_among_themselves"] < 1e-4
 
 
-def test_sounds_in_the_wrong_order_are_counted_wrong(judge):
+def test_sounds_in_the_wrong_order_are_counted_wrong(classifier):
     def turned(wanted, seed):
         middle = len(wanted.waveform) // 2
         return np.concatenate([wanted.waveform[middle:], wanted.waveform[:middle]])
 
-    found = kinds.judged(turned, judge, ("sequence",), 6, 2.56)
-    assert kinds.checks(found)[kinds.ORDER] <= 0.2
+    found = kinds.recognise_clips(turned, classifier, ("sequence",), 6, 2.56)
+    assert kinds.accuracy_by_check(found)[kinds.ORDER] <= 0.2
     assert kinds.confusions(found)["sequence"].get("something else", 0) >= 5
 
 
-def test_copies_of_training_clips_are_found(judge):
-    found = kinds.judged(lambda wanted, seed: example(seed, ("bell",)).waveform, judge, ("bell",), 2, 2.56)
+def test_copies_of_training_clips_are_found(classifier):
+    found = kinds.recognise_clips(
+        lambda wanted, seed: example(seed, ("bell",)).waveform, classifier, ("bell",), 2, 2.56
+    )
     assert kinds.variety(found, 2.56, 3)["nearest_to_training"] < 1e-4
 
 
-def test_an_unknown_kind_is_named(judge):
+def test_an_unknown_kind_is_named(classifier):
     with pytest.raises(ValueError, match="'trombone'"):
-        kinds.judged(real, judge, ("trombone",), 1, 2.56)
+        kinds.recognise_clips(real, classifier, ("trombone",), 1, 2.56)
 
 
 def test_the_report_has_a_row_for_each_kind_and_a_column_for_each_stage(clips):

@@ -8,7 +8,7 @@ import pytest
 
 from ppaudioldm.cli import main
 from ppaudioldm.engines.timed import TimedEngine
-from ppaudioldm.evaluation.speed import STEPS, Settings, _stages, measure, table
+from ppaudioldm.evaluation.speed import STEP_FUNCTIONS, Settings, _seconds_by_stage, measure, table
 
 STAGES = ["prepare", "text", "loa", "contexts", "first step", "step", "decode", "vocoder", "total"]
 
@@ -50,8 +50,8 @@ def test_bad_settings_are_one_line(arguments, named, tmp_path, capsys, monkeypat
 
 
 def test_step_is_the_median_without_the_first():
-    calls = [(STEPS[0], seconds) for seconds in (9.0, 1.0, 2.0, 4.0)] + [("clap_text", 1.0), ("flan_t5", 2.0)]
-    stages = _stages(calls)
+    calls = [(STEP_FUNCTIONS[0], seconds) for seconds in (9.0, 1.0, 2.0, 4.0)] + [("clap_text", 1.0), ("flan_t5", 2.0)]
+    stages = _seconds_by_stage(calls)
     assert (stages["first step"], stages["step"], stages["text"]) == (9.0, 2.0, 3.0)
 
 

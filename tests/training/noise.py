@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppaudioldm.training.clips import Clip, generator_of
+from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class NoiseClips:
     split: int = 0
 
     def __call__(self, number):
-        generator = generator_of(self.split, number)
+        generator = seeded_rng(self.split, number)
         time = np.arange(self.samples) / 16000
         swell = np.sin(2 * np.pi * generator.uniform(1, 4) * time) ** 2
         tone = np.sin(2 * np.pi * generator.uniform(200, 3000) * time)
         waveform = swell * (0.3 * tone + 0.02 * generator.standard_normal(self.samples))
-        return Clip(waveform.astype(np.float32), f"a tone number {number % 7}", "tone")
+        return CaptionedClip(waveform.astype(np.float32), f"a tone number {number % 7}", "tone")
 
     def held_out(self):
         return NoiseClips(self.samples, 1)

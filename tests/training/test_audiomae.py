@@ -13,15 +13,15 @@ from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.training.audiomae import (
     AudioMAESettings,
     AudioMAEStage,
-    Filterbanks,
-    MaskedConfig,
-    cut,
-    encode_some,
-    sinusoids,
+    MaskedAutoencoderConfig,
+    MaskedFilterbanks,
+    encode_visible,
+    patchify,
+    sinusoidal_positions,
 )
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.clips import SynthesisedClips
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.dataset import SynthesisedClips
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
@@ -33,7 +33,7 @@ SETTINGS = AudioMAESettings(
     kinds=("bell", "rain"),
     duration=1.0,
     batch_size=8,
-    network=MaskedConfig(CONFIG, decoder_size=32, decoder_layers=1, decoder_heads=2),
+    network=MaskedAutoencoderConfig(CONFIG, decoder_size=32, decoder_layers=1, decoder_heads=2),
     optimizer=OptimizerConfig(rate=3e-3, warmup=2),
     ema=0.8,
 )
@@ -65,43 +65,43 @@ def test_resuming_gives_the_same_weights(tmp_path):
 
 
 def test_covered_patches_are_not_seen():
-    network = trainable("audiomae", AudioMAE, CONFIG, 0)
+    network = build_trainable("audiomae", AudioMAE, CONFIG, 0)
     fbank = noise(1, 128, 128)
     kept = np.arange(1, 64, 2)[None]
     covered = fbank.copy()
     covered[:, :, :16] += 1  # the patches 0, 8, 16, ...
     tensors = [[framework.from_numpy(x) for x in (array, kept)] for array in (fbank, covered)]
     with framework.no_grad():
-        before, after = (framework.to_numpy(encode_some(network, *pair)) for pair in tensors)
+        before, after = (framework.to_numpy(encode_visible(network, *pair)) for pair in tensors)
     assert np.array_equal(before, after)
 
 
 def test_seeing_all_patches_is_the_forward_pass_of_the_model():
     """The model averages its last three layers: two that do nothing make that the output of the first."""
-    network = trainable("audiomae", AudioMAE, replace(CONFIG, pooling=1), 0)
+    network = build_trainable("audiomae", AudioMAE, replace(CONFIG, pooling=1), 0)
     for layer in list(network.layers)[1:]:
         ends = {"attention": layer.attention_out.weight, "feed_forward": layer.feed_forward_out.weight}
         set_values(ends, {name: np.zeros(tuple(end.shape), np.float32) for name, end in ends.items()})
     fbank, order = noise(2, 128, 128), np.tile(np.arange(64), (2, 1))
     with framework.no_grad():
-        seen = framework.to_numpy(encode_some(network, framework.from_numpy(fbank), framework.from_numpy(order)))
+        seen = framework.to_numpy(encode_visible(network, framework.from_numpy(fbank), framework.from_numpy(order)))
     assert np.allclose(run(network, fbank), seen[:, 1:], atol=1e-5)
 
 
 def test_patches_are_numbered_as_the_model_does():
     fbank = np.arange(128 * 128, dtype=np.float32).reshape(1, 128, 128)
-    patches = cut(fbank, 16)
+    patches = patchify(fbank, 16)
     assert patches.shape == (1, 64, 256)
     assert np.array_equal(patches[0, 9].reshape(16, 16), fbank[0, 16:32, 16:32])
 
 
 def test_positions_differ():
-    table = sinusoids((4, 8), 32)[0]
+    table = sinusoidal_positions((4, 8), 32)[0]
     assert table.shape == (33, 32) and len(np.unique(table.round(4), axis=0)) == 33
 
 
 def test_batches_depend_on_their_number_alone():
-    data = Filterbanks(SynthesisedClips(1.0, ("bell",)), SETTINGS)
+    data = MaskedFilterbanks(SynthesisedClips(1.0, ("bell",)), SETTINGS)
     first, again, other = data(3), data(3), data(4)
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["order"], other["order"]) and not np.array_equal(first["fbank"], other["fbank"])
@@ -112,4 +112,4 @@ def test_settings_that_cannot_be():
     for covered in (0.0, 1.0, 2.0):
         with pytest.raises(ValueError, match="covered is"):
             replace(SETTINGS, covered=covered)
-    assert replace(SETTINGS, covered=0.999).seen >= 1 and replace(SETTINGS, covered=0.001).seen < 64
+    assert replace(SETTINGS, covered=0.999).visible >= 1 and replace(SETTINGS, covered=0.001).visible < 64

@@ -67,7 +67,7 @@ def test_band_statistics_are_measured_and_stay(settings):
 
 
 def test_tokenizers_are_made_where_there_are_none(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("ppaudioldm.training.clap.captions_of", lambda clips: ["a low tone", "heavy rain"] * 9)
+    monkeypatch.setattr("ppaudioldm.training.clap.dataset_captions", lambda clips: ["a low tone", "heavy rain"] * 9)
     stage = ClapStage(replace(settings, tokenizers=str(tmp_path / "new")))
     assert (tmp_path / "new" / "tokenizer" / "tokenizer.json").exists()
     assert (tmp_path / "new" / "tokenizer_2" / "tokenizer.json").exists()

@@ -25,13 +25,13 @@ from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
-from ppaudioldm.training.encoded import EncodedClips, Layout, captions_of
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.encoded import EncodedClips, Layout, decode_captions
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint import JointSettings, JointStage
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
 from ppaudioldm.training.state import State, read_log, save_state
-from ppaudioldm.training.vocabulary import tokenizer_of
+from ppaudioldm.training.vocabulary import train_tokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json, write_tokenizer
@@ -59,10 +59,10 @@ def settings(tmp_path, monkeypatch):
     monkeypatch.setattr(tiny, "AUDIOMAE", replace(tiny.AUDIOMAE, hidden_size=32, num_layers=3, num_heads=1))
     monkeypatch.setattr(encoded, "STATISTICS_CLIPS", 2)
     networks = {
-        name: trainable(name, NETWORKS[name][0], config, 0)
+        name: build_trainable(name, NETWORKS[name][0], config, 0)
         for name, config in (("clap_text", MODEL.clap_text), ("vae_encoder", MODEL.vae), ("vae_decoder", MODEL.vae))
     }
-    networks["audiomae"] = trainable("audiomae", AudioMAE, tiny.AUDIOMAE, 0)
+    networks["audiomae"] = build_trainable("audiomae", AudioMAE, tiny.AUDIOMAE, 0)
     for run, names in (("vae", ("vae_encoder", "vae_decoder")), ("clap", ("clap_text",)), ("audiomae", ("audiomae",))):
         arrays = {
             f"weights/{name}.{key}": framework.to_numpy(value)
@@ -72,7 +72,7 @@ def settings(tmp_path, monkeypatch):
         (tmp_path / run).mkdir()
         save_state(tmp_path / run, State(1, {"stage": run, "model": {"encoder": as_values(tiny.AUDIOMAE)}}, arrays))
     for kind in ("clap", "flan_t5"):
-        write_tokenizer(kind, tmp_path / "tokenizers", tokenizer_of(kind, ["a tone number 1"], 300))
+        write_tokenizer(kind, tmp_path / "tokenizers", train_tokenizer(kind, ["a tone number 1"], 300))
     places = {name: str(tmp_path / name) for name in ("vae", "clap", "audiomae", "tokenizers", "encoded")}
     return JointSettings(
         **places,
@@ -151,7 +151,7 @@ def test_conditions_are_what_generation_makes(settings):
         "vae_encoder": stage.encoder,
         "vae_decoder": stage.decoder,
     }
-    networks["vocoder"] = trainable("vocoder", NETWORKS["vocoder"][0], MODEL.vocoder, 0)
+    networks["vocoder"] = build_trainable("vocoder", NETWORKS["vocoder"][0], MODEL.vocoder, 0)
     stored = {
         name: {
             key: ComputedTensor(tuple(value.shape), lambda value=value: framework.to_numpy(value))
@@ -164,14 +164,14 @@ def test_conditions_are_what_generation_makes(settings):
     )
     conditions = PromptEncoder(checkpoint, EagerEngine(checkpoint, "cpu", "f32")).encode(["a tone number 3"])
     with framework.no_grad():
-        (loa, states), _ = stage.heard(["a tone number 3"])
+        (loa, states), _ = stage.contexts(["a tone number 3"])
     assert np.allclose(framework.to_numpy(loa), conditions.contexts[0], atol=1e-5)
     assert np.allclose(framework.to_numpy(states), conditions.contexts[1], atol=1e-5)
 
 
 def test_without_a_caption_the_unet_hears_zeros(settings):
     stage = JointStage(settings, clips=NoiseClips(SAMPLES))
-    (loa, _), masks = stage.heard(["", "a tone number 3"])
+    (loa, _), masks = stage.contexts(["", "a tone number 3"])
     assert not framework.to_numpy(loa)[0].any() and framework.to_numpy(loa)[1].any()
     assert framework.to_numpy(masks[1])[0].sum() == 1  # the end of the text
 
@@ -181,8 +181,8 @@ def test_without_a_caption_the_unet_hears_zeros(settings):
     [
         ({"vae": "none"}, "none: no training run, it has no state.safetensors; expected one of the stage vae"),
         ({"clap": "VAE"}, "a run of the stage vae, expected clap"),
-        ({"tokenizers": "none"}, "none: no tokenizers; the clap stage makes them"),
-        ({"run": RunConfig(workers=2)}, "run.workers is 2, but"),
+        ({"tokenizers": "none"}, "none: no tokenizers; the stage clap writes them"),
+        ({"run": RunConfig(workers=2)}, "run.workers is 2, allowed: 0"),
     ],
 )
 def test_runs_that_are_missing_or_others_are_named(settings, change, message):
@@ -204,7 +204,7 @@ def test_clips_are_encoded_once(tmp_path):
 
     rows = opened()[[3, 1, 3]]
     assert asked == [1, 3] and rows["latents"][:, 0].tolist() == [3, 1, 3]
-    assert captions_of(rows) == ["clip 3 é", "clip 1 é", "clip 3 é"]
+    assert decode_captions(rows) == ["clip 3 é", "clip 1 é", "clip 3 é"]
     assert opened()[[1, 2]]["latents"][:, 0].tolist() == [1, 2] and asked == [1, 3, 2]
     opened("another encoder")[[1]]
     assert asked == [1, 3, 2, 1]

@@ -12,10 +12,10 @@ from ppaudioldm import framework
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import Linear, nn
 from ppaudioldm.training import loop, state
-from ppaudioldm.training.clips import generator_of
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.dataset import seeded_rng
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.parts import trained
+from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
 
@@ -41,15 +41,15 @@ class Line(nn.Module):
 class LineStage:
     name = "line"
     ema = 0.9
-    turns = {"fit": ("line",)}  # noqa: RUF012
+    updates = {"fit": ("line",)}  # noqa: RUF012
 
     def __init__(self, settings=LineSettings(), bad_from=10**9):
         self.settings = settings
-        self.networks = {"line": trainable("line", Line, settings.width, 0)}
+        self.networks = {"line": build_trainable("line", Line, settings.width, 0)}
         self.bad_from = bad_from
         self.seen = []
 
-    def optimizer(self, turn):
+    def optimizer(self, update):
         return OptimizerConfig(rate=self.settings.rate, warmup=2, decay_steps=50)
 
     def model(self):
@@ -57,11 +57,11 @@ class LineStage:
 
     def data(self, index):
         self.seen.append(index)
-        x = generator_of(index).standard_normal((8, self.settings.width)).astype(np.float32)
+        x = seeded_rng(index).standard_normal((8, self.settings.width)).astype(np.float32)
         y = x.sum(1, keepdims=True) + 1
         return {"x": x, "y": y if index < self.bad_from else y * np.float32(np.nan)}
 
-    def loss(self, turn, batch):
+    def loss(self, update, batch):
         loss = ((self.networks["line"](batch["x"]) - batch["y"]) ** 2).mean()
         return loss, {"loss": loss.detach()}
 
@@ -138,7 +138,7 @@ def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
 def test_the_averaged_weights_are_what_a_run_leaves(tmp_path):
     loop.train(LineStage(), RUN, tmp_path)
     arrays = load_state(tmp_path).arrays
-    bias = trained(tmp_path, "line")["line"]["linear.bias"]
+    bias = averaged_weights(tmp_path, "line")["line"]["linear.bias"]
     assert np.array_equal(bias, arrays["average/line.linear.bias"])
     assert not np.array_equal(bias, arrays["weights/line.linear.bias"])
 
@@ -159,7 +159,7 @@ def test_a_full_disk_leaves_the_state_before(tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    with state.locked(tmp_path), pytest.raises(ValueError, match="another process is training there"):
+    with state.locked(tmp_path), pytest.raises(ValueError, match="another process is training in this folder"):
         loop.train(LineStage(), RUN, tmp_path)
 
 
@@ -205,7 +205,7 @@ def test_gradients_that_are_not_finite_change_nothing_and_end_the_run(tmp_path):
     with pytest.raises(ValueError, match="not finite: lower the rate"):
         loop.train(stage, replace(RUN, steps=100), tmp_path)
     assert np.isfinite(framework.to_numpy(stage.networks["line"].linear.weight)).all()
-    assert len(stage.seen) == 4 + loop.MOST_BAD_STEPS
+    assert len(stage.seen) == 4 + loop.MAX_BAD_STEPS
 
 
 @pytest.mark.parametrize("damage", ["cut", "other"])
@@ -245,9 +245,12 @@ def test_a_killed_run_resumes_as_if_it_had_not_stopped(tmp_path):
 def test_workers_make_the_same_batches(tmp_path):
     from contextlib import closing
 
-    from ppaudioldm.training.batches import batches
+    from ppaudioldm.training.batches import iterate_batches
     from tests.training.noise import Rows
 
-    with closing(batches(Rows(), 3, 2, workers=0)) as here, closing(batches(Rows(), 3, 2, workers=2)) as there:
+    with (
+        closing(iterate_batches(Rows(), 3, 2, workers=0)) as here,
+        closing(iterate_batches(Rows(), 3, 2, workers=2)) as there,
+    ):
         for _ in range(8):
             assert np.array_equal(next(here)["x"], next(there)["x"])

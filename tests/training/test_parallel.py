@@ -67,7 +67,7 @@ def test_two_processes_learn_from_both_batches(tmp_path):
     loop.train(BothStage(), RUN, tmp_path / "one")
     one, two = load_state(tmp_path / "one"), load_state(tmp_path / "two")
     assert two.facts["processes"] == 2 and two.step == RUN.steps
-    for name, value in one.part("weights").items():
-        assert np.allclose(two.part("weights")[name], value, rtol=1e-4, atol=1e-6), name
+    for name, value in one.section("weights").items():
+        assert np.allclose(two.section("weights")[name], value, rtol=1e-4, atol=1e-6), name
     with pytest.raises(CheckpointError, match="processes is 1, was 2"):
         loop.train(LineStage(), replace(RUN, steps=20), tmp_path / "two")

@@ -7,12 +7,12 @@ from ppaudioldm import framework
 from ppaudioldm.config import VAEConfig
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import loop
-from ppaudioldm.training.clips import mel_of
+from ppaudioldm.training.dataset import mel_of
 from ppaudioldm.training.initialise import initial_weights
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
-from ppaudioldm.training.vae import VAESettings, VAEStage, exported
+from ppaudioldm.training.vae import VAESettings, VAEStage, fold_normalisation
 from tests.support import noise, relative_error, run
 from tests.training.noise import NoiseClips
 
@@ -50,11 +50,11 @@ def test_a_decoder_is_trained_on_for_latents_that_stay_as_they_are(tmp_path):
     trained_stage(tmp_path / "vae", replace(SETTINGS, run=replace(SETTINGS.run, steps=2)))
     settings = replace(SETTINGS, start=str(tmp_path / "vae"), train_encoder=False, run=replace(SETTINGS.run, steps=2))
     stage = VAEStage(settings, clips=NoiseClips(7680))
-    average = load_state(tmp_path / "vae").part("average")
+    average = load_state(tmp_path / "vae").section("average")
     assert np.array_equal(framework.to_numpy(stage.encoder.quant_conv.weight), average["vae_encoder.quant_conv.weight"])
     loop.train(stage, settings.run, tmp_path / "decoder")
     assert np.array_equal(framework.to_numpy(stage.encoder.quant_conv.weight), average["vae_encoder.quant_conv.weight"])
-    found = load_state(tmp_path / "decoder").part("weights")
+    found = load_state(tmp_path / "decoder").section("weights")
     assert not any(name.startswith("vae_encoder") for name in found)
     assert not np.array_equal(found["vae_decoder.conv_in.weight"], average["vae_decoder.conv_in.weight"])
 
@@ -69,7 +69,7 @@ def test_normalisation_is_folded_exactly():
     mean, deviation = np.linspace(-1, 1, 8), np.linspace(0.5, 2, 8)
     plain = []
     for network_class, weights in zip(
-        (VAEEncoder, VAEDecoder), exported(parts["encoder"], parts["decoder"], mean, deviation), strict=True
+        (VAEEncoder, VAEDecoder), fold_normalisation(parts["encoder"], parts["decoder"], mean, deviation), strict=True
     ):
         with framework.empty_weights():
             network = network_class(config)

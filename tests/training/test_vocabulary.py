@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ppaudioldm.text.tokenizer import PromptTokenizer
-from ppaudioldm.training.clips import SynthesisedClips
+from ppaudioldm.training.dataset import SynthesisedClips
 from ppaudioldm.training.recordings import Recordings
-from ppaudioldm.training.vocabulary import captions_of, sound_captions, tokenizer_of, write_tokenizers
+from ppaudioldm.training.vocabulary import dataset_captions, sound_captions, train_tokenizer, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy rain", "rain on a roof"] * 3
@@ -24,40 +24,40 @@ def tokens(text: str, kind: str, prompt: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "first", "last"), [("clap", 0, 2), ("flan_t5", None, 1)])
 def test_special_tokens_are_where_the_published_ones_are(kind, first, last):
-    ids = tokens(tokenizer_of(kind, CAPTIONS), kind, "a low tone")
+    ids = tokens(train_tokenizer(kind, CAPTIONS), kind, "a low tone")
     assert ids[-1] == last and (first is None or ids[0] == first)
     assert len(ids) == 3 + (1 if first is None else 2), "a word of the captions is one token"
 
 
 def test_case_and_spaces_do_not_matter_and_any_text_has_tokens():
-    text = tokenizer_of("clap", CAPTIONS)
+    text = train_tokenizer("clap", CAPTIONS)
     assert np.array_equal(tokens(text, "clap", " A  Bell\nrings."), tokens(text, "clap", "a bell rings."))
     assert len(tokens(text, "clap", "ein Glöckchen 钟 🔔")) > 10
     assert len(tokens(text, "clap", "")) == 2
 
 
 def test_the_same_captions_give_the_same_tokenizer():
-    text = tokenizer_of("flan_t5", CAPTIONS)
-    assert text == tokenizer_of("flan_t5", CAPTIONS)
-    assert len(json.loads(tokenizer_of("flan_t5", CAPTIONS, 270))["model"]["vocab"]) == 270
+    text = train_tokenizer("flan_t5", CAPTIONS)
+    assert text == train_tokenizer("flan_t5", CAPTIONS)
+    assert len(json.loads(train_tokenizer("flan_t5", CAPTIONS, 270))["model"]["vocab"]) == 270
 
 
-def test_captions_of_synthesised_sounds_are_short_sequences_of_words():
+def test_dataset_captions_synthesised_sounds_are_short_sequences_of_words():
     captions = list(sound_captions(per_kind=40))
     assert captions == list(sound_captions(per_kind=40))
-    text = tokenizer_of("clap", captions)
+    text = train_tokenizer("clap", captions)
     lengths = [len(tokens(text, "clap", caption)) - 2 for caption in captions[::20]]
     words = [len(caption.split()) for caption in captions[::20]]
     assert sum(lengths) < 1.5 * sum(words)
 
 
-def test_captions_of_recordings_or_of_synthesised_sounds():
+def test_dataset_captions_recordings_or_of_synthesised_sounds():
     recordings = Recordings((("a.wav", "a bell"), ("b.wav", "rain")), 1.0)
-    assert list(captions_of(recordings)) == ["a bell", "rain"]
-    assert next(captions_of(SynthesisedClips(1.0))) == next(sound_captions())
+    assert list(dataset_captions(recordings)) == ["a bell", "rain"]
+    assert next(dataset_captions(SynthesisedClips(1.0))) == next(sound_captions())
 
 
 def test_a_checkpoint_finds_them(tmp_path):
     write_tokenizers(tmp_path, CAPTIONS)
     for kind in ("clap", "flan_t5"):
-        assert tokenizer_json(kind, tmp_path) == tokenizer_of(kind, CAPTIONS)
+        assert tokenizer_json(kind, tmp_path) == train_tokenizer(kind, CAPTIONS)

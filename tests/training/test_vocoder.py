@@ -12,15 +12,15 @@ from ppaudioldm import framework
 from ppaudioldm.config import HifiGanConfig
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.clips import SynthesisedClips, mel_of
+from ppaudioldm.training.dataset import SynthesisedClips, mel_of
 from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminators
-from ppaudioldm.training.initialise import trainable
+from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.parts import trained
+from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
-from ppaudioldm.training.vocoder import Crops, NormalisedInput, VocoderSettings, VocoderStage, exported
+from ppaudioldm.training.vocoder import Crops, NormalisedInput, VocoderSettings, VocoderStage, fold_normalisation
 from tests.support import noise, run
 
 SMALL = HifiGanConfig(initial_channels=64, resblock_kernels=(3,), resblock_dilations=(1,))
@@ -60,7 +60,7 @@ def test_adversarial_training_begins_with_a_trained_vocoder_and_resumes_equal(tm
     train(VocoderStage(SETTINGS), run_config, tmp_path / "spectral")
     settings = replace(SETTINGS, adversarial=True, start=str(tmp_path / "spectral"))
     begun = VocoderStage(settings).networks["vocoder"]
-    before = trained(tmp_path / "spectral", "vocoder")["vocoder"]
+    before = averaged_weights(tmp_path / "spectral", "vocoder")["vocoder"]
     assert all(np.array_equal(framework.to_numpy(p), before[name]) for name, p in begun.named_parameters())
     for folder, stops in (("once", (3,)), ("twice", (2, 3))):
         for steps in stops:
@@ -74,7 +74,7 @@ def test_adversarial_training_begins_with_a_trained_vocoder_and_resumes_equal(tm
 def test_discriminators_learn_to_tell_and_the_vocoder_does_not_move_in_their_turn(tmp_path):
     settings = replace(SETTINGS, adversarial=True, optimizer=replace(SETTINGS.optimizer, rate=2e-3))
     stage = VocoderStage(settings)
-    stage.turns = {"discriminators": ("discriminators",)}
+    stage.updates = {"discriminators": ("discriminators",)}
     before = {name: framework.to_numpy(p) for name, p in stage.networks["vocoder"].named_parameters()}
     train(stage, RunConfig(steps=25, log_every=1), tmp_path)
     losses = [line["judges_loss"] for line in read_log(tmp_path) if "judges_loss" in line]
@@ -84,13 +84,13 @@ def test_discriminators_learn_to_tell_and_the_vocoder_does_not_move_in_their_tur
 
 
 def test_the_exported_vocoder_is_the_same_function():
-    network = trainable("vocoder", HifiGan, SMALL, 0)
+    network = build_trainable("vocoder", HifiGan, SMALL, 0)
     network.conv_in = NormalisedInput(network.conv_in)
     set_values({"": network.conv_in.bias}, {"": noise(64)})
     mel = 2 * noise(1, 20, 64) - 5
-    plain = trainable("vocoder", HifiGan, SMALL, 1)
+    plain = build_trainable("vocoder", HifiGan, SMALL, 1)
     weights = {name: framework.to_numpy(p) for name, p in network.named_parameters()}
-    framework.assign_weights(plain, exported(weights).items())
+    framework.assign_weights(plain, fold_normalisation(weights).items())
     assert np.allclose(run(plain, mel), run(network, mel), atol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_crops_are_of_the_same_moment():
 
 def test_every_discriminator_gives_features_and_verdicts():
     config = DiscriminatorConfig()
-    judged = trainable("discriminators", Discriminators, config, 0)(framework.from_numpy(noise(2, 4000)))
+    judged = build_trainable("discriminators", Discriminators, config, 0)(framework.from_numpy(noise(2, 4000)))
     assert len(judged) == len(config.periods) + config.scales
     for part in judged:
         assert len(part) == 5 and all(x.shape[0] == 2 for x in part) and part[-1].shape[1] == 1

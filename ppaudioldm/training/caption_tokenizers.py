@@ -1,4 +1,4 @@
-"""Captions as the text encoders take them."""
+"""Captions to token ids and masks, for the text encoders that are trained or frozen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ppaudioldm.text.tokenizer import PromptTokenizer
 class CaptionTokenizers:
     """The tokenizers of a model's text encoders.
 
-    tokenizer_json: gives the text of the one called "clap" or "flan_t5", as a checkpoint does.
+    tokenizer_json: "clap" or "flan_t5" -> the content of its tokenizer.json, as a checkpoint gives it.
     """
 
     def __init__(self, tokenizer_json: Callable[[str], str], model: ModelConfig) -> None:
@@ -25,7 +25,7 @@ class CaptionTokenizers:
         self._t5 = PromptTokenizer(tokenizer_json("flan_t5"), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size)
 
     def __call__(self, captions: Sequence[str]) -> dict[str, np.ndarray]:
-        """clap_ids, t5_ids (B, L) int64; clap_mask, t5_mask (B, L) float32, 1 = token. L is either's own longest."""
+        """clap_ids, t5_ids (B, L) int64; clap_mask, t5_mask (B, L) float32, 1 = token. L is the longest of each."""
         clap_ids, clap_mask = self._clap(captions)
         t5_ids, t5_mask = self._t5(captions)
         return {"clap_ids": clap_ids, "clap_mask": clap_mask, "t5_ids": t5_ids, "t5_mask": t5_mask}

@@ -1,0 +1,56 @@
+"""Reconstructions that locate a loss of quality: vocoder alone, VAE and vocoder, and the whole generation from text.
+
+Each function returns a clip for the same example, so that the stages can be compared clip by clip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.evaluation.choices import GENERATED, REAL, ROUND_TRIP, VOCODED
+from ppaudioldm.evaluation.folders import SAMPLE_RATE
+from ppaudioldm.evaluation.kinds import GenerateClip
+from ppaudioldm.generation.decoding import mel_of, vocode
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.sounds import Example
+
+
+def stage_functions(pipeline: AudioLDM, duration: float, **settings: Any) -> dict[str, GenerateClip]:
+    """Each of `choices.STAGES` -> the function that returns its clip of an example. duration: seconds.
+
+    settings: keywords of `AudioLDM.generate`. "vae", the round trip through VAE and vocoder, needs a checkpoint with
+    the VAE's encoder.
+    """
+    config, engine = pipeline.config, pipeline._engine
+    rate = config.sample_rate
+
+    def vocoded(request: Example, seed: int) -> np.ndarray:
+        waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
+        reconstructed = vocode(engine, config, engine.asarray(mel_of(config, waveform)[None]))[0]
+        return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
+
+    def round_trip(request: Example, seed: int) -> np.ndarray:
+        waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
+        reconstructed = pipeline.decode_latents(pipeline.encode_audio(waveform)[None])[0]
+        return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
+
+    def generated(request: Example, seed: int) -> np.ndarray:
+        clip = pipeline.generate(request.caption, duration=duration, seed=seed, **settings)
+        return _resampled(clip.waveforms[0], clip.sample_rate, SAMPLE_RATE)
+
+    return {REAL: real, VOCODED: vocoded, ROUND_TRIP: round_trip, GENERATED: generated}
+
+
+def real(request: Example, seed: int) -> np.ndarray:
+    """The synthesised clip itself, unchanged: the upper bound of every measure."""
+    return request.waveform
+
+
+def _resampled(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+    if rate == new_rate:
+        return waveform
+    import soxr
+
+    return soxr.resample(waveform, rate, new_rate)

@@ -1,0 +1,64 @@
+"""Datasets of captioned clips, by index: synthesised sounds, or the user's recordings (`recordings.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from ppaudioldm.audio.mel import log_mel
+
+HOP_LENGTH = 160  # samples a mel frame
+
+
+@dataclass(frozen=True)
+class CaptionedClip:
+    waveform: np.ndarray  # (samples,) float32 at 16 kHz
+    caption: str
+    kind: str = ""  # of sound, known for a synthesised clip
+
+
+# The clip of an index 0, 1, ... without end: a pure function. Its repr names the file of encoded clips.
+Dataset = Callable[[int], CaptionedClip]
+
+
+@runtime_checkable
+class HasHeldOut(Protocol):
+    """A dataset that has a held-out split."""
+
+    def held_out(self) -> Dataset: ...
+
+
+@dataclass(frozen=True)
+class SynthesisedClips:
+    """Synthesised sounds of `ppaudioldm.sounds`. kinds: () for those of level a. split: "train" or "test"."""
+
+    duration: float  # seconds
+    kinds: tuple[str, ...] = ()
+    split: str = "train"
+
+    def __call__(self, number: int) -> CaptionedClip:
+        from ppaudioldm import sounds
+
+        example = sounds.example(number, self.kinds or sounds.LEVEL_A, self.duration, self.split)
+        return CaptionedClip(example.waveform, example.caption, example.kind)
+
+    def held_out(self) -> SynthesisedClips:
+        return replace(self, split="test")
+
+
+def held_out_of(clips: Dataset) -> Dataset:
+    """The held-out split of `clips`, or `clips` itself if it has none."""
+    return clips.held_out() if isinstance(clips, HasHeldOut) else clips
+
+
+def mel_of(clip: CaptionedClip) -> np.ndarray:
+    """The log-mel spectrogram (frames, 64) of `clip`, one frame for every whole 10 ms."""
+    return log_mel(clip.waveform)[: len(clip.waveform) // HOP_LENGTH]
+
+
+def seeded_rng(*numbers: int) -> np.random.Generator:
+    """A random number generator that depends on `numbers` alone, on every platform."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(numbers)))

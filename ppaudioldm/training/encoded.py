@@ -15,7 +15,7 @@ import numpy as np
 from ppaudioldm.errors import naming
 
 CAPTION_BYTES = 400
-PRESENT = "is_there"  # the field that is 1 once a row is encoded; this name, for files written earlier have it
+PRESENT = "is_there"  # the field that is 1 in encoded rows; its name is part of the file format
 BLOCK_BYTES = 1 << 20  # written at once
 STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents are measured
 

@@ -1,6 +1,6 @@
 """The training stage `joint`: text encoder, GPT-2 and latent diffusion UNet together, as in arXiv:2308.05734.
 
-From CLAP's embedding and the text encoder's states GPT-2 predicts LOA tokens, whose target are AudioMAE's tokens of the
+From CLAP's embedding and the text encoder's states GPT-2 predicts LOA tokens; the targets are AudioMAE's tokens of the
 clip. The UNet denoises the clip's latents, conditioned on LOA tokens and text states; on GPT-2's tokens more often than
 on AudioMAE's, since generation from text has no others. CLAP, AudioMAE and the VAE are frozen: `pretrained.py`. The
 trained networks are initialised randomly, or from a checkpoint, which is then fine-tuned.
@@ -80,7 +80,7 @@ class JointSettings:
     held_out: int = 32  # clips for evaluation
     ema: float = 0.998
     seed: int = 0
-    # Small operations, which no CPU computes faster in bf16.
+    # f32: no CPU computes operations as small as these faster in bf16.
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=12000, precision="f32"))
 
     def __post_init__(self) -> None:
@@ -155,7 +155,7 @@ class JointStage:
         """Build the frozen VAE, CLAP and AudioMAE, and open the cache of the clips that they encode."""
         settings, model, device = self.settings, self.settings.model, self._device
         self.clap_text = frozen_network("clap_text", model, pretrained.clap_text, device)
-        self._heard_by = pretrained.audiomae_config
+        self._audiomae_config = pretrained.audiomae_config
         self._audiomae = None
         if pretrained.audiomae:
             self._audiomae = frozen_network(
@@ -288,7 +288,7 @@ class JointStage:
 
     def _fbanks(self, clips: Sequence[CaptionedClip]) -> Tensor:
         """AudioMAE's input (B, frames, n_mels)."""
-        frames = self._heard_by.frames
+        frames = self._audiomae_config.frames
         return framework.from_numpy(np.stack([audiomae_fbank(clip.waveform, frames) for clip in clips]), self._device)
 
     def evaluate(self) -> dict[str, float]:

@@ -1,5 +1,7 @@
 import json
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -117,6 +119,15 @@ def test_a_network_that_the_defaults_lack_is_added(tmp_path):
     settings = read_settings(tmp_path / "a.toml", default)
     assert settings.model.audiomae == AudioMAEConfig(frames=256)
     assert settings.model.loa == replace(MODEL.loa, num_tokens=4)
+
+
+def test_the_examples_of_the_documentation_are_settings(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
+    examples = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    assert len(examples) == 2
+    for example in examples:
+        (tmp_path / "a.toml").write_text(example, "utf-8")
+        assert read_settings(tmp_path / "a.toml", JointSettings()).kinds
 
 
 def test_differences_are_told_one_by_one():

@@ -128,12 +128,12 @@ def wait_for(device: str) -> None:
 
 def ours(device: str, duration: float) -> Contender:
     from ppaudioldm.diffusion.features import timestep_features
-    from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.engines.choice import create_engine
     from ppaudioldm.generation.text_condition import PromptEncoder, joined
     from ppaudioldm.weights.locate import locate
 
     located = locate("audioldm2-full", random_weights=True)
-    description, engine = make_engine(located, device="cuda:0" if device == "cuda" else "cpu")
+    description, engine = create_engine(located, device="cuda:0" if device == "cuda" else "cpu")
     config, encoder = description.config, PromptEncoder(description, engine)
 
     def conditions() -> object:

@@ -57,11 +57,11 @@ def noise(seed: int, *shape: int) -> np.ndarray:
 
 
 def compute(way: str, folder: Path) -> None:
-    from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.engines.choice import create_engine
     from ppaudioldm.weights.locate import locate
 
     engine_name = "openvino" if way == "openvino" else "eager"
-    description, engine = make_engine(locate("audioldm2-full", random_weights=True), engine_name, "cpu")
+    description, engine = create_engine(locate("audioldm2-full", random_weights=True), engine_name, "cpu")
     for function, network in FUNCTIONS.items():
         arrays = inputs(function, description.config)
         if way == "openvino":

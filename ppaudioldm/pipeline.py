@@ -15,7 +15,7 @@ from ppaudioldm.checkpoints import speech_names
 from ppaudioldm.config import VOCODERS, ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
-from ppaudioldm.engines.choice import chosen_engine, make_engine
+from ppaudioldm.engines.choice import chosen_engine, create_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation.audio_condition import Given
@@ -68,7 +68,7 @@ class AudioLDM:
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
-        made = make_engine(locate(checkpoint), engine, device, precision, ema, compile_step, low_memory)
+        made = create_engine(locate(checkpoint), engine, device, precision, ema, compile_step, low_memory)
         return cls(*made, vocoder)
 
     def generate(

@@ -1,1 +1,1 @@
-"""Ways to run the networks, behind one small contract."""
+"""Engines: what runs the networks of a checkpoint, behind one small interface."""

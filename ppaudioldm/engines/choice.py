@@ -1,4 +1,4 @@
-"""Which engine runs a checkpoint: OpenVINO on a CPU, the framework as it is on a GPU, or what the user says."""
+"""The choice of an engine: OpenVINO on a CPU, the framework itself on a GPU, unless the user chooses another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checked_engine(name: str | None) -> str:
     return name
 
 
-def make_engine(
+def create_engine(
     located: Located,
     engine: str | None = None,
     device: str | None = None,
@@ -28,10 +28,11 @@ def make_engine(
     compile_step: bool = False,
     low_memory: bool = False,
 ) -> tuple[Description, Engine]:
-    """What is known of the checkpoint `located`, and what runs it.
+    """The checkpoint `located` without its weights, and an engine that runs it.
 
-    engine: one of ENGINES. device: "cpu", "cuda:0", "gpu:0"; the best there is by default. precision,
-    compile_step, low_memory: see the engines. Raises ValueError for an unknown value or a combination that cannot be.
+    engine: one of ENGINES. device: "cpu", "cuda:0" or "gpu:0"; by default a GPU if there is one. precision,
+    compile_step, low_memory: see the engines. ema: use the moving average of the UNet's weights. Raises ValueError for
+    an unknown value or an impossible combination.
     """
     if chosen_engine(engine, device, precision, compile_step) == "eager":
         return _eager(located, device, precision, ema, compile_step, low_memory)
@@ -39,7 +40,7 @@ def make_engine(
 
 
 def chosen_engine(engine: str | None, device: str | None, precision: str, compile_step: bool) -> str:
-    """ "openvino" or "eager" for arguments as of `make_engine`, whose errors are found without a checkpoint."""
+    """ "openvino" or "eager". Raises the ValueErrors of `create_engine`, which need no checkpoint."""
     name = checked_engine(engine)
     if name == "auto":
         name = "openvino" if _is_for_cpu(device) else "eager"
@@ -59,10 +60,10 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
 
 
 def _openvino(located: Located, precision: str, ema: bool, low_memory: bool) -> tuple[Description, Engine]:
-    from ppaudioldm.openvino_engine.cache import PreparedModels
+    from ppaudioldm.openvino_engine.cache import ModelCache
     from ppaudioldm.openvino_engine.engine import OpenVINOEngine, checked_precision
 
-    models = PreparedModels(located, ema, checked_precision(precision))
+    models = ModelCache(located, ema, checked_precision(precision))
     return models.description(), OpenVINOEngine(models.model, precision, models, low_memory)
 
 
@@ -77,9 +78,9 @@ def _eager(
 
 
 def _is_for_cpu(device: str | None) -> bool:
-    """Whether a run on `device` is one on a CPU; found out without importing a framework where that is possible."""
+    """Whether `device`, or else the default, is a CPU. Imports a framework only if Paddle for GPUs is installed."""
     if os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle") != "paddle":
-        return False  # OpenVINO models are made by Paddle
+        return False  # only Paddle's networks can be translated to OpenVINO
     if device is not None:
         return device == "cpu"
     try:

@@ -1,4 +1,4 @@
-"""Paddle or PyTorch as they are."""
+"""The eager engine: the networks run by Paddle or PyTorch themselves, operation by operation."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.engines.states import Continued, empty_states
+from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.models.build import build_empty
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 PRECISIONS = ("auto", "f32", "bf16", "fp16")
-# Kept in float32: sinusoids of the time, and the two layers that read them, lose too much in half precision.
+# Layers that stay in float32: the timestep embedding, whose sinusoidal features lose too much in half precision.
 PRECISE = {"unet": ("time_in", "time_out")}
-# Called many times with the same shapes: what `compile_step` compiles.
+# Called once for each step, with the same shapes: these are what `compile_step` compiles.
 STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 
 
 class EagerEngine:
-    """Runs the networks of `checkpoint` on `device` ("cpu", "cuda:0", "gpu:0"; the best there is by default).
+    """Runs the networks of `checkpoint` on `device`: "cpu", "cuda:0" or "gpu:0"; by default a GPU if there is one.
 
     precision: of the arithmetic, "f32", or with PyTorch "bf16" or "fp16"; "auto" is bf16 on a PyTorch GPU, else f32.
-    Arrays between the networks are float32 either way. compile_step: let torch.compile make a program of the UNet step:
-    a minute for the first step of a length, faster ones after it. low_memory: hold one network at a time.
+    Arrays between the networks are float32 either way. compile_step: compile the UNet step with torch.compile: the
+    first step of each length takes a minute, the following ones are faster. low_memory: keep one network in memory at a
+    time.
     Raises ValueError for a device or precision that the framework does not have.
     """
 
@@ -49,7 +50,7 @@ class EagerEngine:
             self._ready(function)
 
     def _ready(self, function: str) -> Callable[..., Any]:
-        """What runs `function`; the network is loaded if need be."""
+        """The method that is `function`; its network is loaded if necessary."""
         if (found := self._functions.get(function)) is not None:
             return found
         network, method = network_and_method(function)
@@ -60,7 +61,7 @@ class EagerEngine:
             loaded = self._networks[network] = self._loaded(network)
         run = getattr(loaded, method)
         if self._compile_step and function in STEPS:
-            # On a GPU this records CUDA graphs: a step is one launch instead of thousands.
+            # On a GPU this records CUDA graphs: a step is one kernel launch instead of thousands.
             run = framework.xp.compile(run, mode="reduce-overhead")
         self._functions[function] = run
         return run
@@ -70,23 +71,23 @@ class EagerEngine:
         with framework.no_grad():
             if self.precision == "f32":
                 return run(*inputs)
-            return _converted(run(*self._halved(function, inputs)), framework.xp.float32)
+            return _converted(run(*self._in_precision(function, inputs)), framework.xp.float32)
 
     def start(self, function: str) -> Callable[..., Any]:
-        continued = self._ready(function)
+        method = self._ready(function)
 
         def run(*inputs: Any) -> tuple[Any, list[Any]]:
             with framework.no_grad():
                 if self.precision == "f32":
-                    return continued(*inputs)
-                # States stay as they are: in the precision of the arithmetic.
-                output, states = continued(*self._halved(function, inputs))
+                    return method(*inputs)
+                # States stay in the precision of the arithmetic.
+                output, states = method(*self._in_precision(function, inputs))
                 return _converted(output, framework.xp.float32), states
 
         def empty(batch: int) -> list[Any]:
             return [self.asarray(x) for x in empty_states(function, self.checkpoint.config, batch)]
 
-        return Continued(run, empty)
+        return Stateful(run, empty)
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
         return self.to_numpy(self.run(function, *[self.asarray(x) for x in inputs]))
@@ -109,22 +110,22 @@ class EagerEngine:
                 getattr(module, name).to(framework.xp.float32)
         return module
 
-    def _halved(self, function: str, inputs: Sequence[Any]) -> list[Any]:
-        """`inputs` in the engine's precision, but for the time features of a UNet step, its second."""
+    def _in_precision(self, function: str, inputs: Sequence[Any]) -> list[Any]:
+        """`inputs` in the engine's precision, except the second of a UNet step, the sinusoidal timestep features."""
         dtype = framework.dtype_of(self.precision)
-        precise = 1 if function in (*STEPS, "unet") else None
-        return [x if i == precise else _converted(x, dtype) for i, x in enumerate(inputs)]
+        float32_input = 1 if function in (*STEPS, "unet") else None
+        return [x if i == float32_input else _converted(x, dtype) for i, x in enumerate(inputs)]
 
 
 def _converted(x: Any, dtype: Any) -> Any:
-    """Floating-point tensors of `x`, a tensor or a nested list, as `dtype`."""
+    """`x`, a tensor or a nested list of them, with floating-point tensors as `dtype`."""
     if isinstance(x, (list, tuple)):
         return [_converted(y, dtype) for y in x]
     return x.to(dtype) if framework.is_float(x) else x
 
 
 def checked(device: str | None, precision: str, compile_step: bool) -> tuple[str, str]:
-    """The device and the precision on it. Raises ValueError for what the framework does not have."""
+    """Device and precision, with defaults filled in. Raises ValueError for what the framework does not support."""
     device = framework.default_device() if device is None else framework.checked_device(device)
     if compile_step and framework.NAME != "torch":
         raise ValueError(f"compile_step needs PyTorch, but this process uses {framework.NAME}")

@@ -1,4 +1,4 @@
-"""The contract of an engine: what runs the networks of a checkpoint."""
+"""The interface of an engine, which runs the networks of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Array = Any  # an engine's own kind of array: NumPy, Paddle or PyTorch; supports arithmetic and slicing
+Array = Any  # an engine's own type: a NumPy array, or a tensor of Paddle or PyTorch
 
 
 class Engine(Protocol):
-    """Runs functions by name: the forward of a network (`models.build.NETWORKS`), or one of
+    """Runs functions by name: the forward pass of a network (a key of `models.build.NETWORKS`), or one of
     `models.functions.FUNCTIONS`.
 
-    A network is made ready when it is first run. Any number of threads may use an engine. With little memory, one
-    network is held at a time, and made ready again whenever another one was run meanwhile.
+    The weights of a network are loaded when it is first run. Any number of threads may use an engine. With low memory,
+    one network is in memory at a time, and is loaded again after another one has run.
     """
 
     def run(self, function: str, *inputs: Any) -> Any:
-        """The function on the engine's arrays: arrays, lists of arrays or None in, an array or a list of arrays out."""
+        """Run a function without states. inputs: arrays, lists of arrays or None, as in `models.functions`.
+
+        Returns an array or a list of arrays.
+        """
 
     def start(self, function: str) -> Callable[..., Any]:
-        """A function with states (`states`), to be called as by `run`: each call goes on where the last one ended.
+        """Begin a sequence of calls of a function with states (`states`), such as GPT-2 with its key-value cache.
 
-        What this returns shares nothing with what other calls of `start` return; one thread at a time may call it.
+        Returns a function with the inputs and outputs of `run`, each call of which continues with the states that the
+        last one left. Several of them share nothing; one thread at a time may call each.
         """
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
-        """`run` for a function with one output, NumPy in and out."""
+        """`run` for a function with one output, with NumPy arrays in and out."""
 
     def prepare(self, function: str) -> None:
-        """Load or compile what `function` needs now, so that its first run is not slower than the next.
+        """Load or compile `function` now, so that its first run is as fast as the next.
 
-        With little memory: what can be done once for all.
+        With low memory: do only what lasts, such as translating the network for the cache.
         """
 
-    def asarray(self, array: np.ndarray) -> Array: ...
+    def asarray(self, array: np.ndarray) -> Array:
+        """A NumPy array as one of the engine's arrays, on its device."""
 
-    def to_numpy(self, array: Array) -> np.ndarray: ...
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """One of the engine's arrays as a NumPy array."""
 
-    def concat(self, arrays: Sequence[Array], axis: int) -> Array: ...
+    def concat(self, arrays: Sequence[Array], axis: int) -> Array:
+        """The engine's arrays concatenated along `axis`."""

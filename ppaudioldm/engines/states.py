@@ -1,7 +1,7 @@
 """Functions with states: arrays that an engine keeps from one call to the next. Imports no framework.
 
-GPT-2 has them: keys and values of the positions that went before. A state begins empty, with the batch size of the
-first input and no length where any goes; what a call makes of it is what the next call begins with.
+GPT-2 is one: its states are the key-value cache, the keys and values of all earlier positions. A state begins empty,
+with the batch size of the first input and length 0 along its dynamic axes; each call reads it and returns a new value.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.models.functions import flat_inputs, function_inputs
 
-Array = Any  # of whatever runs the function
+Array = Any  # of the engine that runs the function
 
 
 def empty_states(function: str, config: ModelConfig, batch: int) -> list[np.ndarray]:
-    """What the states of `function` are before its first call."""
+    """The states of `function` before its first call."""
     states = [x for x in flat_inputs(function_inputs(function, config)) if x.is_state]
     return [np.zeros([batch, *[size or 0 for size in x.shape[1:]]], x.dtype) for x in states]
 
 
-class Continued:
-    """A function that goes on from call to call, by handing on its states.
+class Stateful:
+    """A sequence of calls of a function, each of which passes its states to the next.
 
-    run: takes inputs and, after them, a list of states; returns the output and the list of what became of them.
-    empty: the states before the first call, for a batch size. One thread at a time may call it.
+    run: takes the inputs followed by the list of states; returns the output and the list of new states.
+    empty: returns the states before the first call, for a batch size. One thread at a time may call it.
     """
 
     def __init__(self, run: Callable[..., tuple[Array, list[Array]]], empty: Callable[[int], list[Array]]) -> None:

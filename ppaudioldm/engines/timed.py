@@ -1,4 +1,4 @@
-"""An engine that measures how long each call takes."""
+"""A wrapper of an engine that measures how long each call takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class TimedEngine:
-    """An engine that keeps how long each call took: (what, seconds), "prepare" or the name of the function."""
+    """Runs another engine. calls: (name, seconds) of each, where the name is "prepare" or that of the function."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -29,7 +29,7 @@ class TimedEngine:
         start = time.perf_counter()
         outputs = call(*inputs)
         if getattr(self._engine, "device", "cpu") != "cpu":
-            # A GPU works on after the call; reading a result is what waits for it.
+            # A GPU computes asynchronously; reading a result waits for it.
             self._engine.to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
         self.calls.append((function, time.perf_counter() - start))
         return outputs

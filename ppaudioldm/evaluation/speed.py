@@ -78,14 +78,14 @@ def in_new_process(settings: Settings, generations: int, cache: str) -> list[dic
 
 def measure(settings: Settings, generations: int, started: float) -> list[dict[str, Any]]:
     """Measurements of each of so many generations in this process, which began at `started` (`time.time()`)."""
-    from ppaudioldm.engines.choice import make_engine
+    from ppaudioldm.engines.choice import create_engine
     from ppaudioldm.engines.timed import TimedEngine
     from ppaudioldm.pipeline import AudioLDM
     from ppaudioldm.weights.locate import locate
 
     imported = time.time()
     located = locate(settings.checkpoint, random_weights=settings.random_weights)
-    description, inner = make_engine(
+    description, inner = create_engine(
         located, settings.engine, settings.device, settings.precision, low_memory=settings.low_memory
     )
     engine = TimedEngine(inner)

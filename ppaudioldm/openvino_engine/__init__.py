@@ -1,1 +1,1 @@
-"""The CPU engine: networks translated from Paddle programs to OpenVINO, cached on disk and compiled."""
+"""The CPU engine: networks translated from Paddle to OpenVINO, cached on disk and compiled."""

@@ -1,7 +1,8 @@
-"""Networks translated once and kept in a cache folder, so that a later start needs no framework.
+"""The cache folder of OpenVINO models: networks are translated once, and a later start needs no framework.
 
-An entry is a folder for one checkpoint, with the options that matter: what is known of it (`entry.json`), its
-tokenizers, and a model for every function that was ever asked for, each of which appears complete or not at all.
+An entry is a folder for one checkpoint and precision: its description (`entry.json`), its tokenizers, and a folder for
+every function that was ever requested, with its model and with what OpenVINO compiled from that. Each file or folder
+appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from ppaudioldm.storage.lock import waiting_lock
 from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.locate import Description, Located
 
-if TYPE_CHECKING:  # a prepared network runs without a framework
+if TYPE_CHECKING:  # a network from the cache runs without a framework
     from ppaudioldm.openvino_engine.translator import Translator
     from ppaudioldm.weights.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 7  # raised when what is kept changes: other entries are then left alone, and made anew
+FORMAT = 7  # increased when the content of an entry changes: entries of another format are not used
 ENTRY = "entry.json"
-SUM = "sum.json"
-KEPT_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
+CHECKSUM = "sum.json"  # written last: a folder without it holds no model
+MOST_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the cache holds of one checkpoint. size: bytes."""
+    """One checkpoint in the cache. functions: those with a model. size: in bytes, of all files."""
 
     folder: Path
     name: str
@@ -49,11 +50,11 @@ class Entry:
     size: int
 
 
-class PreparedModels:
-    """The models of the checkpoint `located`, from the cache where they are there, else made and put there.
+class ModelCache:
+    """The models of the checkpoint `located`, from the cache `root`, or else translated and added to it.
 
-    precision: "bf16" keeps constants as float16, half the size, whose error is far below that of bf16 arithmetic;
-    "f32" keeps float32. Making a model imports Paddle.
+    precision: "bf16" stores constants as float16, half the size, whose error is far below that of bf16 arithmetic;
+    "f32" stores float32. Translating a model imports Paddle.
     """
 
     def __init__(self, located: Located, ema: bool, precision: str, root: Path | None = None) -> None:
@@ -68,7 +69,7 @@ class PreparedModels:
         self.folder = (root or cache_folder()) / f"{_plain(located.name)}-{key}"
 
     def description(self) -> Description:
-        """What is known of the checkpoint, from the cache if it is there."""
+        """The checkpoint without its weights, from the cache if possible."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads((self.folder / ENTRY).read_text("utf-8"))
             config = ModelConfig.from_dict(values["config"])
@@ -80,7 +81,7 @@ class PreparedModels:
         return Description(name, layout, config, self._tokenizer_json, known_sounds=opened.known_sounds)
 
     def model(self, function: str) -> openvino.Model:
-        """The model of `function`, see `engines.engine`. A broken one is made again."""
+        """The model of `function`, see `engines.engine`. A damaged one is translated again."""
         with _locked(self.folder):
             found = self._read(function)
             if found is None:
@@ -91,42 +92,45 @@ class PreparedModels:
             return found
 
     def has(self, function: str) -> bool:
-        """Whether the model of `function` is there and whole."""
+        """Whether the cache has an undamaged model of `function`."""
         folder = self.folder / function
         with contextlib.suppress(OSError, ValueError):
-            return _summary(folder) == json.loads((folder / SUM).read_text("utf-8"))
+            return _summary(folder) == json.loads((folder / CHECKSUM).read_text("utf-8"))
         return False
 
-    def size(self, function: str) -> int:
-        """Bytes of the constants of the model of `function`, which is there."""
+    def constants_bytes(self, function: str) -> int:
+        """The size of the constants in the model of `function`, which must be in the cache."""
         return (self.folder / function / "model.bin").stat().st_size
 
-    def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
-        """What `keep` was given for the model that is there now, and the file with the model's constants."""
+    def load_compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
+        """What `store_compiled` stored for this model, and the file with the model's constants; None if nothing."""
         with contextlib.suppress(OSError), _locked(self.folder):
             content = self._compiled_path(function, variant).read_bytes()
             digest, blob = content[: hashlib.sha256().digest_size], content[hashlib.sha256().digest_size :]
             if hashlib.sha256(blob).digest() == digest and self.has(function):
-                os.utime(self._compiled_path(function, variant))  # the one used last
+                os.utime(self._compiled_path(function, variant))  # it was used last
                 return blob, self.folder / function / "model.bin"
         return None
 
-    def keep(self, function: str, variant: str, compiled: bytes) -> bool:
-        """Keep what was compiled from the model of `function`, if it can be; of many variants those used last stay."""
+    def store_compiled(self, function: str, variant: str, compiled: bytes) -> bool:
+        """Store what OpenVINO compiled from the model of `function`. Returns whether that worked.
+
+        Only the MOST_VARIANTS variants that were used last stay.
+        """
         path = self._compiled_path(function, variant)
         try:
             with _locked(self.folder):
-                # Whoever wrote these is gone, or it would hold the lock.
+                # Left by a process that was killed: a running one would hold the lock.
                 for stale in path.parent.glob(".compiled-*"):
                     stale.unlink()
                 with atomic_path(path) as temporary:
                     temporary.write_bytes(hashlib.sha256(compiled).digest() + compiled)
-                kept = sorted(path.parent.glob("compiled-*"), key=lambda file: file.stat().st_mtime_ns)
-                for old in kept[:-KEPT_VARIANTS]:
+                variants = sorted(path.parent.glob("compiled-*"), key=lambda file: file.stat().st_mtime_ns)
+                for old in variants[:-MOST_VARIANTS]:
                     old.unlink()
                 return True
-        except OSError as error:  # it is only faster with it
-            logger.warning("cannot keep %s: %s", path, error.strerror or error)
+        except OSError as error:  # the cache is only for speed
+            logger.warning("cannot store %s: %s", path, error.strerror or error)
             return False
 
     def _compiled_path(self, function: str, variant: str) -> Path:
@@ -135,14 +139,14 @@ class PreparedModels:
     def _read(self, function: str) -> openvino.Model | None:
         folder = self.folder / function
         try:
-            expected = json.loads((folder / SUM).read_text("utf-8"))
+            expected = json.loads((folder / CHECKSUM).read_text("utf-8"))
             if _summary(folder) != expected:
-                raise ValueError("files are not as they were written")
+                raise ValueError("files have changed since they were written")
             return self._core.read_model(folder / "model.xml")
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RuntimeError) as error:
-            logger.warning("%s is broken and made again: %s", folder, str(error).splitlines()[0])
+            logger.warning("%s is damaged and translated again: %s", folder, str(error).splitlines()[0])
             return None
 
     def _write(self, function: str) -> None:
@@ -150,7 +154,7 @@ class PreparedModels:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / ENTRY).is_file():
             self._write_entry(checkpoint)
-        # Whoever made these is gone, or it would hold the lock.
+        # Left by a process that was killed: a running one would hold the lock.
         for stale in self.folder.glob(f".{function}-*"):
             shutil.rmtree(stale, ignore_errors=True)
         if self._translator is None:
@@ -161,7 +165,7 @@ class PreparedModels:
         with atomic_path(self.folder / function) as temporary:
             temporary.mkdir()
             openvino.save_model(model, temporary / "model.xml", compress_to_fp16=self._precision == "bf16")
-            (temporary / SUM).write_text(json.dumps(_summary(temporary)), "utf-8")
+            (temporary / CHECKSUM).write_text(json.dumps(_summary(temporary)), "utf-8")
 
     def _write_entry(self, checkpoint: Checkpoint) -> None:
         values = {
@@ -182,7 +186,7 @@ class PreparedModels:
         return self._checkpoint
 
     def _tokenizer_json(self, kind: str) -> str:
-        """From the cache; kept there the first time it is asked for."""
+        """The tokenizer.json of `kind` from the cache, which it is added to when it is first requested."""
         path = self.folder / f"{kind}-tokenizer.json"
         with contextlib.suppress(OSError, ValueError):
             return path.read_text("utf-8")
@@ -194,20 +198,20 @@ class PreparedModels:
 
 
 def entries(root: Path | None = None) -> list[Entry]:
-    """What the cache holds, by name."""
+    """All entries of the cache, sorted by name."""
     root = root or cache_folder()
     found = []
     for path in sorted(root.glob(f"*/{ENTRY}")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads(path.read_text("utf-8"))
-            functions = tuple(sorted(file.parent.name for file in path.parent.glob(f"*/{SUM}")))
+            functions = tuple(sorted(file.parent.name for file in path.parent.glob(f"*/{CHECKSUM}")))
             size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
             found.append(Entry(path.parent, str(values["name"]), str(values["precision"]), functions, size))
     return found
 
 
 def clear(name: str | None = None, root: Path | None = None) -> list[Entry]:
-    """Remove the entries called `name`, or all, and return them."""
+    """Remove the entries called `name`, or all entries, and return those removed."""
     removed = [entry for entry in entries(root) if name in (None, entry.name)]
     for entry in removed:
         with _locked(entry.folder):
@@ -216,13 +220,13 @@ def clear(name: str | None = None, root: Path | None = None) -> list[Entry]:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """Size of the constants, and a hash of the graph: a cut or mixed-up model differs."""
+    """The size of the constants and a hash of the graph, by which a truncated or exchanged file is detected."""
     graph = (folder / "model.xml").read_bytes()
     return {"constants": (folder / "model.bin").stat().st_size, "graph": hashlib.sha256(graph).hexdigest()}
 
 
 def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """One process and thread at a time works on the entry `folder`."""
+    """The lock of the entry `folder`, for one process and thread at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return waiting_lock(folder.with_name(f"{folder.name}.lock"))
 

@@ -1,4 +1,4 @@
-"""OpenVINO: the networks translated and compiled for the CPU, on NumPy arrays."""
+"""The OpenVINO engine: compiled networks on the CPU, with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -21,44 +21,46 @@ from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.openvino_engine import memory
 
 PRECISIONS = ("auto", "f32", "bf16")
-# Faster when the exact shapes are known: the UNet by a quarter, the others by 6 %, the first run with a shape included.
 STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
+# Compiled for the exact shapes of a call. This is faster in spite of compiling: the UNet by a quarter, others by 6 %.
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
-WEIGHTS = "model.bin"  # the file of a prepared model, which OpenVINO maps
-GATED = "flan_t5"  # see `part_gates`
-# Of a static function, each of which holds the weights once more: at least 2, more of a small one.
-KEPT_SHAPES, MOST_SHAPES = 2, 8
-KEPT_BYTES = 512 << 20  # that more of them may take
+WEIGHTS = "model.bin"  # the file with the constants of a cached model, which OpenVINO maps
+GATED = "flan_t5"  # see `prevent_gate_fusion`
+# How many shapes of a static function stay compiled, each with a copy of the weights: up to MOST_SHAPES, as many as fit
+# into SHAPES_BYTES, but at least MIN_SHAPES.
+MIN_SHAPES, MOST_SHAPES = 2, 8
+SHAPES_BYTES = 512 << 20
 
 Inputs = Sequence[np.ndarray]
 Shapes = tuple[tuple[int, ...], ...]
 
 logger = logging.getLogger(__name__)
-_preparing = threading.Lock()  # for all engines: Paddle can trace in one thread only
+_translating = threading.Lock()  # for all engines: Paddle can trace in one thread only
 
 
-class Shelf(Protocol):
-    """Where compiled functions are kept from one start to the next: `prepared.PreparedModels`."""
+class CompiledCache(Protocol):
+    """Stores compiled functions from one start to the next: `cache.ModelCache`."""
 
-    def has(self, function: str) -> bool: ...
+    def has(self, function: str) -> bool:
+        """Whether the model of `function` is in the cache."""
 
-    def size(self, function: str) -> int:
-        """Bytes of the constants of a model that it has."""
+    def constants_bytes(self, function: str) -> int:
+        """The size of the constants in a model that is in the cache."""
 
-    def compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
-        """What `keep` was given, and the file with the model's constants."""
+    def load_compiled(self, function: str, variant: str) -> tuple[bytes, Path] | None:
+        """What `store_compiled` stored, and the file with the model's constants."""
 
-    def keep(self, function: str, variant: str, compiled: bytes) -> bool:
-        """Whether it is kept."""
+    def store_compiled(self, function: str, variant: str, compiled: bytes) -> bool:
+        """Store what was compiled. Returns whether that worked."""
 
 
 class OpenVINOEngine:
     """Runs functions on the CPU. Any number of threads may call it.
 
-    model_of: gives the model of a function: `translator.Translator`, or `prepared.PreparedModels.model`. precision: of
-    the arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32 either way.
-    shelf: where compiled functions are kept: reading one back takes a fifth of the time of compiling it. low_memory:
-    hold one network at a time.
+    model_of: returns the model of a function: a `translator.Translator`, or `cache.ModelCache.model`. precision: of the
+    arithmetic; "auto" is bf16 where the CPU has it (AVX512-BF16 or AMX), else f32; arrays are float32 either way.
+    cache: stores compiled functions; loading one takes a fifth of the time of compiling it. low_memory: keep one
+    network in memory at a time.
     Raises ValueError for a precision that is unknown or that the CPU does not have.
     """
 
@@ -66,67 +68,69 @@ class OpenVINOEngine:
         self,
         model_of: Callable[[str], openvino.Model],
         precision: str = "auto",
-        shelf: Shelf | None = None,
+        cache: CompiledCache | None = None,
         low_memory: bool = False,
     ) -> None:
         self._core = openvino.Core()
         self.precision = checked_precision(precision, self._core)
         self._model_of = model_of
-        self._shelf = shelf
+        self._cache = cache
         self._low_memory = low_memory
-        self._models: dict[str, openvino.Model] = {}  # of STATIC functions, for the next shapes
+        self._models: dict[str, openvino.Model] = {}  # of STATIC functions, to compile for other shapes
         self._functions: dict[str, _Compiled | _CompiledByShape] = {}
 
     def prepare(self, function: str) -> None:
         """Translate and compile `function`; one of STATIC is compiled when it is first run with new shapes.
 
-        With low memory it is translated only, for the shelf.
+        With low memory it is only translated, for the cache.
         """
         if not self._low_memory:
             self._ready(function)
-        elif self._shelf and not self._shelf.has(function):
-            with _preparing:
+        elif self._cache and not self._cache.has(function):
+            with _translating:
                 self._model_of(function)
             memory.trim()
 
     def _ready(self, function: str) -> _Compiled | _CompiledByShape:
-        with _preparing:
+        with _translating:
             if (found := self._functions.get(function)) is not None:
                 return found
             if self._low_memory:
-                self._let_go(network_and_method(function)[0])
-            made: _Compiled | _CompiledByShape
+                self._release_networks(network_and_method(function)[0])
+            ready: _Compiled | _CompiledByShape
             if function not in STATIC:
-                made = _Compiled(self._compile(function, None))
+                ready = _Compiled(self._compile(function, None))
             else:
-                if self._shelf is None or not self._shelf.has(function):
+                if self._cache is None or not self._cache.has(function):
                     self._models[function] = self._model_of(function)
-                made = _CompiledByShape(self._kept_shapes(function))
+                ready = _CompiledByShape(self._max_shapes(function))
                 memory.trim()
-            self._functions[function] = made
-            return made
+            self._functions[function] = ready
+            return ready
 
-    def _let_go(self, but: str) -> None:
-        """Of the functions of every network except `but`; those that run go on."""
+    def _release_networks(self, except_for: str) -> None:
+        """Drop the functions of every network but one; a function that is running finishes."""
         for functions in (self._functions, self._models):
-            for other in [name for name in functions if network_and_method(name)[0] != but]:
+            for other in [name for name in functions if network_and_method(name)[0] != except_for]:
                 del functions[other]
 
-    def _kept_shapes(self, function: str) -> int:
-        size = self._shelf.size(function) if self._shelf else KEPT_BYTES
-        return min(MOST_SHAPES, max(KEPT_SHAPES, KEPT_BYTES // max(1, size)))
+    def _max_shapes(self, function: str) -> int:
+        size = self._cache.constants_bytes(function) if self._cache else SHAPES_BYTES
+        return min(MOST_SHAPES, max(MIN_SHAPES, SHAPES_BYTES // max(1, size)))
 
     def run(self, function: str, *inputs: Any) -> Any:
-        """The function: arrays, lists of arrays or None in, an array or a list of arrays out."""
+        """Run the function. inputs: arrays, lists of arrays or None. Returns an array or a list of arrays."""
         compiled, arrays = self._ready(function), _flat(inputs)
         if isinstance(compiled, _CompiledByShape):
-            compiled = compiled.of(tuple(x.shape for x in arrays), lambda shapes: self._compile(function, shapes))
+            compiled = compiled.for_shapes(
+                tuple(x.shape for x in arrays), lambda shapes: self._compile(function, shapes)
+            )
         return compiled(arrays)
 
     def start(self, function: str) -> Callable[..., Any]:
-        """A function with states: each call goes on where the last one ended."""
+        """A function with states: each call continues with the states that the last one left."""
         compiled = self._ready(function)
-        assert isinstance(compiled, _Compiled), f"{function} is compiled for exact shapes, which grow with a state"
+        assert isinstance(compiled, _Compiled), f"{function} is compiled for exact shapes, but states grow"
         return compiled.start()
 
     def run_numpy(self, function: str, *inputs: np.ndarray) -> np.ndarray:
@@ -142,31 +146,32 @@ class OpenVINOEngine:
         return np.concatenate(list(arrays), axis)
 
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
-        """`function`, compiled for these shapes of its inputs, or for any."""
+        """`function` compiled for these shapes of its inputs; None for any shapes."""
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        # Without the constants, which are read from the model's file. Keys and values would be 8-bit by default.
+        # OPTIMIZE_SIZE: exported without constants, which are read from the model's file. The default precision of the
+        # key-value cache would be 8 bits.
         options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": self.precision}
-        parted = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
-        variant = self._variant(options, shapes, parted)
+        unfused_gates = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
+        variant = self._variant(options, shapes, unfused_gates)
 
-        def made() -> openvino.CompiledModel:
+        def compile_model() -> openvino.CompiledModel:
             model = self._shaped(function, shapes)
-            if parted:
-                part_gates(model)
+            if unfused_gates:
+                prevent_gate_fusion(model)
             return self._core.compile_model(model, "CPU", options)
 
         with memory.released(WEIGHTS):
-            compiled = self._read_back(function, variant, options)
+            compiled = self._load(function, variant, options)
             if compiled is None:
-                compiled = made()
-                if self._shelf and self._shelf.keep(function, variant, compiled.export_model().getvalue()):
-                    compiled = None  # read back it needs less memory: what it was made from is gone
-                    compiled = self._read_back(function, variant, options) or made()
+                compiled = compile_model()
+                if self._cache and self._cache.store_compiled(function, variant, compiled.export_model().getvalue()):
+                    compiled = None  # once loaded from the cache it needs less memory: the model is freed
+                    compiled = self._load(function, variant, options) or compile_model()
             return compiled
 
-    def _read_back(self, function: str, variant: str, options: dict[str, str]) -> openvino.CompiledModel | None:
-        """What is on the shelf, if it can be used."""
-        found = self._shelf.compiled(function, variant) if self._shelf else None
+    def _load(self, function: str, variant: str, options: dict[str, str]) -> openvino.CompiledModel | None:
+        """The compiled function from the cache, or None."""
+        found = self._cache.load_compiled(function, variant) if self._cache else None
         if found is None:
             return None
         blob, constants = found
@@ -177,23 +182,23 @@ class OpenVINOEngine:
             return None
 
     def _shaped(self, function: str, shapes: Shapes | None) -> openvino.Model:
+        """The model of `function` with inputs of `shapes`; None for any shapes."""
         if shapes is None:
             return self._model_of(function)
-        with _preparing:
-            kept = self._models.get(function)
-            if kept is None:
-                kept = self._models[function] = self._model_of(function)
-        model = kept.clone()  # shares the weights
+        with _translating:
+            dynamic = self._models.get(function)
+            if dynamic is None:
+                dynamic = self._models[function] = self._model_of(function)
+        model = dynamic.clone()  # shares the weights
         ports = zip(model.inputs, shapes, strict=True)
         model.reshape({port: openvino.PartialShape(list(shape)) for port, shape in ports})
         return model
 
-    def _variant(self, options: dict[str, str], shapes: Shapes | None, parted: bool) -> str:
-        """Names what a function was compiled for: shapes, options, whether its gates are parted, the kind of CPU."""
+    def _variant(self, options: dict[str, str], shapes: Shapes | None, unfused_gates: bool) -> str:
+        """A hash of what a function is compiled for: shapes, options, unfused gates, the kind of CPU."""
         cpu = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-        return hashlib.sha256(json.dumps([shapes, options, cpu, *(["parted"] if parted else [])]).encode()).hexdigest()[
-            :16
-        ]
+        facts = [shapes, options, cpu, *(["parted"] if unfused_gates else [])]  # the word is in the keys of caches
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def checked_precision(precision: str, core: Any = None) -> str:
@@ -207,17 +212,17 @@ def checked_precision(precision: str, core: Any = None) -> str:
 
 
 def num_threads(core: openvino.Core) -> int:
-    """How many threads OpenVINO runs a model with here; only a compiled model tells."""
+    """The number of threads with which OpenVINO runs a model here; only a compiled model has this property."""
     x = opset15.parameter([1], np.float32)
     model = openvino.Model([opset15.relu(x)], [x])
     return core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).get_property("INFERENCE_NUM_THREADS")
 
 
-def part_gates(model: openvino.Model) -> None:
-    """Keep OpenVINO from making one operation of a gated layer: GELU of one product, times another.
+def prevent_gate_fusion(model: openvino.Model) -> None:
+    """Keep OpenVINO from fusing gated feed-forward layers: the GELU of one product times another product.
 
-    With one thread, which is what it takes where two processors share a core, the kernel for that divides by zero on a
-    CPU with AMX, and the process ends (2026.4, openvino's issue 33300).
+    With a single thread, its choice where two logical processors share a core, the fused kernel divides by zero on CPUs
+    with AMX, and the process ends (2026.4, OpenVINO's issue 33300).
     """
     for multiply in model.get_ordered_ops():
         if multiply.get_type_name() != "Multiply":
@@ -226,15 +231,15 @@ def part_gates(model: openvino.Model) -> None:
         if inputs.keys() == {"Gelu", "MatMul"}:
             product = inputs["MatMul"]
             (port,) = (port for port in multiply.inputs() if port.get_source_output() == product)
-            port.replace_source_output(opset15.add(product, np.float32(1e-30)).output(0))  # next to nothing
+            port.replace_source_output(opset15.add(product, np.float32(1e-30)).output(0))  # changes no value
 
 
 class _Compiled:
-    """A compiled model. Calls take turns: OpenVINO would run them one after another anyway, each on all cores."""
+    """A compiled model. One call runs at a time: each uses all cores, and OpenVINO would run them in turn as well."""
 
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._dtypes = [port.get_element_type().to_dtype() for port in compiled.inputs]
-        self._returns_one = "output" in compiled.output(0).get_names()  # see `translate`
+        self._returns_one = "output" in compiled.output(0).get_names()  # see `paddle_program.translate`
         self._model = compiled
         self._request = compiled.create_infer_request()
         self._has_states = bool(self._request.query_state())
@@ -242,40 +247,40 @@ class _Compiled:
         self._ran = False
 
     def __call__(self, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
-        assert not self._has_states, "this function is not run but started: calls would go on from each other"
+        assert not self._has_states, "a function with states must be started, or calls would share them"
         return self._infer(self._request, inputs)
 
     def start(self) -> Callable[..., np.ndarray | list[np.ndarray]]:
-        """Calls that go on from each other: the states are of a request, and this has one of its own."""
+        """A function whose calls share states, which belong to an inference request of its own."""
         request = self._model.create_infer_request()
         return lambda *inputs: self._infer(request, _flat(inputs))
 
     def _infer(self, request: openvino.InferRequest, inputs: Inputs) -> np.ndarray | list[np.ndarray]:
         arrays = [np.ascontiguousarray(x, dtype) for x, dtype in zip(inputs, self._dtypes, strict=True)]
-        # The first run packs the weights: what is read of the file is in memory for nothing.
+        # The first run copies the weights into another layout: pages of the file are not needed afterwards.
         with self._running, contextlib.nullcontext() if self._ran else memory.released(WEIGHTS):
-            # The outputs are copies, or the next call would overwrite them.
+            # The outputs must be copies: the next call overwrites the request's own.
             outputs = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
             self._ran = True
         return outputs[0] if self._returns_one else list(outputs)
 
 
 class _CompiledByShape:
-    """A function compiled once for each exact shape of inputs; the `kept` used last are kept.
+    """A function compiled for each exact shape of its inputs; the `max_shapes` that were used last stay.
 
-    It does not know the engine: one that nobody holds any more is freed at once, its gigabytes of weights with it.
+    It has no reference to the engine: without cycles an unused engine is freed at once, with gigabytes of weights.
     """
 
-    def __init__(self, kept: int = KEPT_SHAPES) -> None:
-        self._kept = kept
+    def __init__(self, max_shapes: int = MIN_SHAPES) -> None:
+        self._max_shapes = max_shapes
         self._compiled: OrderedDict[Shapes, _Compiled] = OrderedDict()
         self._compiling = threading.Lock()
 
-    def of(self, shapes: Shapes, compile_for: Callable[[Shapes], openvino.CompiledModel]) -> _Compiled:
-        """The function for these shapes of its inputs, by `compile_for` if there is none yet."""
+    def for_shapes(self, shapes: Shapes, compile_for: Callable[[Shapes], openvino.CompiledModel]) -> _Compiled:
+        """The function for these shapes of its inputs, compiled by `compile_for` if necessary."""
         with self._compiling:
             if shapes not in self._compiled:
-                while len(self._compiled) >= self._kept:
+                while len(self._compiled) >= self._max_shapes:
                     self._compiled.popitem(last=False)
                 self._compiled[shapes] = _Compiled(compile_for(shapes))
             self._compiled.move_to_end(shapes)
@@ -283,7 +288,7 @@ class _CompiledByShape:
 
 
 def _flat(inputs: Sequence[Any]) -> list[np.ndarray]:
-    """The arrays among `inputs` and in its lists; None is an input that the function does not have."""
+    """The arrays among `inputs` and in its lists; None is an input that this function lacks."""
     flat = []
     for x in inputs:
         flat += list(x) if isinstance(x, (list, tuple)) else [x]

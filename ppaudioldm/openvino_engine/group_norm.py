@@ -1,7 +1,7 @@
-"""Group norms, written so that OpenVINO has little to rearrange.
+"""Group normalization as operations that keep the memory layout of OpenVINO's convolutions.
 
-Its convolutions want the channels last, its own group norm wants them first: between two convolutions a feature map is
-rearranged twice. It stays as it is if only its statistics are asked for, and a shift and a factor are applied.
+OpenVINO's convolutions store channels last, its own group normalization needs them first: between two convolutions a
+feature map would be transposed twice. Computing only the statistics, then applying a shift and a factor, avoids that.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from openvino import opset15 as ov
 
 from ppaudioldm.openvino_engine.unit_axes import integers
 
-NARROW = 2  # bands: maps of no more have little to rearrange, and are faster the other way
-# What OpenVINO knows of an operation that is not to be done in bf16. A model's file has it, see `PreparedModels`.
+NARROW = 2  # bands; such small maps are faster with OpenVINO's own operation
+# The attribute by which OpenVINO keeps an operation in float32 while the rest is bf16. Cached models have it
 PRECISE = "precise_0"
 
 
 def group_norm(
     x: openvino.Output, weight: openvino.Output, bias: openvino.Output, groups: int, epsilon: float
 ) -> openvino.Node:
-    """`x` (B, C, ...) with mean 0 and variance 1 of each group of channels, times `weight` (C,) plus `bias` (C,)."""
+    """Group normalization of `x` (B, C, ...), with a scale `weight` (C,) and a shift `bias` (C,)."""
     shape = list(x.get_partial_shape())
     if len(shape) < 4 or any(size.is_dynamic for size in shape[3:]):
         return ov.group_normalization(x, weight, bias, groups, epsilon)
     if len(shape) == 4 and shape[3].get_length() > NARROW:
         return _by_statistics(x, weight, bias, groups, epsilon)
-    # As one row a channel: OpenVINO works along the last axis, and rows of a few bands leave most of a vector empty.
+    # With one row for each channel: OpenVINO vectorizes along the last axis, and a few bands would not fill a vector.
     rows = ov.reshape(x, integers([0, 0, -1]), special_zero=True)
     normal = ov.group_normalization(rows, weight, bias, groups, epsilon)
     return ov.reshape(normal, integers([0, 0, -1, *[size.get_length() for size in shape[3:]]]), special_zero=True)
 
 
 def swish(x: openvino.Output) -> openvino.Node:
-    """x * sigmoid(x), before the rows of a group norm are taken apart again: OpenVINO makes the two one."""
+    """x * sigmoid(x). After `group_norm` it is applied before the final reshape, so that OpenVINO can fuse the two."""
     node = x.get_node()
     if node.get_type_name() == "Reshape":
         normal = node.input_value(0)
@@ -45,7 +45,7 @@ def swish(x: openvino.Output) -> openvino.Node:
 def _by_statistics(
     x: openvino.Output, weight: openvino.Output, bias: openvino.Output, groups: int, epsilon: float
 ) -> openvino.Node:
-    """x: (B, C, H, W), where B and H may be dynamic. In bf16 x is read and the result made; between, it is float32."""
+    """x: (B, C, H, W), where B and H may be dynamic. With bf16, `x` and the result are bf16, all between is float32."""
     channels = x.get_partial_shape()[1].get_length()
     pixels = integers([2, 3])
     sizes = ov.gather(ov.shape_of(x), pixels, ov.constant(np.int64(0)))
@@ -63,11 +63,12 @@ def _by_statistics(
     norm = ov.reduce_l2(x, pixels, True)
     square = average(_precise(ov.divide(_precise(ov.multiply(norm, norm)), count)))
     mean = average(ov.reduce_mean(x, pixels, True))
-    # Nowhere by `subtract`: OpenVINO replaces it by other operations, and these are done in bf16.
+    # Without `subtract`: OpenVINO replaces it by other operations, which would be computed in bf16.
     shift = _precise(ov.multiply(mean, _number(-1)))
     variance = _precise(ov.maximum(_precise(ov.add(square, _precise(ov.multiply(mean, shift)))), _number(0)))
     deviation = _precise(ov.sqrt(_precise(ov.add(variance, _number(epsilon)))))
-    # bf16 holds the shift in two parts. In one it would be off by 1/512 of a mean, which may be many deviations.
+    # The shift is the sum of two bf16 numbers. As one it would be off by 1/512 of the mean, which may be several
+    # standard deviations.
     rough = _precise(ov.convert(_precise(ov.convert(shift, "bf16")), "f32"))
     rest = _precise(ov.add(shift, _precise(ov.multiply(rough, _number(-1)))))
     shifted = ov.add(ov.add(x, of_channels(rough)), of_channels(rest))

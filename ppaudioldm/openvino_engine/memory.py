@@ -1,6 +1,6 @@
-"""Giving memory back to the system: of files that are mapped and no longer read, and what was allocated and freed.
+"""Returning memory to the system: pages of mapped files that are no longer read, and freed allocations.
 
-Nothing here changes what a program computes. Where the system is not Linux, nothing is done.
+Nothing here changes what a program computes. On systems other than Linux it does nothing.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-EVERY = 0.1  # seconds: some hundred megabytes are read meanwhile
+INTERVAL_S = 0.1  # some hundred megabytes are read in that time
 
 
 @contextlib.contextmanager
 def released(name: str) -> Iterator[None]:
-    """While this lasts, mapped files called `name` take next to no memory, however much is read of them."""
+    """Inside the block, mapped files called `name` take hardly any memory, however much of them is read."""
     ended = threading.Event()
 
     def keep_releasing() -> None:
-        while not ended.wait(EVERY):
+        while not ended.wait(INTERVAL_S):
             release(name)
 
     thread = threading.Thread(target=keep_releasing, daemon=True)
@@ -36,9 +36,9 @@ def released(name: str) -> Iterator[None]:
 
 
 def release(name: str) -> int:
-    """Drop the pages of mapped files called `name` from this process, and return how many bytes were mapped.
+    """Drop the pages of mapped files called `name` from this process's memory. Returns how many bytes are mapped.
 
-    They are read from the file again if anyone asks for them.
+    The system reads a dropped page from the file again when it is needed.
     """
     dropped = 0
     with contextlib.suppress(OSError, AttributeError, ValueError, TypeError):
@@ -47,7 +47,7 @@ def release(name: str) -> int:
         for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
             # address-address permissions offset device inode path
             fields = line.split(maxsplit=5)
-            # What was written to a private mapping would be lost, so only what cannot be written.
+            # Only read-only mappings: what was written to a private mapping would be lost.
             if len(fields) == 6 and fields[5].endswith(f"/{name}") and "w" not in fields[1]:
                 start, end = (int(address, 16) for address in fields[0].split("-"))
                 if madvise(start, end - start, mmap.MADV_DONTNEED) == 0:
@@ -56,6 +56,6 @@ def release(name: str) -> int:
 
 
 def trim() -> None:
-    """Return what was freed: the C library keeps it otherwise, after a network was translated a gigabyte and more."""
+    """Return freed allocations, which the C library would keep: over a gigabyte after a network was translated."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # glibc has it
         ctypes.CDLL(None).malloc_trim(0)

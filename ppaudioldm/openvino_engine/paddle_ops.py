@@ -1,7 +1,7 @@
-"""Paddle's operations in OpenVINO's: one small function each, in a table.
+"""Paddle's operations as OpenVINO's: a table with a small function for each.
 
-A function takes a `TracedOp` and returns what the operation gives: a node; a list for a Paddle vector; a tuple for
-several outputs. An operation or attribute that is not here is an error, never a guess.
+A function takes a `TracedOp` and returns its output: a node; a list for a Paddle vector; a tuple for several outputs.
+An operation or attribute that is not in the table is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ OPS: dict[str, Callable[[TracedOp], Translated]] = {}
 
 
 def translates(*names: str) -> Callable[[Callable[[TracedOp], Translated]], Callable[[TracedOp], Translated]]:
-    """Enter the function into the table under `names`."""
+    """Add the function to the table under `names`."""
 
-    def enter(function: Callable[[TracedOp], Translated]) -> Callable[[TracedOp], Translated]:
+    def register(function: Callable[[TracedOp], Translated]) -> Callable[[TracedOp], Translated]:
         OPS.update(dict.fromkeys(names, function))
         return function
 
-    return enter
+    return register
 
 
 # Constants
@@ -98,8 +98,8 @@ def slice_(op: TracedOp) -> Translated:
     op.ignore("infer_flags")
     axes, dropped = op.attribute("axes"), op.attribute("decrease_axis")
     steps = integers([1] * len(axes))
-    part = ov.slice(op.inputs[0], integers(op.integers(1)), integers(op.integers(2)), steps, integers(axes))
-    return ov.squeeze(part, integers(dropped)) if dropped else part
+    sliced = ov.slice(op.inputs[0], integers(op.integers(1)), integers(op.integers(2)), steps, integers(axes))
+    return ov.squeeze(sliced, integers(dropped)) if dropped else sliced
 
 
 @translates("pd_op.concat")
@@ -138,7 +138,7 @@ def split(op: TracedOp) -> Translated:
 def roll(op: TracedOp) -> Translated:
     axes = op.attribute("axis")
     if not axes:
-        raise op.unsupported("only a roll along given axes is supported")
+        raise op.unsupported("only a roll along specified axes is supported")
     return ov.roll(op.inputs[0], integers(op.integers(1)), integers(axes))
 
 
@@ -170,7 +170,7 @@ def add(op: TracedOp) -> Translated:
     shape = y.get_partial_shape()
     if axis is None or len(shape) != len(op.output_shape()) or shape[axis] != 1:
         return ov.add(x, y)
-    # The bias of a 1-D convolution: added before the axis is, it becomes part of the convolution.
+    # The bias of a 1-D convolution: added before the axis is, so that OpenVINO fuses it with the convolution.
     return with_axis(ov.add(without_axis(x, axis), without_axis(y, axis)), axis)
 
 
@@ -336,9 +336,9 @@ def conv2d(op: TracedOp) -> Translated:
 def conv2d_transpose(op: TracedOp) -> Translated:
     op.expect(data_format="NCHW", padding_algorithm="EXPLICIT", groups=1, output_padding=[])
     if op.integers(2):
-        raise op.unsupported("a given output size is not supported")
+        raise op.unsupported("an explicit output size is not supported")
 
-    def make(
+    def convolve(
         x: openvino.Output,
         weight: openvino.Output,
         strides: list[int],
@@ -352,7 +352,7 @@ def conv2d_transpose(op: TracedOp) -> Translated:
                 return transposed_convolution(x, taps, strides[0], begin[0])
         return ov.convolution_backprop_data(x, weight, strides, None, begin, end, dilations)
 
-    return convolution(op, make)
+    return convolution(op, convolve)
 
 
 @translates("pd_op.nearest_interp")
@@ -363,7 +363,7 @@ def nearest_interp(op: TracedOp) -> Translated:
     scales = op.attribute("scale")
     if any(size is not None for size in sizes) or not all(float(scale).is_integer() for scale in scales):
         raise op.unsupported(f"only whole factors are supported, not {scales}")
-    # In whole factors there is nothing to round: output i is input i // factor.
+    # With whole factors nothing is rounded: output i is input i // factor.
     return ov.interpolate(
         x,
         ov.constant(np.array(scales, np.float32)),
@@ -375,7 +375,7 @@ def nearest_interp(op: TracedOp) -> Translated:
     )
 
 
-# What the functions share
+# Shared by the functions above
 
 
 def is_constant(x: openvino.Output) -> bool:
@@ -388,5 +388,5 @@ def doubles(node: openvino.Node) -> bool:
 
 
 def reduced_axes(op: TracedOp) -> openvino.Node:
-    """Operand 1, the axes to reduce; none there means all."""
+    """Operand 1, the axes to reduce; an empty vector means all axes."""
     return integers(op.integers(1) or list(range(len(op.inputs[0].get_partial_shape()))))

@@ -1,9 +1,9 @@
-"""Convolutions to a higher rate as convolutions at the lower rate, exactly.
+"""Sub-pixel convolution: upsampling convolutions computed at the lower rate, with the same result.
 
-Output samples fall into phases: those at the same place between two input samples. Each phase is a convolution of the
-input with some of the taps, and the phases are woven together in the end. What is saved: in an upsampled image the taps
-that meet the same pixel are added once, not at every pixel (4/9 of the arithmetic of a 3x3 convolution); a transposed
-convolution becomes a plain one, which runs at twice to three times the rate on a CPU.
+Output samples fall into phases by their position between two input samples. Each phase is a convolution of the input
+with some of the taps, and the phases are interleaved at the end (pixel shuffle). For nearest-neighbour upsampling
+followed by a 3x3 convolution, taps that meet the same input pixel are added beforehand: 4/9 of the arithmetic remains.
+A transposed convolution becomes a plain one, which is two to three times as fast on a CPU.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def upsampled_convolution(x: openvino.Output, weight: np.ndarray) -> openvino.No
 
 
 def _repeated_taps(weight: np.ndarray, phase: int, axis: int) -> np.ndarray:
-    """The 3 taps along `axis` as the 2 that the pixels around output `phase` meet."""
+    """The 3 taps along `axis` summed to the 2 that the input pixels around output phase `phase` meet."""
     first, second, third = np.split(weight, 3, axis)
     return np.concatenate([first, second + third] if phase == 0 else [first + second, third], axis)
 
@@ -41,15 +41,15 @@ def transposed_convolution(x: openvino.Output, weight: np.ndarray, stride: int, 
     Returns (B, out, stride * (L - 1) + taps - 2 * padding).
     """
     channels, out, taps = weight.shape
-    count = -(-taps // stride)  # of the inputs that an output sample meets
+    count = -(-taps // stride)  # input samples that contribute to an output sample
     padded = np.zeros((channels, out, count * stride), weight.dtype)
     padded[:, :, :taps] = weight
     # Before the padding is cut off, output q * stride + phase is the sum over i of x[q - i] weight[i * stride + phase].
     by_phase = padded.reshape(channels, out, count, stride)[:, :, ::-1].transpose(3, 1, 0, 2)
     kernel = np.ascontiguousarray(by_phase.reshape(stride * out, channels, count))
     phases = ov.convolution(x, ov.constant(kernel), [1], [count - 1], [count - 1], [1])
-    woven = ov.depth_to_space(phases, "blocks_first", stride)  # (B, out, stride * (L + count - 1))
+    interleaved = ov.depth_to_space(phases, "blocks_first", stride)  # (B, out, stride * (L + count - 1))
     cut = count * stride - taps + padding
     if not cut:  # nor padding
-        return woven
-    return ov.slice(woven, *[integers([value]) for value in (padding, -cut, 1, 2)])
+        return interleaved
+    return ov.slice(interleaved, *[integers([value]) for value in (padding, -cut, 1, 2)])

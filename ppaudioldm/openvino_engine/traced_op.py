@@ -1,4 +1,4 @@
-"""One operation of a traced Paddle program, read so that nothing it says is overlooked."""
+"""One operation of a traced Paddle program, with a check that no attribute of it is overlooked."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 import openvino
 
-# What says where an operation comes from, and what only training or another device needs. `dtype` says again what
-# the output's type says, which is compared with OpenVINO's.
+# Attributes about the origin of an operation, and those that only training or another device needs. `dtype` repeats the
+# output's type, which is compared with OpenVINO's.
 IGNORED = frozenset({"struct_name", "op_callstack", "op_role", "stop_gradient", "persistable", "place", "dtype"})
 
 
 class UnsupportedOp(ValueError):
-    """An operation that cannot be translated: names the operation, what about it, and where the network uses it."""
+    """An operation that cannot be translated: names the operation, the reason, and where the network uses it."""
 
     def __init__(self, name: str, reason: str, where: str) -> None:
         super().__init__(f"cannot translate {name} to OpenVINO: {reason}; in {where}")
 
 
 class TracedOp:
-    """An operation with its operands already translated.
+    """An operation whose operands have been translated.
 
-    inputs: one an operand: an OpenVINO output, a list of them (a Paddle vector), or None (not given).
-    Every attribute must be asked for, by `attribute`, `expect` or `ignore`: `unread` names those that were not.
+    inputs: for each operand an OpenVINO output, a list of them (a Paddle vector), or None (an absent optional one).
+    Every attribute must be read, by `attribute`, `expect` or `ignore`: `unread` names those that were not.
     """
 
     def __init__(self, op: Any, inputs: Sequence[Any]) -> None:
@@ -39,28 +39,28 @@ class TracedOp:
         return self._attributes[name]
 
     def expect(self, **values: Any) -> None:
-        """Raise UnsupportedOp for an attribute with another value than the one given here."""
+        """Raise UnsupportedOp unless the attributes have these values."""
         for name, value in values.items():
             if self.attribute(name) != value:
                 raise self.unsupported(f"{name} is {self._attributes[name]!r}, only {value!r} is supported")
 
     def ignore(self, *names: str) -> None:
-        """These attributes do not change the output."""
+        """Mark attributes as read that do not change the output."""
         self._read.update(names)
 
     def unread(self) -> set[str]:
         return set(self._attributes) - self._read
 
     def integers(self, operand: int) -> list[int]:
-        """The value of an operand that the trace knows, such as axes."""
-        return [int(value) for value in self._known(operand)]
+        """The value of an operand that is a constant vector in the trace, such as axes."""
+        return [int(value) for value in self._constant(operand)]
 
     def number(self, operand: int) -> float:
-        """The value of a scalar operand that the trace knows."""
-        (value,) = self._known(operand)
+        """The value of an operand that is a constant scalar in the trace."""
+        (value,) = self._constant(operand)
         return value
 
-    def _known(self, operand: int) -> list[Any]:
+    def _constant(self, operand: int) -> list[Any]:
         source = self._op.operand_source(operand).get_defining_op()
         if source.name() == "pd_op.full_int_array":
             return list(source.attrs()["value"])
@@ -69,14 +69,14 @@ class TracedOp:
         raise self.unsupported(f"operand {operand} comes from {source.name()}, only a constant is supported")
 
     def output_shape(self, index: int = 0) -> list[int]:
-        """What the trace knows of the shape: -1 where any size goes."""
+        """The shape of an output in the trace; -1 for a dynamic size."""
         return list(self._op.result(index).shape)
 
     def output_type(self, index: int = 0) -> str:
         return dtype_name(self._op.result(index).dtype)
 
     def check_output(self, output: openvino.Output, index: int) -> None:
-        """Raise UnsupportedOp if OpenVINO sees another shape or type of `output` than Paddle."""
+        """Raise UnsupportedOp if OpenVINO infers another shape or type for `output` than Paddle."""
         expected, found = self.output_shape(index), output.get_partial_shape()
         if not found.compatible(openvino.PartialShape(expected)):
             raise self.unsupported(f"the output's shape is {found}, expected {expected}")
@@ -88,12 +88,12 @@ class TracedOp:
 
 
 def dtype_name(dtype: Any) -> str:
-    """Paddle's `dtype` by NumPy's name."""
+    """NumPy's name of Paddle's `dtype`."""
     return str(dtype).removeprefix("paddle.")
 
 
 def location(op: Any) -> str:
-    """Where a network uses `op`: the path of its layers, and the line of code outside Paddle."""
+    """Where a network uses `op`: the path of its layers, and the line of code outside of Paddle."""
     layers = op.attrs().get("struct_name", "/")
     frames = [re.match(r'\s*File "(.+)", line (\d+)', line) for line in op.callstack or ()]
     lines = [f"{frame[1]}:{frame[2]}" for frame in frames if frame and "/paddle/" not in frame[1]]

@@ -1,4 +1,4 @@
-"""From a checkpoint to OpenVINO models, by way of Paddle."""
+"""The functions of a checkpoint as OpenVINO models, by way of Paddle."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ppaudioldm.models.functions import function_inputs, network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 if framework.NAME != "paddle":
-    raise ValueError(f"the openvino engine needs Paddle to prepare a network, but this process uses {framework.NAME}")
+    raise ValueError(f"the openvino engine needs Paddle to translate a network, but this process uses {framework.NAME}")
 
-from ppaudioldm.openvino_engine.translate import translate
+from ppaudioldm.openvino_engine.paddle_program import translate
 
 
 class Translator:
-    """Makes the models of the functions of `checkpoint`. Holds the network it made last, whose memory they share."""
+    """Translates functions of `checkpoint`. Keeps the network of the last one, whose memory its models share."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
@@ -32,7 +32,7 @@ class Translator:
 
     def _layer(self, network: str) -> Any:
         if self._last[0] != network:
-            self._last = "", None  # let it go before the next is made
+            self._last = "", None  # free its memory before the next one is loaded
             layer = build_empty(network, self._checkpoint.config)
             framework.assign_weights(layer, self._checkpoint.weights(network))
             self._last = network, layer

@@ -1,8 +1,8 @@
-"""A 3x3 convolution of a map that is two columns wide as matrix products, exactly.
+"""A 3x3 convolution of a feature map that is two columns wide, as matrix products with the same result.
 
-At its coarsest level the UNet sees two bands. There a third of the taps always meet the padding, and a convolution
-kernel that works along a row has two pixels to work on. As products of all pixels at once, with the taps of their own
-column and with those of the other one, it is 2 to 4 times as fast on a CPU.
+At its coarsest level the UNet's maps have two frequency bands. A third of the taps always meet the padding there, and a
+convolution kernel that works along a row has two pixels to work on. As products of all pixels at once, with the taps of
+their own column and with those of the other one, it is 2 to 4 times as fast on a CPU.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def two_column_convolution(x: openvino.Output, weight: np.ndarray) -> openvino.N
 
 
 def _moved(pixels: openvino.Node, by: int) -> openvino.Node:
-    """`pixels` (B, H, 2, C) that many rows down, one row lost at one end, zeros at the other."""
+    """`pixels` (B, H, 2, C) shifted by that many rows, with zeros for the rows that enter."""
     zero = ov.constant(np.float32(0))
     return ov.pad(pixels, integers([0, by, 0, 0]), integers([0, -by, 0, 0]), "constant", zero)
 

@@ -24,7 +24,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
-from ppaudioldm.engines.states import Continued, empty_states
+from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.build import NETWORKS
@@ -244,7 +244,7 @@ class JointStage:
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         one = xp.ones_like(batch["t5_mask"][:, :1])
         prefix, mask = networks["loa"]([clap, states], [one, batch["t5_mask"]])
-        gpt2 = Continued(self._gpt2, self._empty_cache)
+        gpt2 = Stateful(self._gpt2, self._empty_cache)
         tokens = generate_loa(
             prefix.to(xp.float32), mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
         )

@@ -12,7 +12,7 @@ import soundfile
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
-from ppaudioldm.engines.choice import make_engine
+from ppaudioldm.engines.choice import create_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.pipeline import AudioLDM
@@ -54,7 +54,7 @@ def engine(request) -> str:
 
 
 def low(engine: str) -> AudioLDM:
-    description, made = make_engine(locate("untrained"), engine, "cpu", low_memory=True)
+    description, made = create_engine(locate("untrained"), engine, "cpu", low_memory=True)
     return AudioLDM(description, Watched(made))
 
 
@@ -102,7 +102,7 @@ def test_another_thread_may_let_a_model_go_at_any_time(tmp_path, monkeypatch):
     from ppaudioldm.openvino_engine import engine as openvino
 
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))  # where nothing has been compiled yet
-    _, engine = make_engine(locate("untrained"), "openvino", low_memory=True)
+    _, engine = create_engine(locate("untrained"), "openvino", low_memory=True)
 
     class OtherThreadNext:
         """A lock: whoever waited for it runs another network."""
@@ -110,18 +110,18 @@ def test_another_thread_may_let_a_model_go_at_any_time(tmp_path, monkeypatch):
         def __enter__(self) -> None: ...
 
         def __exit__(self, *_) -> None:
-            engine._let_go("another")
+            engine._release_networks("another")
 
-    monkeypatch.setattr(openvino, "_preparing", OtherThreadNext())
+    monkeypatch.setattr(openvino, "_translating", OtherThreadNext())
     assert engine.run("vocoder", np.zeros((1, 8, UNTRAINED.vae.n_mels), np.float32)).shape[0] == 1
 
 
 @pytest.mark.skipif("openvino" not in ENGINES, reason="only Paddle's programs are translated")
 def test_what_is_done_once_for_all_is_done_first(tmp_path, monkeypatch):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
-    _, engine = make_engine(locate("untrained"), "openvino", low_memory=True)
+    _, engine = create_engine(locate("untrained"), "openvino", low_memory=True)
     engine.prepare("vocoder")
-    assert engine._shelf.has("vocoder") and not engine._functions
+    assert engine._cache.has("vocoder") and not engine._functions
     monkeypatch.setattr(engine, "_model_of", None)
     engine.prepare("vocoder")  # is there
 
@@ -141,9 +141,9 @@ def test_a_single_sound_is_made_with_little_memory(tmp_path, monkeypatch, extra,
 
     def spied(*arguments):
         chosen.append(arguments[-1])
-        return make_engine(*arguments)
+        return create_engine(*arguments)
 
-    monkeypatch.setattr("ppaudioldm.pipeline.make_engine", spied)
+    monkeypatch.setattr("ppaudioldm.pipeline.create_engine", spied)
     path = tmp_path / "rain.wav"
     command = ["generate", "rain", "-c", "untrained", "-d", "0.5", "--steps", "2", "--seed", "1", "-o", str(path)]
     assert main([*command, *extra]) == 0
@@ -157,7 +157,9 @@ def test_a_single_sound_is_made_with_little_memory(tmp_path, monkeypatch, extra,
 
 def test_lists_are_made_with_all_networks_at_hand(tmp_path, monkeypatch):
     chosen = []
-    monkeypatch.setattr("ppaudioldm.pipeline.make_engine", lambda *args: chosen.append(args[-1]) or make_engine(*args))
+    monkeypatch.setattr(
+        "ppaudioldm.pipeline.create_engine", lambda *args: chosen.append(args[-1]) or create_engine(*args)
+    )
     (tmp_path / "list.txt").write_text("rain\n")
     command = ["generate", "--list", str(tmp_path / "list.txt"), "--output-dir", str(tmp_path / "out")]
     assert main([*command, "-c", "untrained", "-d", "0.5", "--steps", "2"]) == 0

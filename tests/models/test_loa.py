@@ -7,7 +7,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import LoaConfig
-from ppaudioldm.engines.states import Continued
+from ppaudioldm.engines.states import Stateful
 from ppaudioldm.framework import xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
@@ -40,7 +40,7 @@ def generate(prefix: np.ndarray, mask: np.ndarray, num_tokens: int = NUM_TOKENS)
     return generate_loa(
         prefix,
         mask,
-        Continued(lambda *arrays: run(network, *arrays), lambda batch: empty_cache(GPT2_REDUCED, batch)),
+        Stateful(lambda *arrays: run(network, *arrays), lambda batch: empty_cache(GPT2_REDUCED, batch)),
         num_tokens,
         np.concatenate,
         max_positions=GPT2_REDUCED.max_positions,
@@ -77,7 +77,7 @@ def test_loop_runs_on_the_framework_too():
     prefix, mask = make_prefix(random_network("loa", LoaPrefix, REDUCED))
     network = random_network("gpt2", GPT2, GPT2_REDUCED)
     arrays = [framework.from_numpy(x) for x in (prefix, mask)]
-    gpt2 = Continued(network, lambda batch: [framework.from_numpy(x) for x in empty_cache(GPT2_REDUCED, batch)])
+    gpt2 = Stateful(network, lambda batch: [framework.from_numpy(x) for x in empty_cache(GPT2_REDUCED, batch)])
     with framework.no_grad():
         tokens = generate_loa(*arrays, gpt2, NUM_TOKENS, xp.concat, max_positions=GPT2_REDUCED.max_positions)
     np.testing.assert_allclose(framework.to_numpy(tokens), generate(prefix, mask), atol=1e-6)

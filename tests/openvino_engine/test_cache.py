@@ -1,4 +1,4 @@
-"""The cache of prepared networks: used without a framework, made again when broken, safe with several processes."""
+"""The cache of OpenVINO models: used without a framework, rebuilt when damaged, safe with several processes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
+from openvino import opset15
 
+import ppaudioldm
 from ppaudioldm import framework
 
 if framework.NAME != "paddle":
-    pytest.skip("networks are prepared by Paddle", allow_module_level=True)
+    pytest.skip("networks are translated by Paddle", allow_module_level=True)
 
 from ppaudioldm import pipeline
 from ppaudioldm.cli import main
-from ppaudioldm.engines.choice import make_engine
-from ppaudioldm.openvino_engine import cache as prepared
-from ppaudioldm.openvino_engine.cache import PreparedModels
+from ppaudioldm.engines.choice import create_engine
+from ppaudioldm.openvino_engine import cache as model_cache
+from ppaudioldm.openvino_engine.cache import ModelCache
 from ppaudioldm.openvino_engine.engine import OpenVINOEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.convert import write_random
@@ -58,15 +61,15 @@ def answer(process: subprocess.Popen) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """A cache in which a checkpoint is prepared."""
-    folder = tmp_path_factory.mktemp("prepared")
+    """A cache with all models of a checkpoint."""
+    folder = tmp_path_factory.mktemp("cache")
     assert answer(python(GENERATE, folder))[1] == "True"
     return folder
 
 
 @pytest.fixture
-def models(cache) -> PreparedModels:
-    return PreparedModels(locate("untrained"), False, make_engine(locate("untrained"), "openvino")[1].precision, cache)
+def models(cache) -> ModelCache:
+    return ModelCache(locate("untrained"), False, create_engine(locate("untrained"), "openvino")[1].precision, cache)
 
 
 def test_later_start_imports_no_framework_and_makes_the_same_clip(cache):
@@ -90,7 +93,7 @@ def test_broken_entry_is_made_again(models, file, damage, caplog):
     assert (models.folder / "vocoder" / "model.bin").stat().st_size > 1000
 
 
-def engine_that_only_reads_back(models: PreparedModels) -> OpenVINOEngine:
+def engine_that_only_reads_back(models: ModelCache) -> OpenVINOEngine:
     def model_of(function: str) -> None:
         raise AssertionError(f"{function} is compiled again")
 
@@ -114,8 +117,8 @@ def test_later_start_compiles_nothing(models, run_before):
 
 def test_later_start_compiles_nothing_of_a_whole_clip(tmp_path):
     """What a compiled UNet keeps of itself is not all that its model says: numbers of 64 bits come back as 32."""
-    description, engine = make_engine(locate("tiny"), "openvino")
-    models = PreparedModels(locate("tiny"), False, engine.precision, tmp_path)
+    description, engine = create_engine(locate("tiny"), "openvino")
+    models = ModelCache(locate("tiny"), False, engine.precision, tmp_path)
     engines = OpenVINOEngine(models.model, "auto", models), engine_that_only_reads_back(models)
     first, later = (AudioLDM(description, engine).generate("rain", **FAST).waveforms for engine in engines)
     np.testing.assert_array_equal(later, first)
@@ -141,15 +144,15 @@ def test_compiled_functions_used_last_are_kept(models):
     folder = models.folder / "vocoder"
     for path in folder.glob("compiled-*"):
         path.unlink()
-    for i in range(prepared.KEPT_VARIANTS + 2):
-        models.keep("vocoder", str(i), b"blob")
+    for i in range(model_cache.MOST_VARIANTS + 2):
+        models.store_compiled("vocoder", str(i), b"blob")
         os.utime(folder / f"compiled-{i}", ns=(i, i))
     kept = {path.name for path in folder.glob("compiled-*")}
-    assert kept == {f"compiled-{i}" for i in range(2, prepared.KEPT_VARIANTS + 2)}
-    assert models.compiled("vocoder", "2") == (b"blob", folder / "model.bin")
-    models.keep("vocoder", "new", b"blob")
+    assert kept == {f"compiled-{i}" for i in range(2, model_cache.MOST_VARIANTS + 2)}
+    assert models.load_compiled("vocoder", "2") == (b"blob", folder / "model.bin")
+    models.store_compiled("vocoder", "new", b"blob")
     assert not (folder / "compiled-3").exists()
-    assert models.compiled("vocoder", "2") is not None
+    assert models.load_compiled("vocoder", "2") is not None
     for path in folder.glob("compiled-*"):
         path.unlink()
 
@@ -157,8 +160,8 @@ def test_compiled_functions_used_last_are_kept(models):
 def test_what_a_killed_process_left_half_written_is_removed(models, run_before):
     left = models.folder / "vocoder" / ".compiled-0123456789abcdef-01234567"
     left.write_bytes(b"half")
-    models.keep("vocoder", "new", b"blob")
-    assert not left.exists() and models.compiled("vocoder", "new") is not None
+    models.store_compiled("vocoder", "new", b"blob")
+    assert not left.exists() and models.load_compiled("vocoder", "new") is not None
     models._compiled_path("vocoder", "new").unlink()
 
 
@@ -166,19 +169,48 @@ def test_no_room_for_what_was_compiled_is_a_warning(models, caplog, monkeypatch)
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(prepared, "atomic_path", full)
+    monkeypatch.setattr(model_cache, "atomic_path", full)
     with caplog.at_level(logging.WARNING, "ppaudioldm"):
         assert OpenVINOEngine(models.model, "auto", models).run("vocoder", MEL[:, :12]).shape[0] == 1
     assert "No space left on device" in caplog.text
 
 
 def test_broken_description_is_read_from_the_checkpoint(models):
-    path = models.folder / prepared.ENTRY
+    path = models.folder / model_cache.ENTRY
     whole = path.read_text()
     for broken in ("", "{", "[]", '{"name": 1}', json.dumps(json.loads(whole) | {"config": {"unet": {"bogus": 1}}})):
         path.write_text(broken)
         assert models.description().config == locate_config()
     path.write_text(whole)
+
+
+def test_an_entry_of_an_earlier_version_is_used(tmp_path, monkeypatch):
+    """Names and contents of its files are spelt out here: a change needs another FORMAT."""
+    facts = [7, ppaudioldm.__version__, openvino.get_version(), locate("untrained").fingerprint(), False, "f32"]
+    folder = tmp_path / f"untrained-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
+    (folder / "loa").mkdir(parents=True)
+    known = {"sounds": [{"name": "bell", "title": "a bell", "prompt": "a big bell"}], "words": ["bell"]}
+    entry = {"name": "mine", "layout": "native", "precision": "f32", "config": locate_config().to_dict()}
+    (folder / "entry.json").write_text(json.dumps({**entry, "knows": known}))
+    (folder / "clap-tokenizer.json").write_text("a tokenizer")
+    x = opset15.parameter([3], np.float32)
+    model = openvino.Model([opset15.add(x, np.arange(3, dtype=np.float32))], [x])
+    openvino.save_model(model, folder / "loa" / "model.xml", compress_to_fp16=False)
+    graph = hashlib.sha256((folder / "loa" / "model.xml").read_bytes()).hexdigest()
+    (folder / "loa" / "sum.json").write_text(json.dumps({"constants": 12, "graph": graph}))
+    (folder / "loa" / "compiled-0123").write_bytes(hashlib.sha256(b"blob").digest() + b"blob")
+
+    models = ModelCache(locate("untrained"), False, "f32", tmp_path)
+    monkeypatch.setattr(models, "_opened", lambda: pytest.fail("the checkpoint is opened"))
+    found = models.description()
+    assert (found.name, found.layout, found.config) == ("mine", "native", locate_config())
+    assert found.known_sounds is not None and found.known_sounds.to_dict() == known
+    assert found.tokenizer_json("clap") == "a tokenizer"
+    assert [op.get_type_name() for op in models.model("loa").get_ordered_ops()].count("Add") == 1
+    assert models.has("loa") and models.constants_bytes("loa") == 12
+    assert models.load_compiled("loa", "0123") == (b"blob", folder / "loa" / "model.bin")
+    (entry,) = model_cache.entries(tmp_path)
+    assert (entry.name, entry.precision, entry.functions) == ("mine", "f32", ("loa",))
 
 
 def locate_config():
@@ -191,7 +223,7 @@ def test_two_processes_at_once_prepare_the_same(tmp_path):
     processes = [python(GENERATE, tmp_path) for _ in range(2)]
     first, second = [answer(process)[0] for process in processes]
     assert first == second
-    (entry,) = prepared.entries(tmp_path)
+    (entry,) = model_cache.entries(tmp_path)
     assert not [p for p in entry.folder.iterdir() if p.name.startswith(".")]
 
 
@@ -206,7 +238,7 @@ def test_a_killed_preparation_leaves_nothing_that_breaks_the_next(tmp_path, cach
     assert answer(python(GENERATE, tmp_path))[0] == answer(python(GENERATE, cache))[0]
 
 
-def test_a_changed_file_is_prepared_anew(tmp_path):
+def test_a_changed_file_has_another_fingerprint(tmp_path):
     path = tmp_path / "untrained"
     write_random("untrained", path, "native", seed=1)
     before = locate(path).fingerprint()
@@ -236,10 +268,10 @@ def test_f32_clip_is_paddles(tmp_path, monkeypatch):
     assert relative_error(openvino.waveforms, eager.waveforms) < 1e-5
 
 
-def test_prepared_constants_of_bf16_are_half_the_size(tmp_path):
+def test_cached_constants_of_bf16_are_half_the_size(tmp_path):
     sizes = {}
     for precision in ("f32", "bf16"):
-        models = PreparedModels(locate("untrained"), False, precision, tmp_path)
+        models = ModelCache(locate("untrained"), False, precision, tmp_path)
         models.model("vae_decoder")
         sizes[precision] = (models.folder / "vae_decoder" / "model.bin").stat().st_size
     assert 0.45 < sizes["bf16"] / sizes["f32"] < 0.55
@@ -249,13 +281,13 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
     assert main(["cache"]) == 0
     assert f"nothing in {tmp_path}" in capsys.readouterr().out
-    PreparedModels(locate("untrained"), False, "f32").model("loa")
+    ModelCache(locate("untrained"), False, "f32").model("loa")
     assert main(["cache"]) == 0
     assert "untrained  f32" in capsys.readouterr().out
     assert main(["cache", "--clear", "other"]) == 0
-    assert len(prepared.entries()) == 1
+    assert len(model_cache.entries()) == 1
     assert main(["cache", "--clear", "untrained", "--json"]) == 0
-    assert prepared.entries() == []
+    assert model_cache.entries() == []
 
 
 @pytest.mark.parametrize(
@@ -281,11 +313,11 @@ def test_impossible_engines(options, message, monkeypatch):
 def test_auto_is_openvino_on_a_cpu(monkeypatch):
     monkeypatch.delenv("PPAUDIOLDM_ENGINE")
     for device in (None, "cpu"):
-        assert type(make_engine(locate("untrained"), device=device)[1]).__name__ == "OpenVINOEngine"
+        assert type(create_engine(locate("untrained"), device=device)[1]).__name__ == "OpenVINOEngine"
 
 
-def test_output_of_a_prepared_network_is_not_overwritten_by_the_next_call(models, cache):
-    _, engine = make_engine(locate("untrained"), "openvino")
+def test_output_of_a_cached_network_is_not_overwritten_by_the_next_call(models, cache):
+    _, engine = create_engine(locate("untrained"), "openvino")
     first = engine.run("vocoder", noise(1, 8, 64))
     copy = first.copy()
     engine.run("vocoder", noise(1, 8, 64, seed=1))

@@ -18,7 +18,7 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
-from ppaudioldm.openvino_engine.engine import KEPT_SHAPES, OpenVINOEngine, checked_precision, num_threads
+from ppaudioldm.openvino_engine.engine import MIN_SHAPES, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.openvino_engine.test_translated_networks import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
@@ -122,7 +122,7 @@ def test_unet_is_compiled_once_a_shape_and_the_last_shapes_are_kept(engine, monk
     for frames in (1, 2, 1, 2, 3, 2, 1):  # 1 is gone when 3 comes
         assert engine.run("unet_step", *EXAMPLES["unet_step"](CONFIG, 2, frames)).shape == (2, 8, 8 * frames, 16)
     assert [shape[2] for shape in compiled] == [8, 16, 24, 8]
-    assert len(function._compiled) == KEPT_SHAPES
+    assert len(function._compiled) == MIN_SHAPES
 
 
 def test_threads_get_what_they_would_get_alone():

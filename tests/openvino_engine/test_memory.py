@@ -48,7 +48,7 @@ def test_they_are_given_back_while_they_are_read(mapped):
         full = resident(OF_FILES)
         deadline = time.monotonic() + PATIENCE
         while resident(OF_FILES) > full - SIZE // 2 and time.monotonic() < deadline:
-            time.sleep(memory.EVERY / 10)
+            time.sleep(memory.INTERVAL_S / 10)
         assert resident(OF_FILES) < full - SIZE // 2
         assert mapped.find(b"y") == -1
     assert resident(OF_FILES) < full - SIZE // 2

@@ -30,7 +30,7 @@ from tests.support import noise, random_network, relative_error
 if framework.NAME != "paddle":
     pytest.skip("only Paddle's programs are translated", allow_module_level=True)
 
-from ppaudioldm.openvino_engine.translate import translate
+from ppaudioldm.openvino_engine.paddle_program import translate
 
 SMALL = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)

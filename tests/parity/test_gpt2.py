@@ -9,7 +9,7 @@ import transformers
 
 from ppaudioldm import framework
 from ppaudioldm.config import GPT2Config, LoaConfig
-from ppaudioldm.engines.states import Continued
+from ppaudioldm.engines.states import Stateful
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
@@ -104,7 +104,7 @@ def test_loa_full():
     expected = reference_tokens(
         reference_network(config, framework.parameter_shapes(network)), prefix, mask, num_tokens
     )
-    gpt2 = Continued(lambda *x: run(network, *x), lambda batch: empty_cache(config, batch))
+    gpt2 = Stateful(lambda *x: run(network, *x), lambda batch: empty_cache(config, batch))
     tokens = generate_loa(prefix, mask, gpt2, num_tokens, np.concatenate)
     error = relative_error(tokens, expected)
     print(f"loa on {framework.NAME}: relative error {error:.1e}")

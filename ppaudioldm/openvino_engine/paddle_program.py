@@ -1,8 +1,8 @@
-"""A Paddle network as an OpenVINO model: traced, then translated operation by operation.
+"""Translation of a Paddle network to an OpenVINO model: it is traced, and each operation of the trace translated.
 
-Nothing is approximated: an operation, attribute or shape that is not understood raises `UnsupportedOp`. Dimensions that
-are None in the inputs stay dynamic. Paddle's traced programs are not a documented format, which is why pyproject.toml
-holds its minor version, and a test compares every network with Paddle.
+Nothing is approximated: an unknown operation, attribute or shape raises `UnsupportedOp`. Dimensions that are None in
+the inputs stay dynamic. The format of Paddle's traced programs is not documented, which is why pyproject.toml pins its
+minor version, and why a test compares every network with Paddle.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from openvino import opset15 as ov
 
 from ppaudioldm.models.functions import Input, Inputs, flat_inputs
 from ppaudioldm.openvino_engine.paddle_ops import OPS
-from ppaudioldm.openvino_engine.states import name_attention, read_state, write_state
+from ppaudioldm.openvino_engine.states import fuse_attention, read_state, write_state
 from ppaudioldm.openvino_engine.traced_op import TracedOp, UnsupportedOp, location
 
 
 def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -> openvino.Model:
-    """A method of `layer` as a model that takes `inputs` in their order, without nesting.
+    """A method of `layer` as a model whose inputs are `inputs` in this order, flattened.
 
     Its output is called "output" if the method returns one tensor, "output_0" and so on if it returns several. Inputs
-    that are states are memory of the model's; what becomes of them is a list that the method returns after the rest.
-    The model's constants are the memory of the layer's parameters, not copies. For one thread at a time, and none may
-    use Paddle meanwhile: it keeps the program that it traces in global variables.
+    that are states become states of the model; the method returns a list of their new values after its output. The
+    model's constants share the memory of the layer's parameters. One thread at a time may call this, while no other
+    thread uses Paddle, which has the program that it traces in global variables.
     Raises UnsupportedOp, a ValueError, at the first operation that cannot be translated.
     """
     program = _traced(layer, inputs, method)
-    taken = [x for x in flat_inputs(inputs) if not x.is_state]
+    arguments = [x for x in flat_inputs(inputs) if not x.is_state]
     states = [x for x in flat_inputs(inputs) if x.is_state]
-    parameters = {x.name: _parameter(x) for x in taken}
-    kept = {x.name: read_state(x, parameters[taken[0].name]) for x in states}
+    parameters = {x.name: _parameter(x) for x in arguments}
+    state_values = {x.name: read_state(x, parameters[arguments[0].name]) for x in states}
     weights = {tensor.name: tensor for tensor in [*layer.parameters(), *layer.buffers()]}
     returned, updated = program.outputs if states else (program.outputs, [])
-    if not states and len(returned) == 1:  # Paddle puts into a list what is not one, and also one of length 1
+    if not states and len(returned) == 1:  # Paddle puts a single tensor into a list, and also a list of one tensor
         returned = returned[0]
     outputs = list(returned) if isinstance(returned, (list, tuple)) else [returned]
-    translation = _Translation(parameters | kept, weights)
+    translation = _Translation(parameters | state_values, weights)
     needed = _needed_ops([*outputs, *updated])
     for op in program.main_program.global_block().ops:
         if op.id() in needed:
@@ -52,23 +52,23 @@ def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -
     sinks = [write_state(x, translation.values[value.id]) for x, value in zip(states, updated, strict=True)]
     nodes = [parameter.get_node() for parameter in parameters.values()]
     model = openvino.Model(results, sinks, nodes, f"{type(layer).__name__}.{method}")
-    name_attention(model)
+    fuse_attention(model)
     return model
 
 
 def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
-    """Paddle's program of a method of `layer`, whose Python runs once: in it a dynamic size is -1."""
+    """Paddle's program of a method of `layer`. Its Python code runs once, with -1 for dynamic sizes."""
 
     def spec(x: Any) -> Any:
         return [spec(y) for y in x] if isinstance(x, list) else paddle.static.InputSpec(list(x.shape), x.dtype, x.name)
 
-    # Marked not to be rewritten for branches that depend on data: that takes four times as long, and leaves operations
-    # behind for every size asked for. The mark goes on a copy, for it stays.
+    # `not_to_static`: without rewriting for branches that depend on data, which takes four times as long and leaves
+    # operations for every size that the code reads. It marks the function for good, hence the copy.
     code = getattr(type(layer), method)
     copy = FunctionType(code.__code__, code.__globals__, method, code.__defaults__, code.__closure__)
     bound = MethodType(paddle.jit.not_to_static(copy), layer)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about tensors that have no place in a trace
+        warnings.simplefilter("ignore")  # about constant tensors in a trace
         return paddle.jit.to_static(bound, input_spec=spec(inputs), full_graph=True).concrete_program
 
 
@@ -86,7 +86,7 @@ def _result(value: openvino.Output, name: str) -> openvino.Node:
 
 
 def _needed_ops(outputs: Iterable[Any]) -> set[int]:
-    """Ids of the operations that `outputs` come from: a trace also holds shapes that nobody asks for."""
+    """Ids of the operations that contribute to `outputs`; a trace also has unused ones, such as shapes."""
     needed: set[int] = set()
     pending = [value.get_defining_op() for value in outputs]
     while pending:
@@ -98,7 +98,7 @@ def _needed_ops(outputs: Iterable[Any]) -> set[int]:
 
 
 class _Translation:
-    """The part of a program translated so far. values: by the id of Paddle's value."""
+    """The operations of a program translated so far. values: of OpenVINO, by the id of Paddle's value."""
 
     def __init__(self, parameters: dict[str, openvino.Output], weights: dict[str, paddle.Tensor]) -> None:
         self.parameters = parameters
@@ -106,11 +106,11 @@ class _Translation:
         self.values: dict[str, Any] = {}
 
     def add(self, op: Any) -> None:
-        """Translate `op`, whose operands have been."""
+        """Translate `op`, whose operands have been translated."""
         if op.name() == "pd_op.data":
             self.values[op.result(0).id] = self.parameters[op.attrs()["name"]]
         elif op.name() == "builtin.parameter":
-            # A view, so that the network is in memory once; OpenVINO keeps it alive.
+            # Shares the memory, so that the weights are in memory once; OpenVINO keeps the array alive.
             array = np.from_dlpack(self.weights[op.attrs()["parameter_name"]].detach())
             self.values[op.result(0).id] = ov.constant(array, shared_memory=True).output(0)
         else:
@@ -122,7 +122,7 @@ class _Translation:
         traced = TracedOp(op, [self._operand(op, value) for value in op.operands_source()])
         try:
             translated = OPS[op.name()](traced)
-        except RuntimeError as error:  # OpenVINO does not like the arguments
+        except RuntimeError as error:  # OpenVINO refuses the arguments
             raise traced.unsupported(" ".join(str(error).split())) from error
         if traced.unread():
             raise traced.unsupported(f"attributes {sorted(traced.unread())} are not supported")
@@ -132,7 +132,7 @@ class _Translation:
 
     def _operand(self, op: Any, value: Any) -> Any:
         if not value.initialized():
-            return None  # an optional operand that was not given
+            return None  # an absent optional operand
         if value.id not in self.values:
             source = value.get_defining_op()
             raise UnsupportedOp(source.name(), "only the first output is supported", location(op))
@@ -140,7 +140,7 @@ class _Translation:
 
 
 def _checked(traced: TracedOp, index: int, result: Any) -> Any:
-    """`result` as an output or list of outputs, of the shape and type that Paddle says."""
+    """`result` as an output or list of outputs. Raises UnsupportedOp unless shape and type are those of Paddle."""
     if isinstance(result, list):
         return result
     output = result.output(0) if isinstance(result, openvino.Node) else result

@@ -20,8 +20,8 @@ import paddle
 import paddle.nn.functional as F
 
 from ppaudioldm.openvino_engine.paddle_ops import OPS
+from ppaudioldm.openvino_engine.paddle_program import translate
 from ppaudioldm.openvino_engine.traced_op import UnsupportedOp
-from ppaudioldm.openvino_engine.translate import translate
 from tests.support import relative_error
 
 SIZES = [(2, 5), (3, 9)]  # what the dynamic dimensions of an input are, in turn
@@ -255,7 +255,7 @@ UNSUPPORTED = [
     unsupported("nearest_interp.* out_h is 4", lambda x: F.interpolate(x, size=[4, 4], mode="nearest"), IMAGE),
     unsupported("layer_norm.* begin_norm_axis is 1, only 2", lambda x: F.layer_norm(x, [5, 8]), (None, 5, 8)),
     unsupported("embedding.* padding_idx is 0", lambda x, w: F.embedding(x, w, 0), ids(None, None), weight(9, 5)),
-    unsupported("roll.* along given axes", lambda x: paddle.roll(x, 1), (4, 4)),
+    unsupported("roll.* along specified axes", lambda x: paddle.roll(x, 1), (4, 4)),
     unsupported("pad3d.* mode is 'reflect'", lambda x: F.pad(x, [1, 1, 1, 1], "reflect"), IMAGE),
     unsupported("flatten.* dynamic dimension after", lambda x: x.flatten(0, 1), (None, 2, None)),
     unsupported("cumsum.* flatten is True", lambda x: paddle.cumsum(x)),
@@ -271,7 +271,7 @@ def test_what_is_not_supported_is_an_error_that_names_op_and_place(message, case
     with pytest.raises(UnsupportedOp, match=message) as caught:
         translate(Function(case.function, *case.weights), case.specs())
     assert str(caught.value).startswith("cannot translate pd_op.")
-    assert "test_paddle_to_openvino.py:" in str(caught.value)
+    assert "test_paddle_program.py:" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

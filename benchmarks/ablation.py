@@ -18,10 +18,10 @@ import numpy as np
 from ppaudioldm import AudioLDM
 from ppaudioldm.evaluation import kinds
 from ppaudioldm.evaluation.classifier import default_classifier
-from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.sounds import Example
 
-Condition = Callable[[AudioLDM, Example], tuple[str | None, Given]]
+Condition = Callable[[AudioLDM, Example], tuple[str | None, AudioCondition]]
 
 
 def main() -> None:
@@ -53,15 +53,15 @@ def silence(pipeline: AudioLDM) -> np.ndarray:
 
 
 CONDITIONS: dict[str, Condition] = {
-    "caption, and GPT-2's LOA tokens of it": lambda pipeline, wanted: (wanted.caption, Given()),
-    "caption alone": lambda pipeline, wanted: (wanted.caption, Given(loa=silence(pipeline))),
+    "caption, and GPT-2's LOA tokens of it": lambda pipeline, wanted: (wanted.caption, AudioCondition()),
+    "caption alone": lambda pipeline, wanted: (wanted.caption, AudioCondition(loa=silence(pipeline))),
     "caption, and AudioMAE's LOA tokens of a real clip": lambda pipeline, wanted: (
         wanted.caption,
-        Given(loa=pipeline.recorded_loa(wanted.waveform)),
+        AudioCondition(loa=pipeline.encode_loa(wanted.waveform)),
     ),
     "AudioMAE's LOA tokens of a real clip alone": lambda pipeline, wanted: (
         None,
-        Given(loa=pipeline.recorded_loa(wanted.waveform)),
+        AudioCondition(loa=pipeline.encode_loa(wanted.waveform)),
     ),
 }
 

@@ -114,7 +114,7 @@ def run(engine: str, path: Path, folder: Path) -> dict[str, Any]:
         phonemes=PHONEMES if pipeline.config.phoneme_encoder else None,
     )
     np.save(folder / f"{engine}.npy", clip.waveforms)
-    heard = pipeline.recorded_loa(clip.waveforms[0]) if pipeline.config.audiomae else None
+    heard = pipeline.encode_loa(clip.waveforms[0]) if pipeline.config.audiomae else None
     assert np.isfinite(clip.waveforms).all() and np.abs(clip.waveforms).max() > 0
     return {
         "clip": str(list(clip.waveforms.shape)),

@@ -20,6 +20,7 @@ from ppaudioldm.config import (
 )
 
 DEFAULT_CHECKPOINT = "tiny"
+DEFAULT_SPEECH_CHECKPOINT = "audioldm2-speech-gigaspeech"
 LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
 
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ppaudioldm import __version__
-from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, generate, serve, sound, train, ui
-from ppaudioldm.commands.console import one_line, tell
+from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, serve, tasks, train, ui
+from ppaudioldm.commands.arguments import keyword_flags
+from ppaudioldm.commands.console import notify, one_line
 from ppaudioldm.commands.signals import remembered_interrupt
 
-COMMANDS = (generate, sound, serve, ui, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
+COMMANDS = (tasks, serve, ui, checkpoints, cache, bench, train, evaluate, compat)  # in the order of `--help`
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -33,8 +34,8 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (those of the process by default) and return its exit code.
 
-    0: done. 1: some lines of a list are not. 2: bad input or a file that can't be read or written, told in one line on
-    stderr. 130: Ctrl-C.
+    0: done. 1: some lines of a list are not. 2: bad input or a file that can't be read or written, reported in one line
+    on stderr. 130: Ctrl-C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be what a terminal cannot show
@@ -44,18 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return options.run(options) or 0
         except KeyboardInterrupt as stopped:
-            tell(f"stopped: {stopped}" if str(stopped) else "stopped")
+            notify(f"stopped: {stopped}" if str(stopped) else "stopped")
             return INTERRUPTED
         except BrokenPipeError:  # the reader of our output is gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except (ValueError, OSError, MemoryError) as error:
-            tell(f"error: {_with_flags(one_line(error))}")
+            notify(f"error: {_with_flags(one_line(error))}")
             return USAGE_ERROR
         except Exception:
             if not interrupt.came:
                 raise
-            tell("stopped")  # the import of a framework makes this of it
+            notify("stopped")  # the import of a framework turned the interrupt into this error
             return INTERRUPTED
 
 
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 class _OneLineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        tell(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
+        notify(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
 
 
 def _log_to_stderr() -> None:
@@ -91,8 +92,8 @@ def _log_to_stderr() -> None:
 
 
 def _with_flags(message: str) -> str:
-    """An error of the library, whose keywords the command line calls otherwise."""
-    for keyword, flag in {"num_inference_steps": "--steps", "num_waveforms_per_prompt": "--candidates"}.items():
+    """An error of the library, with the flags of the command line in place of keywords."""
+    for keyword, flag in keyword_flags().items():
         message = message.replace(keyword, flag)
     return message
 

@@ -143,9 +143,6 @@ class VAEConfig:
         return 2 ** (len(self.channel_mult) - 1)
 
 
-VOCODERS = ("network", "griffin-lim")
-
-
 @dataclass(frozen=True)
 class HifiGanConfig:
     n_mels: int = 64

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-FRAMEWORKS = ("paddle", "torch")
+from ppaudioldm.choices import FRAMEWORKS
 
 
 def usable_cores() -> int:

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ppaudioldm.audio.mel import checked_waveform
 from ppaudioldm.checkpoints import speech_names
-from ppaudioldm.config import VOCODERS, ModelConfig
+from ppaudioldm.choices import VOCODERS
+from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.choice import chosen_engine, create_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.generation.audio_condition import Given
-from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.generation.decoding import decode, encode, latent_frames, mel_of, vocode
-from ppaudioldm.generation.loa import recorded_loa
-from ppaudioldm.generation.options import MAX_DURATION, Options, Progress, default_duration
-from ppaudioldm.generation.run import Generation
+from ppaudioldm.generation.audio_condition import AudioCondition
+from ppaudioldm.generation.candidates import clap_embedding
+from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.decoding import decode, encode, latent_frames, padded_log_mel, vocode
+from ppaudioldm.generation.loa import encode_loa
+from ppaudioldm.generation.options import (
+    MAX_DURATION,
+    Options,
+    ProgressCallback,
+    check_texts,
+    default_duration,
+    merged_options,
+)
+from ppaudioldm.generation.run import Components, GenerationRequest, run
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.weights.locate import Description, locate
-
-__all__ = ["AudioLDM", "Cancelled", "Clip", "Given", "Interrupted"]
 
 logger = logging.getLogger(__name__)
 
 
 class AudioLDM:
-    """AudioLDM 2: text to sound. Make one with `from_pretrained`."""
+    """AudioLDM 2: text to sound. Open a checkpoint with `from_pretrained`."""
 
     def __init__(self, checkpoint: Description, engine: Engine, vocoder: str | None = None) -> None:
         self.checkpoint = checkpoint
         self.config = _config(checkpoint, vocoder)
-        self._engine = engine
-        self._encoder = PromptEncoder(checkpoint, engine)
-        self._schedule = NoiseSchedule(self.config.diffusion)
+        self.engine = engine
+        self._prompt_encoder = PromptEncoder(checkpoint, engine)
+        self._components = Components(self.config, engine, self._prompt_encoder, NoiseSchedule(self.config.diffusion))
 
     @classmethod
     def from_pretrained(
@@ -68,105 +76,95 @@ class AudioLDM:
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
-        made = create_engine(locate(checkpoint), engine, device, precision, ema, compile_step, low_memory)
-        return cls(*made, vocoder)
+        description, chosen = create_engine(
+            locate(checkpoint), engine, device, precision, ema, compile_step, low_memory
+        )
+        return cls(description, chosen, vocoder)
 
     def generate(
         self,
         prompt: str | Sequence[str] | None = None,
+        options: Options | None = None,
         *,
-        negative_prompt: str | None = None,
-        duration: float | None = None,
+        preset: str | None = None,
         seed: int | Sequence[int] | None = None,
-        preset: str = "fast",
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
-        sampler: str | None = None,
-        eta: float | None = None,
-        spacing: str | None = None,
-        num_waveforms_per_prompt: int | None = None,
-        batch_size: int = 1,
-        guidance_interval: tuple[float, float] | None = None,
-        reuse: int | None = None,
         transcription: str | None = None,
         phonemes: str | None = None,
-        given: Given | None = None,
+        audio_condition: AudioCondition | None = None,
         keep_candidates: bool = False,
         with_scores: bool = False,
-        progress: Callable[[Progress], bool | None] | None = None,
+        progress: ProgressCallback | None = None,
+        **overrides: Any,
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
 
-        negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600;
-        by default 10, or what the checkpoint was trained on if that is shorter.
-        seed: 0 to 2**63 - 1; the same seed makes the same clip, whatever the batch; None takes a new one; several are
-        one for each prompt.
-        preset: "fast" (DPM-Solver++, 10 steps, 1 candidate), "fine" (25 of them), "draft" (10, reuse 3) or "original"
-        (DDIM, 200 steps, eta 1, the best of 3); what follows overrides parts. num_waveforms_per_prompt: candidates, of
-        which the one that CLAP finds nearest to the prompt is kept. batch_size: candidates made at once;
-        more need more memory, and are faster only on a GPU. guidance_interval: the part of the steps, from 0 to 1, that
-        is guided; the others take half the time. reuse: how many guided steps use the same deep features of the UNet;
-        all but the first of them take a tenth of the time. UNets with film (AudioLDM 1's) allow 1 only, so no "draft".
-        transcription: the words to say, or phonemes: how they are pronounced, as espeak writes it; a speech
-        checkpoint needs one of them, and the prompt says who speaks. What does not fit is an error: `speech.speak` says
-        any length. given: what to start from besides the prompt, see `given.Given`; where that holds LOA tokens the
-        prompt may be absent (None). keep_candidates: return all candidates too, as `Clip.candidates`. with_scores: have
-        CLAP score a prompt's only candidate, too. progress: called after every step; stops the run, with `Cancelled`,
-        when it returns False. `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was complete.
-        Raises ValueError for a value out of range, naming it and what is allowed.
+        options: the settings; or preset: "fast" (DPM-Solver++, 10 steps, 1 candidate; the default), "fine" (25 steps),
+        "draft" (10 steps, reuse 3) or "original" (DDIM, 200 steps, eta 1, the best of 3). Fields of `Options` given as
+        keywords (`duration=5`) override it:
+
+        - negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600; by default
+          10, or the length of the checkpoint's training clips if that is shorter.
+        - num_inference_steps, guidance_scale, sampler, eta, spacing: of the denoising. guidance_interval: the share of
+          the steps, from 0 to 1, that is guided; the others take half the time.
+        - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
+          batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
+        - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
+          them take a tenth of the time. UNets with FiLM (AudioLDM 1's) allow 1 only, so not "draft".
+
+        seed: 0 to 2**63 - 1; the same seed gives the same clip, whatever the batch; None draws a new one; a sequence
+        has one for each prompt. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes
+        it; a speech checkpoint needs one of them, and the prompt describes the speaker. What does not fit is an error:
+        `tasks.speak` speaks texts of any length. audio_condition: what to start from besides the prompt, which may be
+        None where the condition holds LOA tokens. keep_candidates: return all of them too, as `Clip.candidates`.
+        with_scores: CLAP scores a prompt's only candidate, too. progress: called after every step; returning False
+        stops the run with `Cancelled`. `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was
+        complete. Raises ValueError for a value out of range, naming it and what is allowed.
         """
-        options = Options.from_preset(
-            preset,
-            negative_prompt=negative_prompt,
-            duration=self.default_duration if duration is None else duration,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            sampler=sampler,
-            eta=eta,
-            spacing=spacing,
-            num_waveforms_per_prompt=num_waveforms_per_prompt,
-            batch_size=batch_size,
-            guidance_interval=guidance_interval,
-            reuse=reuse,
+        options = merged_options(options, preset, overrides)
+        if options.duration is None:
+            options = replace(options, duration=self.default_duration)
+        condition = audio_condition or AudioCondition()
+        has_loa, is_absent = condition.loa is not None, prompt is None and condition.loa is not None
+        prompts = [""] if is_absent else check_texts([prompt] if isinstance(prompt, str) else prompt)  # type: ignore
+        if not is_absent:
+            self._warn_of_unknown_sounds(prompts)
+        # LOA tokens of a recording already hold what is spoken.
+        spoken = None if has_loa else self._phoneme_ids(transcription, phonemes)
+        # Without a prompt there is nothing by which to choose between candidates.
+        count = 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt
+        request = GenerationRequest(
+            options, prompts, _seeds(seed, len(prompts), count), spoken, condition, keep_candidates, with_scores
         )
-        absent = prompt is None and given is not None and given.loa is not None
-        texts = [prompt] if isinstance(prompt, str) else prompt
-        prompts = [""] if absent else options.check_prompts(texts)  # type: ignore[arg-type]  # it is what checks
-        known = None if absent else self.checkpoint.known_sounds
-        if known and (warning := known.warning(self.checkpoint.name, prompts)):
-            logger.warning("%s", warning)
-        # Given LOA tokens are what would be spoken.
-        needs_words = given is None or given.loa is None
-        spoken = self._phoneme_ids(transcription, phonemes) if needs_words else None
-        # Without a prompt nothing says which candidate is the best.
-        count = 1 if absent and not keep_candidates else options.num_waveforms_per_prompt
-        return Generation(
-            self.config,
-            self._engine,
-            self._encoder,
-            self._schedule,
-            options,
-            prompts,
-            _seeds(seed, len(prompts), count),
-            phonemes=spoken,
-            given=given,
-            keep_candidates=keep_candidates,
-            with_scores=with_scores,
-            progress=progress,
-        ).run()
+        return run(self._components, request, progress)
 
     @property
     def default_duration(self) -> float:
-        """Seconds of a clip if `duration` is not given."""
+        """Seconds of a clip by default."""
         return default_duration(self.config.diffusion.clip_seconds)
 
     def latent_frames(self, duration: float, circular: bool = False) -> int:
-        """How many latent frames a clip of `duration` seconds has; see `chunks.latent_frames`."""
+        """How many latent frames a clip of `duration` seconds has; see `generation.decoding`."""
         return latent_frames(self.config, round(duration * self.config.sample_rate), circular)
 
-    def recorded_loa(self, waveform: np.ndarray) -> np.ndarray:
-        """The LOA tokens (N, 768) of a recording (samples,), for `Given.loa`; see `recorded_loa.recorded_loa`."""
-        return recorded_loa(self.checkpoint, self._engine, waveform)
+    def embed_text(self, prompts: Sequence[str]) -> np.ndarray:
+        """CLAP embeddings (B, 512) of `prompts`, of length 1. Raises ValueError for a checkpoint without CLAP."""
+        if self.config.clap_text is None:
+            raise ValueError(f"{self.checkpoint.name} has no CLAP, which compares sounds with texts")
+        return self._prompt_encoder.embed_text(check_texts(prompts))
+
+    def embed_audio(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """The CLAP embedding (512,) float32, of length 1, of the first 10 s of `waveform` (samples,).
+
+        Its dot product with a text's embedding is their similarity, -1 to 1. Raises ValueError for a checkpoint without
+        CLAP, and for a waveform that is empty or not finite.
+        """
+        if self.config.clap_audio is None:
+            raise ValueError(f"{self.checkpoint.name} has no CLAP, which compares sounds with texts")
+        return clap_embedding(self.engine, waveform, sample_rate)
+
+    def encode_loa(self, waveform: np.ndarray) -> np.ndarray:
+        """AudioMAE's LOA tokens (N, 768) of a recording (samples,), for `AudioCondition.loa`; see `generation.loa`."""
+        return encode_loa(self.checkpoint, self.engine, waveform)
 
     def encode_audio(self, waveform: np.ndarray, seed: int | None = None) -> np.ndarray:
         """Latents (channels, T, bands) float32, scaled as the UNet sees them, of a recording.
@@ -179,7 +177,7 @@ class AudioLDM:
         if len(waveform) > MAX_DURATION * self.config.sample_rate:
             seconds = len(waveform) / self.config.sample_rate
             raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed: up to {MAX_DURATION:g}")
-        return encode(self._engine, self.config, mel_of(self.config, waveform), seed)
+        return encode(self.engine, self.config, padded_log_mel(self.config, waveform), seed)
 
     def decode_latents(self, latents: np.ndarray, circular: bool = False) -> np.ndarray:
         """The waveforms (B, T * samples_per_latent) float32 of scaled latents (B, channels, T, bands) float32.
@@ -189,11 +187,16 @@ class AudioLDM:
         channels, bands = self.config.vae.latent_channels, self.config.latent_bands
         if latents.ndim != 4 or latents.shape[1::2] != (channels, bands) or 0 in latents.shape:
             raise ValueError(f"latents have shape {latents.shape}, expected (B, {channels}, T, {bands})")
-        mel = decode(self._engine, self.config, self._engine.asarray(latents.astype(np.float32)), circular)
-        return vocode(self._engine, self.config, mel, circular)
+        mel = decode(self.engine, self.config, self.engine.asarray(latents.astype(np.float32)), circular)
+        return vocode(self.engine, self.config, mel, circular)
+
+    def _warn_of_unknown_sounds(self, prompts: list[str]) -> None:
+        known = self.checkpoint.known_sounds
+        if known and (warning := known.warning(self.checkpoint.name, prompts)):
+            logger.warning("%s", warning)
 
     def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
-        """What a speech checkpoint is to say, (1, 310) int64. Raises ValueError if that is missing, or for another."""
+        """The phonemes to be spoken, (1, 310) int64; None for other checkpoints. Raises ValueError for none or both."""
         encoder = self.config.phoneme_encoder
         if encoder is None:
             if transcription is not None or phonemes is not None:
@@ -213,7 +216,7 @@ class AudioLDM:
 
 
 def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
-    """The checkpoint's, with another vocoder. Raises ValueError for one that it does not have."""
+    """The checkpoint's configuration with the vocoder of that name. Raises ValueError for one that it does not have."""
     config = checkpoint.config
     if vocoder is None:
         return config
@@ -225,7 +228,7 @@ def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
 
 
 def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int) -> list[list[int]]:
-    """Of the candidates of each prompt. Raises ValueError unless there is one for all prompts, or one for each."""
+    """The seeds of the candidates of each prompt. Raises ValueError unless there is one for all, or one for each."""
     if seed is None:
         seed = secrets.randbelow(2**32)
     if not isinstance(seed, Sequence):

@@ -135,7 +135,7 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "untrained", "-o", "x.txt"], "unknown extension '.txt'"),
         (
             ["generate", "x", "-c", "untrained", "-o", "new/"],
-            "--output is new, allowed: a folder that is there, or a name",
+            "--output is new, allowed: a folder that exists, or a name",
         ),
         (["generate", "a \udcff", "-c", "untrained"], "prompt is 'a \\udcff', allowed: text of whole characters"),
         (["speak", "a \udcff"], "text is 'a \\udcff', allowed: text of whole characters"),
@@ -144,7 +144,7 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "untrained", "--format", "aac"], "invalid choice: 'aac'"),
         (["generate", "x", "--format", "mp3", "-o", "x.wav"], "--format is mp3, but --output is x.wav"),
         (["generate", "x", "--bogus"], "--bogus"),
-        (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "says a text: use `ppaudioldm speak`"),
+        (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "speaks a text: use the task speak"),
         (
             ["speak", "tˈɛst", "--phonemes", "-c", "untrained"],
             "untrained does not speak, choose from audioldm2-speech-gigaspeech",

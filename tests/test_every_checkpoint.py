@@ -19,7 +19,7 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.config import LoaConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.generation.loa import recorded_loa
+from ppaudioldm.generation.loa import encode_loa
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.pipeline import AudioLDM
@@ -79,7 +79,7 @@ def from_its_file(name: str) -> tuple[Checkpoint, np.ndarray, np.ndarray | None]
         checkpoint = open_checkpoint(path)
         engine = EagerEngine(checkpoint, "cpu")
         waveforms = sound(checkpoint, engine)
-        heard = recorded_loa(checkpoint, engine, waveforms[0]) if checkpoint.config.audiomae else None
+        heard = encode_loa(checkpoint, engine, waveforms[0]) if checkpoint.config.audiomae else None
         return checkpoint, waveforms, heard
 
 

@@ -14,12 +14,13 @@ import pytest
 import soundfile
 
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.diffusion.samplers import SAMPLERS
+from ppaudioldm.choices import SAMPLERS
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.candidates import clap_scores
+from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
-from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip
+from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from tests.support import load_golden, relative_error
 
@@ -212,7 +213,7 @@ def test_the_best_candidate_is_kept_and_can_be_made_again():
     prompts = ["A dog barks in the rain", "Birds"]
     clip = generate(prompts, num_waveforms_per_prompt=3, batch_size=2)
     engine = EagerEngine(open_checkpoint("untrained"))
-    embeddings = PromptEncoder(engine.checkpoint, engine).clap(prompts)
+    embeddings = PromptEncoder(engine.checkpoint, engine).embed_text(prompts)
     for prompt, embedding, waveform, seed, score in zip(
         prompts, embeddings, clip.waveforms, clip.seeds, clip.scores, strict=True
     ):

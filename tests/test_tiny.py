@@ -41,7 +41,7 @@ def test_what_it_makes_is_recognised_and_two_seeds_differ(pipeline):
 
 def test_a_recording_is_heard(pipeline):
     rng = np.random.default_rng(0)
-    loa = pipeline.recorded_loa(0.1 * rng.standard_normal(40960).astype(np.float32))
+    loa = pipeline.encode_loa(0.1 * rng.standard_normal(40960).astype(np.float32))
     assert loa.shape == (8, 128) and np.isfinite(loa).all()
 
 

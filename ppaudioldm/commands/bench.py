@@ -7,7 +7,8 @@ import dataclasses
 import json
 from typing import Any
 
-from ppaudioldm.commands.common import ENGINES, PRECISIONS, add_framework, choose_framework
+from ppaudioldm.choices import ENGINES, PRECISIONS
+from ppaudioldm.commands.arguments import add_framework, choose_framework
 
 
 def add(commands: Any) -> None:

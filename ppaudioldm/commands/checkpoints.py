@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.common import add_framework, choose_framework
-from ppaudioldm.commands.console import tell
+from ppaudioldm.commands.arguments import add_framework, choose_framework
+from ppaudioldm.commands.console import notify
 
 
 def add(commands: Any) -> None:
@@ -111,7 +111,7 @@ def convert(options: argparse.Namespace) -> None:
 
     check_names_folder(options.destination)  # before anything is downloaded
     checkpoint = open_checkpoint(options.source, ema=options.ema)
-    write_native(checkpoint, options.destination, options.dtype, notify=tell)
+    write_native(checkpoint, options.destination, options.dtype, notify=notify)
     print(options.destination)
 
 
@@ -120,7 +120,7 @@ def random_checkpoint(options: argparse.Namespace) -> None:
     _check_free(options.destination, options.overwrite)
     from ppaudioldm.weights.convert import write_random
 
-    write_random(options.name, options.destination, options.layout, options.seed, notify=tell)
+    write_random(options.name, options.destination, options.layout, options.seed, notify=notify)
     print(options.destination)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.common import add_framework, open_pipeline, tell_if_random
-from ppaudioldm.commands.console import ProgressBar, tell
-from ppaudioldm.generation.options import Options
+from ppaudioldm.commands.arguments import add_framework, open_pipeline
+from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
+from ppaudioldm.generation.options import Options, check_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def compat(options: argparse.Namespace) -> None:
     folder = options.save_path / time.strftime("%d_%m_%Y_%H_%M_%S")
     check_writable(folder / "probe.wav")
     pipeline = open_pipeline(options)
-    tell_if_random(pipeline)
+    notify_if_random(pipeline)
     # Copies of a prompt take the seeds that follow those of the candidates.
     seeds = [options.seed + i * options.n_candidate_gen_per_text for i in range(options.batchsize)]
     with ProgressBar() as bar:
@@ -127,12 +127,12 @@ def _choose_model(options: argparse.Namespace) -> None:
             raise ValueError(f"--transcription is missing: {options.checkpoint} says a text")
         return
     if CHECKPOINTS[options.checkpoint].config.phoneme_encoder is None:
-        tell(f"note: {options.checkpoint} does not speak, so {SPEECH_MODEL} is used")
+        notify(f"note: {options.checkpoint} does not speak, so {SPEECH_MODEL} is used")
         options.checkpoint = SPEECH_MODEL
     if not options.text and not options.text_list:
-        tell(f"note: no --text says who speaks, so it is {SPEAKER!r}")
+        notify(f"note: no --text says who speaks, so it is {SPEAKER!r}")
         options.text = SPEAKER
-    Options().check_prompts([options.transcription], "--transcription")
+    check_texts([options.transcription], "--transcription")
     from ppaudioldm.text.phonemes import to_phonemes
 
     to_phonemes(options.transcription)  # a missing extra, or nothing to say, is found before a download
@@ -145,11 +145,11 @@ def _framework(options: argparse.Namespace) -> str:
 def _tell_what_differs(options: argparse.Namespace) -> None:
     """One line for each flag that has no effect, or another one than in the original."""
     if options.mode == "generation" and options.file_path:
-        tell("note: --file_path is only for --mode sr_inpainting; `ppaudioldm restyle` transfers a style")
+        notify("note: --file_path is only for --mode sr_inpainting; `ppaudioldm restyle` transfers a style")
     if options.text and options.text_list:
-        tell("note: --text is not used, as there is a --text_list")
+        notify("note: --text is not used, as there is a --text_list")
     if options.duration != 10 and "audioldm2" in options.checkpoint:
-        tell(f"note: this makes {options.duration:g} s; the original, with {options.checkpoint}, always 10 s")
+        notify(f"note: this makes {options.duration:g} s; the original, with {options.checkpoint}, always 10 s")
 
 
 def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
@@ -165,7 +165,7 @@ def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
         prompt, bar, name = options.text.rpartition("|")
         pairs = [(prompt, name) if bar else (options.text, "")]
     if options.mode == "generation":
-        Options().check_prompts([prompt for prompt, _ in pairs], "--text")
+        check_texts([prompt for prompt, _ in pairs], "--text")
     spoken = f"-TTS-{options.transcription}" if options.transcription else ""
     named: dict[str, str] = {}
     for prompt, name in pairs:

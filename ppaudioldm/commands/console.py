@@ -1,15 +1,26 @@
-"""What the commands say on stderr: one line at a time, and a progress bar."""
+"""Messages of the commands on stderr, one line each, and the progress bar."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from ppaudioldm.commands.signals import raise_if_interrupted
 from ppaudioldm.generation.options import Progress
 
+if TYPE_CHECKING:
+    from ppaudioldm.pipeline import AudioLDM
 
-def tell(message: str) -> None:
+
+def notify(message: str) -> None:
     print(f"ppaudioldm: {message}", file=sys.stderr, flush=True)
+
+
+def notify_if_random(pipeline: AudioLDM) -> None:
+    """Say that a checkpoint has random weights."""
+    if pipeline.checkpoint.is_random:
+        name = pipeline.checkpoint.name
+        notify(f"note: {name} has random weights, so this is noise and not the sound of the prompt")
 
 
 def one_line(message: object) -> str:
@@ -19,7 +30,7 @@ def one_line(message: object) -> str:
 class ProgressBar:
     """A bar on stderr, where that is a terminal: the stage, the steps of the longest one, and the time left.
 
-    title: what stands before the stage.
+    title: text before the name of the stage.
     """
 
     title = ""

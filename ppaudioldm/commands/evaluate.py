@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.commands.common import SAMPLERS, add_checkpoint, choose_framework, open_pipeline
+from ppaudioldm.choices import SAMPLERS
+from ppaudioldm.commands.arguments import add_checkpoint, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
 from ppaudioldm.evaluation.choices import EMBEDDINGS, LEVELS, REAL, STAGES
 from ppaudioldm.generation.options import PRESETS, Options, Progress
@@ -103,7 +104,7 @@ def _evaluate_folder(options: argparse.Namespace) -> None:
     pipeline = open_pipeline(options) if options.checkpoint else None
     classifier = _classifier(options)
     embed = embedding_function(by, pipeline, classifier)
-    prompt_embeddings = pipeline._encoder.clap(prompts) if pipeline and prompts else None
+    prompt_embeddings = pipeline.embed_text(prompts) if pipeline and prompts else None
     with ProgressBar() as bar:
         progress = _progress(bar, "embed")
         measures = compare.compare_folders(generated, reference, embed, classifier, prompt_embeddings, progress)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT
-from ppaudioldm.commands.common import add_checkpoint, choose_framework
-from ppaudioldm.commands.console import tell
+from ppaudioldm.commands.arguments import add_checkpoint, choose_framework
+from ppaudioldm.commands.console import notify
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
 SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace, finish: Callable[[Any, Any], Any]) -> None:
     check_speech(options, models)
     service = Service(models, settings)
     tell_what_is_served(models, settings, options.host)
-    run_server(service, finish(service, create_app(service, voices)), options.host, options.port, tell)
+    run_server(service, finish(service, create_app(service, voices)), options.host, options.port, notify)
 
 
 def settings_of(options: argparse.Namespace) -> Any:
@@ -154,9 +154,9 @@ def check_speech(options: argparse.Namespace, models: Any) -> None:
 def tell_what_is_served(models: Any, settings: Any, host: str) -> None:
     for model in models.all:
         random = "; random weights, so it makes noise" if model.is_random else ""
-        tell(f"{model.name}: {', '.join(model.tasks)}; {model.sample_rate} Hz; licence: {model.licence}{random}")
+        notify(f"{model.name}: {', '.join(model.tasks)}; {model.sample_rate} Hz; licence: {model.licence}{random}")
     if not settings.api_keys and not _is_loopback(host):
-        tell(f"warning: whoever reaches {host} may use this server: --api-keys asks for a key")
+        notify(f"warning: whoever reaches {host} may use this server: --api-keys asks for a key")
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.commands.common import add_framework, choose_framework
+from ppaudioldm.commands.arguments import add_framework, choose_framework
 from ppaudioldm.training.stages import STAGES as MODEL_STAGES
 from ppaudioldm.training.stages import stage_classes
 

@@ -10,7 +10,7 @@ from .schedule import Array
 
 
 def denoise(
-    predict: Callable[[Array, int], Array],
+    predict: Callable[[Array, int, int], Array],
     sampler: Sampler,
     latents: Array,
     guidance_scale: float | Sequence[float],
@@ -19,7 +19,8 @@ def denoise(
 ) -> Iterator[tuple[int, Array]]:
     """Yields (i, latents) after each of the len(sampler.timesteps) calls of the network; the last are the result.
 
-    predict(latents, timestep): what the network says of latents (B, C, T, F): a batch of 2B, without conditions first,
+    predict(latents, timestep, i): what the network says of latents (B, C, T, F): a batch of 2B, without conditions
+    first,
         or of B where guidance_scale is 1 (`needs_unconditional`). It doubles the batch itself, as only the caller
         knows how its arrays are joined.
     guidance_scale: one for all calls, or one for each.
@@ -32,7 +33,7 @@ def denoise(
     for i, (timestep, scale) in enumerate(zip(sampler.timesteps, scales, strict=True)):
         if constrain is not None:
             latents = constrain(i, latents)
-        prediction = combine(predict(latents, timestep), scale)
+        prediction = combine(predict(latents, timestep, i), scale)
         if prediction.shape[0] != latents.shape[0]:
             raise ValueError(f"predict returned {prediction.shape[0]} guided items for {latents.shape[0]} latents")
         latents = sampler.step(i, prediction, latents, noise)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ppaudioldm.choices import SAMPLERS, check_sampler_options
+
 from .schedule import Array, NoiseSchedule, Path, add_noise
 
-SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 # Measured on a mixture of Gaussians, whose noise is known, with guidance 3.5 and 20 steps: distance from the exact
 # result 0.006, karras 0.008, linear 0.012, leading 0.015.
 DPM_SPACING = "log-snr"
@@ -40,10 +41,7 @@ def make_sampler(
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler is {name!r}, allowed: {', '.join(SAMPLERS)}")
-    if eta is not None and name != "ddim":
-        raise ValueError(f"eta is {eta!r}, but only the ddim sampler has one; {name} does not")
-    if spacing is not None and name != "dpm++":
-        raise ValueError(f"spacing is {spacing!r}, but only the dpm++ sampler has a choice; {name} does not")
+    check_sampler_options(name, eta, spacing)
     if not (math.isfinite(eta or 0.0) and (eta or 0.0) >= 0):
         raise ValueError(f"eta is {eta!r}, allowed: finite numbers from 0 up")
     if not 0 < strength <= 1:

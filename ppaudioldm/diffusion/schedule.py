@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.choices import SPACINGS
+
 from ..config import DiffusionConfig
 
 PREDICTIONS = ("epsilon", "v")
-SPACINGS = ("leading", "linear", "log-snr", "karras")
 KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
 
 Array = Any  # a NumPy array or a tensor of either framework

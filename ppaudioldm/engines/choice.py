@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
+from ppaudioldm.choices import ENGINES
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.weights.locate import Description, Located
-
-ENGINES = ("auto", "openvino", "eager")
 
 
 def checked_engine(name: str | None) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
+from ppaudioldm.choices import PRECISIONS
 from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.models.build import build_empty
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
-PRECISIONS = ("auto", "f32", "bf16", "fp16")
 # Layers that stay in float32: the timestep embedding, whose sinusoidal features lose too much in half precision.
 PRECISE = {"unet": ("time_in", "time_out")}
 # Called once for each step, with the same shapes: these are what `compile_step` compiles.

@@ -9,7 +9,6 @@ import numpy as np
 from ppaudioldm.evaluation.choices import EMBEDDINGS
 from ppaudioldm.evaluation.classifier import SoundClassifier
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
-from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.pipeline import AudioLDM
 
 Embed = Callable[[np.ndarray], np.ndarray]  # a waveform (samples,) at SAMPLE_RATE -> an embedding (size,)
@@ -33,8 +32,8 @@ def embedding_function(name: str, pipeline: AudioLDM | None, classifier: SoundCl
     if networks[name] is None:
         raise ValueError(f"{pipeline.checkpoint.name} has no {name}")
     if name == "clap":
-        return lambda waveform: clap_embedding(pipeline._engine, waveform, SAMPLE_RATE)
-    return lambda waveform: pipeline.recorded_loa(_resampled(waveform, pipeline.config.sample_rate)).mean(0)
+        return lambda waveform: pipeline.embed_audio(waveform, SAMPLE_RATE)
+    return lambda waveform: pipeline.encode_loa(_resampled(waveform, pipeline.config.sample_rate)).mean(0)
 
 
 def _resampled(waveform: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from ppaudioldm.evaluation.choices import GENERATED, REAL, ROUND_TRIP, VOCODED
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
 from ppaudioldm.evaluation.kinds import GenerateClip
-from ppaudioldm.generation.decoding import mel_of, vocode
+from ppaudioldm.generation.decoding import padded_log_mel, vocode
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.sounds import Example
 
@@ -23,12 +23,12 @@ def stage_functions(pipeline: AudioLDM, duration: float, **settings: Any) -> dic
     settings: keywords of `AudioLDM.generate`. "vae", the round trip through VAE and vocoder, needs a checkpoint with
     the VAE's encoder.
     """
-    config, engine = pipeline.config, pipeline._engine
+    config, engine = pipeline.config, pipeline.engine
     rate = config.sample_rate
 
     def vocoded(request: Example, seed: int) -> np.ndarray:
         waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
-        reconstructed = vocode(engine, config, engine.asarray(mel_of(config, waveform)[None]))[0]
+        reconstructed = vocode(engine, config, engine.asarray(padded_log_mel(config, waveform)[None]))[0]
         return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
 
     def round_trip(request: Example, seed: int) -> np.ndarray:

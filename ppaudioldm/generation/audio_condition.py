@@ -1,28 +1,31 @@
-"""What a generation starts from besides its prompts: a recording's latents, or what AudioMAE heard in one."""
+"""What a generation starts from besides its prompts: init latents, an inpainting mask, LOA tokens of a recording."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.diffusion.samplers import Sampler
+from ppaudioldm.engines.engine import Array
 
 
 @dataclass(frozen=True)
-class Given:
+class AudioCondition:
     """What a generation starts from besides its prompts; the same for every item.
 
-    latents: (channels, T, bands) float32, scaled as the UNet sees them: of a recording, see `AudioLDM.encode_audio`.
-    keep: (T, bands) float32, 1 = keep `latents` there (put back, freshly noised, before every step, and as they are at
-        the end), 0 = make anew.
-    strength: the share of the schedule that is run; below 1 it starts from the noised `latents`, at 1 from noise alone.
-    loa: (N, 768) float32 LOA tokens, in place of those that GPT-2 makes of the prompt; the prompt may then be absent.
+    init_latents: (channels, T, bands) float32, scaled as the UNet sees them: see `AudioLDM.encode_audio`.
+    keep_mask: (T, bands) float32, the inpainting mask: 1 keeps `init_latents` there (they are put back, freshly noised,
+        before every step, and as they are at the end), 0 regenerates.
+    strength: the share of the schedule that is run; below 1 it starts from the noised `init_latents`, at 1 from noise.
+    loa: (N, 768) float32 LOA tokens, in place of those that GPT-2 predicts from the prompt, which may then be absent.
     circular: the end of the latents continues in their start. The duration must be a whole number of latent frames.
     """
 
-    latents: np.ndarray | None = None
-    keep: np.ndarray | None = None
+    init_latents: np.ndarray | None = None
+    keep_mask: np.ndarray | None = None
     strength: float = 1.0
     loa: np.ndarray | None = None
     circular: bool = False
@@ -31,29 +34,52 @@ class Given:
         """Raise ValueError, in one line, for what does not fit a generation of `frames` latent frames."""
         if not isinstance(self.strength, (int, float)) or not 0 < self.strength <= 1:
             raise ValueError(f"strength is {self.strength!r}, allowed: above 0, at most 1")
-        if self.latents is None:
+        if self.init_latents is None:
             if self.strength < 1:
-                raise ValueError(f"strength is {self.strength!r}, but there are no latents to start from")
-            if self.keep is not None:
-                raise ValueError("keep is given, but there are no latents to keep")
+                raise ValueError(f"strength is {self.strength!r}, but there are no init_latents to start from")
+            if self.keep_mask is not None:
+                raise ValueError("keep_mask is set, but there are no init_latents to keep")
         else:
-            _check_array("latents", self.latents, (config.vae.latent_channels, frames, config.latent_bands))
-        if self.keep is not None:
-            _check_array("keep", self.keep, (frames, config.latent_bands))
-            if self.keep.min() < 0 or self.keep.max() > 1:
-                raise ValueError(f"keep goes from {self.keep.min()} to {self.keep.max()}, allowed: 0 to 1")
+            _check_array("init_latents", self.init_latents, (config.vae.latent_channels, frames, config.latent_bands))
+        if self.keep_mask is not None:
+            _check_array("keep_mask", self.keep_mask, (frames, config.latent_bands))
+            low, high = self.keep_mask.min(), self.keep_mask.max()
+            if low < 0 or high > 1:
+                raise ValueError(f"keep_mask goes from {low} to {high}, allowed: 0 to 1")
         if self.loa is not None:
             self._check_loa(config)
 
     def _check_loa(self, config: ModelConfig) -> None:
         if config.loa is None:
-            raise ValueError("loa is given, but the checkpoint has none")
+            raise ValueError("loa is set, but the checkpoint has no LOA tokens")
         assert self.loa is not None
         count = len(self.loa) if self.loa.ndim == 2 else 0
         most = config.gpt2.max_positions if config.gpt2 else config.loa.num_tokens
         if not 1 <= count <= most:
             raise ValueError(f"loa has shape {self.loa.shape}, allowed: 1 to {most} tokens of {config.loa.hidden_size}")
         _check_array("loa", self.loa, (count, config.loa.hidden_size))
+
+
+@dataclass(frozen=True)
+class Inpainting:
+    """Keeps the init latents where the mask says so, at each step as noisy as the latents beside them.
+
+    init_latents: (1, channels, T, bands). keep_mask: (T, bands). noise(i): the draw (B, channels, T, bands) of step i.
+    """
+
+    sampler: Sampler
+    init_latents: Array
+    keep_mask: Array
+    noise: Callable[[int], Array]
+
+    def constrain(self, i: int, latents: Array) -> Array:
+        """The latents (B, channels, T, bands) to use in step `i`, in place of `latents`."""
+        noised = self.sampler.add_noise(i, self.init_latents, self.noise(i))
+        return latents + self.keep_mask * (noised - latents)
+
+    def restore(self, latents: Array) -> Array:
+        """The result of the last step, with the init latents as they are."""
+        return latents + self.keep_mask * (self.init_latents - latents)
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -16,9 +16,9 @@ MARGIN = 0.5  # seconds beyond what CLAP reads, so that resampling has no edge t
 class Candidates:
     """Collects the candidates of `prompts` in any order; each is (num_samples,) float32.
 
-    seeds: of the candidates of each prompt, as many for each. score(prompt, waveforms): how well waveforms (B, samples)
-    fit the prompt of that index, (B,), the best highest; None where that need not be known. keep_all: keep every
-    candidate besides. Only what is kept takes memory.
+    seeds: of the candidates of each prompt, the same number for each. score(prompt, waveforms): how well waveforms
+    (B, samples) fit the prompt with that index, (B,), higher is better; None to score nothing and keep the first.
+    keep_all: keep every candidate, not only the best of each prompt. Only what is kept takes memory.
     """
 
     def __init__(
@@ -31,20 +31,20 @@ class Candidates:
     ) -> None:
         self._prompts, self._seeds, self._score = prompts, seeds, score
         shape = len(prompts), len(seeds[0])
-        self._made = np.zeros(shape, bool)
+        self._complete = np.zeros(shape, bool)
         self._scores = np.full(shape, -np.inf, np.float32)
-        self._best = np.zeros(len(prompts), np.int64)  # which candidate
+        self._best = np.zeros(len(prompts), np.int64)  # index of the candidate
         self._waveforms = np.empty((len(prompts), num_samples), np.float32)
         self._all = np.empty((*shape, num_samples), np.float32) if keep_all else None
 
     def add(self, prompt: int, candidate: int, waveform: np.ndarray) -> None:
-        """Take in what was made of the prompt and the seed of these indices."""
-        # Before it is scored, so that it is not lost if that is stopped.
-        if not self._made[prompt].any():
+        """Add the waveform of the prompt and the candidate with these indices."""
+        # Stored before it is scored, so that it is not lost if scoring is stopped.
+        if not self._complete[prompt].any():
             self._best[prompt], self._waveforms[prompt] = candidate, waveform
         if self._all is not None:
             self._all[prompt, candidate] = waveform
-        self._made[prompt, candidate] = True
+        self._complete[prompt, candidate] = True
         if self._score is None:
             return
         self._scores[prompt, candidate] = self._score(prompt, waveform[None])[0]
@@ -52,14 +52,14 @@ class Candidates:
             self._best[prompt], self._waveforms[prompt] = candidate, waveform
 
     def clip(self, sample_rate: int, seconds: dict[str, float]) -> Clip | None:
-        """The best of each prompt so far; without the prompts of which there is nothing, None if that is all of them.
+        """The best candidate of each prompt that has one; None if no prompt has.
 
-        All the candidates are as many as there are of each of these prompts.
+        Where all are kept, each prompt gives as many as the one with the fewest has.
         """
-        rows = np.flatnonzero(self._made.any(1))
+        rows = np.flatnonzero(self._complete.any(1))
         if not len(rows):
             return None
-        count = int(self._made[rows].sum(1).min())
+        count = int(self._complete[rows].sum(1).min())
         best = self._best[rows]
         is_scored = bool(np.isfinite(self._scores[rows, best]).all())
         whole = len(rows) == len(self._prompts)

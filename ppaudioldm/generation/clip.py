@@ -1,4 +1,4 @@
-"""What a generation gives back: a clip, or an exception that carries what was complete when it was stopped."""
+"""The result of a generation: a clip, or an exception that carries what was complete when it was stopped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ppaudioldm.audio.write import write_audio
 
 @dataclass(frozen=True)
 class Clip:
-    """What `generate` made: one clip for each prompt.
+    """One waveform for each prompt.
 
-    waveforms: (prompts, samples) float32 in [-1, 1], at `sample_rate` Hz. scores: CLAP similarity with the prompt, of
-    each, or None where there was nothing to choose from. seeds: of each; the same seed and settings make the same clip.
-    seconds: how long each stage took. candidates: where they were to be kept, all of them, those of a prompt in the
-    order of their seeds, (prompts, candidates, samples); candidate_scores: (prompts, candidates), or None as `scores`.
+    waveforms: (prompts, samples) float32 in [-1, 1], at `sample_rate` Hz. seeds: of each; the same seed and settings
+    give the same waveform. scores: CLAP similarity of each with its prompt, -1 to 1, or None where CLAP was not asked.
+    seconds: how long each stage took. candidates: all of them, if they were kept, those of a prompt in the order of
+    their seeds: (prompts, candidates, samples). candidate_scores: (prompts, candidates), or None as `scores`.
     """
 
     waveforms: np.ndarray
@@ -50,7 +50,7 @@ class Cancelled(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a generation. clip: as of `Cancelled`."""
+    """Ctrl-C during a generation. clip: the best of what was complete by then, or None."""
 
     def __init__(self, clip: Clip | None = None) -> None:
         super().__init__()

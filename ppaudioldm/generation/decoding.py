@@ -1,7 +1,7 @@
-"""Latents to sound and sound to latents, of any length: in chunks where that is longer than a checkpoint's own clips.
+"""Latents to log-mel spectrogram to waveform, and back to latents: in chunks for what is longer than a training clip.
 
-The VAE normalises over all frames and attends to all of them, so what it makes of overlapping chunks is cross-faded.
-The vocoder's reach is finite: a chunk with enough around it is exact.
+The VAE's group norms and attention cover all frames, so its results for overlapping chunks are cross-faded. The
+vocoder's receptive field is finite: a chunk with enough context around it is exact.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ppaudioldm.engines.engine import Array, Engine
 
 LOOP_FADE = 32  # mel frames
 
-Report = Callable[[int, int], None]  # how many chunks are done, of how many
+OnChunk = Callable[[int, int], None]  # called with how many chunks are done, and of how many
 
 
 def latent_frames(config: ModelConfig, num_samples: int, circular: bool = False) -> int:
-    """How many latent frames `num_samples` samples need, rounded up to what the UNet can halve.
+    """How many latent frames `num_samples` samples need, rounded up to what the UNet can downsample.
 
-    Not so for circular latents: windows go around their end, and it is those that are halved.
+    Circular latents are not rounded up: their windows go around the end, and the UNet downsamples the windows.
     """
     unit = 1 if circular else config.unet.downsampling
     return unit * math.ceil(math.ceil(num_samples / config.samples_per_latent) / unit)
@@ -46,35 +46,35 @@ def encode(engine: Engine, config: ModelConfig, mel: np.ndarray, seed: int | Non
     factor = config.vae.downsampling
     windows = windows_over(len(mel) // factor, config.window_frames)
     chunks = windows.scaled(factor).cut(mel[None], np.concatenate)
-    made = [[engine.to_numpy(x) for x in engine.run("vae_encoder", engine.asarray(chunk))] for chunk in chunks]
-    mean, log_variance = (windows.blend(arrays, np.asarray, np.concatenate) for arrays in zip(*made, strict=True))
+    outputs = [[engine.to_numpy(x) for x in engine.run("vae_encoder", engine.asarray(chunk))] for chunk in chunks]
+    mean, log_variance = (windows.blend(arrays, np.asarray, np.concatenate) for arrays in zip(*outputs, strict=True))
     if seed is not None:
         mean = mean + np.exp(0.5 * log_variance) * gaussian(mean.shape[1:], [seed], POSTERIOR)
     return config.vae.scale_factor * mean[0]
 
 
 def decode(
-    engine: Engine, config: ModelConfig, latents: Array, circular: bool = False, report: Report | None = None
+    engine: Engine, config: ModelConfig, latents: Array, circular: bool = False, on_chunk: OnChunk | None = None
 ) -> Array:
     """The log-mel spectrogram (B, T * vae.downsampling, n_mels) of scaled latents (B, channels, T, bands)."""
     latents = latents / config.vae.scale_factor
     windows = latent_windows(config, latents.shape[2], circular)
     chunks = windows.cut(latents, engine.concat)
-    made = []
+    mels = []
     for done, chunk in enumerate(chunks, 1):
-        made.append(engine.run("vae_decoder", chunk))
-        if report is not None:
-            report(done, len(chunks))
-    return windows.scaled(config.vae.downsampling).blend(made, engine.asarray, engine.concat)
+        mels.append(engine.run("vae_decoder", chunk))
+        if on_chunk is not None:
+            on_chunk(done, len(chunks))
+    return windows.scaled(config.vae.downsampling).blend(mels, engine.asarray, engine.concat)
 
 
 def vocode(
-    engine: Engine, config: ModelConfig, mel: Array, circular: bool = False, report: Report | None = None
+    engine: Engine, config: ModelConfig, mel: Array, circular: bool = False, on_chunk: OnChunk | None = None
 ) -> np.ndarray:
     """The waveform (B, frames * hop_length) float32 of a log-mel spectrogram (B, frames, n_mels)."""
     if config.vocoder.method == "griffin-lim":
         return _without_network(config, engine.to_numpy(mel), circular)
-    hop, context = config.vocoder.hop_length, reach(config.vocoder)
+    hop, context = config.vocoder.hop_length, receptive_field(config.vocoder)
     begin, count = 0, mel.shape[1] * hop
     if circular:
         around = np.arange(-context, mel.shape[1] + context) % mel.shape[1]
@@ -85,28 +85,28 @@ def vocode(
     chunks = list(spans(mel.shape[1], length, context))
     waveform = np.empty((mel.shape[0], mel.shape[1] * hop), np.float32)
     for done, (start, first, end) in enumerate(chunks, 1):
-        made = engine.to_numpy(engine.run("vocoder", mel[:, start : start + length]))
-        waveform[:, first * hop : end * hop] = made[:, (first - start) * hop : (end - start) * hop]
-        if report is not None:
-            report(done, len(chunks))
+        output = engine.to_numpy(engine.run("vocoder", mel[:, start : start + length]))
+        waveform[:, first * hop : end * hop] = output[:, (first - start) * hop : (end - start) * hop]
+        if on_chunk is not None:
+            on_chunk(done, len(chunks))
     return waveform[:, begin : begin + count]
 
 
 def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool) -> np.ndarray:
-    """What `vocode` returns, by Griffin-Lim."""
+    """`vocode` by Griffin-Lim."""
     hop, frames, mels = config.vocoder.hop_length, mel.shape[1], mel_config(config)
     if not circular:
         return np.stack([griffin_lim(item, mels) for item in mel])
-    # The end is made twice, also as what goes before the start, and fades from the one to the other.
+    # The end is synthesised twice, the second time as what precedes the start, and cross-fades from one to the other.
     faded = min(LOOP_FADE, frames)
     around = np.arange(-2 * faded, frames + faded) % frames
-    made = np.stack([griffin_lim(item[around], mels) for item in mel])
-    waveform = made[:, 2 * faded * hop :][:, : frames * hop].copy()
+    synthesised = np.stack([griffin_lim(item[around], mels) for item in mel])
+    waveform = synthesised[:, 2 * faded * hop :][:, : frames * hop].copy()
     share = np.linspace(0, np.pi / 2, faded * hop, dtype=np.float32)
-    before = made[:, faded * hop : 2 * faded * hop]
-    # The two are different waveforms of the same sound: it is their power that is to stay the same.
+    before = synthesised[:, faded * hop : 2 * faded * hop]
+    # The two have the same spectrum but not the same phases: a fade that keeps power, not amplitude.
     waveform[:, -faded * hop :] = np.cos(share) * waveform[:, -faded * hop :] + np.sin(share) * before
-    # Where they agree they add up to more than either: the peaks are looked after again, around the end.
+    # Where their phases agree the sum is louder than either: peaks are limited again, around the end.
     return np.stack([limited(np.tile(item, 3), hop)[len(item) : 2 * len(item)] for item in waveform])
 
 
@@ -123,9 +123,9 @@ def spans(total: int, length: int, context: int) -> Iterator[tuple[int, int, int
         first = end
 
 
-def reach(vocoder: HifiGanConfig) -> int:
-    """How many mel frames to either side a sample may depend on."""
-    samples = 3  # at the rate of the layer that is looked at, from the last one back; its kernel has 7
+def receptive_field(vocoder: HifiGanConfig) -> int:
+    """The vocoder's receptive field: how many mel frames to either side a sample may depend on."""
+    samples = 3  # at the rate of the current layer, from the last one back, whose kernel has 7
     widest = max(vocoder.resblock_kernels) // 2
     for rate, kernel in zip(reversed(vocoder.upsample_rates), reversed(vocoder.upsample_kernels), strict=True):
         samples += sum(widest * dilation + widest for dilation in vocoder.resblock_dilations)
@@ -133,7 +133,7 @@ def reach(vocoder: HifiGanConfig) -> int:
     return samples + 3
 
 
-def mel_of(config: ModelConfig, waveform: np.ndarray) -> np.ndarray:
+def padded_log_mel(config: ModelConfig, waveform: np.ndarray) -> np.ndarray:
     """The log-mel spectrogram of `waveform` (samples,) at the checkpoint's rate, with silence up to whole latents."""
     frames = latent_frames(config, len(waveform))
     padded = np.pad(waveform, (0, frames * config.samples_per_latent - len(waveform)))
@@ -141,7 +141,7 @@ def mel_of(config: ModelConfig, waveform: np.ndarray) -> np.ndarray:
 
 
 def mel_config(config: ModelConfig) -> MelConfig:
-    """The front-end that the checkpoint was trained with. Raises ValueError where it is none of the published ones."""
+    """The mel front-end that the checkpoint was trained with. Raises ValueError for one that was never published."""
     vocoder = config.vocoder
     for known in (MEL_16K, MEL_48K):
         if (known.sample_rate, known.hop_length, known.n_mels) == (

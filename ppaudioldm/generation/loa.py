@@ -19,7 +19,7 @@ from ppaudioldm.weights.locate import Description
 
 logger = logging.getLogger(__name__)
 
-MARGIN = 0.5  # seconds beyond what is heard, so that resampling has no edge there
+MARGIN = 0.5  # seconds beyond what AudioMAE reads, so that resampling has no edge there
 
 
 def generate_loa(
@@ -30,7 +30,7 @@ def generate_loa(
     concat: Callable[[list[Array], int], Array],
     max_positions: int = 1024,
 ) -> Array:
-    """Continue `prefix` (B, P, 768) by `num_tokens` LOA tokens, (B, num_tokens, 768): no sampling, so the same always.
+    """GPT-2's continuation of `prefix` (B, P, 768) by LOA tokens (B, num_tokens, 768), without sampling: deterministic.
 
     mask: (B, P), 1 = attend, and 1 at the first position, as `models.loa.LoaPrefix` makes it.
     gpt2: hidden states of embeddings and mask, each call going on where the last one ended, as `Engine.start` makes it;
@@ -46,29 +46,29 @@ def generate_loa(
         prefix, mask = prefix[:, :limit], mask[:, :limit]
     tokens = [gpt2(prefix, mask)[:, -1:]]
     while len(tokens) < num_tokens:
-        mask = concat([mask, mask[:, :1]], 1)  # the first position, SOS_0, is attended like every token made here
+        mask = concat([mask, mask[:, :1]], 1)  # the first position, SOS_0, is attended like every generated token
         tokens.append(gpt2(tokens[-1], mask))
     return concat(tokens, 1)
 
 
-def recorded_loa(checkpoint: Description, engine: Engine, waveform: np.ndarray) -> np.ndarray:
-    """The LOA tokens (N, 768) float32 of `waveform` (samples,), floating point, at the checkpoint's sample rate.
+def encode_loa(checkpoint: Description, engine: Engine, waveform: np.ndarray) -> np.ndarray:
+    """AudioMAE's LOA tokens (N, 768) float32 of `waveform` (samples,), floating point, at the checkpoint's sample rate.
 
-    N is 8, or 512 of a speech checkpoint. Only the start is heard, 10.255 s of it by the published checkpoints; a
-    shorter recording is padded to that, as AudioMAE was trained. AudioMAE is read when this is first called.
+    N is 8, or 512 of a speech checkpoint. Only the start is encoded, 10.255 s of it by the published checkpoints; a
+    shorter recording is padded to that, as in AudioMAE's training. The network is loaded when this is first called.
     Raises ValueError for a checkpoint without AudioMAE, and for a waveform that is empty, not finite, not 1-D or not
     floating point.
     """
     network = checkpoint.config.audiomae
     if network is None:
         raise ValueError(
-            f"{checkpoint.name} has no AudioMAE, which hears recordings: choose from {', '.join(audiomae_names())}"
+            f"{checkpoint.name} has no AudioMAE, which encodes recordings: choose from {', '.join(audiomae_names())}"
         )
     rate = checkpoint.config.sample_rate
     seconds = (network.frames * HOP_LENGTH + FRAME_LENGTH) / SAMPLE_RATE
-    heard = checked_waveform(np.asarray(waveform)[: round((seconds + MARGIN) * rate)])
+    start = checked_waveform(np.asarray(waveform)[: round((seconds + MARGIN) * rate)])
     if rate != SAMPLE_RATE:
         import soxr
 
-        heard = soxr.resample(heard, rate, SAMPLE_RATE)
-    return engine.run_numpy("audiomae", audiomae_fbank(heard, network.frames)[None])[0]
+        start = soxr.resample(start, rate, SAMPLE_RATE)
+    return engine.run_numpy("audiomae", audiomae_fbank(start, network.frames)[None])[0]

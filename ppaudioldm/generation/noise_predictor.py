@@ -1,8 +1,11 @@
-"""What the UNet says of latents of any length."""
+"""Noise prediction for latents of any length: windows, classifier-free guidance, cached deep features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,111 +14,137 @@ from ppaudioldm.diffusion.features import timestep_features
 from ppaudioldm.diffusion.windows import Windows
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.generation.options import Options
-from ppaudioldm.generation.text_condition import Conditions
+from ppaudioldm.generation.text_condition import Conditioning
 
 
-class Predictor:
-    """Predicts for B latents (B, channels, T, bands) at a timestep: for 2B, unconditional first, where guided.
+@dataclass(frozen=True)
+class UNetSchedule:
+    """How the UNet is run at each step of a generation.
 
-    guided: whether each call is. reuse: how many guided calls in a row use the same deep features of the UNet.
-    windows: over the T frames. at_once: how many of them are given to the UNet in one batch; it divides their number.
-    conditions: for B * at_once items, those of all items repeated; twice as many if any call is guided, unconditional
-    first. timesteps: what it will be called with, in this order. called: after every call of the UNet.
+    timesteps: of each step. guided: whether that step uses classifier-free guidance. cache_interval: how many guided
+    steps in a row share the deep features of the first of them (DeepCache, arXiv:2312.00858); 1 caches nothing.
+    windows: over the latent frames. windows_per_call: how many of them are one batch; it divides their number.
+    """
+
+    timesteps: tuple[int, ...]
+    guided: tuple[bool, ...]
+    cache_interval: int
+    windows: Windows
+    windows_per_call: int
+
+    @property
+    def calls_per_step(self) -> int:
+        """How many calls of the UNet one step takes."""
+        return len(self.windows.starts) // self.windows_per_call
+
+    @cached_property
+    def refreshes(self) -> tuple[bool, ...]:
+        """Whether each step computes the deep features: guided ones do at the start of every cache interval."""
+        refreshes, age = [], 0  # guided steps in a row that have used the features
+        for guided in self.guided:
+            refreshes.append(guided and age == 0)
+            age = (age + 1) % self.cache_interval if guided else 0
+        return tuple(refreshes)
+
+
+class NoisePredictor:
+    """Predicts the noise (or v) in B latents (B, channels, T, bands): for 2B where a step is guided.
+
+    conditioning: of B * windows_per_call items, those of all items repeated; twice as many if any step is guided, the
+    unconditional half first. on_call: called after every call of the UNet.
     """
 
     def __init__(
         self,
         engine: Engine,
         config: ModelConfig,
-        conditions: Conditions,
-        guided: Sequence[bool],
-        reuse: int,
-        timesteps: Sequence[int],
-        windows: Windows,
-        at_once: int,
-        called: Callable[[], None],
+        conditioning: Conditioning,
+        schedule: UNetSchedule,
+        on_call: Callable[[], None],
     ) -> None:
-        self._engine = engine
-        self._windows, self._at_once, self._called = windows, at_once, called
-        contexts = [engine.asarray(context) for context in conditions.contexts]
-        self._masks = [engine.asarray(mask) for mask in conditions.masks]
-        self._film = None if conditions.film is None else engine.asarray(conditions.film)
-        # The same at every step, so computed once.
+        self._engine, self._schedule, self._on_call = engine, schedule, on_call
+        contexts = [engine.asarray(context) for context in conditioning.contexts]
+        self._masks = [engine.asarray(mask) for mask in conditioning.masks]
+        self._film = None if conditioning.film is None else engine.asarray(conditioning.film)
+        # Keys and values of the cross-attentions are the same at every step.
         self._projected = engine.run("unet_contexts", contexts) if contexts else []
-        self._halves = _shares_half(config)
-        self._guided, self._reuse = guided, reuse
-        self._step = -1  # the number of the call
-        self._since = 0  # guided calls since the deep features were made
-        self._deep: list[Array] = []  # of each group of windows
+        self._shares_half = shares_half(config)
+        self._deep: dict[int, Array] = {}  # cached features, by batch of windows
         # All at once, so that no step waits for a transfer to a GPU.
-        self._timesteps = sorted(set(timesteps))
-        self._rows = engine.asarray(timestep_features(np.array(self._timesteps), config.unet.model_channels))
+        self._timesteps = sorted(set(schedule.timesteps))
+        self._features = engine.asarray(timestep_features(np.array(self._timesteps), config.unet.model_channels))
 
-    @staticmethod
-    def functions(config: ModelConfig, guided: bool, options: Options) -> list[str]:
-        """What of the UNet it runs. Raises ValueError where deep features cannot be used again."""
-        if not guided:
-            return ["unet_step"]
-        shares = _shares_half(config)
-        if options.reuse > 1 and (not shares or 0 in config.unet.attention_levels):
-            raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
-        made = ["unet_guided_step"] if shares else ["unet_step"]
-        if options.reuse > 1:
-            made = ["unet_guided_deep", "unet_guided_shallow"]
-        return made if options.guidance_interval == (0.0, 1.0) or not shares else [*made, "unet_step"]
-
-    def __call__(self, latents: Array, timestep: int) -> Array:
-        self._step += 1
-        is_guided = self._guided[self._step]
-        engine, size = self._engine, self._at_once
-        windows = self._windows.cut(latents, engine.concat)
+    def __call__(self, latents: Array, timestep: int, step: int) -> Array:
+        """The prediction for `latents` at step number `step`: (2B, ...), unconditional first, where that is guided."""
+        engine, size = self._engine, self._schedule.windows_per_call
+        windows = self._schedule.windows.cut(latents, engine.concat)
         predictions: list[Array] = []
-        for start in range(0, len(windows), size):
-            group = windows[start : start + size]
-            together = engine.concat(group, 0) if size > 1 else group[0]
-            predict = self._with_guidance if is_guided else self._without_guidance
-            predictions += self._apart(predict(together, timestep, start // size), latents.shape[0])
-            self._called()
-        self._since = (self._since + 1) % self._reuse if is_guided else 0
-        return self._windows.blend(predictions, engine.asarray, engine.concat)
+        for index in range(self._schedule.calls_per_step):
+            group = windows[index * size : (index + 1) * size]
+            batch = engine.concat(group, 0) if size > 1 else group[0]
+            if self._caches and self._schedule.refreshes[step]:
+                self._deep[index] = engine.run("unet_guided_deep", *self._guided_inputs(batch, timestep))
+            function, inputs = self._call(batch, timestep, step, index)
+            predictions += self._split(engine.run(function, *inputs), latents.shape[0])
+            self._on_call()
+        return self._schedule.windows.blend(predictions, engine.asarray, engine.concat)
 
-    def _with_guidance(self, latents: Array, timestep: int, group: int) -> Array:
-        engine, count = self._engine, latents.shape[0]
-        if not self._halves:
-            both = engine.concat([latents, latents], 0)
-            features = self._features(timestep, 2 * count)
-            return engine.run("unet_step", both, features, self._projected, self._masks, self._film)
-        features = self._features(timestep, count)
-        if self._reuse == 1:
-            return engine.run("unet_guided_step", latents, features, self._projected, self._masks)
-        if self._since == 0:
-            self._deep = self._deep[:group]
-            self._deep.append(engine.run("unet_guided_deep", latents, features, self._projected, self._masks))
-        return engine.run("unet_guided_shallow", latents, features, self._deep[group])
+    @property
+    def _caches(self) -> bool:
+        return self._schedule.cache_interval > 1
 
-    def _without_guidance(self, latents: Array, timestep: int, group: int) -> Array:
+    def _call(self, latents: Array, timestep: int, step: int, index: int) -> tuple[str, list[Any]]:
+        """The function of the UNet that this step runs on the batch of windows number `index`, and its inputs."""
+        if not self._schedule.guided[step]:
+            return "unet_step", self._conditional_inputs(latents, timestep)
+        if not self._shares_half:
+            both = self._engine.concat([latents, latents], 0)
+            features = self._features_of(timestep, both.shape[0])
+            return "unet_step", [both, features, self._projected, self._masks, self._film]
+        if self._caches:
+            return "unet_guided_shallow", [latents, self._features_of(timestep, latents.shape[0]), self._deep[index]]
+        return "unet_guided_step", self._guided_inputs(latents, timestep)
+
+    def _guided_inputs(self, latents: Array, timestep: int) -> list[Any]:
+        return [latents, self._features_of(timestep, latents.shape[0]), self._projected, self._masks]
+
+    def _conditional_inputs(self, latents: Array, timestep: int) -> list[Any]:
+        """Without the unconditional half, which comes first where there is one."""
         count = latents.shape[0]
         projected, masks = [x[-count:] for x in self._projected], [x[-count:] for x in self._masks]
         film = None if self._film is None else self._film[-count:]
-        return self._engine.run("unet_step", latents, self._features(timestep, count), projected, masks, film)
+        return [latents, self._features_of(timestep, count), projected, masks, film]
 
-    def _features(self, timestep: int, count: int) -> Array:
+    def _features_of(self, timestep: int, count: int) -> Array:
+        """Sinusoidal features (count, model_channels) of `timestep`."""
         row = self._timesteps.index(timestep)
-        return self._engine.concat([self._rows[row : row + 1]] * count, 0)
+        return self._engine.concat([self._features[row : row + 1]] * count, 0)
 
-    def _apart(self, prediction: Array, batch: int) -> list[Array]:
-        """The prediction for each of several windows, whose items follow each other in both halves of `prediction`."""
-        if self._at_once == 1:
+    def _split(self, prediction: Array, batch: int) -> list[Array]:
+        """The prediction for each window of a call, whose items follow each other in both halves of `prediction`."""
+        if self._schedule.windows_per_call == 1:
             return [prediction]
-        half = self._at_once * batch
+        half = self._schedule.windows_per_call * batch
+        starts = range(0, len(prediction), half)
         return [
-            self._engine.concat(
-                [prediction[i * half + j : i * half + j + batch] for i in range(len(prediction) // half)], 0
-            )
+            self._engine.concat([prediction[start + j : start + j + batch] for start in starts], 0)
             for j in range(0, half, batch)
         ]
 
 
-def _shares_half(config: ModelConfig) -> bool:
+def unet_functions(config: ModelConfig, guided: bool, options: Options) -> list[str]:
+    """The functions of the UNet that a generation runs, in order. Raises ValueError where features cannot be cached."""
+    if not guided:
+        return ["unet_step"]
+    shares = shares_half(config)
+    if options.reuse > 1 and (not shares or 0 in config.unet.attention_levels):
+        raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
+    functions = ["unet_guided_step"] if shares else ["unet_step"]
+    if options.reuse > 1:
+        functions = ["unet_guided_deep", "unet_guided_shallow"]
+    return functions if options.guidance_interval == (0.0, 1.0) or not shares else [*functions, "unet_step"]
+
+
+def shares_half(config: ModelConfig) -> bool:
     """Whether both halves of guidance can share what comes before the first cross-attention."""
     return bool(config.contexts) and not config.unet.film_dim

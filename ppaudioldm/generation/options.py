@@ -1,25 +1,29 @@
-"""The settings of a generation: presets, limits and their checks. Imports no framework."""
+"""The settings of a generation: what each means, its limits, its default, and the presets. Imports no NumPy.
+
+`Options` is their only definition. Every field carries a `Setting`, from which the command line, the columns of prompt
+lists, the HTTP requests and the page are made, and by which its values are checked when an `Options` is made.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
 
 MIN_DURATION = 0.3  # seconds
 MAX_DURATION = 600.0
 LONGEST_DEFAULT = 10.0
-MAX_STEPS = 1000
-MAX_CANDIDATES = 64
-MAX_BATCH_SIZE = 64
-MAX_REUSE = 10
 MAX_PROMPT = 100_000  # characters: the text encoders stop long before
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: `done` of `total` steps of `stage` (load, text, denoise, decode, vocoder, rank)."""
+    """How far a run is: `done` of `total` steps of `stage` (load, encode, text, denoise, decode, vocoder, rank)."""
 
     stage: str
     done: int
@@ -29,103 +33,226 @@ class Progress:
 ProgressCallback = Callable[[Progress], bool | None]  # False stops the run
 
 
-def as_part(progress: ProgressCallback | None, part: int, parts: int) -> ProgressCallback | None:
-    """`progress` for generation number `part`, from 0, of `parts` alike: it is told of their steps together."""
+def as_share(progress: ProgressCallback | None, index: int, count: int) -> ProgressCallback | None:
+    """A callback for generation number `index`, from 0, of `count` alike: `progress` gets the steps of all of them."""
     if progress is None:
         return None
-    return lambda at: progress(Progress(at.stage, part * at.total + at.done, parts * at.total))
+    return lambda at: progress(Progress(at.stage, index * at.total + at.done, count * at.total))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of `Options`: how it is checked, and how it is offered to users.
+
+    kind: type of a value; `tuple` is an interval, two numbers from 0 to 1. minimum, maximum: both allowed. choices: of
+    a text. flags: on the command line. aliases: further names of its column in a list of prompts. unit: of a number.
+    """
+
+    help: str
+    kind: type
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    metavar: str | None = None
+    unit: str = ""
+
+    def checked(self, name: str, value: Any) -> Any:
+        """`value` as a built-in type. Raises ValueError that names it and what is allowed."""
+        if self.kind is str:
+            return self._checked_text(name, value)
+        if self.kind is tuple:
+            return _checked_interval(name, value)
+        is_kind = _is_whole(value) if self.kind is int else is_number(value)
+        low, high = self.minimum, self.maximum
+        if not is_kind or (low is not None and value < low) or (high is not None and value > high):
+            raise ValueError(f"{name} is {value!r}, allowed: {self.allowed}")
+        # NumPy's numbers become Python's; Python's stay as they are, since files hold keys made of them.
+        return value if type(value) in (int, float) else self.kind(value)
+
+    @property
+    def allowed(self) -> str:
+        """The range of a number, for messages and help."""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}{unit}"
+        return f"finite numbers from {self.minimum:g} up{unit}" if self.minimum is not None else f"numbers{unit}"
+
+    def _checked_text(self, name: str, value: Any) -> str:
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{name} is {value!r}, allowed: {', '.join(self.choices)}")
+        return check_texts([value], name)[0]
+
+
+def _setting(default: Any, help: str, kind: type, **properties: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"setting": Setting(help, kind, **properties)})
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of a generation, as `AudioLDM.generate` describes them."""
+    """The settings of a generation, checked when they are made: ValueError names a value and what is allowed.
 
-    negative_prompt: str | None = None
-    duration: float | None = None  # seconds; None: as `default_duration` says
-    num_inference_steps: int = 10
-    guidance_scale: float = 3.5
-    sampler: str = "dpm++"
-    eta: float | None = None
-    spacing: str | None = None
-    num_waveforms_per_prompt: int = 1
-    batch_size: int = 1
-    guidance_interval: tuple[float, float] = (0.0, 1.0)
-    reuse: int = 1
+    `AudioLDM.generate` describes what they do. None: as the checkpoint or the sampler has it.
+    """
+
+    negative_prompt: str | None = _setting(
+        None, "what it should not sound like", str, flags=("-x", "--negative-prompt"), metavar="TEXT"
+    )
+    duration: float | None = _setting(
+        None,
+        "length of the clip",
+        float,
+        minimum=MIN_DURATION,
+        maximum=MAX_DURATION,
+        unit="seconds",
+        flags=("-d", "--duration"),
+        metavar="S",
+    )
+    num_inference_steps: int = _setting(
+        10, "denoising steps", int, minimum=1, maximum=1000, flags=("--steps",), aliases=("steps",), metavar="N"
+    )
+    guidance_scale: float = _setting(
+        3.5,
+        "how closely to follow the prompt (classifier-free guidance)",
+        float,
+        minimum=-100,
+        maximum=100,
+        flags=("-w", "--guidance-scale"),
+        metavar="W",
+    )
+    sampler: str = _setting("dpm++", "how noise becomes latents", str, choices=SAMPLERS, flags=("--sampler",))
+    eta: float | None = _setting(
+        None,
+        "of ddim: 0 draws no noise between steps, 1 as much as ddpm",
+        float,
+        minimum=0,
+        flags=("--eta",),
+        metavar="ETA",
+    )
+    spacing: str | None = _setting(
+        None, "of the timesteps of dpm++; default: log-snr", str, choices=SPACINGS, flags=("--spacing",)
+    )
+    num_waveforms_per_prompt: int = _setting(
+        1,
+        "candidates to generate; the one that CLAP scores nearest to the prompt is kept",
+        int,
+        minimum=1,
+        maximum=64,
+        flags=("-n", "--candidates"),
+        aliases=("candidates",),
+        metavar="N",
+    )
+    batch_size: int = _setting(
+        1, "candidates generated at once", int, minimum=1, maximum=64, flags=("--batch-size",), metavar="N"
+    )
+    guidance_interval: tuple[float, float] = _setting(
+        (0.0, 1.0),
+        "the share of the steps, from 0 to 1, that is guided",
+        tuple,
+        flags=("--guidance-interval",),
+        metavar="A:B",
+    )
+    reuse: int = _setting(
+        1,
+        "cache interval: steps that share the deep features of the UNet (DeepCache)",
+        int,
+        minimum=1,
+        maximum=10,
+        flags=("--reuse",),
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        for name, setting in settings().items():
+            value = getattr(self, name)
+            if value is not None or type(self).__dataclass_fields__[name].default is not None:
+                object.__setattr__(self, name, setting.checked(name, value))
+        check_sampler_options(self.sampler, self.eta, self.spacing)
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> Options:
         """The settings called `preset`, with those of `overrides` that are not None. Raises ValueError."""
         if preset not in PRESETS:
             raise ValueError(f"unknown preset {preset!r}, choose from {', '.join(PRESETS)}")
-        options = PRESETS[preset]
-        given = {name: value for name, value in overrides.items() if value is not None}
-        if given.get("sampler", options.sampler) != options.sampler:
-            options = replace(options, eta=None, spacing=None)  # the preset's belong to its own sampler
-        options = replace(options, **given)
-        options._check()
-        return options
+        return PRESETS[preset].changed(**overrides)
 
-    def _check(self) -> None:
-        if self.duration is not None and not (
-            _is_number(self.duration) and MIN_DURATION <= self.duration <= MAX_DURATION
-        ):
-            raise ValueError(f"duration is {self.duration!r}, allowed: {MIN_DURATION} to {MAX_DURATION:g} seconds")
-        if not _is_number(self.guidance_scale) or not abs(self.guidance_scale) <= 100:
-            raise ValueError(f"guidance_scale is {self.guidance_scale!r}, allowed: -100 to 100")
-        for name, limit in (
-            ("num_inference_steps", MAX_STEPS),
-            ("num_waveforms_per_prompt", MAX_CANDIDATES),
-            ("batch_size", MAX_BATCH_SIZE),
-            ("reuse", MAX_REUSE),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
-                raise ValueError(f"{name} is {value!r}, allowed: 1 to {limit}")
-        if not _is_interval(self.guidance_interval):
-            raise ValueError(
-                f"guidance_interval is {self.guidance_interval!r}, allowed: a start and an end, 0 <= start < end <= 1"
-            )
-        if self.negative_prompt is not None:
-            self.check_prompts([self.negative_prompt], "negative_prompt")
+    def changed(self, **overrides: Any) -> Options:
+        """These settings, with those of `overrides` that are not None. Raises ValueError, or TypeError for a name."""
+        if unknown := set(overrides) - set(settings()):
+            raise TypeError(f"unknown setting {min(unknown)!r}, choose from {', '.join(settings())}")
+        changes = {name: value for name, value in overrides.items() if value is not None}
+        if changes.get("sampler", self.sampler) != self.sampler:
+            changes = {"eta": None, "spacing": None, **changes}  # these belong to the sampler that is replaced
+        return replace(self, **changes)
 
-    def check_prompts(self, prompts: Sequence[str], name: str = "prompt") -> list[str]:
-        """`prompts` if each is a text with something in it. Raises ValueError."""
-        if not isinstance(prompts, Sequence):
-            raise ValueError(f"{name} is {prompts!r}, allowed: a text, or a list of texts")
-        if not prompts:
-            raise ValueError(f"{name} is an empty list, allowed: one text or more")
-        for prompt in prompts:
-            if not isinstance(prompt, str) or not prompt.strip():
-                raise ValueError(f"{name} is {prompt!r}, allowed: a text that is not empty")
-            if len(prompt) > MAX_PROMPT:
-                raise ValueError(f"{name} has {len(prompt)} characters, allowed: up to {MAX_PROMPT}")
-            if any("\ud800" <= character <= "\udfff" for character in prompt):  # of bytes that are no UTF-8
-                raise ValueError(f"{name} is {prompt[:60]!r}, allowed: text of whole characters")
-        return list(prompts)
+
+def settings() -> dict[str, Setting]:
+    """Name -> setting of every field of `Options`, in order."""
+    return {field.name: field.metadata["setting"] for field in dataclasses.fields(Options)}
+
+
+def take_options(keywords: dict[str, Any]) -> Options:
+    """The `Options` that `keywords` of `AudioLDM.generate` describe; what belongs to them is removed from `keywords`.
+
+    "options" or "preset" is the starting point, by default the preset "fast"; single settings override it.
+    """
+    options, preset = keywords.pop("options", None), keywords.pop("preset", None)
+    overrides = {name: keywords.pop(name) for name in settings() if name in keywords}
+    return merged_options(options, preset, overrides)
+
+
+def merged_options(options: Options | None, preset: str | None, overrides: Mapping[str, Any]) -> Options:
+    """`options`, or the preset, with `overrides` that are not None. Raises ValueError where both are given."""
+    if options is None:
+        return Options.from_preset("fast" if preset is None else preset, **overrides)
+    if preset is not None:
+        raise ValueError("options and preset are both given, allowed: one of them")
+    if not isinstance(options, Options):
+        raise ValueError(f"options is a {type(options).__name__}, allowed: Options")
+    return options.changed(**overrides)
+
+
+def check_texts(texts: Sequence[str], name: str = "prompt") -> list[str]:
+    """`texts` if each is a text with something in it. Raises ValueError."""
+    if not isinstance(texts, Sequence):
+        raise ValueError(f"{name} is {texts!r}, allowed: a text, or a list of texts")
+    if not texts:
+        raise ValueError(f"{name} is an empty list, allowed: one text or more")
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{name} is {text!r}, allowed: a text that is not empty")
+        if len(text) > MAX_PROMPT:
+            raise ValueError(f"{name} has {len(text)} characters, allowed: up to {MAX_PROMPT}")
+        if any("\ud800" <= character <= "\udfff" for character in text):  # of bytes that are not UTF-8
+            raise ValueError(f"{name} is {text[:60]!r}, allowed: text of whole characters")
+    return list(texts)
 
 
 def default_duration(clip_seconds: float) -> float:
-    """Seconds of a clip if nobody says: as long as those the checkpoint was trained on, up to 10."""
+    """Seconds of a clip by default: as long as those that the checkpoint was trained on, up to 10."""
     return min(LONGEST_DEFAULT, clip_seconds)
 
 
-# "fast" is the fastest that makes what is asked for as often as any: docs/tiny.md has the measurements.
+def is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def _is_whole(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral)
+
+
+def _checked_interval(name: str, value: Any) -> tuple[float, float]:
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
+    if not is_pair or not 0 <= value[0] < value[1] <= 1:
+        raise ValueError(f"{name} is {value!r}, allowed: a start and an end, 0 <= start < end <= 1")
+    return value[0], value[1]
+
+
+# "fast" has the fewest steps that are recognised as often as any number of them: docs/tiny.md has the measurements.
 PRESETS = {
     "fast": Options(),
     "fine": Options(num_inference_steps=25),
     "draft": Options(reuse=3),
     "original": Options(num_inference_steps=200, sampler="ddim", eta=1.0, num_waveforms_per_prompt=3),
 }
-
-
-def _is_interval(value: object) -> bool:
-    return (
-        isinstance(value, (tuple, list))
-        and len(value) == 2
-        and all(map(_is_number, value))
-        and 0 <= value[0] < value[1] <= 1
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

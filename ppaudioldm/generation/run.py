@@ -1,11 +1,10 @@
-"""One generation: its settings, the stages it goes through, and the clock and progress that run along."""
+"""One call of `AudioLDM.generate`: its plan, and the stages in order."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -16,240 +15,241 @@ from ppaudioldm.diffusion.noise import INITIAL, KEPT, STEP, gaussian
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.engine import Array, Engine
-from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.audio_condition import AudioCondition, Inpainting
 from ppaudioldm.generation.candidates import Candidates, clap_scores
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.decoding import decode, latent_frames, latent_windows, vocode
-from ppaudioldm.generation.noise_predictor import Predictor
-from ppaudioldm.generation.options import Options, Progress
-from ppaudioldm.generation.text_condition import Conditions, PromptEncoder, joined, rounded
+from ppaudioldm.generation.monitor import Monitor, StepCounter
+from ppaudioldm.generation.noise_predictor import NoisePredictor, UNetSchedule, unet_functions
+from ppaudioldm.generation.options import Options, ProgressCallback
+from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, concatenated, padded
+
+Item = tuple[int, int]  # the index of a prompt, and that of one of its candidates
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a checkpoint consists of when it is open: its configuration, and what runs its parts."""
+
+    config: ModelConfig
+    engine: Engine
+    prompt_encoder: PromptEncoder
+    noise_schedule: NoiseSchedule
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """What is to be generated. options: with a duration. seeds: of the candidates of each prompt.
+
+    phonemes: (1, 310) int64, what a speech checkpoint says. with_scores: CLAP scores a prompt's only candidate too.
+    """
+
+    options: Options
+    prompts: list[str]
+    seeds: list[list[int]]
+    phonemes: np.ndarray | None = None
+    audio_condition: AudioCondition = field(default_factory=AudioCondition)
+    keep_candidates: bool = False
+    with_scores: bool = False
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether CLAP compares candidates with their prompts; an absent prompt has nothing to compare with."""
+        return (self.with_scores or len(self.seeds[0]) > 1) and all(self.prompts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one generation does, worked out before any work. Make one with `plan_of`.
+
+    latent_shape: (channels, T, bands). guidance_scales: of each step. batches: the items generated at once.
+    """
+
+    num_samples: int
+    latent_shape: tuple[int, int, int]
+    sampler: Sampler
+    guidance_scales: list[float]
+    batches: list[list[Item]]
+    schedules: list[UNetSchedule]  # of each batch
+    functions: list[str]  # that the engine runs, in order
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether any step needs the unconditional half."""
+        return any(map(needs_unconditional, self.guidance_scales))
+
+    @property
+    def num_unet_calls(self) -> int:
+        return sum(schedule.calls_per_step * len(schedule.timesteps) for schedule in self.schedules)
+
+
+def plan_of(components: Components, request: GenerationRequest) -> Plan:
+    """The plan of `request`. Raises ValueError for a combination that cannot be generated."""
+    config, options, condition = components.config, request.options, request.audio_condition
+    assert options.duration is not None
+    num_samples = round(options.duration * config.sample_rate)
+    frames = latent_frames(config, num_samples, condition.circular)
+    condition.check(config, frames)
+    if condition.circular and num_samples != frames * config.samples_per_latent:
+        step = config.samples_per_latent / config.sample_rate
+        raise ValueError(f"duration is {options.duration!r}, allowed for a loop: whole multiples of {step:g} seconds")
+    sampler = make_sampler(
+        options.sampler,
+        components.noise_schedule,
+        options.num_inference_steps,
+        eta=options.eta,
+        spacing=options.spacing,
+        strength=condition.strength,
+    )
+    scales = guidance_scales(options.guidance_scale, options.guidance_interval, len(sampler.timesteps))
+    guided = tuple(map(needs_unconditional, scales))
+    windows = latent_windows(config, frames, condition.circular)
+    # Candidates of a prompt stand together.
+    items = [(p, c) for p in range(len(request.prompts)) for c in range(len(request.seeds[p]))]
+    batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
+    schedules = [
+        UNetSchedule(
+            sampler.timesteps,
+            guided,
+            options.reuse,
+            windows,
+            windows_per_call(len(windows.starts), len(batch), options.batch_size),
+        )
+        for batch in batches
+    ]
+    functions = needed_functions(config, any(guided), condition, options)
+    shape = config.vae.latent_channels, frames, config.latent_bands
+    return Plan(num_samples, shape, sampler, scales, batches, schedules, functions)
+
+
+def windows_per_call(windows: int, items: int, batch_size: int) -> int:
+    """How many windows of that many items the UNet gets in a batch: as many as make batches of equal size."""
+    fitting = [n for n in range(1, windows + 1) if windows % n == 0 and n * items <= max(items, batch_size)]
+    return max(fitting)
 
 
 def needed_functions(
-    config: ModelConfig, guided: bool, given: Given | None = None, options: Options | None = None
+    config: ModelConfig, guided: bool, condition: AudioCondition | None = None, options: Options | None = None
 ) -> list[str]:
-    """What generation from text runs, in that order (see `engines.engine`); ranking needs "clap_audio" besides.
+    """The functions that generation from text runs, in order (see `models.functions`); ranking needs "clap_audio" too.
 
-    A negative prompt in `options` goes through GPT-2 even where the prompts' LOA tokens are given.
+    A negative prompt in `options` goes through GPT-2 even where the condition holds the prompts' LOA tokens.
     """
     options = options or Options()
-    negative = options.negative_prompt is not None
-    makes_loa = config.loa is not None and (given is None or given.loa is None or (guided and negative))
+    has_negative = options.negative_prompt is not None
+    has_loa = condition is not None and condition.loa is not None
+    predicts_loa = config.loa is not None and (not has_loa or (guided and has_negative))
     text = ["flan_t5"] if config.flan_t5 else []
-    text += ["clap_text"] if makes_loa or config.unet.film_dim else []
-    text += ["phoneme_encoder"] if config.phoneme_encoder and makes_loa else []
-    text += ["loa", "gpt2"] if makes_loa else []
+    text += ["clap_text"] if predicts_loa or config.unet.film_dim else []
+    text += ["phoneme_encoder"] if config.phoneme_encoder and predicts_loa else []
+    text += ["loa", "gpt2"] if predicts_loa else []
     unet = ["unet_contexts"] if config.contexts else []
-    unet += Predictor.functions(config, guided, options)
+    unet += unet_functions(config, guided, options)
     vocoder = ["vocoder"] if config.vocoder.method == "network" else []
     return [*text, *unet, "vae_decoder", *vocoder]
 
 
-class Generation:
-    """One call of `AudioLDM.generate`."""
+def run(components: Components, request: GenerationRequest, progress: ProgressCallback | None = None) -> Clip:
+    """The clip of `request`. Raises Cancelled or Interrupted, with the best of what is complete, when it is stopped."""
+    config, engine, circular = components.config, components.engine, request.audio_condition.circular
+    plan, monitor = plan_of(components, request), Monitor(progress)
+    score = _scorer(components, request, monitor) if request.is_scored else None
+    candidates = Candidates(request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates)
+    calls = StepCounter(monitor, "denoise", plan.num_unet_calls)
+    try:
+        _load(engine, plan.functions, monitor)
+        with monitor.stage("text"):
+            conditioning, unconditional = _conditioning(components, request, plan.is_guided)
+            monitor.report("text")
+        for batch, schedule in zip(plan.batches, plan.schedules, strict=True):
+            with monitor.stage("denoise", calls.done, plan.num_unet_calls):
+                repeated = _repeated(conditioning, unconditional, batch, schedule.windows_per_call)
+                predictor = NoisePredictor(engine, config, repeated, schedule, calls.add)
+                inpainting, steps = _denoising(components, request, plan, batch, predictor)
+                for _, latents in steps:  # noqa: B007 - the last latents are the result
+                    pass
+                latents = inpainting.restore(latents) if inpainting else latents
+            with monitor.stage("decode"):
+                mel = decode(engine, config, latents, circular, partial(monitor.report, "decode"))
+            with monitor.stage("vocoder"):
+                waveforms = vocode(engine, config, mel, circular, partial(monitor.report, "vocoder"))
+            for item, waveform in zip(batch, waveforms[:, : plan.num_samples], strict=True):
+                candidates.add(*item, waveform)
+    except Cancelled as stopped:
+        raise Cancelled(str(stopped), candidates.clip(config.sample_rate, monitor.seconds)) from None
+    except KeyboardInterrupt:
+        raise Interrupted(candidates.clip(config.sample_rate, monitor.seconds)) from None
+    clip = candidates.clip(config.sample_rate, monitor.seconds)
+    assert clip is not None
+    return clip
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        engine: Engine,
-        encoder: PromptEncoder,
-        schedule: NoiseSchedule,
-        options: Options,
-        prompts: list[str],
-        seeds: list[list[int]],
-        *,
-        phonemes: np.ndarray | None = None,
-        given: Given | None = None,
-        keep_candidates: bool = False,
-        with_scores: bool = False,
-        progress: Callable[[Progress], bool | None] | None = None,
-    ) -> None:
-        self.config = config
-        self.engine = engine
-        self.encoder = encoder
-        self.schedule = schedule
-        self.options = options
-        self.prompts = prompts
-        self.seeds = seeds  # of the candidates of each prompt
-        self.phonemes = phonemes
-        self.given = given or Given()
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-        assert options.duration is not None
-        self.num_samples = round(options.duration * config.sample_rate)
-        frames = latent_frames(config, self.num_samples, self.given.circular)
-        self.shape = config.vae.latent_channels, frames, config.latent_bands
-        self.given.check(config, frames)
-        if self.given.circular and self.num_samples != frames * config.samples_per_latent:
-            step = config.samples_per_latent / config.sample_rate
-            raise ValueError(
-                f"duration is {options.duration!r}, allowed for a loop: whole multiples of {step:g} seconds"
-            )
-        is_scored = (with_scores or len(seeds[0]) > 1) and all(prompts)  # an absent prompt has no sound to it
-        score = self.score if is_scored else None
-        self.candidates = Candidates(prompts, seeds, self.num_samples, score, keep_candidates)
-        self.windows = latent_windows(config, frames, self.given.circular)
-        # Candidates of a prompt stand together.
-        items = [(p, c) for p in range(len(prompts)) for c in range(len(seeds[p]))]
-        self.batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
-        groups = sum(len(self.windows.starts) // self.windows_at_once(len(batch)) for batch in self.batches)
-        Predictor.functions(config, self.guided, options)
-        # Made here too, so that an impossible combination of options is found before any work.
-        self.num_calls = groups * len(self.new_sampler().timesteps)
-        self.calls_done = 0
-        self.ranked = 0
 
-    def run(self) -> Clip:
-        """The clip. Raises Cancelled or Interrupted, with what is complete, when it is stopped."""
-        try:
-            self.make()
-        except Cancelled as stopped:
-            raise Cancelled(str(stopped), self.clip()) from None
-        except KeyboardInterrupt:
-            raise Interrupted(self.clip()) from None
-        clip = self.clip()
-        assert clip is not None
-        return clip
+def _load(engine: Engine, functions: list[str], monitor: Monitor) -> None:
+    with monitor.stage("load", total=len(functions)):
+        for done, function in enumerate(functions, 1):
+            engine.prepare(function)
+            monitor.report("load", done, len(functions))
 
-    def clip(self) -> Clip | None:
-        return self.candidates.clip(self.config.sample_rate, self.seconds)
 
-    def make(self) -> None:
-        functions = needed_functions(self.config, self.guided, self.given, self.options)
-        with self.stage("load", total=len(functions)):
-            for done, function in enumerate(functions, 1):
-                self.engine.prepare(function)
-                self.report("load", done, len(functions))
-        with self.stage("text"):
-            # This first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
-            unconditional = self.unconditional() if self.guided else None
-            conditions = self.encoder.encode(self.prompts, self.phonemes, self.given.loa)
-            self.report("text")
-        for batch in self.batches:
-            seeds = [self.seeds[p][c] for p, c in batch]
-            waveforms = self.waveforms([p for p, _ in batch], seeds, conditions, unconditional)
-            for item, waveform in zip(batch, waveforms, strict=True):
-                self.candidates.add(*item, waveform)
+def _conditioning(
+    components: Components, request: GenerationRequest, is_guided: bool
+) -> tuple[Conditioning, Conditioning | None]:
+    """Of all prompts, and of one unconditional item: the negative prompt if there is one."""
+    encoder, negative = components.prompt_encoder, request.options.negative_prompt
+    unconditional = None
+    # The unconditional half first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
+    if is_guided:
+        unconditional = encoder.encode([negative], request.phonemes) if negative else encoder.unconditional(1)
+    return encoder.encode(request.prompts, request.phonemes, request.audio_condition.loa), unconditional
 
-    @property
-    def guided(self) -> bool:
-        return any(map(needs_unconditional, self.guidance_scales))
 
-    @cached_property
-    def guidance_scales(self) -> list[float]:
-        options = self.options
-        calls = len(self.new_sampler().timesteps)
-        return guidance_scales(options.guidance_scale, options.guidance_interval, calls)
+def _repeated(
+    conditioning: Conditioning, unconditional: Conditioning | None, batch: list[Item], windows_per_call: int
+) -> Conditioning:
+    """The conditioning of one call of the UNet: the items of `batch` for each window, the unconditional half first."""
+    prompts = [prompt for prompt, _ in batch] * windows_per_call
+    taken = conditioning.take(prompts)
+    if unconditional is not None:
+        taken = concatenated(unconditional.take([0] * len(prompts)), taken)
+    return padded(taken)
 
-    def unconditional(self) -> Conditions:
-        """For one item: of the negative prompt if there is one."""
-        negative = self.options.negative_prompt
-        return self.encoder.encode([negative], self.phonemes) if negative else self.encoder.unconditional(1)
 
-    def waveforms(
-        self, prompts: list[int], seeds: list[int], conditions: Conditions, unconditional: Conditions | None
-    ) -> np.ndarray:
-        """The waveforms (B, samples) of items with these `prompts`, by index, and `seeds`."""
-        config, engine, circular = self.config, self.engine, self.given.circular
-        with self.stage("denoise", self.calls_done, self.num_calls):
-            latents = self.denoised(prompts, seeds, conditions, unconditional)
-        with self.stage("decode"):
-            mel = decode(engine, config, latents, circular, partial(self.report, "decode"))
-        with self.stage("vocoder"):
-            waveform = vocode(engine, config, mel, circular, partial(self.report, "vocoder"))
-        return waveform[:, : self.num_samples]
+def _denoising(
+    components: Components, request: GenerationRequest, plan: Plan, batch: list[Item], predictor: NoisePredictor
+) -> tuple[Inpainting | None, Iterator[tuple[int, Array]]]:
+    """The denoising loop of `batch`, which yields the latents (B, channels, T, bands) after each step."""
+    engine, sampler, condition = components.engine, plan.sampler, request.audio_condition
+    seeds = [request.seeds[prompt][candidate] for prompt, candidate in batch]
 
-    def denoised(
-        self, prompts: list[int], seeds: list[int], conditions: Conditions, unconditional: Conditions | None
-    ) -> Array:
-        """Latents (B, channels, T, bands), scaled."""
-        sampler, given = self.new_sampler(), self.given
-        predict = self.predictor(prompts, conditions, unconditional)
-        recorded = None if given.latents is None else self.engine.asarray(given.latents[None].astype(np.float32))
-        keep = None if given.keep is None else self.engine.asarray(given.keep.astype(np.float32))
+    def noise(purpose: int, step: int = 0) -> Array:
+        return engine.asarray(gaussian(plan.latent_shape, seeds, purpose, step))
 
-        def noise(purpose: int, step: int = 0) -> Array:
-            return self.engine.asarray(gaussian(self.shape, seeds, purpose, step))
+    latents, inpainting = noise(INITIAL), None
+    if condition.init_latents is not None:
+        init_latents = engine.asarray(condition.init_latents[None].astype(np.float32))
+        if condition.strength < 1:
+            latents = sampler.add_noise(0, init_latents, latents)
+        if condition.keep_mask is not None:
+            keep_mask = engine.asarray(condition.keep_mask.astype(np.float32))
+            inpainting = Inpainting(sampler, init_latents, keep_mask, partial(noise, KEPT))
+    constrain = inpainting.constrain if inpainting else None
+    return inpainting, denoise(
+        predictor, sampler, latents, plan.guidance_scales, noise=partial(noise, STEP), constrain=constrain
+    )
 
-        def kept(i: int, latents: Array) -> Array:
-            return latents + keep * (sampler.add_noise(i, recorded, noise(KEPT, i)) - latents)
 
-        latents = noise(INITIAL)
-        if given.strength < 1:
-            latents = sampler.add_noise(0, recorded, latents)
-        steps = denoise(
-            predict,
-            sampler,
-            latents,
-            self.guidance_scales,
-            noise=lambda i: noise(STEP, i),
-            constrain=None if keep is None else kept,
-        )
-        for _, latents in steps:  # noqa: B007 - the last latents are the result
-            pass
-        return latents if keep is None else latents + keep * (recorded - latents)
+def _scorer(
+    components: Components, request: GenerationRequest, monitor: Monitor
+) -> Callable[[int, np.ndarray], np.ndarray]:
+    """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index."""
+    ranked = StepCounter(monitor, "rank", sum(map(len, request.seeds)))
+    texts: list[np.ndarray] = []  # embeddings of all prompts, once the first is needed
 
-    def predictor(self, prompts: list[int], conditions: Conditions, unconditional: Conditions | None) -> Predictor:
-        """For items with these `prompts`."""
-        at_once = self.windows_at_once(len(prompts))
-        taken = conditions.take(prompts * at_once)
-        if unconditional is not None:
-            taken = joined(unconditional.take([0] * len(prompts) * at_once), taken)
-        return Predictor(
-            self.engine,
-            self.config,
-            rounded(taken),
-            [needs_unconditional(scale) for scale in self.guidance_scales],
-            self.options.reuse,
-            self.new_sampler().timesteps,
-            self.windows,
-            at_once,
-            self.called,
-        )
-
-    def windows_at_once(self, items: int) -> int:
-        """How many windows of that many items the UNet is given in a batch: as many as make batches of one size."""
-        count = len(self.windows.starts)
-        return max(
-            n for n in range(1, count + 1) if count % n == 0 and n * items <= max(items, self.options.batch_size)
-        )
-
-    def called(self) -> None:
-        self.calls_done += 1
-        self.report("denoise", self.calls_done, self.num_calls)
-
-    def new_sampler(self) -> Sampler:
-        options = self.options
-        return make_sampler(
-            options.sampler,
-            self.schedule,
-            options.num_inference_steps,
-            eta=options.eta,
-            spacing=options.spacing,
-            strength=self.given.strength,
-        )
-
-    @cached_property
-    def clap_texts(self) -> np.ndarray:
-        """CLAP's embeddings (prompts, 512)."""
-        return self.encoder.clap(self.prompts)
-
-    def score(self, prompt: int, waveforms: np.ndarray) -> np.ndarray:
-        """CLAP's similarity (B,) of `waveforms` (B, samples) with the prompt of that index."""
-        total = sum(map(len, self.seeds))
-        with self.stage("rank", self.ranked, total):
-            scores = clap_scores(self.engine, self.clap_texts[prompt], waveforms, self.config.sample_rate)
-            self.ranked += len(waveforms)
-            self.report("rank", self.ranked, total)
+    def score(prompt: int, waveforms: np.ndarray) -> np.ndarray:
+        with monitor.stage("rank", ranked.done, ranked.total):
+            texts[:] = texts or components.prompt_encoder.embed_text(request.prompts)
+            scores = clap_scores(components.engine, texts[prompt], waveforms, components.config.sample_rate)
+            ranked.add(len(waveforms))
         return scores
 
-    @contextmanager
-    def stage(self, name: str, done: int = 0, total: int = 1) -> Iterator[None]:
-        start = time.perf_counter()
-        self.report(name, done, total)
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-    def report(self, stage: str, done: int = 1, total: int = 1) -> None:
-        if self.progress is not None and self.progress(Progress(stage, done, total)) is False:
-            raise Cancelled(f"stopped during {stage}")
+    return score

@@ -1,4 +1,4 @@
-"""From prompts to what the UNet listens to: LOA tokens, FLAN-T5 states, a FiLM vector."""
+"""Text conditioning: prompts to what the UNet attends to (LOA tokens, FLAN-T5 states), or to its FiLM vector."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ppaudioldm.weights.locate import Description
 CLAP_MAX_TOKENS = 512
 T5_MAX_TOKENS = 128
 T5_PAD = 0
-SHORTEST = 8  # of a context in `rounded`: as many LOA tokens as most checkpoints have
+SHORTEST_CONTEXT = 8  # tokens, in `padded`: as many LOA tokens as most checkpoints have
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditioning:
     """What the UNet is conditioned on, for B items.
 
     contexts: one (B, L, D) float32 for each of the checkpoint's `config.contexts`; masks: (B, L), 1 = attend.
@@ -31,42 +31,44 @@ class Conditions:
     masks: tuple[np.ndarray, ...]
     film: np.ndarray | None
 
-    def take(self, items: Sequence[int]) -> Conditions:
-        """The conditions of `items`, in this order, with repetitions if wanted."""
+    def take(self, items: Sequence[int]) -> Conditioning:
+        """The rows `items`, in this order, which may repeat."""
         index = list(items)
         film = None if self.film is None else self.film[index]
-        return Conditions(tuple(c[index] for c in self.contexts), tuple(m[index] for m in self.masks), film)
+        return Conditioning(tuple(c[index] for c in self.contexts), tuple(m[index] for m in self.masks), film)
 
 
-def joined(first: Conditions, second: Conditions) -> Conditions:
+def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:
     """One batch of `first` followed by `second`; the shorter contexts are padded with masked zeros."""
-    pairs = [_padded(a, b) for a, b in zip(first.contexts, second.contexts, strict=True)]
-    masks = [_padded(a, b) for a, b in zip(first.masks, second.masks, strict=True)]
+    pairs = [_equal_lengths(a, b) for a, b in zip(first.contexts, second.contexts, strict=True)]
+    masks = [_equal_lengths(a, b) for a, b in zip(first.masks, second.masks, strict=True)]
     film = None if first.film is None or second.film is None else np.concatenate([first.film, second.film])
-    return Conditions(tuple(np.concatenate(p) for p in pairs), tuple(np.concatenate(m) for m in masks), film)
+    return Conditioning(tuple(np.concatenate(p) for p in pairs), tuple(np.concatenate(m) for m in masks), film)
 
 
-def rounded(conditions: Conditions) -> Conditions:
-    """`conditions` with contexts as long as a power of two, 8 at least, padded with masked zeros: the same to the UNet.
+def padded(conditioning: Conditioning) -> Conditioning:
+    """`conditioning` with contexts as long as a power of two, 8 at least; masked zeros change nothing for the UNet.
 
-    An engine compiles it for exact lengths: this way for a few of them, not for each number of tokens in a prompt.
+    An engine compiles the UNet for exact shapes: this way for a few lengths, not for each number of tokens in a prompt.
     """
-
-    def pad(x: np.ndarray) -> np.ndarray:
-        length = max(SHORTEST, 1 << (x.shape[1] - 1).bit_length())
-        return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
-
-    return replace(conditions, contexts=tuple(map(pad, conditions.contexts)), masks=tuple(map(pad, conditions.masks)))
+    contexts = tuple(_pad(x, _padded_length(x.shape[1])) for x in conditioning.contexts)
+    masks = tuple(_pad(x, _padded_length(x.shape[1])) for x in conditioning.masks)
+    return replace(conditioning, contexts=contexts, masks=masks)
 
 
-def _padded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _padded_length(length: int) -> int:
+    return max(SHORTEST_CONTEXT, 1 << (length - 1).bit_length())
+
+
+def _equal_lengths(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as long along axis 1 as the longer."""
     length = max(a.shape[1], b.shape[1])
+    return _pad(a, length), _pad(b, length)
 
-    def pad(x: np.ndarray) -> np.ndarray:
-        return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
 
-    return pad(a), pad(b)
+def _pad(x: np.ndarray, length: int) -> np.ndarray:
+    """`x` with zeros at the end of axis 1, up to `length`."""
+    return np.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
 
 
 class PromptEncoder:
@@ -77,27 +79,28 @@ class PromptEncoder:
         self._config = checkpoint.config
         self._engine = engine
 
-    def clap(self, prompts: Sequence[str]) -> np.ndarray:
+    def embed_text(self, prompts: Sequence[str]) -> np.ndarray:
         """CLAP embeddings of `prompts`, (B, 512), of length 1."""
         return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
 
     def encode(
         self, prompts: Sequence[str], phonemes: np.ndarray | None = None, loa: np.ndarray | None = None
-    ) -> Conditions:
-        """Conditions for `prompts`; phonemes: (1, 310) int64, what each of them says, for a speech checkpoint.
+    ) -> Conditioning:
+        """The conditioning of `prompts`.
 
-        loa: (N, 768) float32 tokens for each of them, in place of GPT-2's. Each is encoded alone: GPT-2's positions
-        count padding, so the LOA tokens of a prompt padded to another's length would be different ones.
+        phonemes: (1, 310) int64, what each of them says, for a speech checkpoint. loa: (N, 768) float32 tokens for each
+        of them, in place of GPT-2's. Each prompt is encoded alone: GPT-2's positions count padding, so a prompt padded
+        to the length of another would have other LOA tokens.
         """
-        return reduce(joined, [self._encode(prompt, phonemes, loa) for prompt in prompts])
+        return reduce(concatenated, [self._encode(prompt, phonemes, loa) for prompt in prompts])
 
-    def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditions:
+    def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditioning:
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
             ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
-        clap = self.clap([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
+        clap = self.embed_text([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
         if config.loa and loa is not None:
             found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
         elif config.loa:
@@ -106,13 +109,13 @@ class PromptEncoder:
             found["loa"] = self._loa(clap, *second)
         return self._conditions(found, clap)
 
-    def unconditional(self, batch: int) -> Conditions:
-        """What the UNet was trained to take for "no condition": zero LOA tokens, the states of an empty prompt."""
+    def unconditional(self, batch: int) -> Conditioning:
+        """The unconditional half, as in training: zero LOA tokens, and FLAN-T5 states of an empty prompt."""
         return self._unconditional.take([0] * batch)
 
     @cached_property
-    def _unconditional(self) -> Conditions:
-        """Of one item: the same for all prompts."""
+    def _unconditional(self) -> Conditioning:
+        """Of one item; it does not depend on the prompts."""
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
@@ -122,7 +125,7 @@ class PromptEncoder:
             # The mask is all ones: attention is spread evenly over zeros, as in training.
             shape = (1, config.loa.num_tokens, config.loa.hidden_size)
             found["loa"] = np.zeros(shape, np.float32), np.ones(shape[:2], np.float32)
-        clap = self.clap([""]) if config.unet.film_dim else None
+        clap = self.embed_text([""]) if config.unet.film_dim else None
         return self._conditions(found, clap)
 
     def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -151,10 +154,10 @@ class PromptEncoder:
         )
         return engine.to_numpy(tokens), np.ones((batch, config.loa.num_tokens), np.float32)
 
-    def _conditions(self, found: dict[str, tuple[np.ndarray, np.ndarray]], clap: np.ndarray | None) -> Conditions:
+    def _conditions(self, found: dict[str, tuple[np.ndarray, np.ndarray]], clap: np.ndarray | None) -> Conditioning:
         names = self._config.contexts
         film = clap if self._config.unet.film_dim else None
-        return Conditions(tuple(found[name][0] for name in names), tuple(found[name][1] for name in names), film)
+        return Conditioning(tuple(found[name][0] for name in names), tuple(found[name][1] for name in names), film)
 
     @cached_property
     def _clap_tokenizer(self) -> PromptTokenizer:

@@ -26,7 +26,7 @@ PARTS = ".parts"  # the hidden folder; no name of ours begins with a dot
 MAX_MANIFEST = 1 << 29  # bytes
 
 
-def part(path: Path) -> Path:
+def staging_path(path: Path) -> Path:
     """Where the file `path` is written before its line is in the manifest."""
     return path.parent / PARTS / path.name
 
@@ -52,7 +52,7 @@ class Manifest:
                 file.flush()
                 os.fsync(file.fileno())
             for name in record["files"]:
-                os.replace(part(self.folder / name), self.folder / name)
+                os.replace(staging_path(self.folder / name), self.folder / name)
         except OSError as error:
             raise OutputError.from_cause(self.path, error) from error
         self.records.append(record)
@@ -83,7 +83,7 @@ class Manifest:
         for path in paths:
             if not path.is_file():
                 with contextlib.suppress(OSError, ValueError):
-                    os.replace(part(path), path)
+                    os.replace(staging_path(path), path)
         missing = [path.name for path in paths if not path.is_file()]
         if missing or not paths:
             logger.warning("%s: %s is gone, so its line is dropped", self.path, missing[:1] or "its file")
@@ -99,7 +99,7 @@ class Manifest:
     def _rewrite(self, content: bytes) -> None:
         if content == self.path.read_bytes():
             return
-        temporary = part(self.path)
+        temporary = staging_path(self.path)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
@@ -121,7 +121,7 @@ def opened(folder: Path) -> Iterator[Manifest]:
     with lock:
         try:
             (folder / PARTS).mkdir(exist_ok=True)
-            part(folder / NAME).touch()  # only the attempt tells whether anything can be written
+            staging_path(folder / NAME).touch()  # only the attempt tells whether anything can be written
             manifest = Manifest(folder)
         except OSError as error:
             raise OutputError.from_cause(folder, error) from error

@@ -1,4 +1,4 @@
-"""Lists of prompts as people keep them: lines of text, CSV or JSON lines. A bad line does not spoil the others."""
+"""Reading lists of prompts: lines of text, CSV or JSON lines. A bad line does not affect the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ppaudioldm.generation.options import Options
+from ppaudioldm.generation.options import check_texts
+from ppaudioldm.lists.columns import columns
 
 MAX_LINE = 1 << 20  # bytes; a prompt may have 100,000 characters
 MAX_LIST = 1 << 28  # bytes that are kept of all lines
@@ -21,7 +22,7 @@ JSON_EXTENSIONS = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class Line:
-    """One sound to make. number: of its line in the list, from 1. settings: keywords of `AudioLDM.generate`."""
+    """One sound to generate. number: of its line in the list, from 1. settings: keywords of `AudioLDM.generate`."""
 
     number: int
     prompt: str
@@ -31,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True)
 class PromptList:
-    """`lines` in their order. bad: line number -> what is wrong with it. unused: columns that say nothing to us."""
+    """`lines` in order. bad: line number -> what is wrong with it. unused: columns that mean nothing here."""
 
     lines: list[Line]
     bad: dict[int, str]
@@ -41,9 +42,9 @@ class PromptList:
 def read_list(path: str | os.PathLike[str]) -> PromptList:
     """The list `path`: .csv with a header, .jsonl, or else a prompt a line, which may end in "|" and a file name.
 
-    The columns and keys are `prompt`, `name` and those of COLUMNS, empty where the line has nothing to say on it; empty
-    lines do not count. It is UTF-8.
-    Raises ValueError for a file that is no list at all or too long, OSError for one that cannot be read.
+    The columns and keys are `prompt`, `name` and those of `columns`, empty where the default is to be used; empty lines
+    are skipped. The encoding is UTF-8.
+    Raises ValueError for a file that is not a list or too long, OSError for one that cannot be read.
     """
     path = Path(path)
     if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
@@ -89,7 +90,7 @@ def _parsed(path: Path, file: BinaryIO) -> PromptList:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Number and content of each line, None where it is too long to be kept."""
+    """Number and content of each line, None for one that is too long."""
     number = 0
     while raw := file.readline(MAX_LINE):
         number += 1
@@ -130,7 +131,7 @@ def _json(line: str) -> dict[str, Any]:
 
 
 def _csv(path: Path, header: str) -> Callable[[str], dict[str, Any]]:
-    """How to read the rows below `header`. A value with a line break in it is not understood."""
+    """A parser of the rows below `header`. Values must not contain line breaks."""
     delimiter = max(",;\t", key=header.count)
     columns = [column.strip().lower() for column in _row(header, delimiter)]
     if "prompt" not in columns:
@@ -156,61 +157,15 @@ def _row(line: str, delimiter: str) -> list[str]:
 
 
 def _line(number: int, values: dict[str, Any]) -> tuple[Line, list[str]]:
-    """The line with these values, and the columns that it has no use for."""
+    """The line with these values, and the columns that mean nothing here."""
+    known = columns()
     settings, others = {}, []
     for column, value in values.items():
-        if column in COLUMNS and value is not None:
-            keyword, kind = COLUMNS[column]
-            settings[keyword] = kind(column, value)
-        elif column not in ("prompt", "name") and column not in COLUMNS:
+        if column in known and value is not None:
+            keyword, parse = known[column]
+            settings[keyword] = parse(column, value)
+        elif column not in ("prompt", "name") and column not in known:
             others.append(column)
-    (prompt,) = Options().check_prompts([values.get("prompt", "")])
+    (prompt,) = check_texts([values.get("prompt", "")])
     name = values.get("name")
     return Line(number, prompt.strip(), None if name in (None, "") else str(name), settings), others
-
-
-def _word(column: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{column} is {value!r}, expected a text")
-    return value
-
-
-def _number(column: str, value: Any) -> float:
-    try:
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            return float(value)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError(f"{column} is {_shown(value)}, expected a number")
-
-
-def _whole(column: str, value: Any) -> int:
-    try:
-        if isinstance(value, (str, int)) and not isinstance(value, bool):
-            return int(value)
-    except ValueError:
-        pass
-    raise ValueError(f"{column} is {_shown(value)}, expected a whole number")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-# Column -> keyword of AudioLDM.generate, and how its value is read.
-COLUMNS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
-    "seed": ("seed", _whole),
-    "duration": ("duration", _number),
-    "negative_prompt": ("negative_prompt", _word),
-    "preset": ("preset", _word),
-    "steps": ("num_inference_steps", _whole),
-    "num_inference_steps": ("num_inference_steps", _whole),
-    "guidance_scale": ("guidance_scale", _number),
-    "sampler": ("sampler", _word),
-    "reuse": ("reuse", _whole),
-    "eta": ("eta", _number),
-    "spacing": ("spacing", _word),
-    "candidates": ("num_waveforms_per_prompt", _whole),
-    "num_waveforms_per_prompt": ("num_waveforms_per_prompt", _whole),
-}

@@ -1,4 +1,4 @@
-"""A sound for every line of a list, each written as soon as it is made; a run that was stopped goes on where it was."""
+"""Generating a sound for every line of a list, each written at once; a run that was stopped resumes where it was."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.generation.options import Options, Progress
-from ppaudioldm.lists.manifest import Manifest, opened, part
+from ppaudioldm.lists.manifest import Manifest, opened, staging_path
 from ppaudioldm.lists.prompt_list import Line, PromptList, read_list
-from ppaudioldm.lists.write import Extras, write_clip
+from ppaudioldm.lists.write import OutputOptions, write_clip
 
 if TYPE_CHECKING:
     from ppaudioldm.generation.clip import Clip
@@ -30,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Item:
-    """A line that can be made. seed: None takes a new one. key: the same for the same line in every run."""
+    """A valid line. seed: None draws a new one. key: the same for the same line in every run. file: its name."""
 
     line: Line
     options: Options
     seed: int | None
     key: str
-    file: str = ""  # its name, once it is planned
+    file: str = ""
 
     @property
     def title(self) -> str:
@@ -44,13 +44,18 @@ class Item:
 
 
 @dataclass
-class Report:
-    """What became of a list: how many lines were `made`, how many were `there`, and what is `wrong` with which line."""
+class ListReport:
+    """The outcome of a list: how many lines were `generated` now, how many were `existing`; failed: line -> reason."""
 
     total: int = 0
-    there: int = 0
-    made: int = 0
-    wrong: dict[int, str] = field(default_factory=dict)
+    existing: int = 0
+    generated: int = 0
+    failed: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """How many lines have neither a sound nor failed."""
+        return self.total - self.existing - self.generated - len(self.failed)
 
 
 def generate_list(
@@ -60,59 +65,59 @@ def generate_list(
     *,
     checkpoint: str,
     extension: str = ".wav",
-    extras: Extras | None = None,
+    output: OutputOptions | None = None,
     seed: int | None = None,
     preset: str = "fast",
     progress: Callable[[Progress], bool | None] | None = None,
     notify: Callable[[dict[str, Any]], None] = lambda record: None,
-    report: Report | None = None,
+    report: ListReport | None = None,
     **settings: Any,
-) -> Report:
-    """Make a sound for each line of `list_path` (see `prompt_list`) in `folder`, and a line in its manifest.jsonl.
+) -> ListReport:
+    """Generate a sound for each line of `list_path` (see `prompt_list`) in `folder`, with a line in its manifest.jsonl.
 
-    checkpoint: its name, for the manifest; open_pipeline is called when there is something to make. extension: of the
-    sounds. seed: of all lines that have none of their own; each line that says the same as an earlier one takes the
-    next seeds. preset, settings: of `AudioLDM.generate`, for what a line leaves open; batch_size sounds of equal
-    settings are made at once, and sound as they would alone. notify: called with each new line of the manifest. report:
-    kept up to date, and returned.
-    A line is done if the manifest has it with its files, wherever it stands in the list now. The others are made; what
-    fails is in the report, and the next line is tried.
-    Raises ValueError for a list or setting that is none, OutputError where nothing can be written.
+    checkpoint: its name, for the manifest; open_pipeline is called if there is something to generate. extension: of the
+    sounds. output: further files of each. seed: of all lines without their own; a line equal to an earlier one takes
+    the next seeds. preset, settings: of `AudioLDM.generate`, where a line leaves them open; batch_size sounds of equal
+    settings are generated at once, and sound as they would alone. notify: called with each new line of the manifest.
+    report: kept up to date, and returned.
+    A line is complete if the manifest has it with its files, wherever it is in the list now. The others are generated;
+    a line that fails is in the report, and the next one is tried.
+    Raises ValueError for a bad list or setting, OutputError where nothing can be written.
     """
-    extras = extras or Extras()
-    extras.check()
+    output = output or OutputOptions()
+    output.check()
     if extension not in FORMATS:
         raise ValueError(f"unknown format {extension!r}, choose from {', '.join(FORMATS)}")
     if seed is not None:
         check_seed(seed)
     settings["preset"] = preset
     Options.from_preset(**settings)
-    listed = read_list(list_path)
-    if listed.unused:
-        logger.warning("%s: columns without a meaning here: %s", list_path, ", ".join(listed.unused)[:200])
-    fixed = [str(checkpoint), extension, dataclasses.asdict(extras)]
-    report = report or Report()
-    report.total = len(listed.lines) + len(listed.bad)
-    report.wrong |= listed.bad
-    items = list(_items(listed, settings, seed, fixed, report.wrong))
+    prompt_list = read_list(list_path)
+    if prompt_list.unused:
+        logger.warning("%s: columns without a meaning here: %s", list_path, ", ".join(prompt_list.unused)[:200])
+    fixed = [str(checkpoint), extension, dataclasses.asdict(output)]
+    report = report or ListReport()
+    report.total = len(prompt_list.lines) + len(prompt_list.bad)
+    report.failed |= prompt_list.bad
+    items = list(_items(prompt_list, settings, seed, fixed, report.failed))
     with opened(Path(folder)) as manifest:
         done = {record.get("key") for record in manifest.records}
-        waiting = _planned([item for item in items if item.key not in done], manifest, extension, extras)
-        report.there = len(items) - len(waiting)
-        _tell_of_others(manifest, items)
+        waiting = _planned([item for item in items if item.key not in done], manifest, extension, output)
+        report.existing = len(items) - len(waiting)
+        _warn_of_other_sounds(manifest, items)
         if waiting:
-            run = _Run(open_pipeline(), manifest, str(checkpoint), extras, progress, notify, report)
+            run = _Run(open_pipeline(), manifest, str(checkpoint), output, progress, notify, report)
             for batch in _batches(waiting):
-                run.make(batch)
+                run.generate(batch)
     return report
 
 
 def _items(
-    listed: PromptList, settings: dict[str, Any], seed: int | None, fixed: list[Any], wrong: dict[int, str]
+    prompt_list: PromptList, settings: dict[str, Any], seed: int | None, fixed: list[Any], failed: dict[int, str]
 ) -> Iterator[Item]:
-    """What is to be made; lines with settings that cannot be go to `wrong`."""
+    """The valid lines; those with invalid settings are added to `failed`."""
     seen: dict[str, int] = {}
-    for line in listed.lines:
+    for line in prompt_list.lines:
         try:
             own = {keyword: value for keyword, value in line.settings.items() if keyword != "seed"}
             options = Options.from_preset(**{**settings, **own})
@@ -120,9 +125,9 @@ def _items(
             if line_seed is not None:
                 check_seed(line_seed)
         except ValueError as error:
-            wrong[line.number] = str(error)
+            failed[line.number] = str(error)
             continue
-        # The batch makes no difference to the sound.
+        # The batch size does not change the sound.
         values = dataclasses.asdict(options) | {"batch_size": None}
         content = json.dumps([line.prompt, line.name, values, line_seed, *fixed])
         repeated = seen.get(content, 0)
@@ -133,19 +138,19 @@ def _items(
         yield Item(line, options, line_seed, key)
 
 
-def _planned(items: Iterable[Item], manifest: Manifest, extension: str, extras: Extras) -> list[Item]:
-    """`items` with names for their files, of which none is taken, in this folder or by an earlier one of them."""
+def _planned(items: Iterable[Item], manifest: Manifest, extension: str, output: OutputOptions) -> list[Item]:
+    """`items` with file names that are not taken, neither in the folder nor by an earlier item."""
     # Some file systems take "Dog" for "dog".
     taken = {name.casefold() for name in os.listdir(manifest.folder)}
     numbers: dict[str, int] = {}
     planned = []
     for item in items:
-        stem, extension_of_it = _stem(item.title, extension)
+        stem, own_extension = _stem(item.title, extension)
         number = numbers.get(stem.casefold(), 1)
         while True:
-            file = Path(f"{stem}-{number}{extension_of_it}" if number > 1 else f"{stem}{extension_of_it}")
+            file = Path(f"{stem}-{number}{own_extension}" if number > 1 else f"{stem}{own_extension}")
             number += 1
-            names = {path.name.casefold() for path in extras.files(file, item.options.num_waveforms_per_prompt)}
+            names = {path.name.casefold() for path in output.files(file, item.options.num_waveforms_per_prompt)}
             if not names & taken:
                 break
         numbers[stem.casefold()] = number
@@ -155,13 +160,13 @@ def _planned(items: Iterable[Item], manifest: Manifest, extension: str, extras: 
 
 
 def _stem(title: str, extension: str) -> tuple[str, str]:
-    """The safe form of `title`, and the extension: its own if it is a sound's."""
+    """The safe form of `title`, and the extension: its own if that is one of a sound file."""
     own = Path(title).suffix.lower() if len(title) < 256 else ""
     return (safe_name(title[: -len(own)]), own) if own in FORMATS else (safe_name(title), extension)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """`items` of equal settings, as many together as the networks take at once."""
+    """`items` in batches of equal settings, as large as the batch size allows."""
     groups: dict[Options, list[Item]] = {}
     for item in items:
         groups.setdefault(item.options, []).append(item)
@@ -171,38 +176,38 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
             yield group[start : start + size]
 
 
-def _tell_of_others(manifest: Manifest, items: Iterable[Item]) -> None:
+def _warn_of_other_sounds(manifest: Manifest, items: Iterable[Item]) -> None:
     keys = {item.key for item in items}
     others = sum(record.get("key") not in keys for record in manifest.records)
     if others:
         logger.warning(
-            "%s holds %d sounds of other lines or settings than are asked for now: they stay", manifest.folder, others
+            "%s holds %d sounds of other lines or settings than this list has now: they stay", manifest.folder, others
         )
 
 
 class _Run:
-    """Makes items, writes them and reports."""
+    """Generates items, writes and reports them."""
 
     def __init__(
         self,
         pipeline: AudioLDM,
         manifest: Manifest,
         checkpoint: str,
-        extras: Extras,
+        output: OutputOptions,
         progress: Callable[[Progress], bool | None] | None,
         notify: Callable[[dict[str, Any]], None],
-        report: Report,
+        report: ListReport,
     ) -> None:
         self.pipeline = pipeline
         self.manifest = manifest
         self.checkpoint = checkpoint
-        self.extras = extras
+        self.output = output
         self.progress = progress
         self.notify = notify
         self.report = report
 
-    def make(self, items: list[Item]) -> None:
-        """`items`, of equal options, at once; what fails so is tried alone."""
+    def generate(self, items: list[Item]) -> None:
+        """Generate `items`, of equal options, in one batch; if that fails, each alone."""
         from ppaudioldm.generation.clip import Cancelled
 
         seeds = [secrets.randbelow(2**32) if item.seed is None else item.seed for item in items]
@@ -210,44 +215,44 @@ class _Run:
             clip = self.pipeline.generate(
                 [item.line.prompt for item in items],
                 seed=seeds,
-                keep_candidates=self.extras.all_candidates,
+                keep_candidates=self.output.all_candidates,
                 with_scores=True,
                 progress=self.progress,
-                **dataclasses.asdict(items[0].options),
+                options=items[0].options,
             )
         except (Cancelled, OSError):
             raise
-        except Exception as error:  # whatever it is, it must not cost a night
+        except Exception as error:  # whatever it is, the other lines of a long list must not be lost
             if len(items) == 1:
-                self.report.wrong[items[0].line.number] = f"{type(error).__name__}: {error}"
+                self.report.failed[items[0].line.number] = f"{type(error).__name__}: {error}"
                 logger.debug("line %d", items[0].line.number, exc_info=True)
                 return
             for item in items:
-                self.make([item])
+                self.generate([item])
             return
         for index, (item, seed) in enumerate(zip(items, seeds, strict=True)):
             self.write(item, clip, index, seed)
 
     def write(self, item: Item, clip: Clip, index: int, seed: int) -> None:
         folder = self.manifest.folder
-        made = write_clip(folder / item.file, clip, self.extras, seed, index, part)
-        files = self.extras.files(folder / item.file, item.options.num_waveforms_per_prompt)
+        written = write_clip(folder / item.file, clip, self.output, seed, index, staging_path)
+        files = self.output.files(folder / item.file, item.options.num_waveforms_per_prompt)
         settings = dataclasses.asdict(item.options)
         if item.options.duration is None:
-            settings["duration"] = made["samples"] / made["sample_rate"]
+            settings["duration"] = written["samples"] / written["sample_rate"]
         record = {
             "line": item.line.number,
             "key": item.key,
-            **{name: value for name, value in made.items() if name not in ("spectrogram", "candidates")},
+            **{name: value for name, value in written.items() if name not in ("spectrogram", "candidates")},
             "file": item.file,
             "files": [path.name for path in files],
             "checkpoint": self.checkpoint,
             "settings": settings,
         }
-        if "candidates" in made:
-            record["candidates"] = [c | {"file": Path(c["file"]).name} for c in made["candidates"]]
-        if self.extras.loudness is not None:
-            record["loudness"] = self.extras.loudness
+        if "candidates" in written:
+            record["candidates"] = [c | {"file": Path(c["file"]).name} for c in written["candidates"]]
+        if self.output.loudness is not None:
+            record["loudness"] = self.output.loudness
         self.manifest.add(record)
-        self.report.made += 1
+        self.report.generated += 1
         self.notify(record)

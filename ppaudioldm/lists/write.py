@@ -1,4 +1,4 @@
-"""The files of a clip: the sound, brought to a loudness if that is asked for, its picture, and all its candidates."""
+"""Writing the files of a clip: the sound, at a loudness if requested, its spectrogram, and all its candidates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ppaudioldm.generation.clip import Clip
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What is wanted besides the sound as it is.
+class OutputOptions:
+    """Which files are written for a sound, and at which level.
 
-    loudness: LUFS to bring every sound to, see `audio.loudness`. spectrogram: name.png beside name.wav.
-    all_candidates: besides name.wav, the best, every candidate as name_1.wav, name_2.wav, ...
+    loudness: LUFS to bring every sound to, see `audio.loudness`; None leaves it as it is. spectrogram: name.png beside
+    name.wav. all_candidates: besides name.wav, the best, every candidate as name_1.wav, name_2.wav, ...
     """
 
     loudness: float | None = None
@@ -33,7 +33,7 @@ class Extras:
             check_loudness(self.loudness)
 
     def files(self, path: Path, candidates: int) -> list[Path]:
-        """All that `write_clip` writes for the sound `path`, itself first."""
+        """All files that `write_clip` writes for the sound `path`, itself first."""
         pictures = [path.with_suffix(".png")] if self.spectrogram else []
         count = candidates if self.all_candidates else 0
         return [path, *pictures, *(_candidate_path(path, i) for i in range(count))]
@@ -42,20 +42,21 @@ class Extras:
 def write_clip(
     path: Path,
     clip: Clip,
-    extras: Extras,
+    output: OutputOptions,
     first_seed: int,
     index: int = 0,
     place: Callable[[Path], Path] = lambda path: path,
 ) -> dict[str, Any]:
-    """Write prompt `index` of `clip` as `path` and what goes with it; returns what there is to report, for JSON.
+    """Write the sound number `index` of `clip` as `path`, with its further files; returns a report for JSON.
 
-    first_seed: of its first candidate. place: where to write a file in fact. Each file appears complete or not at all.
+    first_seed: of its first candidate. place: maps the path of a file to where it is written for now. Each file appears
+    complete or not at all.
     Raises ValueError or OutputError as `Clip.save` does.
     """
 
     def write(target: Path, waveform: np.ndarray) -> np.ndarray:
-        if extras.loudness is not None:
-            waveform = at_loudness(waveform, clip.sample_rate, extras.loudness)
+        if output.loudness is not None:
+            waveform = at_loudness(waveform, clip.sample_rate, output.loudness)
         replace(clip, waveforms=waveform[None]).save(place(target))
         return waveform
 
@@ -68,11 +69,11 @@ def write_clip(
         "sample_rate": clip.sample_rate,
         "samples": len(written),
     }
-    if extras.spectrogram:
+    if output.spectrogram:
         picture = path.with_suffix(".png")
         write_spectrogram(place(picture), written, clip.sample_rate)
         report["spectrogram"] = str(picture)
-    if extras.all_candidates and clip.candidates is not None:
+    if output.all_candidates and clip.candidates is not None:
         report["candidates"] = []
         scores = None if clip.candidate_scores is None else clip.candidate_scores[index]
         for i, seed in enumerate(item_seeds(first_seed, len(clip.candidates[index]))):

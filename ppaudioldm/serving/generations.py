@@ -19,7 +19,7 @@ from starlette.datastructures import UploadFile
 
 from ppaudioldm.audio.read import sound_file
 from ppaudioldm.diffusion.noise import MAX_SEED
-from ppaudioldm.generation.options import MAX_DURATION, MAX_REUSE, MIN_DURATION, Options, Progress
+from ppaudioldm.generation.options import MAX_DURATION, MIN_DURATION, Options, Progress, settings
 from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, one_line
 from ppaudioldm.serving.job import STATUSES, Job
 from ppaudioldm.serving.service import Service
@@ -82,7 +82,7 @@ class GenerationRequest(BaseModel):
     spacing: Literal["leading", "linear", "log-snr", "karras"] | None = None
     num_waveforms_per_prompt: int | None = Field(None, ge=1, description="candidates, of which the best is kept")
     guidance_interval: Interval | None = Field(None, description="the part of the steps that is guided, 0 to 1")
-    reuse: int | None = Field(None, ge=1, le=MAX_REUSE)
+    reuse: int | None = Field(None, ge=1, le=settings()["reuse"].maximum)
     strength: float = Field(0.5, gt=0, le=1, description="of `restyle`")
     ranges: Pairs = Field([], description="seconds that `inpaint` makes anew: START:END, or [start, end]")
     frequencies: Pairs = Field([], description="Hz that `inpaint` makes anew: LOW:HIGH, or [low, high]")

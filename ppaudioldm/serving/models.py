@@ -11,12 +11,10 @@ from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
 from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
-from ppaudioldm.generation.noise_predictor import Predictor
+from ppaudioldm.generation.noise_predictor import unet_functions
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.work import Work
-from ppaudioldm.tasks.regenerate import check
-
-HEARS = ("vary", "inpaint", "extend", "loop")  # without a prompt these resemble the recording
+from ppaudioldm.tasks.registry import TASKS
 
 
 class NotHere(LookupError):
@@ -78,11 +76,8 @@ class Model:
             spacing=options.spacing,
             strength=work.strength if work.task == "restyle" else 1.0,
         )
-        Predictor.functions(config, needs_unconditional(options.guidance_scale), options)
-        if work.task == "vary" and not self.hears:
-            raise ValueError(f"{self.name} has no AudioMAE, which hears a recording")
-        if work.audio is not None or work.task == "upscale":
-            check(self.pipeline, work.prompt, work.seed, {}, resemble=work.task in HEARS)
+        unet_functions(config, needs_unconditional(options.guidance_scale), options)
+        TASKS[work.task].check_checkpoint(self.name, config, work.prompt, work.audio is not None)
 
 
 class Models:

@@ -14,11 +14,11 @@ from ppaudioldm.audio.loudness import at_loudness, check_loudness
 from ppaudioldm.audio.stretch import stretched
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Clip
-from ppaudioldm.generation.options import Options, ProgressCallback
+from ppaudioldm.generation.options import Options, ProgressCallback, check_texts
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.tasks.edited import EditedClip
-from ppaudioldm.tasks.inpaint import Range
+from ppaudioldm.tasks.task import Range
 
 TASKS = ("generate", "speak", "vary", "restyle", "inpaint", "extend", "loop", "upscale")
 NEED_AUDIO = ("vary", "restyle", "inpaint", "extend", "upscale")
@@ -61,7 +61,7 @@ class Work:
         if self.task not in TASKS:
             raise ValueError(f"unknown task {self.task!r}, choose from {', '.join(TASKS)}")
         if self.prompt is not None:
-            self.options.check_prompts([self.prompt])
+            check_texts([self.prompt])
         elif self.task in NEED_PROMPT:
             raise ValueError(f"prompt is missing, which {self.task} needs")
         if self.task == "loop" and self.prompt is None and self.audio is None:

@@ -1,1 +1,1 @@
-"""What can be made of a recording: one task a file."""
+"""Tasks beyond generation from a prompt: speech of any length, and sound from a recording. One task a file."""

@@ -1,4 +1,4 @@
-"""What the tasks give back: a clip that holds parts of a recording, at its rate and depth."""
+"""The result of an editing task: a clip that contains samples of a recording, at its rate and depth."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ppaudioldm.generation.clip import Clip
 class EditedClip(Clip):
     """One clip, with samples of a recording in it: waveforms (1, samples), or (1, samples, channels) of several.
 
-    Its rate, channels and dtype are the recording's. kept: where samples are the recording's own, to the bit. fade:
-    seconds before and behind what was generated over which one gives way to the other. subtype: the depth that `save`
-    writes, see `write_audio`. cutoff: Hz, where the recording's own sound ends, of `upscale`.
+    Its rate, channels and dtype are the recording's. kept: the spans whose samples are the recording's own, to the bit.
+    fade: seconds before and behind what was generated over which one gives way to the other. subtype: the depth that
+    `save` writes, see `write_audio`. cutoff: of `upscale`, in Hz: where the recording's own sound ends.
     """
 
     kept: tuple[Span, ...] = ()

@@ -1,4 +1,4 @@
-"""Times and frequencies of a recording made anew; the rest is the recording itself."""
+"""Times and frequencies of a recording, regenerated; the rest is the recording itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 from ppaudioldm.audio.bands import CROSSOVER_HZ, Band, merged
 from ppaudioldm.audio.joins import FADE_S, Span
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate
+from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.task import Range
 
-Range = tuple[float | None, float | None]  # None: from the start, or to the end
-SLACK = 0.01  # seconds: the end of a recording may be given rounded
+SLACK_S = 0.01  # seconds beyond the end that a range may name: durations are often given rounded
 
 
 def inpaint(
@@ -26,35 +30,49 @@ def inpaint(
     frequencies: Sequence[Range] = (),
     **settings: Any,
 ) -> EditedClip:
-    """`audio` with `ranges` of it, in seconds, and `frequencies` of it, in Hz, made anew; one of them is needed.
+    """`audio` with `ranges` of it, in seconds, and `frequencies` of it, in Hz, regenerated; one of them is needed.
 
     A range is (start, end), either of which may be None: from the very start, to the very end.
-    With both, within these times only these frequencies. Other times are the recording's own samples, to the bit, but
+    With both, only these frequencies within these times. Other times are the recording's own samples, to the bit, but
     for FADE_S seconds before and behind each range over which they are cross-faded; other frequencies are the
-    recording's own sound, parted at the bands' edges by linear-phase filters CROSSOVER_HZ wide.
-    audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the
-    ranges is processed. What is made anew is mono: each channel gets it as loud as the channel is beside it. prompt:
-    what it should sound like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`, but
-    for the duration. The clip has the recording's rate, channels and depth.
-    Raises ValueError for a range that is outside the recording, a band that is outside what recording and checkpoint
-    both have, or as `AudioLDM.generate` does.
+    recording's own sound, separated at the bands' edges by linear-phase filters CROSSOVER_HZ Hz wide. audio: a file, or
+    samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the ranges is processed.
+    The generated sound is mono: in each channel it is as loud as the channel is beside it. prompt: what it should sound
+    like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`; a duration is not used.
+    The clip has the recording's rate, channels and depth. Raises ValueError for a range outside the recording, a band
+    outside what recording and checkpoint both have, or as `AudioLDM.generate` does.
     """
+    options = take_options(settings)
+    TASKS["inpaint"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
+    TASKS["inpaint"].checked_parameters(prompt, True, {"ranges": ranges, "frequencies": frequencies})
     recording = open_recording(audio)
-    if not len(ranges) and not len(frequencies):
-        raise ValueError("no ranges and no frequencies: one of them must say what is to be made anew")
     spans = spans_of(ranges, recording) if len(ranges) else [(0, len(recording.samples))]
     highest = min(recording.sample_rate, pipeline.config.sample_rate) / 2
     bands = bands_of(frequencies, highest) if len(frequencies) else None
-    return regenerate(pipeline, recording, spans, bands=bands, prompt=prompt, **settings)
+    return regenerate(pipeline, recording, spans, options, bands=bands, prompt=prompt, **settings)
+
+
+def plan(
+    recording: Recording,
+    duration: float | None,
+    config: ModelConfig | None,
+    ranges: Sequence[Range] = (),
+    frequencies: Sequence[Range] = (),
+) -> float:
+    """Seconds of the result: as long as the recording. Raises ValueError for ranges or bands that it does not have."""
+    rate = config.sample_rate if config else max(info.config.sample_rate for info in CHECKPOINTS.values())
+    spans_of(ranges, recording)
+    bands_of(frequencies, min(recording.sample_rate, rate) / 2)
+    return max(MIN_DURATION, recording.duration)
 
 
 def spans_of(ranges: Sequence[Range], recording: Recording) -> list[Span]:
-    """`ranges` in samples, in order, those that are nearer than their fades made one. Raises ValueError."""
+    """`ranges` in samples, in order; those nearer to each other than their fades are merged. Raises ValueError."""
     rate, duration = recording.sample_rate, recording.duration
     spans = []
     for pair in ranges:
         start, end = _numbers(pair, "range", duration)
-        if not 0 <= start < end <= duration + SLACK or start >= duration:
+        if not 0 <= start < end <= duration + SLACK_S or start >= duration:
             raise ValueError(
                 f"range is {start:g}:{end:g}, allowed: from a start to a later end within 0 to {duration:g} seconds"
             )
@@ -64,7 +82,7 @@ def spans_of(ranges: Sequence[Range], recording: Recording) -> list[Span]:
 
 
 def bands_of(frequencies: Sequence[Range], highest: float) -> list[Band]:
-    """`frequencies` in order, those nearer than a crossover made one. Raises ValueError for what is above `highest`."""
+    """`frequencies` in order; those nearer than a crossover are merged. Raises ValueError above `highest`."""
     bands = []
     for pair in frequencies:
         low, high = _numbers(pair, "frequencies", highest)
@@ -78,7 +96,7 @@ def bands_of(frequencies: Sequence[Range], highest: float) -> list[Band]:
 
 
 def _numbers(pair: Range, name: str, most: float) -> tuple[float, float]:
-    """`pair` with 0 and `most` for what is open. Raises ValueError for what is no pair of numbers."""
+    """`pair` with 0 and `most` for open ends. Raises ValueError for anything but a pair of numbers."""
     try:
         low, high = pair
         low, high = 0.0 if low is None else float(low), most if high is None else float(high)

@@ -1,4 +1,4 @@
-"""How well recordings fit prompts."""
+"""How well recordings fit prompts, by CLAP."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from ppaudioldm.audio.formats import PathLike
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.read import read_audio
-from ppaudioldm.generation.candidates import clap_embedding
-from ppaudioldm.generation.options import Options
+from ppaudioldm.generation.options import check_texts
 from ppaudioldm.pipeline import AudioLDM
 
 CLAP_SECONDS = CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE
@@ -19,19 +18,17 @@ CLAP_SECONDS = CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE
 def rank(pipeline: AudioLDM, files: Sequence[PathLike], prompts: Sequence[str]) -> np.ndarray:
     """CLAP's similarity (files, prompts) float32, -1 to 1, of each of `files` with each of `prompts`.
 
-    Only the first 10 s of a file are heard, all channels as one.
+    Only the first 10 s of a file count, all channels as one.
     Raises ValueError or OSError for the first file that is no sound, ValueError for a checkpoint without CLAP.
     """
-    Options().check_prompts(prompts)
+    check_texts(prompts)
     if isinstance(files, (str, bytes)) or not len(files):
         raise ValueError(f"files is {files!r}, allowed: a list of one or more")
-    config = pipeline.config
-    if config.clap_text is None or config.clap_audio is None:
+    if pipeline.config.clap_text is None or pipeline.config.clap_audio is None:
         raise ValueError(f"{pipeline.checkpoint.name} has no CLAP, which compares sounds with texts")
-    sounds = [
-        clap_embedding(
-            pipeline._engine, read_audio(file, CLAP_SAMPLE_RATE, max_seconds=CLAP_SECONDS)[0], CLAP_SAMPLE_RATE
-        )
-        for file in files
-    ]
-    return np.stack(sounds) @ pipeline._encoder.clap(list(prompts)).T
+    texts = pipeline.embed_text(list(prompts))
+    sounds = []
+    for file in files:
+        waveform, _ = read_audio(file, CLAP_SAMPLE_RATE, max_seconds=CLAP_SECONDS)
+        sounds.append(pipeline.embed_audio(waveform, CLAP_SAMPLE_RATE))
+    return np.stack(sounds) @ texts.T

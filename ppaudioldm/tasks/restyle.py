@@ -1,4 +1,4 @@
-"""A recording that is made to sound like a prompt."""
+"""A recording made to sound like a prompt: denoising starts from its noised latents (SDEdit, arXiv:2108.01073)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.audio.recording import AudioSource, network_input, open_recording
-from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.audio.recording import AudioSource, Recording, network_input, open_recording
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
-from ppaudioldm.generation.options import MIN_DURATION
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import check, finished, generate_from
+from ppaudioldm.tasks.regenerate import first_seed, generate_from, with_partial_result
+from ppaudioldm.tasks.registry import TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -22,16 +24,16 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
     """`audio`, with its course in time, as `prompt` says it should sound.
 
     audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes; all channels as one. strength:
-    above 0, up to 1: the share of the denoising steps that are made, from the recording with the noise of the first of
-    them; near 0 the recording stays as it is, at 1 nothing is left of it. settings: of `AudioLDM.generate`, but for the
-    duration. The clip is mono, at the checkpoint's rate, as long and as loud as the recording.
+    above 0, up to 1: the share of the denoising steps that are run, from the recording with the noise of the first of
+    them; near 0 the recording stays as it is, at 1 nothing is left of it. settings: of `AudioLDM.generate`; a duration
+    is not used. The clip is mono, at the checkpoint's rate, as long and as loud as the recording.
     Raises ValueError as `AudioLDM.generate` does.
     """
-    check_strength(strength)
+    options = take_options(settings)
+    TASKS["restyle"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
+    strength = TASKS["restyle"].checked_parameters(prompt, True, {"strength": strength})["strength"]
     recording = open_recording(audio)
-    if not isinstance(prompt, str):
-        raise ValueError(f"prompt is {prompt!r}, allowed: a text that is not empty")
-    settings["seed"] = check(pipeline, prompt, settings.get("seed"), settings)
+    settings["seed"] = first_seed(settings.get("seed"))
     if strength == 1:
         logger.warning("strength is 1: that starts from noise alone, and nothing of the recording is left")
     rate = pipeline.config.sample_rate
@@ -39,19 +41,17 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
     count = len(waveform)
     waveform = np.pad(waveform, (0, max(0, int(np.ceil(MIN_DURATION * rate)) - count)))
 
-    def hear() -> Given:
-        return Given(pipeline.encode_audio(waveform), strength=strength)
+    def encode() -> AudioCondition:
+        return AudioCondition(pipeline.encode_audio(waveform), strength=strength)
 
-    def as_recorded(clip: Clip) -> Clip:
+    def at_recorded_level(clip: Clip) -> Clip:
         waveforms = (clip.waveforms[:, :count] / scale).astype(np.float32)
         return replace(clip, waveforms=waveforms, candidates=None, candidate_scores=None)
 
-    return finished(
-        lambda: generate_from(pipeline, hear, prompt, duration=len(waveform) / rate, **settings), as_recorded
-    )
+    options = replace(options, duration=len(waveform) / rate)
+    return with_partial_result(lambda: generate_from(pipeline, encode, prompt, options, **settings), at_recorded_level)
 
 
-def check_strength(strength: float) -> None:
-    """Raise ValueError for what is no share of the steps."""
-    if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not 0 < strength <= 1:
-        raise ValueError(f"strength is {strength!r}, allowed: above 0, at most 1")
+def plan(recording: Recording, duration: float | None, config: ModelConfig | None, strength: float) -> float:
+    """Seconds of the result: as long as the recording."""
+    return max(MIN_DURATION, recording.duration)

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ppaudioldm.audio.recording import AudioSource, network_input, open_recording
-from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.audio.recording import AudioSource, Recording, network_input, open_recording
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
-from ppaudioldm.generation.options import MIN_DURATION
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import check, generate_from
+from ppaudioldm.tasks.regenerate import first_seed, generate_from
+from ppaudioldm.tasks.registry import TASKS
 
 
-def vary(
-    pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, *, duration: float | None = None, **settings: Any
-) -> Clip:
-    """A new clip that sounds like `audio`: what AudioMAE hears takes the place of what GPT-2 makes of a prompt.
+def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **settings: Any) -> Clip:
+    """A new clip that sounds like `audio`: AudioMAE's LOA tokens of it take the place of those predicted by GPT-2.
 
-    audio: a file, or samples (n,) or (n, channels) and their rate; the first 10 s are heard, all channels as one.
-    prompt: what it should sound like besides. duration: seconds; as long as the recording by default, up to what the
-    checkpoint was trained on. settings: of `AudioLDM.generate`. The clip is mono, at the checkpoint's rate.
+    audio: a file, or samples (n,) or (n, channels) and their rate; the first 10 s are encoded, all channels as one.
+    prompt: what it should sound like besides. settings: of `AudioLDM.generate`; the duration is by default that of the
+    recording, up to that of the checkpoint's training clips. The clip is mono, at the checkpoint's rate.
     Raises ValueError for a checkpoint without AudioMAE, or as `AudioLDM.generate` does.
     """
+    options = take_options(settings)
+    TASKS["vary"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
+    TASKS["vary"].checked_parameters(prompt, has_audio=True)
     recording = open_recording(audio, truncate=True)
-    if duration is None:
-        duration = default_duration(recording.duration, pipeline.config.diffusion.clip_seconds)
-    settings["seed"] = check(pipeline, prompt, settings.get("seed"), {**settings, "duration": duration})
+    options = replace(options, duration=plan(recording, options.duration, pipeline.config))
+    settings["seed"] = first_seed(settings.get("seed"))
 
-    def hear() -> Given:
+    def encode() -> AudioCondition:
         waveform, _ = network_input(recording, pipeline.config.sample_rate)
-        return Given(loa=pipeline.recorded_loa(waveform))
+        return AudioCondition(loa=pipeline.encode_loa(waveform))
 
-    return generate_from(pipeline, hear, prompt, duration=duration, **settings)
+    return generate_from(pipeline, encode, prompt, options, **settings)
 
 
-def default_duration(recorded: float, longest: float) -> float:
-    """As long as the recording, within what can be made, and made well."""
-    return max(MIN_DURATION, min(recorded, longest))
+def plan(recording: Recording, duration: float | None, config: ModelConfig | None) -> float:
+    """Seconds of the result: `duration`, or as long as the recording, up to the checkpoint's training clips."""
+    if duration is not None:
+        return duration
+    longest = (config or CHECKPOINTS[DEFAULT_CHECKPOINT].config).diffusion.clip_seconds
+    return max(MIN_DURATION, min(recording.duration, longest))

@@ -9,9 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from ppaudioldm.diffusion.samplers import SAMPLERS
-from ppaudioldm.diffusion.schedule import SPACINGS
-from ppaudioldm.generation.options import MAX_REUSE, MIN_DURATION, PRESETS
+from ppaudioldm.choices import SAMPLERS, SPACINGS
+from ppaudioldm.generation.options import MIN_DURATION, PRESETS, settings
 from ppaudioldm.serving.models import Model
 from ppaudioldm.serving.service import NotHere, Service
 from ppaudioldm.serving.voices import Voice
@@ -33,6 +32,7 @@ PROMPTS = (
 )
 LIKE_IT = "Empty: like the recording"
 HERE = Path(__file__).parent
+MAX_REUSE = settings()["reuse"].maximum or 1
 
 Components = dict[str, Any]  # of Gradio; what events each has is known where it was made
 
@@ -211,7 +211,13 @@ def _advanced(steps: int, fast: Mapping[str, Any]) -> Components:
     with gr.Row():
         made["eta"] = optional_number("Eta", "the sampler's own")
         made["reuse"] = gr.Slider(
-            1, MAX_REUSE, 1, step=1, label="Reuse", info="steps that share the coarse part", min_width=120
+            1,
+            MAX_REUSE,
+            1,
+            step=1,
+            label="Reuse",
+            info="steps that share the coarse part",
+            min_width=120,
         )
     with gr.Row():
         made["guided_from"] = gr.Number(0, label="Guided from", info="share of the steps", step=0.05, min_width=120)

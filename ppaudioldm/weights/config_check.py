@@ -6,9 +6,9 @@ import math
 from dataclasses import fields
 from typing import Any
 
+from ppaudioldm.choices import VOCODERS
 from ppaudioldm.config import (
     NETWORK_CONFIGS,
-    VOCODERS,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,

@@ -36,7 +36,7 @@ def test_denoise_guides_every_step(framework):
     join = getattr(xp, "concatenate", None) or xp.concat
     calls = []
 
-    def predict(latents, timestep):
+    def predict(latents, timestep, step):
         calls.append(timestep)
         return join([0.5 * network(latents, timestep), network(latents, timestep)])
 
@@ -50,8 +50,12 @@ def test_denoise_guides_every_step(framework):
     assert relative_error(np.asarray(path[-1][1]), expected[-1]) < 1e-6
 
 
+def unguided(latents, timestep, step):
+    return network(latents, timestep)
+
+
 def test_denoise_without_guidance_and_stopped_early():
-    steps = denoise(network, make_sampler("plms", SCHEDULE, 8), initial_latents(), 1.0)
+    steps = denoise(unguided, make_sampler("plms", SCHEDULE, 8), initial_latents(), 1.0)
     i, latents = next(steps)
     expected = sample(make_sampler("plms", SCHEDULE, 8), initial_latents())
     assert i == 0 and relative_error(latents, expected[0]) == 0
@@ -68,7 +72,7 @@ def test_denoise_constrains_before_every_call():
 
     seen = []
 
-    def predict(latents, timestep):
+    def predict(latents, timestep, step):
         seen.append(latents)
         return network(latents, timestep)
 
@@ -79,4 +83,4 @@ def test_denoise_constrains_before_every_call():
 
 def test_denoise_refuses_a_prediction_that_is_not_doubled():
     with pytest.raises(ValueError, match="1 guided items for 2 latents"):
-        next(denoise(network, make_sampler("ddim", SCHEDULE, 8), initial_latents(), 2.0))
+        next(denoise(unguided, make_sampler("ddim", SCHEDULE, 8), initial_latents(), 2.0))

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ppaudioldm.diffusion.samplers import SAMPLERS, Sampler, make_sampler
+from ppaudioldm.choices import SAMPLERS
+from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from tests.diffusion.examples import (
     GOLDEN_CASES,
     SCHEDULE,

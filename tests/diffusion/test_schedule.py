@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ppaudioldm.choices import SPACINGS
 from ppaudioldm.config import DiffusionConfig
-from ppaudioldm.diffusion.schedule import SPACINGS, NoiseSchedule
+from ppaudioldm.diffusion.schedule import NoiseSchedule
 from tests.diffusion.examples import SCHEDULE, SHAPE, V_SCHEDULE
 from tests.support import noise, relative_error
 

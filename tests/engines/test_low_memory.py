@@ -64,7 +64,7 @@ def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
     for prompt in ("rain", "a bell"):
         clip = pipeline.generate(prompt, seed=1, **SETTINGS)
         np.testing.assert_array_equal(clip.waveforms, usual.generate(prompt, seed=1, **SETTINGS).waveforms)
-    held = pipeline._engine.held
+    held = pipeline.engine.held
     assert {len(networks) for networks in held} == {1}
     assert {network for networks in held for network in networks} >= {"clap_text", "flan_t5", "gpt2", "unet", "vocoder"}
 
@@ -73,13 +73,11 @@ def test_deep_and_shallow_steps_are_of_one_network(engine):
     """In turns: each must not let the other go."""
     pipeline = low(engine)
     pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
-    functions = pipeline._engine._functions
+    functions = pipeline.engine._functions
     assert {"vocoder"} == set(functions)
     made = []
-    ready = pipeline._engine._ready
-    pipeline._engine._engine._ready = lambda name: (
-        made.append((name, name in pipeline._engine._functions)) or ready(name)
-    )
+    ready = pipeline.engine._ready
+    pipeline.engine._engine._ready = lambda name: made.append((name, name in pipeline.engine._functions)) or ready(name)
     pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
     first_times = [name for name, was_ready in made if not was_ready and name.startswith("unet")]
     assert sorted(first_times) == ["unet_contexts", "unet_guided_deep", "unet_guided_shallow", "unet_step"]

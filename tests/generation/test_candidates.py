@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from ppaudioldm.generation.candidates import Candidates
-from ppaudioldm.generation.clip import Interrupted
+from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.options import Progress
-from ppaudioldm.pipeline import Cancelled, Clip
 from tests.test_pipeline import generate
 
 SEEDS = [[10, 11, 12], [20, 21, 22]]

@@ -14,7 +14,7 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import HifiGanConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.generation.decoding import latent_frames, latent_windows, mel_config, reach, spans
+from ppaudioldm.generation.decoding import latent_frames, latent_windows, mel_config, receptive_field, spans
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
@@ -86,8 +86,8 @@ def test_a_sample_depends_on_no_frame_beyond_the_reach(config):
     before = run(vocoder, mel)[0]
     mel[0, changed] += 1
     places = np.flatnonzero(run(vocoder, mel)[0] != before) / config.hop_length - changed
-    assert -reach(config) <= places.min() and places.max() <= reach(config) + 1
-    assert places.max() > reach(config) / 2  # nor is the reach far too long
+    assert -receptive_field(config) <= places.min() and places.max() <= receptive_field(config) + 1
+    assert places.max() > receptive_field(config) / 2  # nor is the reach far too long
 
 
 @pytest.mark.parametrize("seconds", [1.3, 4.0, 5.27])
@@ -96,7 +96,7 @@ def test_the_vocoder_is_exact_in_chunks(seconds, engine):
     mel = noise(1, mel_frames, 64)
     from ppaudioldm.generation.decoding import vocode
 
-    made = [vocode(pipeline(c, engine)._engine, c, pipeline(c, engine)._engine.asarray(mel)) for c in (SHORT, WHOLE)]
+    made = [vocode(pipeline(c, engine).engine, c, pipeline(c, engine).engine.asarray(mel)) for c in (SHORT, WHOLE)]
     assert made[0].shape == (1, 160 * mel_frames)
     assert np.abs(made[0] - made[1]).max() < 1e-6
 

@@ -15,7 +15,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.windows import Windows
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.decoding import latent_windows
-from ppaudioldm.generation.noise_predictor import Predictor
+from ppaudioldm.generation.noise_predictor import NoisePredictor, UNetSchedule
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM
@@ -131,14 +131,15 @@ class FlatWindows(Windows):
 def test_what_the_ends_of_windows_see_hardly_counts():
     """Where all frames are the same, the ends of a window are all that can make a difference."""
     made = pipeline(SHORTER)
-    conditions = PromptEncoder(made.checkpoint, made._engine).encode(["Rain"])
-    latents = made._engine.asarray(np.repeat(noise(1, 8, 1, 16), 160, 2))
+    conditioning = PromptEncoder(made.checkpoint, made.engine).encode(["Rain"])
+    latents = made.engine.asarray(np.repeat(noise(1, 8, 1, 16), 160, 2))
     smooth = latent_windows(SHORTER, 160)
     flat = FlatWindows(smooth.length, smooth.total, smooth.starts)
 
     def largest_step(windows: Windows) -> float:
-        predict = Predictor(made._engine, SHORTER, conditions, [False], 1, [500], windows, 1, lambda: None)
-        predicted = framework.to_numpy(predict(latents, 500))
+        schedule = UNetSchedule((500,), (False,), 1, windows, windows_per_call=1)
+        predict = NoisePredictor(made.engine, SHORTER, conditioning, schedule, lambda: None)
+        predicted = framework.to_numpy(predict(latents, 500, 0))
         return float(np.abs(np.diff(predicted, axis=2))[:, :, 10:-10].max())  # at its ends the clip has ends to see
 
     assert largest_step(smooth) < 0.5 * largest_step(flat)

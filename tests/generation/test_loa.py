@@ -13,7 +13,7 @@ from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.checkpoints import UNTRAINED, audiomae_names
 from ppaudioldm.config import AudioMAEConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.generation.loa import recorded_loa
+from ppaudioldm.generation.loa import encode_loa
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
 
@@ -25,7 +25,7 @@ SIREN = np.sin(2000 * np.sin(np.arange(40000) / 4000)).astype(np.float32) / 3
 
 def heard(waveform: np.ndarray, config: ModelConfig = UNTRAINED) -> np.ndarray:
     checkpoint = random_checkpoint("some", config, 0)
-    return recorded_loa(checkpoint, EagerEngine(checkpoint, "cpu"), waveform)
+    return encode_loa(checkpoint, EagerEngine(checkpoint, "cpu"), waveform)
 
 
 @pytest.mark.parametrize("config, tokens", [(UNTRAINED, 8), (SPEECH, 512)], ids=["general", "speech"])
@@ -33,7 +33,7 @@ def test_is_audiomae_of_the_filter_bank(config, tokens):
     checkpoint = random_checkpoint("some", config, 0)
     engine = EagerEngine(checkpoint, "cpu")
     expected = engine.run_numpy("audiomae", audiomae_fbank(SIREN)[None])[0]
-    found = recorded_loa(checkpoint, engine, SIREN)
+    found = encode_loa(checkpoint, engine, SIREN)
     assert found.shape == (tokens, 128) and found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
     assert set(engine._networks) == {"audiomae"}  # no other network is read for it
@@ -71,7 +71,7 @@ def test_short_ones_and_silence(samples):
 
 
 def test_a_checkpoint_without_audiomae():
-    with pytest.raises(ValueError, match="^some has no AudioMAE, which hears recordings: choose from tiny, .*-full, "):
+    with pytest.raises(ValueError, match="^some has no AudioMAE, which encodes recordings: .* tiny, .*-full, "):
         heard(SIREN, replace(UNTRAINED, audiomae=None))
     assert "audioldm_48k" not in audiomae_names()
 
@@ -97,7 +97,7 @@ def test_openvino_hears_the_same(config):
     from ppaudioldm.openvino_engine.translator import Translator
 
     checkpoint = random_checkpoint("some", config, 0)
-    found = recorded_loa(checkpoint, OpenVINOEngine(Translator(checkpoint), "f32"), SIREN)
+    found = encode_loa(checkpoint, OpenVINOEngine(Translator(checkpoint), "f32"), SIREN)
     assert relative_error(found, heard(SIREN, config)) < 1e-5
 
 

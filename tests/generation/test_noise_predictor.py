@@ -34,9 +34,9 @@ def pipeline() -> AudioLDM:
 
 def made(pipeline: AudioLDM, **settings: Any) -> tuple[np.ndarray, dict[str, int]]:
     """The clip, and how often each function of the UNet was called."""
-    pipeline._engine.calls = Counter()
+    pipeline.engine.calls = Counter()
     waveforms = pipeline.generate("rain", **FAST | settings).waveforms
-    return waveforms, {name: count for name, count in pipeline._engine.calls.items() if name.startswith("unet_")}
+    return waveforms, {name: count for name, count in pipeline.engine.calls.items() if name.startswith("unet_")}
 
 
 def test_deep_features_serve_several_steps(pipeline):
@@ -79,14 +79,14 @@ def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
     checkpoint = random_checkpoint("film", config, 0)
     pipeline = AudioLDM(checkpoint, CountingEngine(checkpoint))
     sizes = []
-    run = pipeline._engine.run
+    run = pipeline.engine.run
 
     def counted(function: str, *inputs: Any) -> Any:
         if function == "unet_step":
             sizes.append([x.shape[0] for x in (inputs[0], inputs[1], inputs[4])])
         return run(function, *inputs)
 
-    monkeypatch.setattr(pipeline._engine, "run", counted)
+    monkeypatch.setattr(pipeline.engine, "run", counted)
     _, calls = made(pipeline, guidance_interval=(0.0, 0.6))
     assert calls == {"unet_step": 5}
     assert sizes == [[2, 2, 2]] * 3 + [[1, 1, 1]] * 2

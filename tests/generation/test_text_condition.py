@@ -9,7 +9,7 @@ import pytest
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.engines.eager import EagerEngine
-from ppaudioldm.generation.text_condition import Conditions, PromptEncoder, joined
+from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, concatenated
 from ppaudioldm.weights.checkpoint import random_checkpoint
 
 PROMPTS = ["Birds", "A dog barks in the rain", "A siren"]
@@ -58,10 +58,10 @@ def test_the_other_prompts_do_not_matter(name):
 
 
 def test_clap_does_not_hear_padding():
-    together = encoder().clap(PROMPTS)
+    together = encoder().embed_text(PROMPTS)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     for prompt, embedding in zip(PROMPTS, together, strict=True):
-        np.testing.assert_allclose(encoder().clap([prompt])[0], embedding, atol=1e-5)
+        np.testing.assert_allclose(encoder().embed_text([prompt])[0], embedding, atol=1e-5)
 
 
 # What the published code gives the UNet for "no condition".
@@ -88,21 +88,21 @@ def test_unconditional_with_flan_t5_alone():
 def test_unconditional_with_film():
     conditions = encoder("film").unconditional(2)
     assert conditions.contexts == conditions.masks == ()
-    np.testing.assert_allclose(conditions.film, np.repeat(encoder("film").clap([""]), 2, 0), atol=1e-6)
+    np.testing.assert_allclose(conditions.film, np.repeat(encoder("film").embed_text([""]), 2, 0), atol=1e-6)
 
 
 # ---- Arithmetic on conditions
 
 
-def example(batch: int, length: int, start: float) -> Conditions:
+def example(batch: int, length: int, start: float) -> Conditioning:
     context = start + np.arange(batch * length * 2, dtype=np.float32).reshape(batch, length, 2)
-    return Conditions((context,), (np.ones((batch, length), np.float32),), np.full((batch, 3), start, np.float32))
+    return Conditioning((context,), (np.ones((batch, length), np.float32),), np.full((batch, 3), start, np.float32))
 
 
 @pytest.mark.parametrize("lengths", [(2, 4), (4, 2), (3, 3)])
 def test_joined(lengths):
     parts = [example(1, lengths[0], 10), example(2, lengths[1], 50)]
-    both = joined(*parts)
+    both = concatenated(*parts)
     longest = max(lengths)
     assert both.contexts[0].shape == (3, longest, 2) and both.masks[0].shape == (3, longest)
     np.testing.assert_array_equal(both.film[:, 0], [10, 50, 50])
@@ -116,7 +116,7 @@ def test_joined(lengths):
 
 def test_joined_without_film():
     first, second = (replace(example(1, 2, start), film=None) for start in (0, 9))
-    assert joined(first, second).film is None
+    assert concatenated(first, second).film is None
 
 
 def test_take():

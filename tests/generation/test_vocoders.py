@@ -35,7 +35,7 @@ def pipeline(vocoder: str | None, config: ModelConfig = UNTRAINED) -> AudioLDM:
 def test_griffin_lim_makes_what_the_mel_says():
     one = pipeline("griffin-lim")
     mel = np.stack([log_mel(0.1 * noise(8000, seed=seed) * np.linspace(0.01, 1, 8000))[:50] for seed in (0, 1)])
-    made = vocode(one._engine, one.config, one._engine.asarray(mel))
+    made = vocode(one.engine, one.config, one.engine.asarray(mel))
     assert made.shape == (2, 8000)
     assert np.abs(np.stack([log_mel(waveform)[:50] for waveform in made]) - mel).mean() < 0.15
 

@@ -19,7 +19,7 @@ import soundfile
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.lists import run as list_run
 from ppaudioldm.lists import write
-from ppaudioldm.lists.write import Extras
+from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.storage.atomic import atomic_path
 
 SAMPLES, RATE = 3000, 16000
@@ -33,7 +33,7 @@ class FakePipeline:
         return Clip(waveforms, RATE, tuple(prompts), tuple(seed), tuple(0.5 for _ in prompts))
 
 
-def run(list_path: Path, folder: Path, **settings: Any) -> list_run.Report:
+def run(list_path: Path, folder: Path, **settings: Any) -> list_run.ListReport:
     return list_run.generate_list(list_path, folder, FakePipeline, checkpoint="fake", **settings)
 
 
@@ -94,7 +94,7 @@ def run_killed(moment: int, list_path: Path, folder: Path) -> bool:
     child = os.fork()
     if not child:
         kill_at(moment)
-        run(list_path, folder, seed=1, extras=Extras(spectrogram=True))
+        run(list_path, folder, seed=1, output=OutputOptions(spectrogram=True))
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert status in (0, signal.SIGKILL), status

@@ -8,12 +8,12 @@ import sys
 import pytest
 
 from ppaudioldm.audio.write import OutputError
-from ppaudioldm.lists.manifest import NAME, PARTS, opened, part
+from ppaudioldm.lists.manifest import NAME, PARTS, opened, staging_path
 
 
 def add(manifest, *names: str, key: str = "k") -> None:
     for name in names:
-        part(manifest.folder / name).write_text(name)
+        staging_path(manifest.folder / name).write_text(name)
     manifest.add({"key": key, "files": list(names)})
 
 
@@ -25,7 +25,7 @@ def keys(folder) -> list[str]:
 def move_back(path) -> None:
     """As it is before the file gets to its place."""
     (path.parent / PARTS).mkdir()
-    os.rename(path, part(path))
+    os.rename(path, staging_path(path))
 
 
 def test_lines_and_files_stay(tmp_path):
@@ -48,7 +48,7 @@ def test_a_line_whose_files_have_no_names_yet_is_finished(tmp_path):
 
 def test_what_has_no_line_is_removed(tmp_path):
     (tmp_path / PARTS).mkdir()
-    part(tmp_path / "a.wav").write_text("half")
+    staging_path(tmp_path / "a.wav").write_text("half")
     assert keys(tmp_path) == []
     assert not list(tmp_path.iterdir())
 

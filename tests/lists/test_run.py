@@ -18,7 +18,7 @@ import soundfile
 
 from ppaudioldm.cli import main
 from ppaudioldm.lists.run import generate_list
-from ppaudioldm.lists.write import Extras
+from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.pipeline import AudioLDM
 from tests.lists.killed_runs import SAMPLES, FakePipeline, run
 
@@ -58,7 +58,7 @@ def counted(list_path: Path, folder: Path, **settings: Any) -> list[list[str]]:
 def test_each_line_has_its_file_and_its_line(tmp_path):
     path = write_list(tmp_path, "a dog", "", "a cat|purr", "a cat|Purr", "../../etc/passwd", "a dog")
     report = run(path, tmp_path / "out", seed=5)
-    assert (report.total, report.made, report.there, report.wrong) == (5, 5, 0, {})
+    assert (report.total, report.generated, report.existing, report.failed) == (5, 5, 0, {})
     expected = {1: "a_dog.wav", 3: "purr.wav", 4: "Purr-2.wav", 5: "etc_passwd.wav", 6: "a_dog-2.wav"}
     assert {record["line"]: record["file"] for record in records(tmp_path / "out")} == expected
     assert sorted(os.listdir(tmp_path / "out")) == sorted([*expected.values(), "manifest.jsonl"])
@@ -93,7 +93,7 @@ def test_a_name_may_choose_the_format(tmp_path):
 
 def test_names_of_candidates_and_pictures_are_not_taken_either(tmp_path):
     path = write_list(tmp_path, "a|x", "b|x_1")
-    run(path, tmp_path / "out", num_waveforms_per_prompt=2, extras=Extras(spectrogram=True))
+    run(path, tmp_path / "out", num_waveforms_per_prompt=2, output=OutputOptions(spectrogram=True))
     assert [record["file"] for record in records(tmp_path / "out")] == ["x.wav", "x_1.wav"]
     generate_list(
         path,
@@ -104,7 +104,7 @@ def test_names_of_candidates_and_pictures_are_not_taken_either(tmp_path):
         num_inference_steps=1,
         num_waveforms_per_prompt=2,
         seed=4,
-        extras=Extras(all_candidates=True),
+        output=OutputOptions(all_candidates=True),
     )
     first, second = records(tmp_path / "all")
     assert first["files"] == ["x.wav", "x_1.wav", "x_2.wav"] and second["file"] == "x_1-2.wav"
@@ -165,7 +165,13 @@ def test_a_changed_list(tmp_path, caplog):
 
 def test_other_settings_are_other_sounds(tmp_path):
     path = write_list(tmp_path, "a")
-    for settings in ({}, {"duration": 3.0}, {"seed": 1}, {"extension": ".flac"}, {"extras": Extras(loudness=-20)}):
+    for settings in (
+        {},
+        {"duration": 3.0},
+        {"seed": 1},
+        {"extension": ".flac"},
+        {"output": OutputOptions(loudness=-20)},
+    ):
         assert counted(path, tmp_path / "out", **settings) == [["a"]]
         assert counted(path, tmp_path / "out", **settings) == []
     assert counted(path, tmp_path / "out", batch_size=8) == []
@@ -222,8 +228,8 @@ def test_what_fails_does_not_stop_the_others(tmp_path):
     pipeline = Counting()
     report = generate_list(path, tmp_path / "out", lambda: pipeline, checkpoint="fake", batch_size=4)
     assert [record["prompt"] for record in records(tmp_path / "out")] == ["a", "b", "c"]
-    assert report.wrong == {2: "RuntimeError: out of\nmemory", 4: "holds a NUL byte"}
-    assert (report.total, report.made) == (5, 3)
+    assert report.failed == {2: "RuntimeError: out of\nmemory", 4: "holds a NUL byte"}
+    assert (report.total, report.generated) == (5, 3)
     assert counted(path, tmp_path / "out") == [["explode"]]
 
 
@@ -245,7 +251,7 @@ def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
         ({"duration": 0.1}, "duration is 0.1"),
         ({"seed": -1}, "seed is -1"),
         ({"extension": ".txt"}, "unknown format '.txt'"),
-        ({"extras": Extras(loudness=3)}, "loudness is 3"),
+        ({"output": OutputOptions(loudness=3)}, "loudness is 3"),
     ],
 )
 def test_what_is_wrong_with_every_line_is_said_at_once(tmp_path, settings, message):
@@ -264,7 +270,7 @@ def test_the_command(tmp_path, capsys):
     assert captured.err.splitlines()[1:] == [
         f"ppaudioldm: {path}, line 3: duration is 1000000000.0, allowed: 0.3 to 600 seconds",
         f"ppaudioldm: {path}, line 4: duration is 'x', expected a number",
-        "ppaudioldm: 2 of 4 made, 2 could not be made",
+        "ppaudioldm: 2 of 4 generated, 2 failed",
     ]
     assert main(arguments) == 1
     captured = capsys.readouterr()

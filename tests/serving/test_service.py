@@ -348,7 +348,6 @@ def test_models_that_cannot_be_run(tmp_path):
             {"options": Options(num_inference_steps=2, num_waveforms_per_prompt=3)},
             "num_waveforms_per_prompt is 3, .* up to 2",
         ),
-        ({"options": Options(num_inference_steps=2, eta=0.5)}, "eta is"),
         ({"seed": -1}, "seed is -1"),
         ({"loudness": 0.0}, "loudness is 0"),
         ({"speed": 9.0}, "speed is 9, allowed: 0.25 to 4"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.generation.audio_condition import Given
+from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.decoding import latent_frames
-from ppaudioldm.generation.options import Progress
+from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.pipeline import AudioLDM
 
 FAST: dict[str, Any] = {"num_inference_steps": 1, "seed": 3}
@@ -42,7 +43,7 @@ class KnownPipeline:
         self.checkpoint = SimpleNamespace(name=name)
         self.loudness = loudness
         self.heard: list[np.ndarray] = []
-        self.given: list[Given] = []
+        self.conditions: list[AudioCondition] = []
         self.calls: list[dict[str, Any]] = []
 
     def encode_audio(self, waveform: np.ndarray) -> np.ndarray:
@@ -51,18 +52,21 @@ class KnownPipeline:
         frames = latent_frames(self.config, len(waveform))
         return np.zeros((self.config.vae.latent_channels, frames, self.config.latent_bands), np.float32)
 
-    def recorded_loa(self, waveform: np.ndarray) -> np.ndarray:
+    def encode_loa(self, waveform: np.ndarray) -> np.ndarray:
         self.ear = waveform
         return np.zeros((8, self.config.loa.hidden_size), np.float32)
 
-    def generate(self, prompt: str | None, *, given: Given, duration: float, **settings: Any) -> Clip:
-        self.given.append(given)
-        self.calls.append({"prompt": prompt, "duration": duration, **settings})
+    def generate(
+        self, prompt: str | None, options: Options, *, audio_condition: AudioCondition, **settings: Any
+    ) -> Clip:
+        condition = audio_condition
+        self.conditions.append(condition)
+        self.calls.append({"prompt": prompt, **asdict(options), **settings})
         waveform = self.heard[-1].copy()
-        assert len(waveform) == round(duration * self.config.sample_rate)
-        if given.keep is not None:
-            assert given.keep.shape == given.latents.shape[1:]
-            anew = np.repeat(given.keep.min(1) == 0, self.config.samples_per_latent)[: len(waveform)]
+        assert len(waveform) == round(options.duration * self.config.sample_rate)
+        if condition.keep_mask is not None:
+            assert condition.keep_mask.shape == condition.init_latents.shape[1:]
+            anew = np.repeat(condition.keep_mask.min(1) == 0, self.config.samples_per_latent)[: len(waveform)]
             level = waveform[~anew].std() if (~anew).any() else waveform.std()
             waveform[anew] = np.random.default_rng(settings["seed"]).normal(0, level, anew.sum())
         for done in (1, 2) if settings.get("progress") else ():

@@ -30,7 +30,7 @@ def test_the_network_sees_the_end_and_makes_the_rest():
     pipeline = KnownPipeline()
     extend(pipeline, (sound(100, 8000), 8000), duration=104, **FAST)
     assert len(pipeline.heard[0]) == round(10.24 * RATE)
-    keep = pipeline.given[0].keep
+    keep = pipeline.conditions[0].keep_mask
     assert keep[:156].all() and not keep[156:].any()  # 6.24 s of 10.24
     # Where the recording ends there is no silence, which would say that it is over.
     levels = pipeline.heard[0][: 10 * RATE].reshape(100, -1).std(1)

@@ -89,15 +89,15 @@ def test_the_input_is_not_written_to():
 def test_the_network_keeps_all_that_has_no_share_in_a_range():
     pipeline = KnownPipeline()
     inpaint(pipeline, (sound(2), RATE), ranges=[(0.5, 0.81)], **FAST)
-    (given,) = pipeline.given
-    np.testing.assert_array_equal(given.keep.min(1), given.keep.max(1))
-    np.testing.assert_array_equal(np.flatnonzero(given.keep[:, 0] == 0), np.arange(12, 21))  # 40 ms each
+    (condition,) = pipeline.conditions
+    np.testing.assert_array_equal(condition.keep_mask.min(1), condition.keep_mask.max(1))
+    np.testing.assert_array_equal(np.flatnonzero(condition.keep_mask[:, 0] == 0), np.arange(12, 21))  # 40 ms each
 
 
 def test_a_range_to_the_end_may_go_beyond():
     pipeline = KnownPipeline()
     clip = inpaint(pipeline, (sound(0.5), RATE), ranges=[(0.3, None)], **FAST)
-    assert not pipeline.given[0].keep[8:].any() and pipeline.given[0].keep[:7].all()
+    assert not pipeline.conditions[0].keep_mask[8:].any() and pipeline.conditions[0].keep_mask[:7].all()
     assert clip.waveforms.shape == (1, 8000) and clip.kept == ((0, 4480),)
 
 
@@ -141,7 +141,7 @@ def test_frequencies_everywhere():
     pipeline = KnownPipeline(loudness=0.5)
     recording = sound(3)
     clip = inpaint(pipeline, (recording, RATE), frequencies=[(2000, 4000)], **FAST)
-    keep = pipeline.given[0].keep
+    keep = pipeline.conditions[0].keep_mask
     edges = mel_edges(MEL_16K)
     for band in range(16):
         reached = edges[4 * band] < 4000 and edges[4 * band + 5] > 2000
@@ -159,7 +159,7 @@ def test_frequencies_within_times():
     pipeline = KnownPipeline()
     recording = sound(3)
     clip = inpaint(pipeline, (recording, RATE), ranges=[(1, 2)], frequencies=[(6000, None)], **FAST)
-    keep = pipeline.given[0].keep
+    keep = pipeline.conditions[0].keep_mask
     assert keep[:24].all() and keep[51:].all() and keep[25:50, :10].all() and not keep[25:50, 15].any()
     mask = kept_samples(clip, 48000)
     np.testing.assert_array_equal(clip.waveforms[0][mask], recording[mask, 0])
@@ -170,8 +170,8 @@ def test_frequencies_within_times():
 
 def test_what_comes_back_as_it_was_changes_nothing():
     pipeline = KnownPipeline()
-    pipeline.generate = lambda *args, given, **settings: KnownPipeline.generate(
-        pipeline, *args, given=replace(given, keep=None), **settings
+    pipeline.generate = lambda *args, audio_condition, **settings: KnownPipeline.generate(
+        pipeline, *args, audio_condition=replace(audio_condition, keep_mask=None), **settings
     )
     recording = sound(2)
     for options in ({"ranges": [(0.5, 1)]}, {"frequencies": [(1000, 3000)]}):
@@ -209,7 +209,7 @@ def test_a_short_recording(seconds):
 def test_a_range_that_covers_everything():
     pipeline = KnownPipeline()
     clip = inpaint(pipeline, (sound(1), RATE), ranges=[(0, 0.6), (0.55, 1.0)], **FAST)
-    assert clip.kept == () and not pipeline.given[0].keep.any()
+    assert clip.kept == () and not pipeline.conditions[0].keep_mask.any()
     assert pipeline.calls[0]["prompt"] is None and len(pipeline.ear) > 10 * RATE
 
 
@@ -220,19 +220,19 @@ def test_without_a_prompt_audiomae_hears_what_is_kept():
     inpaint(pipeline, (recording, RATE), ranges=[(1, 1.5)], **FAST)
     assert len(pipeline.ear) >= 10.24 * RATE and np.abs(pipeline.ear).max() < 0.6
     inpaint(pipeline, (recording, RATE), "A dog", ranges=[(1, 1.5)], **FAST)
-    assert pipeline.given[1].loa is None and pipeline.given[0].loa is not None
+    assert pipeline.conditions[1].loa is None and pipeline.conditions[0].loa is not None
 
 
 def test_without_a_prompt_and_without_audiomae():
     deaf = KnownPipeline(replace(UNTRAINED, audiomae=None), name="deaf")
-    with pytest.raises(ValueError, match="prompt is missing: deaf has no AudioMAE"):
+    with pytest.raises(ValueError, match="prompt is missing, and deaf has no AudioMAE"):
         inpaint(deaf, (sound(1), RATE), ranges=[(0.2, 0.4)], **FAST)
     inpaint(deaf, (sound(1), RATE), "A dog", ranges=[(0.2, 0.4)], **FAST)
 
 
 def test_lost_heights_are_said(caplog):
     inpaint(KnownPipeline(), (sound(1, 44100), 44100), ranges=[(0.2, 0.4)], **FAST)
-    assert "nothing above 8000 Hz" in caplog.text
+    assert "no frequencies above 8000 Hz" in caplog.text
     caplog.clear()
     dull = filtered(sound(1, 44100), band_filter([(0, 7000)], 44100))
     inpaint(KnownPipeline(), (dull, 44100), ranges=[(0.2, 0.4)], **FAST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppaudioldm.tasks.loop import SEAM, loop, quiet_start, without_rest
+from ppaudioldm.tasks.loop import SEAM_S, closed_circle, loop, quiet_start
 from tests.tasks.examples import FAST, KnownPipeline, sound, untrained
 
 RATE = 16000
@@ -50,7 +50,7 @@ def test_a_recordings_seam(duration, seed):
     assert samples.shape == (count, 2) and jump(samples) <= 1
     ((start, end),) = clip.kept
     there = min(count, 24000)
-    assert there - (end - start) == min(round(SEAM * 8000), there // 2) + 2 * 160
+    assert there - (end - start) == min(round(SEAM_S * 8000), there // 2) + 2 * 160
     shifts = [k for k in range(9) if (samples[start:end] == recording[start + k : end + k]).all()]
     assert len(shifts) == 1
 
@@ -62,7 +62,7 @@ def test_the_network_sees_the_end_before_the_start():
     loop(pipeline, "wind", (recording, RATE), **FAST)
     (heard,) = pipeline.heard
     assert heard[:RATE].std() > 5 * heard[2 * RATE :].std()
-    keep = pipeline.given[0].keep
+    keep = pipeline.conditions[0].keep_mask
     assert keep[:24].all() and not keep[25:50].any() and keep[51:].all()
 
 
@@ -76,7 +76,7 @@ def test_only_the_seam_is_processed():
 def test_a_circle_is_shortened_without_a_jump(rest):
     count = 6400 - rest
     circle = np.sin(2 * np.pi * 5 * np.arange(6400) / 6400)  # closed
-    made = without_rest(circle, count, 320)
+    made = closed_circle(circle, count, 320)
     assert len(made) == count and jump(made[:, None]) <= 1.01
     np.testing.assert_array_equal(made[320:], circle[320:count])
     np.testing.assert_allclose(made, circle, atol=1e-12) if rest == 0 else None
@@ -99,7 +99,7 @@ def test_a_short_recording(seconds):
 
 
 def test_what_is_no_loop():
-    with pytest.raises(ValueError, match="no prompt and no recording"):
+    with pytest.raises(ValueError, match="no prompt and no audio"):
         loop(KnownPipeline())
     with pytest.raises(ValueError, match="duration is 0.1, allowed"):
         loop(KnownPipeline(), "x", duration=0.1)

@@ -21,8 +21,8 @@ def test_scores(tmp_path):
     scores = rank(untrained(), files, ["A dog", "Birds", "A dog"])
     assert scores.shape == (2, 3) and np.abs(scores).max() <= 1.0001
     np.testing.assert_allclose(scores[:, 0], scores[:, 2], atol=1e-6)
-    text = untrained()._encoder.clap(["Birds"])[0]
-    expected = clap_scores(untrained()._engine, text, sound(0.5, 48000).T, 48000)
+    text = untrained().embed_text(["Birds"])[0]
+    expected = clap_scores(untrained().engine, text, sound(0.5, 48000).T, 48000)
     np.testing.assert_allclose(scores[0, 1], expected[0], atol=1e-5)
 
 

@@ -31,7 +31,7 @@ def test_it_is_as_long_and_as_loud_as_the_recording():
     recording = sound(1.23, 44100, 2, level=0.003)
     clip = restyle(pipeline, (recording, 44100), "A dog", **FAST)
     assert clip.waveforms.shape == (1, round(1.23 * RATE)) and clip.sample_rate == RATE
-    assert np.isclose(np.abs(pipeline.heard[0]).max(), 0.5, rtol=0.01) and pipeline.given[0].strength == 0.5
+    assert np.isclose(np.abs(pipeline.heard[0]).max(), 0.5, rtol=0.01) and pipeline.conditions[0].strength == 0.5
     assert np.abs(clip.waveforms).max() < 0.02
 
 

@@ -15,10 +15,11 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.config import GPT2Config, LoaConfig, PhonemeEncoderConfig
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
-from ppaudioldm.pipeline import AudioLDM, Cancelled, Clip, Interrupted
-from ppaudioldm.tasks.speak import PAUSE, cut, joined, speak, trimmed
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.tasks.speak import PAUSE_S, cut, joined, speak, trimmed
 from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
@@ -239,6 +240,6 @@ def test_joined_with_pauses():
         for samples, score in ((700, 0.2), (300, 0.4))
     ]
     clip = joined(clips)
-    assert clip.waveforms.shape == (1, 1000 + round(1000 * PAUSE)) and clip.waveforms.dtype == np.float32
+    assert clip.waveforms.shape == (1, 1000 + round(1000 * PAUSE_S)) and clip.waveforms.dtype == np.float32
     assert clip.scores == (pytest.approx(0.3),) and clip.seconds == {"text": 2.0}
     assert not clip.waveforms[0, 700:900].any()

@@ -33,7 +33,7 @@ def test_below_is_the_recording_and_above_is_as_loud(loudness, channels):
     np.testing.assert_allclose(in_band(made, 0, clip.cutoff - 150), in_band(wide, 0, clip.cutoff - 150), atol=2e-5)
     below, above = in_band(made, 2000, 3500).std(0), in_band(made, 4500, 6000).std(0)
     np.testing.assert_allclose(decibels(above / below), 0, atol=1.5)  # both are 1500 Hz of white noise
-    keep = pipeline.given[0].keep
+    keep = pipeline.conditions[0].keep_mask
     assert keep[0, 0] == 1 and keep[0, -1] == 0 and (np.diff(keep[0]) <= 0).all()
 
 
@@ -54,7 +54,7 @@ def test_a_checkpoint_of_48_khz():
     pipeline = KnownPipeline(config)
     clip = upscale(pipeline, (sound(1), RATE), "A violin", **FAST)
     assert clip.sample_rate == 48000 and clip.waveforms.shape == (1, 48000) and 7500 < clip.cutoff <= 8000
-    assert pipeline.given[0].keep.shape[1] == 32 and 8 < pipeline.given[0].keep[0].sum() < 24
+    assert pipeline.conditions[0].keep_mask.shape[1] == 32 and 8 < pipeline.conditions[0].keep_mask[0].sum() < 24
 
 
 def test_a_given_cutoff():
@@ -88,6 +88,6 @@ def test_cutoffs_that_are_none(cutoff):
 def test_without_a_prompt_nothing_is_asked_for():
     pipeline = KnownPipeline(replace(UNTRAINED, audiomae=None))
     upscale(pipeline, (sound(1, 8000), 8000), **FAST)
-    assert pipeline.given[0].loa.shape == (8, 128) and not pipeline.given[0].loa.any()
+    assert pipeline.conditions[0].loa.shape == (8, 128) and not pipeline.conditions[0].loa.any()
     with pytest.raises(ValueError, match="prompt is missing, which other needs"):
         upscale(KnownPipeline(CHECKPOINTS["audioldm_48k"].config, name="other"), (sound(1, 8000), 8000), **FAST)

@@ -41,11 +41,11 @@ def test_durations(seconds, duration, expected):
     pipeline.encode_audio(np.zeros(round(expected * RATE), np.float32))  # what it gives back
     clip = vary(pipeline, (sound(seconds, 1000), 1000), duration=duration, **FAST)
     assert clip.waveforms.shape == (1, round(expected * RATE))
-    assert pipeline.given[0].latents is None and len(pipeline.given[0].loa) == 8
+    assert pipeline.conditions[0].init_latents is None and len(pipeline.conditions[0].loa) == 8
 
 
 def test_a_checkpoint_that_cannot_hear():
-    with pytest.raises(ValueError, match="prompt is missing: deaf has no AudioMAE"):
+    with pytest.raises(ValueError, match="deaf has no AudioMAE"):
         vary(KnownPipeline(replace(UNTRAINED, audiomae=None), name="deaf"), (sound(1), RATE), **FAST)
 
 

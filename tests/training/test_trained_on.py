@@ -77,7 +77,7 @@ def test_it_begins_as_the_checkpoint(settings):
     with framework.no_grad():
         stage_mel = framework.to_numpy(stage.decoder(framework.from_numpy(latents)))
         scale = stage.settings.model.vae.scale_factor
-        plain = pipeline._engine.run_numpy("vae_decoder", latents / scale)
+        plain = pipeline.engine.run_numpy("vae_decoder", latents / scale)
     np.testing.assert_allclose(stage_mel, plain, rtol=1e-3, atol=1e-3)
     for name, network in stage.networks.items():
         learned = {key: framework.to_numpy(value) for key, value in network.named_parameters()}

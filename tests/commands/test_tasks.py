@@ -96,11 +96,11 @@ def test_rank(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["inpaint", "--audio", "dog.wav"], "no --range and no --frequencies"),
+        (["inpaint", "--audio", "dog.wav"], "no ranges and no frequencies"),
         (["inpaint", "--audio", "dog.wav", "--range", "0.5:2"], "range is 0.5:2, allowed"),
         (["inpaint", "--audio", "dog.wav", "--range", "2:3"], "within 0 to 0.8 seconds"),
-        (["inpaint", "--audio", "dog.wav", "--range", "a"], "'a' is no START:END"),
-        (["inpaint", "--audio", "dog.wav", "--range", "1:x"], "'1:x' is no START:END"),
+        (["inpaint", "--audio", "dog.wav", "--range", "a"], "'a' is not START:END"),
+        (["inpaint", "--audio", "dog.wav", "--range", "1:x"], "'1:x' is not START:END"),
         (["inpaint", "--audio", "dog.wav", "--range", "nan:1"], "range is"),
         (["inpaint", "--audio", "dog.wav", "--frequencies", "2000:9000"], "within 0 to 8000 Hz"),
         (["inpaint", "--audio", "dog.wav", "--frequencies", "12000:13000"], "within 0 to 8000 Hz"),
@@ -123,16 +123,16 @@ def test_rank(folder, capsys):
         (["restyle", "x", "--audio", "dog.wav", "--strength", "2"], "strength is 2.0"),
         (["extend", "--audio", "dog.wav", "--duration", "0.5"], "allowed: more than the recording's 0.8 seconds"),
         (["extend", "--audio", "dog.wav", "--duration", "601"], "duration is 601.0"),
-        (["loop"], "no prompt and no --audio"),
-        (["extend", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, and audioldm_48k cannot hear"),
+        (["loop"], "no prompt and no audio"),
+        (["extend", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, which audioldm_48k needs"),
         (["loop", "x", "--duration", "0"], "duration is 0.0"),
         (["upscale", "--audio", "dog.wav", "--cutoff", "7950"], "cutoff is 7950.0, allowed: 500 to 7900 Hz"),
         (["upscale", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, which audioldm_48k needs"),
         (
             ["vary", "x", "--audio", "dog.wav", "-c", "cvssp/audioldm2"],
-            "cvssp/audioldm2 cannot hear a recording, choose",
+            "cvssp/audioldm2 has no AudioMAE, which encodes a recording, choose",
         ),
-        (["vary", "--audio", "dog.wav", "-c", "audioldm2-speech-ljspeech"], "use `ppaudioldm speak`"),
+        (["vary", "--audio", "dog.wav", "-c", "audioldm2-speech-ljspeech"], "use the task speak"),
         (["rank", "", "--audio", "dog.wav"], "prompt is ''"),
         (["rank", "x", "--audio", "dog.wav", "text.wav"], "text.wav is not a sound file"),
         (["rank", "x"], "--audio"),
@@ -142,8 +142,7 @@ def test_what_is_wrong_is_one_line_before_a_checkpoint_is_opened(arguments, name
     def unopened(*_, **__):
         raise AssertionError("a checkpoint was opened")
 
-    monkeypatch.setattr("ppaudioldm.commands.common.open_pipeline", unopened)
-    monkeypatch.setattr("ppaudioldm.commands.sound.open_pipeline", unopened)
+    monkeypatch.setattr("ppaudioldm.commands.tasks.open_pipeline", unopened)
     (folder / "text.wav").write_text("hello")
     soundfile.write("bat.wav", sound(0.2, 96000), 96000)
     soundfile.write("many.wav", sound(0.2, 16000, 8), 16000)

@@ -1,0 +1,130 @@
+"""`generate --list`: a sound for each line of a list of prompts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.commands.arguments import open_pipeline, output_options_of, settings_of
+from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random, one_line
+from ppaudioldm.generation.options import Progress
+from ppaudioldm.lists.columns import column_names
+from ppaudioldm.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from ppaudioldm.lists.run import ListReport
+    from ppaudioldm.pipeline import AudioLDM
+
+MOST_LINES = 20  # of a list that are reported as bad
+
+EXAMPLES = f"""\
+examples:
+  ppaudioldm generate "a big bell" -o bell.wav
+  ppaudioldm generate "a cat purring" --checkpoint cvssp/audioldm2 --preset original --seed 7
+  ppaudioldm generate "rain on a tin roof" -c audioldm2-full --duration 30 --negative-prompt "music, speech"
+  ppaudioldm generate "heavy rain" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
+  ppaudioldm generate --list prompts.csv --output-dir sounds
+
+A list has a prompt a line, each of which may end in "|" and a file name; or it is .csv with a header, or .jsonl, with
+the columns: {", ".join(column_names())}.
+manifest.jsonl in the folder has a line for each sound. A run that was stopped resumes when it is started again.
+"""
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `generate` that are about lists, and about all candidates."""
+    command.add_argument(
+        "--list", type=Path, action=_ListAction, metavar="FILE", help="generate a sound for each line of it, see below"
+    )
+    command.add_argument("--output-dir", type=Path, metavar="FOLDER", help="where to write the sounds of a list")
+    command.add_argument(
+        "--all-candidates", action="store_true", help="besides the best, write every one: name_1.wav, name_2.wav, ..."
+    )
+    command.set_defaults(check=check_single)
+
+
+class _ListAction(argparse.Action):
+    """Stores the file, and runs `generate_list` in place of the task."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.list, namespace.run = values, generate_list
+
+
+def check_single(options: argparse.Namespace) -> None:
+    """Raise ValueError for arguments of a list where there is none."""
+    if options.prompt is None:
+        raise ValueError("a prompt or --list is needed")
+    if options.output_dir is not None:
+        raise ValueError("--output-dir is for --list: --output takes a folder, too")
+
+
+def generate_list(options: argparse.Namespace) -> int:
+    """Returns 1 if the sounds of some lines could not be generated."""
+    if options.prompt is not None:
+        raise ValueError("a prompt or --list is needed, and not both")
+    if options.output_dir is None or options.output is not None:
+        raise ValueError("--list needs --output-dir, and no --output")
+    if options.checkpoint in CHECKPOINTS:
+        config = CHECKPOINTS[options.checkpoint].config
+        TASKS["generate"].check_checkpoint(options.checkpoint, config, prompt="", has_audio=False)
+    from ppaudioldm.lists import run
+
+    report = run.ListReport()
+
+    def opened() -> AudioLDM:
+        pipeline = open_pipeline(options)
+        notify_if_random(pipeline)
+        return pipeline
+
+    with ProgressBar() as bar:
+
+        def show(progress: Progress) -> None:
+            bar.title = f"[{report.total - report.missing + 1}/{report.total}] "
+            bar.show(progress)
+
+        def on_record(record: dict[str, Any]) -> None:
+            bar.clear()
+            path = options.output_dir / record["file"]
+            fit = f"(seed {record['seed']}, CLAP score {record['score']:.3f})"
+            print(json.dumps(record) if options.json else f"{path}  {fit}", flush=True)
+
+        try:
+            run.generate_list(
+                options.list,
+                options.output_dir,
+                opened,
+                report=report,
+                checkpoint=str(options.checkpoint),
+                extension=f".{options.format or 'wav'}",
+                output=output_options_of(options),
+                seed=options.seed,
+                preset=options.preset,
+                progress=show,
+                notify=on_record,
+                **settings_of(options),
+            )
+        except KeyboardInterrupt:
+            message = f"{report.missing} of {report.total} are missing, the same command generates them"
+            raise KeyboardInterrupt(message) from None
+    _notify_outcome(options, report)
+    return 1 if report.failed else 0
+
+
+def _notify_outcome(options: argparse.Namespace, report: ListReport) -> None:
+    for number, reason in sorted(report.failed.items())[:MOST_LINES]:
+        notify(f"{options.list}, line {number}: {one_line(reason)}")
+    if len(report.failed) > MOST_LINES:
+        notify(f"and {len(report.failed) - MOST_LINES} more lines")
+    existing = f", {report.existing} existed" if report.existing else ""
+    failed = f", {len(report.failed)} failed" if report.failed else ""
+    notify(f"{report.generated} of {report.total} generated{existing}{failed}")

@@ -1,0 +1,69 @@
+"""The columns of a list of prompts: those of every setting, the preset and the seed. Imports no NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ppaudioldm.generation.options import Setting, settings
+
+LEFT_OUT = ("batch_size",)  # of the settings: it belongs to a run, not to a sound
+
+Parse = Callable[[str, Any], Any]  # (column, value of a CSV or JSON line) -> value of the keyword
+
+
+def columns() -> dict[str, tuple[str, Parse]]:
+    """Column -> keyword of `AudioLDM.generate`, and how its value is read."""
+    found: dict[str, tuple[str, Parse]] = {"seed": ("seed", _whole), "preset": ("preset", _text)}
+    for name, setting in settings().items():
+        if name not in LEFT_OUT:
+            for column in (*setting.aliases, name):
+                found[column] = (name, _parser_of(setting))
+    return found
+
+
+def column_names() -> list[str]:
+    """The columns that `--help` lists: the shortest name of each."""
+    named = {keyword: column for column, (keyword, _) in reversed(list(columns().items()))}
+    return ["prompt", "name", *reversed(list(named.values()))]
+
+
+def _parser_of(setting: Setting) -> Parse:
+    return {str: _text, float: _number, int: _whole, tuple: _interval}[setting.kind]
+
+
+def _text(column: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is {value!r}, expected a text")
+    return value
+
+
+def _number(column: str, value: Any) -> float:
+    try:
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return float(value)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{column} is {_shortened(value)}, expected a number")
+
+
+def _whole(column: str, value: Any) -> int:
+    try:
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            return int(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{column} is {_shortened(value)}, expected a whole number")
+
+
+def _interval(column: str, value: Any) -> tuple[float, float]:
+    """START:END, or a JSON list of two numbers."""
+    pair = value.split(":") if isinstance(value, str) else value
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ValueError(f"{column} is {_shortened(value)}, expected START:END")
+    return _number(column, pair[0]), _number(column, pair[1])
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

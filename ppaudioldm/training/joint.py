@@ -44,6 +44,7 @@ from ppaudioldm.weights.checkpoint import open_checkpoint
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
 AUDIO_SAMPLES = 4
+SAMPLE_STEPS = 20  # denoising steps of the samples
 MEL_RANGE = (-12.0, 4.0)  # natural logarithms, of the spectrograms of sounds
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
 
@@ -329,7 +330,9 @@ class JointStage:
         features = timestep_features(np.full(len(noisy), timestep), self.settings.model.unet.model_channels)
         return self._unet(noisy, framework.from_numpy(features, self._device), *contexts)
 
-    def generate(self, captions: Sequence[str], seed: int, steps: int = 20, guidance: float = 3.0) -> np.ndarray:
+    def generate(
+        self, captions: Sequence[str], seed: int, steps: int = SAMPLE_STEPS, guidance: float = 3.0
+    ) -> np.ndarray:
         """Log-mel spectrograms (B, frames, 64) generated from `captions`, with classifier-free guidance."""
         shape = (len(captions), *self._held_out[[0]]["latents"].shape[1:])
         latents = framework.from_numpy(seeded_rng(seed).standard_normal(shape, np.float32), self._device)
@@ -345,7 +348,7 @@ class JointStage:
     def sample(self, folder: Path, step: int) -> None:
         """Write spectrograms generated from held-out captions, and a few of them as sounds by Griffin-Lim."""
         captions = decode_captions(self._held_out[range(min(8, self.settings.held_out))])
-        mels = self.generate(captions, 0)
+        mels = self.generate(captions, 0, SAMPLE_STEPS)
         np.savez(folder / f"joint-{step:06d}.npz", mel=mels, captions=captions)
         for caption, mel in list(zip(captions, mels, strict=True))[:AUDIO_SAMPLES]:
             path = folder / f"joint-{step:06d}-{safe_name(caption, 60)}.wav"

@@ -1,4 +1,4 @@
-"""The classifier: it knows held-out clips, comes from a file that is checked, and learns."""
+"""The sound classifier: it recognises held-out clips, is read from a checked file, and learns."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_probabilities_sum_to_1_and_features_have_length_1(classifier):
     assert np.linalg.norm(classifier.embedding(waveform)) == pytest.approx(1)
 
 
-def test_a_name_is_one_of_those_that_are_allowed(classifier):
+def test_a_label_is_one_of_those_that_are_allowed(classifier):
     waveform = example(0, ("bell",)).waveform
     assert classifier.recognise(waveform, ("rain", "wind")) in ("rain", "wind")
     with pytest.raises(ValueError, match="'trombone'"):
         classifier.recognise(waveform, ("trombone",))
 
 
-def test_a_very_short_sound_is_heard_too(classifier):
+def test_a_very_short_sound_is_classified_too(classifier):
     assert np.isfinite(classifier.probabilities(np.ones(10))).all()
 
 

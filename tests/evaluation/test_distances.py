@@ -70,14 +70,14 @@ def test_nearest_is_the_same_in_blocks(monkeypatch):
     ) == pytest.approx(whole[1])
 
 
-def test_outlines_tell_recordings_apart_and_not_copies():
+def test_coarse_spectrograms_distinguish_recordings_but_not_copies():
     clips = [example(seed, (kind,), split=split) for seed in (0, 1) for kind in ("rain", "bell") for split in SPLITS]
     worn = [clip.waveform + 0.0005 * noise(len(clip.waveform)) for clip in clips]
-    outlines, copies = (
+    coarse_mels, copies = (
         np.stack([distances.coarse_mel(log_mel(w)) for w in x]) for x in ([c.waveform for c in clips], worn)
     )
-    assert outlines.shape == (8, 4096)
-    assert 2 * distances.nearest_distances(outlines, copies).max() < distances.nearest_distances(outlines).min()
+    assert coarse_mels.shape == (8, 4096)
+    assert 2 * distances.nearest_distances(coarse_mels, copies).max() < distances.nearest_distances(coarse_mels).min()
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4,), (0, 4)])

@@ -47,14 +47,14 @@ def test_two_folders_by_the_classifier(folders, capsys):
     assert found["nearest_to_reference"] > 0.1
 
 
-def test_clap_of_a_checkpoint_hears_prompts(folders, capsys):
+def test_clap_score_of_prompts(folders, capsys):
     arguments = ["--generated", str(folders / "made"), "--prompts", str(folders / "prompts.jsonl"), "-c", RANDOM]
     assert main(["evaluate", *arguments]) == 0
     out = capsys.readouterr().out
     assert "Embeddings of clap" in out and "| clap score |" in out and "frechet" not in out
 
 
-def test_kinds_of_a_checkpoint_are_made_judged_and_written(tmp_path, capsys):
+def test_kinds_of_a_checkpoint_are_generated_recognised_and_written(tmp_path, capsys):
     arguments = ["--kinds", "bell,tone", "--per-kind", "2", "--stages", "real,vocoder,generated", "-d", "1"]
     assert main(["evaluate", *arguments, "-c", RANDOM, "--steps", "1", "-o", str(tmp_path / "out"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Folders of sound files: which are heard, which belong together, what they were to sound like."""
+"""Folders of sound files: which files count, which correspond, what their prompts are; and the measures of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.evaluation import folders
-from ppaudioldm.evaluation.compare import extract_features, measure
+from ppaudioldm.evaluation.compare import ClipFeatures, extract_features, measure
 from tests.support import noise
 
 
@@ -25,7 +25,7 @@ def test_sound_files_are_those_directly_in_the_folder_by_name(folder):
     assert [path.name for path in folders.sound_files(folder)] == ["a.flac", "b.wav", "c.WAV"]
 
 
-def test_sounds_are_heard_at_one_rate(folder):
+def test_clips_are_read_at_one_rate(folder):
     assert [len(folders.read_clip(path)) for path in folders.sound_files(folder)] == [16000] * 3
 
 
@@ -60,6 +60,23 @@ def test_a_list_that_lacks_a_file_or_a_prompt_is_refused(folder, text, message):
     (folder / "prompts.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         folders.prompts_of(folder / "prompts.csv", folders.sound_files(folder))
+
+
+def test_measures_are_as_computed_by_hand():
+    generated = ClipFeatures(np.eye(3)[:2], np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.0, 0.0], [3.0, 4.0]]))
+    reference = ClipFeatures(np.eye(3)[1:], np.array([[0.5, 0.5], [0.6, 0.4]]), np.array([[1.0, 1.0], [9.0, 9.0]]))
+    prompts = np.array([[0.6, 0.8, 0.0], [1.0, 0.0, 0.0]])
+    found = measure(generated, reference, [(0, 1)], prompts)
+    assert found["clap_score"] == pytest.approx((0.6 + 0.0) / 2)
+    # Of the reference from the generated clip, not the other way round.
+    assert found["kl"] == pytest.approx(0.6 * np.log(0.6 / 0.9) + 0.4 * np.log(0.4 / 0.1)) and found["pairs"] == 1
+    assert found["nearest_to_reference"] == pytest.approx(1.0)
+    assert found["nearest_among_themselves"] == pytest.approx(np.sqrt(25 / 2))
+    # Equal covariances along other axes: the means are 1/2 apart on two axes, the rest is by definition.
+    covariances = [np.cov(x.embeddings, rowvar=False) for x in (generated, reference)]
+    root = np.sqrt(np.abs(np.linalg.eigvals(covariances[0] @ covariances[1]))).sum()
+    expected = 0.5 + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * root
+    assert found["frechet_distance"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_measures_of_a_folder_with_itself(folder):

@@ -1,4 +1,4 @@
-"""Judging kinds of sound: real clips are right, others are counted where they belong."""
+"""Recognition accuracy: real clips are recognised, others are counted in their place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ppaudioldm.evaluation.pipeline_stages import real
 from ppaudioldm.evaluation.sheet import GAP, HEIGHT_SCALE, sheet, write_sheet
 from ppaudioldm.sounds import example
 
-ASKED = ("tone", "sweep", "note", "beeps", "knocks", "sequence")
+REQUESTED = ("tone", "sweep", "note", "beeps", "knocks", "sequence")
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +21,11 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def clips(classifier):
-    return kinds.recognise_clips(real, classifier, ASKED, 4, 2.56)
+    return kinds.recognise_clips(real, classifier, REQUESTED, 4, 2.56)
 
 
 def test_real_clips_are_recognised_and_measured_right(clips):
-    assert list(kinds.accuracy_by_kind(clips)) == list(ASKED)
+    assert list(kinds.accuracy_by_kind(clips)) == list(REQUESTED)
     assert np.mean(list(kinds.accuracy_by_kind(clips).values())) >= 0.95
     found = kinds.accuracy_by_check(clips)
     assert len(found) == 6 and min(found.values()) >= 0.75 and np.mean(list(found.values())) >= 0.95

@@ -1,4 +1,4 @@
-"""What `ppaudioldm bench` tells; how long things take is no test's business."""
+"""The measurements of `ppaudioldm bench`: which they are, not how large."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from ppaudioldm.training.audiomae import (
     AudioMAEStage,
     MaskedAutoencoderConfig,
     MaskedFilterbanks,
+    PatchDecoder,
     encode_visible,
     patchify,
     sinusoidal_positions,
@@ -25,8 +26,9 @@ from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig
-from ppaudioldm.training.state import load_state, read_log
+from ppaudioldm.training.state import read_log
 from tests.support import noise, run
+from tests.training.support import assert_resuming_changes_nothing
 
 CONFIG = AudioMAEConfig(frames=128, hidden_size=32, num_layers=3, num_heads=2, pooling=4)
 SETTINGS = AudioMAESettings(
@@ -57,11 +59,7 @@ def test_loss_falls_below_that_of_guessing_the_mean(tmp_path):
 
 def test_resuming_gives_the_same_weights(tmp_path):
     settings = replace(SETTINGS, batch_size=2)
-    for folder, stops in (("once", (3,)), ("twice", (2, 3))):
-        for steps in stops:
-            train(AudioMAEStage(settings), RunConfig(steps=steps, precision="f32"), tmp_path / folder)
-    once, twice = load_state(tmp_path / "once"), load_state(tmp_path / "twice")
-    assert all(np.array_equal(once.arrays[name], twice.arrays[name]) for name in once.arrays)
+    assert_resuming_changes_nothing(lambda: AudioMAEStage(settings), RunConfig(precision="f32"), tmp_path, (2, 3))
 
 
 def test_covered_patches_are_not_seen():
@@ -95,9 +93,48 @@ def test_patches_are_numbered_as_the_model_does():
     assert np.array_equal(patches[0, 9].reshape(16, 16), fbank[0, 16:32, 16:32])
 
 
-def test_positions_differ():
-    table = sinusoidal_positions((4, 8), 32)[0]
-    assert table.shape == (33, 32) and len(np.unique(table.round(4), axis=0)) == 33
+def test_positions_encode_the_row_and_then_the_column():
+    table = sinusoidal_positions((4, 8), 32)
+    assert table.shape == (1, 33, 32) and not table[0, 0].any()
+    frequencies = 10000.0 ** (-np.arange(8) / 8)
+    for row, column in ((0, 0), (1, 0), (0, 1), (3, 7)):
+        angles = row * frequencies, column * frequencies
+        expected = np.concatenate([f(angle) for angle in angles for f in (np.sin, np.cos)])
+        assert np.allclose(table[0, 1 + 8 * row + column], expected, atol=1e-6)
+
+
+def test_the_decoder_puts_visible_patches_and_mask_tokens_in_their_places():
+    """The input of its first layer, of random numbers: nothing else shows where a patch is."""
+    decoder = build_trainable("patch_decoder", PatchDecoder, SETTINGS.network, 0)
+    inputs = []
+    decoder.layers[0].forward = lambda x: inputs.append(framework.to_numpy(x)) or x
+    patches, visible = SETTINGS.network.patches, 5
+    order = np.stack([np.random.default_rng(seed).permutation(patches) for seed in (0, 1)])
+    encoded = noise(2, 1 + visible, SETTINGS.network.encoder.hidden_size)
+    projected, token = run(decoder.project, encoded), framework.to_numpy(decoder.covered_token)[0, 0]
+    outputs = run(decoder, encoded, order)
+    content = inputs[0] - framework.to_numpy(decoder.positions)
+    assert np.allclose(content[:, 0], projected[:, 0], atol=1e-5)
+    for item in range(2):
+        assert np.allclose(content[item, 1 + order[item, :visible]], projected[item, 1:], atol=1e-5)
+        assert np.allclose(content[item, 1 + order[item, visible:]], token, atol=1e-5)
+        masked = inputs[0][item, 1 + order[item, visible:]]
+        with framework.no_grad():
+            expected = framework.to_numpy(decoder.guess(decoder.norm(framework.from_numpy(masked))))
+        assert np.allclose(outputs[item], expected, atol=1e-5)
+
+
+def test_loss_is_the_error_of_the_masked_patches_over_their_variance():
+    stage = AudioMAEStage(SETTINGS)
+    arrays = stage.data(0)
+    batch = {name: framework.from_numpy(array) for name, array in arrays.items()}
+    masked = arrays["order"][:, SETTINGS.visible :]
+    target = np.take_along_axis(arrays["patches"], masked[:, :, None], 1)
+    with framework.no_grad():
+        loss, _ = stage.loss("all", batch)
+        predicted, _ = stage._predict(batch)
+    error = ((framework.to_numpy(predicted) - target) ** 2).mean()
+    assert float(loss) == pytest.approx(error / target.var(), rel=1e-4)
 
 
 def test_batches_depend_on_their_number_alone():

@@ -1,4 +1,4 @@
-"""The joint stage on networks as small as they get, listening to untrained CLAP, AudioMAE and VAE."""
+"""The joint stage on very small networks, with CLAP, AudioMAE and VAE that are frozen and untrained."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
+from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.encoded import EncodedClips, Layout, decode_captions
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint import JointSettings, JointStage
@@ -35,7 +36,8 @@ from ppaudioldm.training.vocabulary import train_tokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json, write_tokenizer
-from tests.training.noise import NoiseClips
+from tests.support import relative_error
+from tests.training.support import NoiseClips, stop_after
 
 SAMPLES = 8 * 640  # 8 latent frames
 MODEL = ModelConfig(
@@ -51,6 +53,11 @@ MODEL = ModelConfig(
     loa=LoaConfig((32, 32), 32),
     diffusion=DiffusionConfig(prediction="v"),
 )
+
+
+@pytest.fixture(autouse=True)
+def samples_of_few_steps(monkeypatch):
+    monkeypatch.setattr("ppaudioldm.training.joint.SAMPLE_STEPS", 2)
 
 
 @pytest.fixture
@@ -115,14 +122,81 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
         assert sample["mel"].shape == (2, 32, 64) and np.isfinite(sample["mel"]).all()
     sound, rate = read_audio(next((tmp_path / "whole" / "samples").glob("joint-000012-*.wav")))
     assert rate == 16000 and len(sound) == SAMPLES
-    with framework.no_grad():  # other captions, other sounds; other seeds too
-        one, two = stage.generate(["a tone number 1"], 0, 3), stage.generate(["a tone number 1"], 1, 3)
-    assert not np.allclose(one, two)
-    for count in (2, 4):
-        train(settings, tmp_path / "parts", count)
-    again = [line for line in read_log(tmp_path / "parts") if "rate" in line]
+    for _ in range(2):
+        stopped = JointStage(settings, clips=NoiseClips(SAMPLES))
+        loop.train(stopped, settings.run, tmp_path / "stopped", should_stop=stop_after(2))
+    again = [line for line in read_log(tmp_path / "stopped") if "rate" in line]
     for name in ("loa_error", "v_error"):
         assert [line.get(name) for line in again] == [line.get(name) for line in steps[:4]]
+
+
+@pytest.fixture
+def stage(settings):
+    return JointStage(replace(settings, batch_size=8, unconditional=0.5, recorded_loa=0.5), clips=NoiseClips(SAMPLES))
+
+
+def test_the_loss_of_an_unet_that_predicts_0_is_that_of_the_velocity(stage):
+    """As initialised: v is sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) latents (arXiv:2202.00512)."""
+    arrays = stage.data(6)
+    with framework.no_grad():
+        _, logged = stage.loss("all", {name: framework.from_numpy(array) for name, array in arrays.items()})
+    signal, sigma = np.sqrt(arrays["alpha_bar"]), np.sqrt(1 - arrays["alpha_bar"])
+    velocity = signal * arrays["noise"] - sigma * arrays["latents"]
+    assert float(logged["v_error"]) == pytest.approx((velocity**2).mean(), rel=1e-4)
+
+
+def test_the_error_of_an_unet_that_predicts_0_is_that_of_the_noisy_latents(stage):
+    latents = stage._normalised(stage._held_out[[0, 1]]["latents"])
+    found = stage.evaluate()
+    for timestep in (850, 950):
+        alpha_bar = stage._schedule.alpha_bar(timestep)
+        noise = seeded_rng(timestep).standard_normal(latents.shape, np.float32)
+        noisy = np.sqrt(alpha_bar) * latents + np.sqrt(1 - alpha_bar) * noise
+        error = ((np.sqrt(alpha_bar) * noisy - latents) ** 2).mean()  # x0 = sqrt(alpha_bar) noisy - sigma v
+        for name in ("right", "empty", "wrong"):
+            assert found[f"x0_error_{timestep}_{name}"] == pytest.approx(error, rel=1e-3)
+
+
+def test_the_unet_is_conditioned_on_audiomaes_tokens_on_gpt2s_or_on_zeros(stage):
+    arrays = stage.data(6)
+    batch = {name: framework.from_numpy(array) for name, array in arrays.items()}
+    contexts = []
+    predict = stage._unet
+    stage._unet = lambda noisy, features, states, masks: (
+        contexts.append(states) or predict(noisy, features, states, masks)
+    )
+    with framework.no_grad():
+        stage.loss("all", batch)
+        states, predicted = (framework.to_numpy(x) for x in stage.condition(batch))
+    loa = framework.to_numpy(contexts[0][0])
+    assert np.array_equal(framework.to_numpy(contexts[0][1]), states)
+    seen = set()
+    for row in range(8):
+        is_conditional, is_from_audiomae = arrays["is_conditional"][row].item(), arrays["is_from_audiomae"][row].item()
+        expected = (arrays["loa"] if is_from_audiomae else predicted)[row] * is_conditional
+        assert np.allclose(loa[row], expected, atol=1e-6)
+        has_text = arrays["t5_mask"][row].sum() > 1  # more than the end of the text
+        assert has_text == bool(is_conditional)
+        seen.add((is_conditional, is_from_audiomae))
+    assert len(seen) == 4, "the batch has clips of every kind"
+
+
+def test_guidance_extrapolates_from_the_empty_caption_to_the_caption(settings, tmp_path):
+    """One step of the sampler is linear in the prediction, so that its latents are."""
+    stage = train(settings, tmp_path, 6)
+    stage.decoder = lambda latents: latents
+
+    def latents(caption, guidance):
+        return stage.generate([caption], 0, 1, guidance)
+
+    empty, plain, guided = latents("", 1.0), latents("a tone number 1", 1.0), latents("a tone number 1", 3.0)
+    assert np.allclose(latents("a tone number 1", 0.0), empty, atol=1e-5)
+    assert np.abs(plain - empty).max() > 1e-3
+    assert relative_error(guided - empty, 3 * (plain - empty)) < 1e-3
+    contexts = stage.contexts
+    stage.contexts = lambda captions: contexts(["a tone number 1"])  # no empty caption: guidance has nothing to add
+    assert relative_error(latents("a tone number 1", 3.0), plain) < 1e-4
+    assert np.abs(stage.generate(["a tone number 1"], 1, 1) - guided).max() > 0.1, "another seed, another noise"
 
 
 def test_runs_are_assembled_to_a_checkpoint_that_generates(settings, tmp_path, capsys):
@@ -141,7 +215,7 @@ def test_runs_are_assembled_to_a_checkpoint_that_generates(settings, tmp_path, c
     assert "a run of the stage vae, expected joint" in capsys.readouterr().err
 
 
-def test_conditions_are_what_generation_makes(settings):
+def test_conditions_are_those_of_generation(settings):
     """The tokens that are trained are those of the pipeline's own encoder of prompts."""
 
     stage = JointStage(settings, clips=NoiseClips(SAMPLES))
@@ -169,7 +243,7 @@ def test_conditions_are_what_generation_makes(settings):
     assert np.allclose(framework.to_numpy(states), conditions.contexts[1], atol=1e-5)
 
 
-def test_without_a_caption_the_unet_hears_zeros(settings):
+def test_without_a_caption_loa_tokens_are_zeros(settings):
     stage = JointStage(settings, clips=NoiseClips(SAMPLES))
     (loa, _), masks = stage.contexts(["", "a tone number 3"])
     assert not framework.to_numpy(loa)[0].any() and framework.to_numpy(loa)[1].any()

@@ -136,11 +136,22 @@ def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
 
 
 def test_the_averaged_weights_are_what_a_run_leaves(tmp_path):
-    loop.train(LineStage(), RUN, tmp_path)
-    arrays = load_state(tmp_path).arrays
-    bias = averaged_weights(tmp_path, "line")["line"]["linear.bias"]
-    assert np.array_equal(bias, arrays["average/line.linear.bias"])
-    assert not np.array_equal(bias, arrays["weights/line.linear.bias"])
+    stage = LineStage()
+    weights = [framework.to_numpy(stage.networks["line"].linear.weight)]
+
+    def note(step, values):
+        if "loss" in values:
+            weights.append(framework.to_numpy(stage.networks["line"].linear.weight))
+
+    loop.train(stage, RUN, tmp_path, progress=note)
+    average = weights[0].astype(np.float64)
+    for step, value in enumerate(weights[1:]):
+        decay = min(0.9, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * value
+    assert len(weights) == 13 and np.abs(average - weights[-1]).max() > 0.01
+    stored = averaged_weights(tmp_path, "line")["line"]["linear.weight"]
+    assert np.allclose(stored, average, rtol=1e-5)
+    assert np.array_equal(load_state(tmp_path).arrays["weights/line.linear.weight"], weights[-1])
 
 
 def test_a_full_disk_leaves_the_state_before(tmp_path):
@@ -246,7 +257,7 @@ def test_workers_make_the_same_batches(tmp_path):
     from contextlib import closing
 
     from ppaudioldm.training.batches import iterate_batches
-    from tests.training.noise import Rows
+    from tests.training.support import Rows
 
     with (
         closing(iterate_batches(Rows(), 3, 2, workers=0)) as here,

@@ -16,10 +16,15 @@ from ppaudioldm.training.pretrained import check_trainable
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import read_log
 from ppaudioldm.weights.checkpoint import open_checkpoint
-from tests.training.noise import NoiseClips
+from tests.training.support import NoiseClips, stop_after
 
 SAMPLES = 8 * 640  # 8 latent frames
 BASE = "untrained"  # predicts the noise; its latents are half of the VAE's
+
+
+@pytest.fixture(autouse=True)
+def samples_of_few_steps(monkeypatch):
+    monkeypatch.setattr("ppaudioldm.training.joint.SAMPLE_STEPS", 2)
 
 
 @pytest.fixture
@@ -61,11 +66,11 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     after = losses(stage)
     assert before.keys() == {"epsilon_error", "loa_error"}
     assert all(after[name] < 0.97 * before[name] for name in before), (before, after)
-    for count in (1, 2):
-        loop.train(stage_of(settings), replace(settings.run, steps=count), tmp_path / "parts")
-    whole, parts = ([x for x in read_log(tmp_path / name) if "rate" in x] for name in ("whole", "parts"))
+    for _ in range(2):
+        loop.train(stage_of(settings), settings.run, tmp_path / "stopped", should_stop=stop_after(1))
+    whole, stopped = ([x for x in read_log(tmp_path / name) if "rate" in x] for name in ("whole", "stopped"))
     for name in before:
-        assert [line[name] for line in parts] == [line[name] for line in whole[:2]]
+        assert [line[name] for line in stopped] == [line[name] for line in whole[:2]]
 
 
 def test_it_begins_as_the_checkpoint(settings):

@@ -14,7 +14,7 @@ from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
 from ppaudioldm.training.vae import VAESettings, VAEStage, fold_normalisation
 from tests.support import noise, relative_error, run
-from tests.training.noise import NoiseClips
+from tests.training.support import NoiseClips, stop_after
 
 SETTINGS = VAESettings(
     crop_frames=16,
@@ -40,10 +40,31 @@ def test_the_loss_falls_and_resuming_changes_nothing(tmp_path):
     assert np.mean(losses[-4:]) < 0.7 * np.mean(losses[:4])
     assert 0 < lines[-1]["held_out_mel_l1"] < 6
     assert np.load(tmp_path / "whole" / "samples" / "vae-000012.npy").shape == (2, 2, 48, 64)
-    for steps in (2, 4):
-        trained_stage(tmp_path / "parts", replace(SETTINGS, run=replace(SETTINGS.run, steps=steps)))
-    again = [line["mel_l1"] for line in read_log(tmp_path / "parts") if "mel_l1" in line]
+    for _ in range(2):
+        stage = VAEStage(SETTINGS, clips=NoiseClips(7680))
+        loop.train(stage, SETTINGS.run, tmp_path / "stopped", should_stop=stop_after(2))
+    again = [line["mel_l1"] for line in read_log(tmp_path / "stopped") if "mel_l1" in line]
     assert again == losses[:4]
+
+
+def test_loss_is_as_defined():
+    stage = VAEStage(SETTINGS, clips=NoiseClips(7680))
+    batch = {name: framework.from_numpy(array) for name, array in stage.data(0).items()}
+    with framework.no_grad():
+        loss, logged = stage.loss("all", batch)
+        mean, log_variance = (framework.to_numpy(x) for x in stage.encode(batch["mel"]))
+        latents = mean + np.exp(log_variance / 2) * framework.to_numpy(batch["noise"])
+        difference = (
+            framework.to_numpy(stage.decode(framework.from_numpy(latents))) - framework.to_numpy(batch["mel"])
+        ) / 3
+    gradient = np.abs(np.diff(difference, axis=1)).mean() + np.abs(np.diff(difference, axis=2)).mean()
+    scales = [
+        np.abs(difference.reshape(len(mean), 16 // size, size, 64 // size, size).mean((2, 4))).mean()
+        for size in (2, 4, 8)
+    ]
+    kl = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).mean()
+    expected = np.abs(difference).mean() + 0.25 * gradient + 0.25 * np.mean(scales) + 2e-3 * kl
+    assert float(loss) == pytest.approx(expected, rel=1e-4) and float(logged["kl"]) == pytest.approx(kl, rel=1e-3)
 
 
 def test_a_decoder_is_trained_on_for_latents_that_stay_as_they_are(tmp_path):

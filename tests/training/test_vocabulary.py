@@ -42,7 +42,7 @@ def test_the_same_captions_give_the_same_tokenizer():
     assert len(json.loads(train_tokenizer("flan_t5", CAPTIONS, 270))["model"]["vocab"]) == 270
 
 
-def test_dataset_captions_synthesised_sounds_are_short_sequences_of_words():
+def test_captions_of_synthesised_sounds_are_short_sequences_of_words():
     captions = list(sound_captions(per_kind=40))
     assert captions == list(sound_captions(per_kind=40))
     text = train_tokenizer("clap", captions)
@@ -51,7 +51,7 @@ def test_dataset_captions_synthesised_sounds_are_short_sequences_of_words():
     assert sum(lengths) < 1.5 * sum(words)
 
 
-def test_dataset_captions_recordings_or_of_synthesised_sounds():
+def test_tokenizers_are_trained_on_captions_of_recordings_or_of_synthesised_sounds():
     recordings = Recordings((("a.wav", "a bell"), ("b.wav", "rain")), 1.0)
     assert list(dataset_captions(recordings)) == ["a bell", "rain"]
     assert next(dataset_captions(SynthesisedClips(1.0))) == next(sound_captions())

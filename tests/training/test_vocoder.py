@@ -19,9 +19,10 @@ from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import RunConfig
-from ppaudioldm.training.state import load_state, read_log
+from ppaudioldm.training.state import read_log
 from ppaudioldm.training.vocoder import Crops, NormalisedInput, VocoderSettings, VocoderStage, fold_normalisation
 from tests.support import noise, run
+from tests.training.support import assert_resuming_changes_nothing
 
 SMALL = HifiGanConfig(initial_channels=64, resblock_kernels=(3,), resblock_dilations=(1,))
 SETTINGS = VocoderSettings(
@@ -62,16 +63,32 @@ def test_adversarial_training_begins_with_a_trained_vocoder_and_resumes_equal(tm
     begun = VocoderStage(settings).networks["vocoder"]
     before = averaged_weights(tmp_path / "spectral", "vocoder")["vocoder"]
     assert all(np.array_equal(framework.to_numpy(p), before[name]) for name, p in begun.named_parameters())
-    for folder, stops in (("once", (3,)), ("twice", (2, 3))):
-        for steps in stops:
-            train(VocoderStage(settings), replace(run_config, steps=steps), tmp_path / folder)
-    once, twice = load_state(tmp_path / "once"), load_state(tmp_path / "twice")
-    assert all(np.array_equal(once.arrays[name], twice.arrays[name]) for name in once.arrays)
+    assert_resuming_changes_nothing(lambda: VocoderStage(settings), run_config, tmp_path, (2, 3))
     line = read_log(tmp_path / "once")[0]
     assert {"judges_loss", "verdict", "features", "mel_l1"} <= line.keys()
 
 
-def test_discriminators_learn_to_tell_and_the_vocoder_does_not_move_in_their_turn(tmp_path):
+def test_adversarial_losses_are_as_defined():
+    """Scores of real waveforms are to be 1 and of generated ones 0 for the discriminators, 1 for the vocoder."""
+    settings = replace(SETTINGS, adversarial=True, mel_weight=0.0, stft_weight=0.0)
+    stage = VocoderStage(settings)
+    batch = {name: framework.from_numpy(array) for name, array in stage.data(0).items()}
+    with framework.no_grad():
+        discriminator_loss, _ = stage.loss("discriminators", batch)
+        vocoder_loss, logged = stage.loss("vocoder", batch)
+    discriminators = stage.networks["discriminators"]
+    waveform = run(stage.networks["vocoder"], framework.to_numpy(batch["mel"]))[:, : 24 * 160]
+    real, fake = run(discriminators, framework.to_numpy(batch["waveform"])), run(discriminators, waveform)
+    expected = np.mean([((r[-1] - 1) ** 2).mean() + (f[-1] ** 2).mean() for r, f in zip(real, fake, strict=True)])
+    assert float(discriminator_loss) == pytest.approx(expected, rel=1e-4)
+    adversarial = np.mean([((f[-1] - 1) ** 2).mean() for f in fake])
+    layers = [(a, b) for r, f in zip(real, fake, strict=True) for a, b in zip(r[:-1], f[:-1], strict=True)]
+    features = np.mean([np.abs(a - b).mean() for a, b in layers])
+    assert float(vocoder_loss) == pytest.approx(0.05 * adversarial + 0.1 * features, rel=1e-4)
+    assert float(logged["verdict"]) == pytest.approx(adversarial, rel=1e-4)
+
+
+def test_discriminators_learn_and_the_vocoder_does_not_change_in_their_update(tmp_path):
     settings = replace(SETTINGS, adversarial=True, optimizer=replace(SETTINGS.optimizer, rate=2e-3))
     stage = VocoderStage(settings)
     stage.updates = {"discriminators": ("discriminators",)}

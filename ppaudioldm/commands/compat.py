@@ -1,4 +1,4 @@
-"""`compat`: the flags, defaults and file names of `audioldm2`, the original's command."""
+"""`compat`: the flags, defaults and file names of `audioldm2`, the command of the original implementation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_SPEECH_CHECKPOINT
+from ppaudioldm.choices import ENGINES
 from ppaudioldm.commands.arguments import add_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.generation.options import Options, check_texts
+from ppaudioldm.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,21 +23,20 @@ if TYPE_CHECKING:
     from ppaudioldm.pipeline import AudioLDM
 
 MODELS = tuple(name for name, info in CHECKPOINTS.items() if info.layout in ("original", "random"))
-SPEECH_MODEL = "audioldm2-speech-gigaspeech"
 SPEAKER = "A female reporter is speaking full of emotion"
 MODES = ("generation", "sr_inpainting")
-INPAINTED = (0.4, 0.6)  # the part of a recording that sr_inpainting makes anew
+INPAINTED = (0.4, 0.6)  # the share of a recording that sr_inpainting regenerates
 NAME_LENGTH = 128  # characters of a prompt that become the name of its file
 MAX_NAME = 240  # bytes; a file system allows 255, the extension and a number included
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("compat", help="the original's command line, for scripts that have it")
+    command = commands.add_parser("compat", help="the command line of the original, for existing scripts")
     add = command.add_argument
     add("--mode", choices=MODES, default="generation", help="default: generation")
     add("-t", "--text", default="", help="the prompt; what follows a | names the file")
     add("-f", "--file_path", metavar="FILE", help="the recording of sr_inpainting")
-    add("--transcription", default="", metavar="TEXT", help="what to say; the prompt says who does")
+    add("--transcription", default="", metavar="TEXT", help="what to say; the prompt describes the speaker")
     add("-tl", "--text_list", default="", metavar="FILE", help="a prompt a line")
     add("-s", "--save_path", type=Path, default=Path("output"), metavar="FOLDER", help="default: ./output")
     add("--model_name", choices=MODELS, default="audioldm2-full", help="default: audioldm2-full")
@@ -46,7 +47,7 @@ def add(commands: Any) -> None:
     add("-dur", "--duration", type=float, default=10.0, help="seconds; default: 10")
     add("-n", "--n_candidate_gen_per_text", type=int, default=3, help="of which the best is kept; default: 3")
     add("--seed", type=int, default=0, help="default: 0")
-    add("--engine", choices=("auto", "openvino", "eager"), help=argparse.SUPPRESS)
+    add("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     add_framework(command)
     command.set_defaults(run=compat, precision="auto", ema=False, compile=False, vocoder=None, low_memory=False)
 
@@ -65,7 +66,7 @@ def compat(options: argparse.Namespace) -> None:
     Options.from_preset(**settings)
     check_seed(options.seed)
     _choose_model(options)
-    _tell_what_differs(options)
+    _notify_differences(options)
     prompts = _prompts(options)
     recording = _recording(options) if options.mode == "sr_inpainting" else None
 
@@ -99,24 +100,19 @@ def _clips(
     settings: dict[str, Any],
 ) -> Iterator[Clip]:
     """One clip for each of `seeds`."""
+    task, parameters = TASKS["generate"], {}
+    if options.transcription:
+        task, parameters = TASKS["speak"], {"text": options.transcription}
+    elif recording is not None:
+        start, end = (share * options.duration for share in INPAINTED)
+        task, parameters = TASKS["inpaint"], {"ranges": [(start, end)]}
+    keywords = task.keywords(prompt or None, recording, parameters)
     for seed in seeds:
-        if options.transcription:
-            from ppaudioldm.tasks.speak import speak
-
-            yield speak(pipeline, options.transcription, speaker=prompt, seed=seed, **settings)
-        elif recording is not None:
-            from ppaudioldm.tasks.inpaint import inpaint
-
-            duration = options.duration
-            ranges = [(INPAINTED[0] * duration, INPAINTED[1] * duration)]
-            rest = {name: value for name, value in settings.items() if name != "duration"}
-            yield inpaint(pipeline, recording, prompt or None, ranges=ranges, seed=seed, **rest)
-        else:
-            yield pipeline.generate(prompt, seed=seed, **settings)
+        yield task.resolved_function()(pipeline, seed=seed, **keywords, **settings)
 
 
 def _choose_model(options: argparse.Namespace) -> None:
-    """The checkpoint, speaker and device that the original would take."""
+    """Set the checkpoint, speaker and device that the original would use."""
     options.checkpoint = options.model_name
     if options.device == "auto":
         options.device = None
@@ -124,32 +120,32 @@ def _choose_model(options: argparse.Namespace) -> None:
         options.device = options.device.replace("cuda", "gpu", 1)
     if not options.transcription:
         if CHECKPOINTS[options.checkpoint].config.phoneme_encoder is not None:
-            raise ValueError(f"--transcription is missing: {options.checkpoint} says a text")
+            raise ValueError(f"--transcription is missing: {options.checkpoint} speaks a text")
         return
     if CHECKPOINTS[options.checkpoint].config.phoneme_encoder is None:
-        notify(f"note: {options.checkpoint} does not speak, so {SPEECH_MODEL} is used")
-        options.checkpoint = SPEECH_MODEL
+        notify(f"note: {options.checkpoint} does not speak, so {DEFAULT_SPEECH_CHECKPOINT} is used")
+        options.checkpoint = DEFAULT_SPEECH_CHECKPOINT
     if not options.text and not options.text_list:
-        notify(f"note: no --text says who speaks, so it is {SPEAKER!r}")
+        notify(f"note: there is no --text to describe the speaker, so it is {SPEAKER!r}")
         options.text = SPEAKER
     check_texts([options.transcription], "--transcription")
     from ppaudioldm.text.phonemes import to_phonemes
 
-    to_phonemes(options.transcription)  # a missing extra, or nothing to say, is found before a download
+    to_phonemes(options.transcription)  # a missing extra, or a text without words, is found before a download
 
 
 def _framework(options: argparse.Namespace) -> str:
     return options.framework or os.environ.get("PPAUDIOLDM_FRAMEWORK") or "paddle"
 
 
-def _tell_what_differs(options: argparse.Namespace) -> None:
-    """One line for each flag that has no effect, or another one than in the original."""
+def _notify_differences(options: argparse.Namespace) -> None:
+    """One line for each flag that has no effect, or a different one than in the original."""
     if options.mode == "generation" and options.file_path:
         notify("note: --file_path is only for --mode sr_inpainting; `ppaudioldm restyle` transfers a style")
     if options.text and options.text_list:
-        notify("note: --text is not used, as there is a --text_list")
+        notify("note: --text is not used, because there is a --text_list")
     if options.duration != 10 and "audioldm2" in options.checkpoint:
-        notify(f"note: this makes {options.duration:g} s; the original, with {options.checkpoint}, always 10 s")
+        notify(f"note: this generates {options.duration:g} s; the original, with {options.checkpoint}, always 10 s")
 
 
 def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
@@ -180,7 +176,7 @@ def _prompts(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _file_name(name: str) -> str:
-    """As the original has it, what follows the last slash, where that is a name at all; else a safe one."""
+    """What follows the last slash, as in the original, if that is a usable file name; else a safe form of it."""
     from ppaudioldm.audio.names import safe_name
 
     last = name.rsplit("/", 1)[-1].removesuffix(".wav")
@@ -189,9 +185,9 @@ def _file_name(name: str) -> str:
 
 
 def _recording(options: argparse.Namespace) -> tuple[np.ndarray, int]:
-    """The file, mono at the checkpoint's rate, cut or followed by silence to be as long as asked for."""
+    """The file, mono at the checkpoint's rate, cut or padded with silence to the requested duration."""
     if not options.file_path:
-        raise ValueError("--file_path is missing: --mode sr_inpainting makes a part of a recording anew")
+        raise ValueError("--file_path is missing: --mode sr_inpainting regenerates a part of a recording")
     import numpy as np
 
     from ppaudioldm.audio.read import read_audio

@@ -1,4 +1,4 @@
-"""A folder of results and its `manifest.jsonl`: a line for each, so that a run that was killed can go on.
+"""A folder of results and its `manifest.jsonl`: a line for each, so that a run that was killed can resume.
 
 The files of a result are written in a hidden folder, then its line is appended and synced, then the files are moved to
 their place. Whatever stops this in the middle, the next run either finishes the last step or drops the whole result:
@@ -22,19 +22,19 @@ from ppaudioldm.storage.lock import FolderLock
 logger = logging.getLogger(__name__)
 
 NAME = "manifest.jsonl"
-PARTS = ".parts"  # the hidden folder; no name of ours begins with a dot
+STAGING = ".parts"  # the hidden folder; no result has a name that begins with a dot
 MAX_MANIFEST = 1 << 29  # bytes
 
 
 def staging_path(path: Path) -> Path:
     """Where the file `path` is written before its line is in the manifest."""
-    return path.parent / PARTS / path.name
+    return path.parent / STAGING / path.name
 
 
 class Manifest:
-    """The results in `folder`. Use `opened`.
+    """The results in `folder`. Open it with `opened`.
 
-    records: what its lines say, in their order. Of each, "file" and those of "files" are the names of its files.
+    records: its lines, in order. In each, "file" and "files" are names of files in the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +44,7 @@ class Manifest:
         self._recover()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append the line of a result whose files are complete where `part` says, and move them to their place."""
+        """Append the line of a result whose files are at their `staging_path`, and move them into the folder."""
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
         try:
             with open(self.path, "ab") as file:
@@ -58,27 +58,27 @@ class Manifest:
         self.records.append(record)
 
     def _recover(self) -> None:
-        """Read the lines; finish or drop what a killed run left."""
+        """Read the lines; complete or drop what a killed run left."""
         with contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size > MAX_MANIFEST:
                 raise ValueError(f"{self.path} is too long to be a manifest")
             lines = self.path.read_bytes().split(b"\n")
-            kept = [line for line in lines[:-1] if self._is_there(line)]
-            # The last one has no end: the run was stopped while it wrote it, unless an editor left that away.
-            kept += [lines[-1]] if self._is_there(lines[-1]) else []
+            kept = [line for line in lines[:-1] if self._is_complete(line)]
+            # The last line has no line break: the run was killed while writing it, or an editor removed the break.
+            kept += [lines[-1]] if self._is_complete(lines[-1]) else []
             self._rewrite(b"".join(line + b"\n" for line in kept))
-        shutil.rmtree(self.folder / PARTS)
-        (self.folder / PARTS).mkdir()
+        shutil.rmtree(self.folder / STAGING)
+        (self.folder / STAGING).mkdir()
 
-    def _is_there(self, line: bytes) -> bool:
-        """Whether `line` stays: its files are there, or can be. Keeps what it says."""
+    def _is_complete(self, line: bytes) -> bool:
+        """Whether the files of `line` exist, or can be moved to their place; then its record is kept."""
         if not line.strip():
             return False
         try:
             record = json.loads(line)
             paths = [self._inside(name) for name in record["files"]]
         except (ValueError, KeyError, TypeError, RecursionError):
-            logger.warning("%s: a line that is torn or not ours is dropped: %.60r", self.path, line)
+            logger.warning("%s: a line that is incomplete or not a record is dropped: %.60r", self.path, line)
             return False
         for path in paths:
             if not path.is_file():
@@ -86,7 +86,7 @@ class Manifest:
                     os.replace(staging_path(path), path)
         missing = [path.name for path in paths if not path.is_file()]
         if missing or not paths:
-            logger.warning("%s: %s is gone, so its line is dropped", self.path, missing[:1] or "its file")
+            logger.warning("%s: %s does not exist, so its line is dropped", self.path, missing[:1] or "its file")
             return False
         self.records.append(record)
         return True
@@ -109,9 +109,9 @@ class Manifest:
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Manifest]:
-    """The manifest in `folder`, which is made if need be, for one process at a time.
+    """The manifest in `folder`, which is created if it does not exist, for one process at a time.
 
-    Raises ValueError if another one has it, OutputError for a folder that cannot be written.
+    Raises ValueError if another process has it, OutputError for a folder that cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,13 +120,13 @@ def opened(folder: Path) -> Iterator[Manifest]:
         raise OutputError.from_cause(folder, error) from error
     with lock:
         try:
-            (folder / PARTS).mkdir(exist_ok=True)
-            staging_path(folder / NAME).touch()  # only the attempt tells whether anything can be written
+            (folder / STAGING).mkdir(exist_ok=True)
+            staging_path(folder / NAME).touch()  # only an attempt shows whether the folder is writable
             manifest = Manifest(folder)
         except OSError as error:
             raise OutputError.from_cause(folder, error) from error
         try:
             yield manifest
         finally:
-            with contextlib.suppress(OSError):  # something is in it: the next run knows what it is
-                (folder / PARTS).rmdir()
+            with contextlib.suppress(OSError):  # it is not empty: the next run completes what is inside
+                (folder / STAGING).rmdir()

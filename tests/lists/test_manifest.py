@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ppaudioldm.audio.write import OutputError
-from ppaudioldm.lists.manifest import NAME, PARTS, opened, staging_path
+from ppaudioldm.lists.manifest import NAME, STAGING, opened, staging_path
 
 
 def add(manifest, *names: str, key: str = "k") -> None:
@@ -24,7 +24,7 @@ def keys(folder) -> list[str]:
 
 def move_back(path) -> None:
     """As it is before the file gets to its place."""
-    (path.parent / PARTS).mkdir()
+    (path.parent / STAGING).mkdir()
     os.rename(path, staging_path(path))
 
 
@@ -47,7 +47,7 @@ def test_a_line_whose_files_have_no_names_yet_is_finished(tmp_path):
 
 
 def test_what_has_no_line_is_removed(tmp_path):
-    (tmp_path / PARTS).mkdir()
+    (tmp_path / STAGING).mkdir()
     staging_path(tmp_path / "a.wav").write_text("half")
     assert keys(tmp_path) == []
     assert not list(tmp_path.iterdir())

@@ -1,11 +1,22 @@
 """The diffusion UNet. Source: AudioLDM 2, arXiv:2308.05734; latent diffusion, arXiv:2112.10752.
 
 Every published variant (base, large, speech, T5 only, FiLM) is this class with another `UNetConfig`.
+
+                       conv_in                                   conv_out
+    finest level       residual blocks ---------------- skips -> residual blocks
+                         downsample                                upsample
+    coarser levels     residual blocks, transformers -- skips -> residual blocks, transformers
+                         ...                                       ...
+    middle                    residual block, transformers, residual block
+
+Classifier-free guidance needs two predictions for the same latents, with different contexts. Up to the first
+cross-attention they do not differ: `guided_step` computes that once, and doubles the batch there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.framework import (
@@ -25,7 +36,19 @@ from ppaudioldm.models.resnet import ResBlock, group_norm
 RESNET_EPS = 1e-5
 TRANSFORMER_EPS = 1e-6
 
-Features = tuple[Tensor, bool]  # and whether they are of two halves, see `Heard`
+
+@dataclass(frozen=True)
+class StepConditioning:
+    """Conditioning of one forward pass: time embedding, cross-attention keys and values in layer order.
+
+    emb: (B, emb_dim), of the timestep; with FiLM, of the global condition too.
+    keys_values: for each context, (B, S, 2 * channels) of every transformer block that attends to it.
+    masks: for each context, (B, 1, 1, S), added to the scores.
+    """
+
+    emb: Tensor
+    keys_values: tuple[tuple[Tensor, ...], ...]
+    masks: tuple[Tensor, ...]
 
 
 class Attention(nn.Module):
@@ -101,68 +124,75 @@ class Transformer(nn.Module):
         )
         self.proj_out = Linear(channels, channels)
 
-    def forward(self, x: Tensor, keys_values: Sequence[Tensor | None], mask: Tensor | None) -> Tensor:
-        """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f. keys_values: of the context, per block."""
+    def forward(self, x: Tensor, keys_values: Sequence[Tensor] = (), mask: Tensor | None = None) -> Tensor:
+        """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f.
+
+        keys_values: of the context, for each block; none for a transformer without context.
+        """
         h = self.proj_in(self.norm(x).permute([0, 2, 3, 1]).flatten(1, 2))  # (B, T*F, C)
         for i, block in enumerate(self.blocks):
-            h = block(h, keys_values[i], mask)
+            h = block(h, keys_values[i] if keys_values else None, mask)
         # The bands F are static and split off the end, so that T may be dynamic in a trace.
         h = unflatten(self.proj_out(h), 1, (-1, x.shape[3])).permute([0, 3, 1, 2])
         return x + h
 
 
-class Heard:
-    """What the layers of one call listen to: the time, and contexts, handed out in the order of the attentions.
-
-    emb: embedding of time (and film). keys_values: for each context, of every attention to it. masks: for each context,
-    added to the scores. guided: the features before the first cross-attention are those of half a batch. They do not
-    depend on contexts, so the unconditional and the conditional half share them; there they are doubled.
-    """
-
-    def __init__(self, emb: Tensor, keys_values: list[list[Tensor]], masks: list[Tensor], guided: bool) -> None:
-        self.emb = emb
-        self.keys_values = keys_values
-        self.masks = masks
-        self.guided = guided
-        self.doubled = False
-        self.taken = [0] * len(masks)
-
-    def take(self, context: int, count: int) -> list[Tensor]:
-        """Keys and values for the next `count` attentions to `context`."""
-        first = self.taken[context]
-        self.taken[context] = first + count
-        return self.keys_values[context][first : first + count]
-
-    def double(self) -> None:
-        """From here on there are two halves, if guided."""
-        if self.guided and not self.doubled:
-            self.emb, self.doubled = xp.cat([self.emb, self.emb], 0), True
-
-    def of_all(self, x: Tensor, is_doubled: bool) -> Tensor:
-        """Features made when there were two halves or not, for the batch that there is now."""
-        return xp.cat([x, x], 0) if self.doubled and not is_doubled else x
-
-
 class Transformers(nn.Module):
-    """The transformers of one place, in turn: one without context, then one per entry of `context_dims`."""
+    """The transformers after a residual block, in turn: self-attention, then one per entry of `context_dims`.
+
+    place: which of the UNet's these are, counted in layer order; the UNet sets it.
+    """
 
     def __init__(self, config: UNetConfig, channels: int) -> None:
         super().__init__()
         dims = (None, *config.context_dims)
+        self.place = 0
+        self.depth = config.transformer_depth
         self.layers = nn.ModuleList([Transformer(config, channels, dim) for dim in dims])
-        self.has_context = [dim is not None for dim in dims]
+        attends = [dim is not None for dim in dims]
+        # For each layer, which context it attends to.
+        self.contexts = [sum(attends[:i]) if attends[i] else None for i in range(len(dims))]
+        self.num_without_context = attends.index(True) if any(attends) else len(dims)
 
-    def forward(self, x: Tensor, heard: Heard) -> Tensor:
-        given = 0
-        for i, layer in enumerate(self.layers):
-            if self.has_context[i]:
-                was_doubled = heard.doubled
-                heard.double()
-                x = layer(heard.of_all(x, was_doubled), heard.take(given, len(layer.blocks)), heard.masks[given])
-                given += 1
-            else:
-                x = layer(x, [None] * len(layer.blocks), None)
+    def forward(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
+        return self.from_first_context(self.to_first_context(x), conditioning)
+
+    def to_first_context(self, x: Tensor) -> Tensor:
+        """The layers before the first cross-attention."""
+        for layer in self.layers[: self.num_without_context]:
+            x = layer(x)
         return x
+
+    def from_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
+        """The first cross-attention, and the layers after it."""
+        blocks = slice(self.place * self.depth, (self.place + 1) * self.depth)
+        for i in range(self.num_without_context, len(self.layers)):
+            context = self.contexts[i]
+            if context is None:
+                x = self.layers[i](x)
+            else:
+                x = self.layers[i](x, conditioning.keys_values[context][blocks], conditioning.masks[context])
+        return x
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual block, with its transformers if its level has attention; or a downsampling convolution."""
+
+    layer: nn.Module
+    transformers: Transformers | None = None
+
+    def __call__(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
+        return self.from_first_context(self.to_first_context(x, conditioning), conditioning)
+
+    def to_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
+        """All that comes before the first cross-attention."""
+        x = self.layer(x, conditioning.emb) if isinstance(self.layer, ResBlock) else self.layer(x)
+        return x if self.transformers is None else self.transformers.to_first_context(x)
+
+    def from_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
+        """The first cross-attention, and all that comes after it."""
+        return x if self.transformers is None else self.transformers.from_first_context(x, conditioning)
 
 
 class Level(nn.Module):
@@ -174,14 +204,13 @@ class Level(nn.Module):
         self.resnets = nn.ModuleList([ResBlock(n, channels, RESNET_EPS, emb_dim) for n in in_channels])
         has_attention = level in config.attention_levels
         self.transformers = nn.ModuleList([Transformers(config, channels) for _ in in_channels if has_attention])
-
-    def block(self, i: int, x: Tensor, heard: Heard) -> Tensor:
-        """Residual block `i` of the level and its transformers."""
-        x = self.resnets[i](x, heard.emb)
-        return self.transformers[i](x, heard) if len(self.transformers) else x
+        transformers = self.transformers if has_attention else [None] * len(in_channels)
+        self.blocks = tuple(map(Block, self.resnets, transformers))
 
 
 class DownLevel(Level):
+    """A level on the way down, and the convolution that halves time and frequency for the next."""
+
     def __init__(self, config: UNetConfig, level: int, in_channels: Sequence[int], emb_dim: int) -> None:
         super().__init__(config, level, in_channels, emb_dim)
         channels = config.model_channels * config.channel_mult[level]
@@ -190,13 +219,23 @@ class DownLevel(Level):
 
 
 class UpLevel(Level):
+    """A level on the way up, and the convolution after time and frequency are doubled for the next."""
+
     def __init__(self, config: UNetConfig, level: int, in_channels: Sequence[int], emb_dim: int) -> None:
         super().__init__(config, level, in_channels, emb_dim)
         channels = config.model_channels * config.channel_mult[level]
         self.upsample = nn.Conv2d(channels, channels, 3, padding=1) if level else None
 
+    def forward(self, x: Tensor, skips: Sequence[Tensor], conditioning: StepConditioning) -> Tensor:
+        """skips: features of the same level on the way down, one for each residual block, joined in reverse order."""
+        for block, skip in zip(self.blocks, reversed(skips), strict=True):
+            x = block(xp.cat([x, skip], 1), conditioning)
+        return x if self.upsample is None else self.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
+
 
 class Middle(nn.Module):
+    """What stands between the way down and the way up."""
+
     def __init__(self, config: UNetConfig, emb_dim: int) -> None:
         super().__init__()
         channels = config.model_channels * config.channel_mult[-1]
@@ -204,12 +243,10 @@ class Middle(nn.Module):
         self.transformers = Transformers(config, channels)
         self.resnet_out = ResBlock(channels, channels, RESNET_EPS, emb_dim)
 
-    def forward(self, x: Tensor, heard: Heard) -> Tensor:
-        x = self.transformers(self.resnet_in(x, heard.emb), heard)
-        return self.resnet_out(x, heard.emb)
-
 
 class UNet(nn.Module):
+    """Predicts the noise in latents; `forward` describes it."""
+
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         _check(config)
@@ -229,6 +266,13 @@ class UNet(nn.Module):
         self.up_levels = nn.ModuleList([UpLevel(config, level, up[level], emb_dim) for level in levels])
         self.norm_out = group_norm(first, RESNET_EPS)
         self.conv_out = nn.Conv2d(first, config.in_channels, 3, padding=1)
+        for place, transformers in enumerate(self._transformers()):
+            transformers.place = place
+        way_down = self._way_down()
+        attending = next(i for i, block in enumerate(way_down) if block.transformers is not None)
+        self._blocks_before = way_down[:attending]
+        self._first_attending = way_down[attending]
+        self._blocks_after = way_down[attending + 1 :]
 
     def forward(
         self,
@@ -241,7 +285,7 @@ class UNet(nn.Module):
         """Predict the noise (or v, see DiffusionConfig.prediction) in `latents`.
 
         latents: (B, 8, T, 16), T latent frames (10.24 s is 256), T and bands divisible by `config.downsampling`.
-        time_features: (B, 128), see `diffusion.features`. contexts: one (B, L, D) for each entry of
+        time_features: (B, 128), see `diffusion.timestep_features`. contexts: one (B, L, D) for each entry of
         `config.context_dims` that is not None; masks: (B, L) for each, 1 = attend. film: (B, film_dim).
         Returns noise_pred with the shape of `latents`. Raises ValueError on a wrong number of contexts.
         Source: AudioLDM 2, arXiv:2308.05734.
@@ -266,9 +310,10 @@ class UNet(nn.Module):
         film: Tensor | None = None,
     ) -> Tensor:
         """`forward` with the contexts as `project` returns them."""
-        heard = self._heard(latents, time_features, film, projected, masks)
-        fine = self._fine(latents, heard)
-        return self._out(self._coarse(fine[-1], heard), fine, heard)
+        conditioning = self._conditioning(latents, time_features, projected, masks, film)
+        x, skips = self._to_first_context(latents, conditioning)
+        deep, skips = self._from_first_context(x, skips, conditioning)
+        return self._finest_up(deep, skips, conditioning)
 
     def guided_step(
         self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
@@ -276,97 +321,119 @@ class UNet(nn.Module):
         """`step` on two halves with the same latents and different contexts, exactly as if these were doubled.
 
         latents and time_features of B items, projected and masks of 2B. Returns noise_pred of 2B. Faster than `step`:
-        what comes before the first cross-attention is computed once. Not for a UNet with film, which differs there.
+        what comes before the first cross-attention is computed once. Not for a UNet with FiLM, whose halves differ from
+        the first residual block on.
         """
-        heard = self._heard(latents, time_features, None, projected, masks, guided=True)
-        fine = self._fine(latents, heard)
-        return self._out(self._coarse(fine[-1], heard), fine, heard)
+        conditioning = self._conditioning(latents, time_features, projected, masks)
+        x, skips = self._to_first_context(latents, conditioning)
+        x, skips, conditioning = double(x), [double(skip) for skip in skips], doubled(conditioning)
+        deep, skips = self._from_first_context(x, skips, conditioning)
+        return self._finest_up(deep, skips, conditioning)
 
     def guided_deep(
         self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
     ) -> Tensor:
-        """What the finest level of `guided_step` hears of the others, (2B, C, T, bands): for `guided_shallow`.
+        """The features (2B, C, T, bands) that reach the finest level of `guided_step` from below, for `guided_shallow`.
 
-        It is nine tenths of a step, and changes slowly from one step to the next: DeepCache, arXiv:2312.00858.
+        They take nine tenths of the time of a step, and change slowly from one step to the next: DeepCache,
+        arXiv:2312.00858.
         """
-        heard = self._heard(latents, time_features, None, projected, masks, guided=True)
-        return self._coarse(self._fine(latents, heard)[-1], heard)[0]
+        conditioning = self._conditioning(latents, time_features, projected, masks)
+        x, skips = self._to_first_context(latents, conditioning)
+        skips = skips[self._skips_per_level :]  # those of the finest level are not used
+        deep, _ = self._from_first_context(double(x), [double(skip) for skip in skips], doubled(conditioning))
+        return deep
 
     def guided_shallow(self, latents: Tensor, time_features: Tensor, deep: Tensor) -> Tensor:
-        """What `guided_step` returns if `deep` is of the same latents and time; nearly so if it is of the step before.
+        """`guided_step` with the finest level only, on the features `deep` from `guided_deep`.
 
+        Exactly the same if `deep` is of the same latents and time; nearly so if it is of the step before.
         Raises ValueError for a UNet whose finest level has attention: there is nothing shallow about it.
         """
         if 0 in self.config.attention_levels:
             raise ValueError("deep features cannot be used again: the finest level has attention")
-        heard = self._heard(latents, time_features, None, [], [], guided=True)
-        fine = self._fine(latents, heard)
-        heard.double()
-        return self._out((deep, True), fine, heard)
+        conditioning = self._conditioning(latents, time_features, [], [])
+        skips = self._down(latents, conditioning, self.down_levels[0].blocks)
+        return self._finest_up(deep, [double(skip) for skip in skips], doubled(conditioning))
 
-    def _heard(
+    def _to_first_context(self, latents: Tensor, conditioning: StepConditioning) -> tuple[Tensor, list[Tensor]]:
+        """The network up to the first cross-attention: the features there, and the skips until then."""
+        skips = self._down(latents, conditioning, self._blocks_before)
+        return self._first_attending.to_first_context(skips[-1], conditioning), skips
+
+    def _down(self, latents: Tensor, conditioning: StepConditioning, blocks: Sequence[Block]) -> list[Tensor]:
+        """The beginning of the way down: the features after `conv_in` and after each of its first `blocks`."""
+        features = [self.conv_in(latents)]
+        for block in blocks:
+            features.append(block(features[-1], conditioning))
+        return features
+
+    def _from_first_context(
+        self, x: Tensor, skips: list[Tensor], conditioning: StepConditioning
+    ) -> tuple[Tensor, list[Tensor]]:
+        """From the first cross-attention: the rest of the way down, the middle, and all levels up but the finest.
+
+        x, skips: from `_to_first_context`. Returns the features that reach the finest level, and the skips of that.
+        """
+        x = self._first_attending.from_first_context(x, conditioning)
+        for block in self._blocks_after:
+            skips = [*skips, x]
+            x = block(x, conditioning)
+        x = self.middle.resnet_out(x, conditioning.emb)
+        for level in self.up_levels[:-1]:
+            x = level(x, skips[-self._skips_per_level :], conditioning)
+            skips = skips[: -self._skips_per_level]
+        return x, skips
+
+    def _finest_up(self, deep: Tensor, skips: list[Tensor], conditioning: StepConditioning) -> Tensor:
+        """The finest level on the way up, and the noise predicted from it."""
+        x = self.up_levels[-1](deep, skips, conditioning)
+        return self.conv_out(F.silu(self.norm_out(x)))
+
+    @property
+    def _skips_per_level(self) -> int:
+        """Skip connections of a level: of the features that enter it, and of those after each residual block."""
+        return self.config.num_res_blocks + 1
+
+    def _conditioning(
         self,
         latents: Tensor,
         time_features: Tensor,
-        film: Tensor | None,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
-        guided: bool = False,
-    ) -> Heard:
+        film: Tensor | None = None,
+    ) -> StepConditioning:
+        """projected: as `project` returns it, or nothing where no layer with cross-attention is run."""
         emb = self.time_out(F.silu(self.time_in(time_features)))
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
-        keys_values = self._split(projected) if projected else []
-        return Heard(emb.to(latents.dtype), keys_values, [additive_mask(mask) for mask in masks], guided)
+        widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
+        keys_values = tuple(tuple(xp.split(projected[i], widths[i], 2)) for i in range(len(projected)))
+        return StepConditioning(emb.to(latents.dtype), keys_values, tuple(additive_mask(mask) for mask in masks))
 
-    def _fine(self, latents: Tensor, heard: Heard) -> list[Features]:
-        """The finest level on the way down: what it hands to the way up, the last one to the coarser levels too."""
-        x = self.conv_in(latents)
-        made = [(x, heard.doubled)]
-        level = self.down_levels[0]
-        for i in range(len(level.resnets)):
-            x = level.block(i, x, heard)
-            made.append((x, heard.doubled))
-        return made
+    def _way_down(self) -> tuple[Block, ...]:
+        """The blocks of all levels on the way down, each of whose features are a skip, and the first of the middle."""
+        blocks: list[Block] = []
+        for level in self.down_levels:
+            blocks += level.blocks
+            blocks += [] if level.downsample is None else [Block(level.downsample)]
+        return (*blocks, Block(self.middle.resnet_in, self.middle.transformers))
 
-    def _coarse(self, fine: Features, heard: Heard) -> Features:
-        """All other levels, down and up, as the finest one hears them."""
-        x = fine[0]
-        skips: list[Features] = []
-        for i, level in enumerate(self.down_levels[1:]):
-            x = self.down_levels[i].downsample(x)
-            skips.append((x, heard.doubled))
-            for k in range(len(level.resnets)):
-                x = level.block(k, x, heard)
-                skips.append((x, heard.doubled))
-        x = self.middle(x, heard)
-        for level in self.up_levels[:-1]:
-            x = _up(level, x, skips, heard)
-            x = level.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
-        return x, heard.doubled
-
-    def _out(self, deep: Features, fine: list[Features], heard: Heard) -> Tensor:
-        """The finest level on the way up."""
-        x = _up(self.up_levels[-1], deep[0], fine, heard)
-        return self.conv_out(F.silu(self.norm_out(x)))
+    def _transformers(self) -> list[Transformers]:
+        """All transformers in layer order."""
+        down = [transformers for level in self.down_levels for transformers in level.transformers]
+        up = [transformers for level in self.up_levels for transformers in level.transformers]
+        return [*down, self.middle.transformers, *up]
 
     def _cross_attentions(self) -> list[list[Attention]]:
-        """For each context, the attentions to it in the order in which they run."""
-        places = [place for level in self.down_levels for place in level.transformers]
-        places += [self.middle.transformers]
-        places += [place for level in self.up_levels for place in level.transformers]
+        """For each context, the attentions to it in layer order."""
         count = sum(dim is not None for dim in self.config.context_dims)
-        found: list[list[Attention]] = [[] for _ in range(count)]
-        for place in places:
-            hearing = [layer for layer, has in zip(place.layers, place.has_context, strict=True) if has]
-            for i, layer in enumerate(hearing):
-                found[i] += [block.cross_attention for block in layer.blocks]
-        return found
-
-    def _split(self, projected: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The inverse of the concatenation in `project`."""
-        widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
-        return [list(xp.split(projected[i], widths[i], 2)) for i in range(len(widths))]
+        attentions: list[list[Attention]] = [[] for _ in range(count)]
+        for transformers in self._transformers():
+            for layer, context in zip(transformers.layers, transformers.contexts, strict=True):
+                if context is not None:
+                    attentions[context] += [block.cross_attention for block in layer.blocks]
+        return attentions
 
     def _check_inputs(self, contexts: Sequence[Tensor], masks: Sequence[Tensor], film: Tensor | None) -> None:
         expected = sum(dim is not None for dim in self.config.context_dims)
@@ -378,11 +445,14 @@ class UNet(nn.Module):
             )
 
 
-def _up(level: UpLevel, x: Tensor, skips: list[Features], heard: Heard) -> Tensor:
-    """`level` on the way up, joined by what the way down made last; that is taken from `skips`."""
-    for i in range(len(level.resnets)):
-        x = level.block(i, xp.cat([x, heard.of_all(*skips.pop())], 1), heard)
-    return x
+def double(x: Tensor) -> Tensor:
+    """(B, ...) -> (2B, ...): the same for both halves, the unconditional and the conditional one."""
+    return xp.cat([x, x], 0)
+
+
+def doubled(conditioning: StepConditioning) -> StepConditioning:
+    """With the time embedding for both halves; the contexts are of 2B items already."""
+    return replace(conditioning, emb=double(conditioning.emb))
 
 
 def _channel_plan(config: UNetConfig) -> tuple[list[list[int]], list[list[int]]]:

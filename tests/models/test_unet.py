@@ -10,7 +10,7 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.diffusion.features import timestep_features
-from ppaudioldm.models.unet import UNet
+from ppaudioldm.models.unet import ResBlock, Transformer, UNet
 from tests.support import load_golden, noise, random_network, relative_error
 
 BASE = UNetConfig(
@@ -23,7 +23,21 @@ VARIANTS = {
     "t5": replace(BASE, context_dims=(40,)),
     "film": replace(BASE, context_dims=(None,), film_dim=20),
 }
+# Where the first cross-attention is, and so the batch of `guided_step` doubled, in the block of which number.
+GUIDED = {
+    "base": (BASE, 2),
+    "large": (VARIANTS["large"], 2),
+    "speech": (VARIANTS["speech"], 2),
+    "t5": (VARIANTS["t5"], 2),
+    "self-attention twice before": (replace(BASE, context_dims=(None, 24, 40)), 2),
+    "at the finest level": (replace(BASE, attention_levels=(0, 1, 2)), 0),
+    "at the coarsest level": (replace(BASE, attention_levels=(2,)), 4),
+    "in the middle": (replace(BASE, attention_levels=()), 6),
+    "one level": (replace(BASE, channel_mult=(1,), attention_levels=()), 2),
+}
+SHALLOW = [name for name, (config, _) in GUIDED.items() if 0 not in config.attention_levels]
 TIMESTEPS = np.array([996, 1])
+CHANGED_TIMESTEPS = np.array([500, 20])
 PADDING = 3  # masked tokens at the end of the last item's last context
 
 
@@ -116,73 +130,115 @@ def test_masked_tokens_do_not_matter():
     np.testing.assert_allclose(predict(network, cut), expected[1:], atol=1e-5)
 
 
-@pytest.mark.parametrize("changed", ["first context", "second context", "timestep"])
-def test_everything_given_matters(changed):
+def changed_inputs() -> dict[str, Inputs]:
+    """`make_inputs(BASE)` with one input changed, for which the outputs of the reference are golden."""
     inputs = make_inputs(BASE)
     first, second = inputs.contexts
-    other = {
-        "first context": replace(inputs, contexts=(first + 1, second)),
-        "second context": replace(inputs, contexts=(first, second + 1)),
-        "timestep": replace(inputs, features=timestep_features(TIMESTEPS - 1, BASE.model_channels)),
-    }[changed]
-    network = make_network(BASE)
-    assert relative_error(predict(network, other), predict(network, inputs)) > 1e-3
+    masks = [mask.copy() for mask in inputs.masks]
+    masks[0][0, 2:5] = 0
+    return {
+        "latents": replace(inputs, latents=-inputs.latents),
+        "timestep": replace(inputs, features=timestep_features(CHANGED_TIMESTEPS, BASE.model_channels)),
+        "first_context": replace(inputs, contexts=(first + 1, second)),
+        "second_context": replace(inputs, contexts=(first, second + 1)),
+        "mask": replace(inputs, masks=tuple(masks)),
+    }
 
 
-def test_film_is_joined_to_the_time_embedding():
-    """Where nothing listens to the second half of the embedding, the FiLM network is the one without."""
+@pytest.mark.parametrize("changed", ["latents", "timestep", "first_context", "second_context", "mask"])
+def test_each_input_has_the_effect_that_it_has_in_the_public_reference(changed):
+    noise_pred = predict(make_network(BASE), changed_inputs()[changed])
+    assert relative_error(noise_pred, load_golden("unet_changed")[changed]) < 1e-5
+
+
+def test_film_follows_the_time_in_the_embedding():
+    """Each half of the embedding, where nothing reads the other, is that of a network without FiLM."""
     config = VARIANTS["film"]
     network, plain = make_network(config), make_network(replace(config, film_dim=None))
     half = config.time_embed_dim
-    weights = {name: framework.to_numpy(value) for name, value in network.named_parameters()}
-    for name in list(weights):
-        if name.endswith("emb_proj.weight"):
-            weights[name][:, half:] = 0
-    framework.assign_weights(network, weights.items())
-    framework.assign_weights(
-        plain,
-        (
-            (name, np.ascontiguousarray(array[:, :half]) if name.endswith("emb_proj.weight") else array)
-            for name, array in weights.items()
-            if not name.startswith("film.")
-        ),
+    weights = parameters(network)
+    inputs = item(make_inputs(config), 0)
+    film_embedding = weights["film.weight"] @ inputs.film[0] + weights["film.bias"]
+    constant = {"time_out.weight": np.zeros((half, half), np.float32), "time_out.bias": film_embedding}
+    for read, unread, changes in (
+        (slice(0, half), slice(half, None), {}),
+        (slice(half, None), slice(0, half), constant),
+    ):
+        partly = {name: array.copy() for name, array in weights.items()}
+        without = {name: array for name, array in weights.items() if not name.startswith("film.")} | changes
+        for name in without:
+            if name.endswith("emb_proj.weight"):
+                partly[name][:, unread] = 0
+                without[name] = np.ascontiguousarray(weights[name][:, read])
+        framework.assign_weights(network, partly.items())
+        framework.assign_weights(plain, without.items())
+        assert relative_error(predict(network, inputs), predict(plain, replace(inputs, film=None))) < 1e-5
+
+
+def parameters(network: UNet) -> dict[str, np.ndarray]:
+    return {name: framework.to_numpy(value) for name, value in network.named_parameters()}
+
+
+def guided_inputs(inputs: Inputs) -> tuple[Inputs, Inputs]:
+    """What the unconditional and the conditional half of guidance are: the same latents with different contexts."""
+    other = tuple(context[:, ::-1].copy() for context in inputs.contexts)
+    unpadded = tuple(np.ones_like(mask) for mask in inputs.masks)
+    return inputs, replace(inputs, contexts=other, masks=unpadded)
+
+
+def guided_arguments(network: UNet, inputs: Inputs) -> list:
+    """The arguments of `guided_step` for both halves of `guided_inputs`."""
+    halves = guided_inputs(inputs)
+    contexts, masks = (
+        [framework.from_numpy(np.concatenate(pair)) for pair in zip(*(getattr(x, name) for x in halves), strict=True)]
+        for name in ("contexts", "masks")
     )
-    inputs = make_inputs(config)
-    expected = predict(plain, replace(inputs, film=None))
-    np.testing.assert_allclose(predict(network, inputs), expected, atol=1e-5)
-
-    network = make_network(config)
-    changed = replace(inputs, film=-inputs.film)
-    assert relative_error(predict(network, changed), predict(network, inputs)) > 1e-2
+    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
+    return [latents, features, network.project(contexts), masks]
 
 
-@pytest.mark.parametrize("variant", ["base", "large", "speech", "t5"])
-def test_guided_step_is_the_step_on_doubled_latents(variant):
-    config = VARIANTS[variant]
+@pytest.mark.parametrize("variant", GUIDED)
+def test_guided_step_is_a_step_for_each_half(variant):
+    config, _ = GUIDED[variant]
     network, inputs = make_network(config), make_inputs(config)
-    other = [context[:, ::-1].copy() for context in inputs.contexts]  # what the other half listens to
-    contexts = [framework.from_numpy(np.concatenate(pair)) for pair in zip(inputs.contexts, other, strict=True)]
-    masks = [framework.from_numpy(np.concatenate([mask, np.ones_like(mask)])) for mask in inputs.masks]
-    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
     with framework.no_grad():
-        projected = network.project(contexts)
-        guided = network.guided_step(latents, features, projected, masks)
-        doubled = [framework.xp.concat([x, x], 0) for x in (latents, features)]
-        whole = network.step(*doubled, projected, masks)
-    halves = framework.to_numpy(guided)
-    assert relative_error(halves, framework.to_numpy(whole)) < 1e-5
-    assert relative_error(halves[:2], predict(network, inputs)) < 1e-5
-    assert relative_error(halves[2:], halves[:2]) > 1e-3
+        noise_pred = framework.to_numpy(network.guided_step(*guided_arguments(network, inputs)))
+    unconditional, conditional = (predict(network, half) for half in guided_inputs(inputs))
+    assert relative_error(noise_pred[:2], unconditional) < 1e-5
+    assert relative_error(noise_pred[2:], conditional) < 1e-5
+    # Or the test could not tell them apart.
+    assert relative_error(conditional, unconditional) > 1e-3
 
 
-@pytest.mark.parametrize("variant", ["base", "large"])
+@pytest.mark.parametrize("variant", GUIDED)
+def test_the_batch_is_doubled_before_the_first_cross_attention(variant, monkeypatch):
+    """Residual blocks and self-attention until then are computed once for both halves."""
+    config, first_attending = GUIDED[variant]
+    network, inputs = make_network(config), make_inputs(config)
+    sizes: dict[str, list[int]] = {"ResBlock": [], "Transformer": []}
+    for module in (ResBlock, Transformer):
+        forward = module.forward
+
+        def noted(self, x, *others, forward=forward, name=module.__name__):
+            sizes[name].append(x.shape[0])
+            return forward(self, x, *others)
+
+        monkeypatch.setattr(module, "forward", noted)
+    with framework.no_grad():
+        network.guided_step(*guided_arguments(network, inputs))
+    before = first_attending + 1
+    assert sizes["ResBlock"] == [2] * before + [4] * (len(sizes["ResBlock"]) - before)
+    self_attentions = [None, *config.context_dims].index(24 if 24 in config.context_dims else 40)
+    assert sizes["Transformer"] == [2] * self_attentions + [4] * (len(sizes["Transformer"]) - self_attentions)
+
+
+@pytest.mark.parametrize("variant", SHALLOW)
 def test_shallow_step_on_its_own_deep_features_is_the_step(variant):
-    network, inputs = make_network(VARIANTS[variant]), make_inputs(VARIANTS[variant])
-    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
-    later = latents + 0.1 * framework.from_numpy(noise(*inputs.latents.shape, seed=7))
+    config, _ = GUIDED[variant]
+    network, inputs = make_network(config), make_inputs(config)
     with framework.no_grad():
-        projected = network.project([framework.from_numpy(np.concatenate([c, -c])) for c in inputs.contexts])
-        masks = [framework.from_numpy(np.concatenate([mask, mask])) for mask in inputs.masks]
+        latents, features, projected, masks = guided_arguments(network, inputs)
+        later = latents + 0.1 * framework.from_numpy(noise(*inputs.latents.shape, seed=7))
         deep = network.guided_deep(latents, features, projected, masks)
         whole, of_deep, of_older, next_whole = (
             framework.to_numpy(x)

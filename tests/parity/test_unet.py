@@ -15,7 +15,16 @@ from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.weights import diffusers
 from ppaudioldm.weights.mapping import Placement
-from tests.models.test_unet import TIMESTEPS, VARIANTS, Inputs, make_inputs, predict
+from tests.models.test_unet import (
+    BASE,
+    CHANGED_TIMESTEPS,
+    TIMESTEPS,
+    VARIANTS,
+    Inputs,
+    changed_inputs,
+    make_inputs,
+    predict,
+)
 from tests.parity.references import Weights, build, give_weights, make_weights
 from tests.support import relative_error, save_golden
 
@@ -52,14 +61,14 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
     return give_weights(reference, weights, layout)
 
 
-def reference_noise(reference: torch.nn.Module, inputs: Inputs) -> np.ndarray:
+def reference_noise(reference: torch.nn.Module, inputs: Inputs, timesteps: np.ndarray = TIMESTEPS) -> np.ndarray:
     contexts, masks = ([torch.from_numpy(x) for x in arrays] for arrays in (inputs.contexts, inputs.masks))
     contexts += [None] * (2 - len(contexts))
     masks += [None] * (2 - len(masks))
     with torch.no_grad():
         output = reference(
             torch.from_numpy(inputs.latents),
-            torch.from_numpy(TIMESTEPS),
+            torch.from_numpy(timesteps),
             contexts[0],
             class_labels=None if inputs.film is None else torch.from_numpy(inputs.film),
             encoder_attention_mask=masks[0],
@@ -86,6 +95,19 @@ def test_reduced(variant, request):
     assert error <= 1e-4
     if request.config.getoption("--write-golden"):
         save_golden(f"unet_{variant}", noise_pred=expected)
+
+
+def test_each_changed_input(request):
+    weights = make_weights(replace(ModelConfig(), unet=BASE), "unet")
+    reference = reference_network(BASE, weights)
+    (network,) = build(replace(ModelConfig(), unet=BASE), weights)
+    expected = {}
+    for changed, inputs in changed_inputs().items():
+        timesteps = CHANGED_TIMESTEPS if changed == "timestep" else TIMESTEPS
+        expected[changed] = reference_noise(reference, inputs, timesteps)
+        assert relative_error(predict(network, inputs), expected[changed]) <= 1e-4
+    if request.config.getoption("--write-golden"):
+        save_golden("unet_changed", **expected)
 
 
 @pytest.mark.parametrize(

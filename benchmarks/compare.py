@@ -127,7 +127,7 @@ def wait_for(device: str) -> None:
 
 
 def ours(device: str, duration: float) -> Contender:
-    from ppaudioldm.diffusion.features import timestep_features
+    from ppaudioldm.diffusion.timestep_features import timestep_features
     from ppaudioldm.engines.choice import create_engine
     from ppaudioldm.generation.text_condition import PromptEncoder, joined
     from ppaudioldm.weights.locate import locate

@@ -37,7 +37,7 @@ def main() -> None:
 
 def inputs(function: str, config: Any) -> list[Any]:
     """Unit noise; what the contexts become is noise too."""
-    from ppaudioldm.diffusion.features import timestep_features
+    from ppaudioldm.diffusion.timestep_features import timestep_features
     from ppaudioldm.models.functions import function_inputs
 
     latents = noise(0, 1, config.vae.latent_channels, FRAMES, config.latent_bands)

@@ -1,1 +1,1 @@
-"""Sampling: noise schedule, samplers and guidance, as arithmetic on arrays that knows no network."""
+"""Diffusion sampling: noise schedule, samplers, guidance and windows, as arithmetic on arrays without any network."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from .guidance import combine
-from .samplers import Noise, Sampler
-from .schedule import Array
+from ppaudioldm.diffusion.guidance import combine
+from ppaudioldm.diffusion.samplers import Noise, Sampler
+from ppaudioldm.diffusion.schedule import Array
 
 
 def denoise(
@@ -17,17 +17,17 @@ def denoise(
     noise: Noise | None = None,
     constrain: Callable[[int, Array], Array] | None = None,
 ) -> Iterator[tuple[int, Array]]:
-    """Yields (i, latents) after each of the len(sampler.timesteps) calls of the network; the last are the result.
+    """Yields (i, latents) after call i of the network, of len(sampler.timesteps); the last latents are the result.
 
-    predict(latents, timestep, i): what the network says of latents (B, C, T, F): a batch of 2B, without conditions
-    first,
-        or of B where guidance_scale is 1 (`needs_unconditional`). It doubles the batch itself, as only the caller
-        knows how its arrays are joined.
-    guidance_scale: one for all calls, or one for each.
-    latents: standard normal for a sampler of full strength, else `sampler.add_noise(0, x0, noise)`.
-    noise(i): the fresh standard normal draw of step i, asked for only by stochastic samplers.
-    constrain(i, latents): latents to use instead, before call i; inpainting puts `sampler.add_noise(i, x0, noise)`
-        where the recording is to be kept.
+    predict(latents, timestep, i): the network's prediction (epsilon or v) for latents (B, C, T, F) in call i: a batch
+        of 2B, the unconditional half first, or of B where guidance_scale is 1 (`needs_unconditional`). `predict`
+        doubles the batch itself, since arrays of each framework are concatenated differently.
+    guidance_scale: one scale for all calls, or one for each.
+    latents: the initial ones: standard normal for a sampler of full strength, else `sampler.add_noise(0, x0, noise)`.
+    noise(i): the standard normal draw that step i adds; only stochastic samplers call it.
+    constrain(i, latents): returns the latents to use in their place, before call i; inpainting puts
+        `sampler.add_noise(i, x0, noise)` where its mask keeps the recording.
+    Raises ValueError where a prediction has the wrong batch size.
     """
     scales = guidance_scale if isinstance(guidance_scale, Sequence) else [guidance_scale] * len(sampler.timesteps)
     for i, (timestep, scale) in enumerate(zip(sampler.timesteps, scales, strict=True)):

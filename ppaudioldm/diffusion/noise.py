@@ -1,10 +1,10 @@
-"""Random latents that depend on a seed alone: not on the engine, the device, the batch, or what was drawn before.
+"""Gaussian noise that depends on its seed alone: not on the engine, the device, the batch, or earlier draws.
 
-Every item of a batch has its own seed. A draw is addressed, not taken from a stream that goes on: its 64-bit words come
-from Philox4x64-10 (Salmon et al., 2011) with key (seed, 0) and a counter starting at (0, 0, step, purpose), two words
-make two normals by the Box-Muller method, in float64, and these fill the latents frame by frame. A longer clip with
-the same seed thus begins with the noise of the shorter one. NumPy guarantees Philox's words for all versions, but not
-the numbers of its own `standard_normal`, hence the method of our own.
+Every item of a batch has its own seed. A draw is addressed by seed, purpose and step, rather than the next of a stream:
+its 64-bit words come from the counter-based generator Philox4x64-10 (Salmon et al., 2011) with key (seed, 0) and a
+counter that starts at (0, 0, step, purpose). The Box-Muller method turns two words into two normals, in float64, and
+these fill the latents frame by frame. A longer clip with the same seed thus begins with the noise of the shorter one.
+NumPy guarantees Philox's words for all versions, but not the numbers of its own `standard_normal`, so it is not used.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 MAX_SEED = 2**63 - 1
 
-# What a draw is for: draws of different purposes or steps are independent.
+# Purposes of draws: those of different purposes or steps are independent.
 INITIAL = 0  # the noise that the denoising starts from
 STEP = 1  # what a stochastic sampler adds at each step
-KEPT = 2  # what inpainting adds to the kept part before each step
+KEPT = 2  # what inpainting adds before each step to the latents that its mask keeps
 POSTERIOR = 3  # a sample of the VAE encoder's distribution
 
 
 def gaussian(shape: tuple[int, int, int], seeds: Sequence[int], purpose: int = INITIAL, step: int = 0) -> np.ndarray:
     """Standard normal latents (len(seeds), channels, time, bands), float32, for shape (channels, time, bands).
 
-    Item k depends on seeds[k] alone. Raises ValueError on a seed outside 0 to 2**63 - 1.
+    Item k depends on seeds[k] (with purpose and step) alone. Raises ValueError on a seed outside 0 to 2**63 - 1.
     """
     channels, time, bands = shape
     items = [_normals(time * channels * bands, check_seed(seed), purpose, step) for seed in seeds]
@@ -36,7 +36,10 @@ def gaussian(shape: tuple[int, int, int], seeds: Sequence[int], purpose: int = I
 
 
 def item_seeds(seed: int, count: int) -> list[int]:
-    """Seeds for `count` clips from one: seed, seed + 1, ...; so that any of them can be made again alone."""
+    """Seeds for `count` clips from one: seed, seed + 1, ...; so that any of them can be regenerated alone.
+
+    Raises ValueError where one of them is outside 0 to 2**63 - 1.
+    """
     return [check_seed(check_seed(seed) + k) for k in range(count)]
 
 

@@ -1,8 +1,9 @@
-"""From noise to latents: DDIM, PLMS, ancestral DDPM and DPM-Solver++ (2M).
+"""Diffusion samplers: DDIM, PLMS, ancestral DDPM and DPM-Solver++ (2M).
 
-A sampler knows no network. It says at which timesteps the network must be called and turns each prediction into the
-next latents. It keeps the history of a multistep method, so every generation makes its own. All coefficients are Python
-floats from float64 arithmetic, fused so that no step subtracts large numbers from each other in the latents' dtype.
+A sampler knows no network. It has the timesteps at which the network must be called, and turns each prediction into the
+next latents. Multistep methods keep a history from call to call, which call 0 discards: a sampler serves one generation
+after another, but no two at once. All coefficients are Python floats from float64 arithmetic, fused so that no step
+subtracts large numbers from each other in the latents' dtype.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import math
 from collections.abc import Callable
 
 from ppaudioldm.choices import SAMPLERS, check_sampler_options
-
-from .schedule import Array, NoiseSchedule, Path, add_noise
+from ppaudioldm.diffusion.schedule import Array, NoiseSchedule, SamplingPath, add_noise
 
 # Measured on a mixture of Gaussians, whose noise is known, with guidance 3.5 and 20 steps: distance from the exact
 # result 0.006, karras 0.008, linear 0.012, leading 0.015.
 DPM_SPACING = "log-snr"
 
-Noise = Callable[[int], Array]  # the standard normal draw of a step, of the latents' shape
+Noise = Callable[[int], Array]  # index of a step -> its standard normal draw, of the latents' shape
 
 
 def make_sampler(
@@ -30,13 +30,12 @@ def make_sampler(
     spacing: str | None = None,
     strength: float = 1.0,
 ) -> Sampler:
-    """A new sampler, for one generation.
+    """The sampler called `name`, one of SAMPLERS, with `num_inference_steps` steps (1 to 1000).
 
-    name: one of SAMPLERS. num_inference_steps: 1 to 1000, exactly that many are made.
-    eta: for "ddim", how much of the noise is drawn anew at each step: 0 none (the default), 1 as much as DDPM.
+    eta: for "ddim", the share of fresh noise at each step: 0 none (the default), 1 as much as DDPM.
     spacing: for "dpm++", one of schedule.SPACINGS, see `NoiseSchedule.path`; "log-snr" by default.
-    strength: above 0, up to 1: makes only the last part of the steps, at least one, starting from existing latents;
-        see `Sampler.add_noise`.
+    strength: above 0, up to 1: the fraction of the steps that is taken, the last ones, at least one; below 1, sampling
+        starts from existing latents with noise, see `Sampler.add_noise`.
     Raises ValueError that names the value and what is allowed, also for an option that the sampler does not have.
     """
     if name not in SAMPLERS:
@@ -58,30 +57,32 @@ def make_sampler(
 
 
 class Sampler:
-    """What the samplers share.
+    """The interface of all samplers.
 
-    timesteps: where the network must be called, in order. levels: alpha_bar of the latents at each of these calls.
-    end: alpha_bar of what the last step returns, 1 where it is clean. is_stochastic: whether steps draw noise.
+    timesteps: of each call of the network, in order. levels: alpha_bar of the latents at each of these calls.
+    end: alpha_bar of the latents that the last step returns, 1 where they are clean. is_stochastic: whether steps draw
+    noise.
     """
 
     is_stochastic = False
 
-    def __init__(self, schedule: NoiseSchedule, path: Path) -> None:
+    def __init__(self, schedule: NoiseSchedule, path: SamplingPath) -> None:
         self.schedule = schedule
         self.timesteps = path.timesteps
         self.levels = path.levels
         self.end = path.end
 
     def step(self, i: int, prediction: Array, latents: Array, noise: Noise | None = None) -> Array:
-        """The next latents.
+        """The next latents, after call i of the network.
 
-        prediction: what the network said (epsilon or v, as the schedule has it) of `latents` at timesteps[i].
-        noise: asked as noise(i), and only at steps that need it. Steps must be made in order, each once.
+        prediction: the network's output (epsilon or v, as the schedule has it) for `latents` at timesteps[i].
+        noise: called as noise(i), and only at steps that need it.
+        Call 0 begins a new generation, and the other calls follow it in order, each once.
         """
         raise NotImplementedError
 
     def add_noise(self, i: int, x0: Array, noise: Array) -> Array:
-        """Clean latents as noisy as those that the network is given at call i: to start from, or to keep a part."""
+        """Clean latents `x0` with the noise of the network's input at call i: to start from, or for inpainting."""
         return add_noise(x0, noise, self.levels[i])
 
 
@@ -92,7 +93,7 @@ class DDIM(Sampler):
     two variances) for betas respaced to the path.
     """
 
-    def __init__(self, schedule: NoiseSchedule, path: Path, eta: float) -> None:
+    def __init__(self, schedule: NoiseSchedule, path: SamplingPath, eta: float) -> None:
         super().__init__(schedule, path)
         self.is_stochastic = eta > 0
         self.coefficients = [ddim_coefficients(a, b, eta) for a, b in _pairs(path)]
@@ -117,26 +118,26 @@ class PLMS(Sampler):
 
     WEIGHTS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
 
-    def __init__(self, schedule: NoiseSchedule, path: Path) -> None:
+    def __init__(self, schedule: NoiseSchedule, path: SamplingPath) -> None:
         super().__init__(schedule, path)
         self.coefficients = [ddim_coefficients(a, b, eta=0.0)[:2] for a, b in _pairs(path)]
         if len(path.timesteps) > 1:
-            # calls 0 and 1 both make the first step, from the same latents
+            # Calls 0 and 1 are both for the first step, from the same latents.
             self.timesteps = path.timesteps[:2] + path.timesteps[1:]
             self.levels = path.levels[:2] + path.levels[1:]
             self.coefficients.insert(1, self.coefficients[0])
         self.history: list[Array] = []  # the last epsilons, newest first
-        self.start: Array = None  # the latents before the first step, while it is being made
+        self.start: Array = None  # the latents before the first step, between calls 0 and 1
 
     def step(self, i: int, prediction: Array, latents: Array, noise: Noise | None = None) -> Array:
         epsilon = self.schedule.to_epsilon(prediction, latents, self.levels[i])
         if i == 1:
-            # A trial of the next timestep; the real one follows, so it is not kept.
+            # A trial of the next timestep; its real epsilon comes with call 2, so this one is not kept.
             epsilon = 0.5 * self.history[0] + 0.5 * epsilon
             latents, self.start = self.start, None
         else:
             if i == 0:
-                self.start = latents
+                self.start, self.history = latents, []
             self.history = [epsilon, *self.history[:3]]
             epsilon = _weighted_sum(self.WEIGHTS[len(self.history) - 1], self.history)
         of_latents, of_epsilon = self.coefficients[i]
@@ -146,10 +147,10 @@ class PLMS(Sampler):
 class DPMSolver(Sampler):
     """DPM-Solver++ (2M), arXiv:2211.01095, algorithm 2: second order in the predicted clean latents.
 
-    The first step is of first order, having no history, and so is the last, which goes to zero noise.
+    The first step is of first order, since it has no history, and so is the last, which goes to zero noise.
     """
 
-    def __init__(self, schedule: NoiseSchedule, path: Path) -> None:
+    def __init__(self, schedule: NoiseSchedule, path: SamplingPath) -> None:
         super().__init__(schedule, path)
         lambdas = [log_snr(a) for a in path.levels]
         self.coefficients = []
@@ -175,9 +176,9 @@ class DPMSolver(Sampler):
 
 
 def ddim_coefficients(a: float, b: float, eta: float) -> tuple[float, float, float]:
-    """What latents, epsilon and fresh noise are multiplied with, to go from alpha_bar a to b.
+    """The factors of latents, epsilon and fresh noise in a step from alpha_bar a to b.
 
-    Above eta 1 fresh noise can take up all of the variance that level b has, but no more.
+    With eta above 1 the fresh noise is limited to the variance of level b.
     """
     variance = min(eta**2 * (1 - b) / (1 - a) * (1 - a / b), 1 - b)
     of_latents = math.sqrt(b / a)
@@ -189,8 +190,8 @@ def log_snr(alpha_bar: float) -> float:
     return 0.5 * math.log(alpha_bar / (1 - alpha_bar))
 
 
-def _pairs(path: Path) -> list[tuple[float, float]]:
-    """alpha_bar before and after each step."""
+def _pairs(path: SamplingPath) -> list[tuple[float, float]]:
+    """alpha_bar before and after each step of the path."""
     return list(zip(path.levels, (*path.levels[1:], path.end), strict=True))
 
 

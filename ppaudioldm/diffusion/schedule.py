@@ -1,4 +1,4 @@
-"""The noise schedule of DDPM (arXiv:2006.11239), and which of its noise levels a sampler visits.
+"""The noise schedule of DDPM (arXiv:2006.11239), and the noise levels that a sampler visits.
 
 A noise level is written as its `alpha_bar`, the share of signal in the variance: noisy = sqrt(alpha_bar) x0 +
 sqrt(1 - alpha_bar) noise. Everything is computed once, in float64; arrays meet only Python floats, so NumPy arrays,
@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.choices import SPACINGS
-
-from ..config import DiffusionConfig
+from ppaudioldm.config import DiffusionConfig
 
 PREDICTIONS = ("epsilon", "v")
 KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
@@ -25,20 +24,23 @@ Array = Any  # a NumPy array or a tensor of either framework
 
 
 @dataclass(frozen=True)
-class Path:
-    """The noise levels that a sampler visits, from noise to sound."""
+class SamplingPath:
+    """The noise levels that a sampler visits, the noisiest first."""
 
-    timesteps: tuple[int, ...]  # what the network is told at each step
+    timesteps: tuple[int, ...]  # the network's input at each step
     levels: tuple[float, ...]  # alpha_bar at each step
     end: float  # alpha_bar after the last step
 
-    def last(self, num_steps: int) -> Path:
-        """The path without all but its last `num_steps` steps."""
-        return Path(self.timesteps[-num_steps:], self.levels[-num_steps:], self.end)
+    def last(self, num_steps: int) -> SamplingPath:
+        """The last `num_steps` steps of the path."""
+        return SamplingPath(self.timesteps[-num_steps:], self.levels[-num_steps:], self.end)
 
 
 class NoiseSchedule:
-    """betas linear in their square roots, alphas_cumprod: float64 arrays of num_train_timesteps."""
+    """The variances `betas`, linear in their square roots, and `alphas_cumprod`: (num_train_timesteps,) float64.
+
+    Raises ValueError on a configuration out of range.
+    """
 
     def __init__(self, config: DiffusionConfig) -> None:
         if config.prediction not in PREDICTIONS:
@@ -57,48 +59,48 @@ class NoiseSchedule:
         self.alphas_cumprod = np.cumprod(1 - self.betas)
 
     def alpha_bar(self, t: int) -> float:
-        """The noise level of a training timestep. Raises ValueError where there is no such timestep."""
+        """The noise level of training timestep t. Raises ValueError outside 0 to num_train_timesteps - 1."""
         if not 0 <= t < self.num_train_timesteps:
             raise ValueError(f"timestep is {t}, allowed: 0 to {self.num_train_timesteps - 1}")
         return float(self.alphas_cumprod[t])
 
     def add_noise(self, x0: Array, noise: Array, t: int) -> Array:
-        """What x0 looks like at training timestep t; `noise` is standard normal, of x0's shape."""
+        """The noisy x0 of training timestep t; `noise` is standard normal, of x0's shape."""
         return add_noise(x0, noise, self.alpha_bar(t))
 
     def to_epsilon(self, prediction: Array, noisy: Array, alpha_bar: float) -> Array:
-        """The noise in `noisy`, from what the network predicted there."""
+        """The noise in `noisy`, from the network's prediction for it."""
         if self.prediction == "epsilon":
             return prediction
         return math.sqrt(alpha_bar) * prediction + math.sqrt(1 - alpha_bar) * noisy
 
     def to_x0(self, prediction: Array, noisy: Array, alpha_bar: float) -> Array:
-        """The clean latents in `noisy`, from what the network predicted there."""
+        """The clean latents in `noisy`, from the network's prediction for it."""
         signal, noise = math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
         if self.prediction == "epsilon":
             return (1 / signal) * noisy - (noise / signal) * prediction
         return signal * noisy - noise * prediction
 
     def target(self, x0: Array, noise: Array, alpha_bar: float) -> Array:
-        """What the network should predict for add_noise(x0, noise, alpha_bar): the noise, or v (arXiv:2202.00512)."""
+        """The training target for add_noise(x0, noise, alpha_bar): the noise, or v (arXiv:2202.00512)."""
         if self.prediction == "epsilon":
             return noise
         return math.sqrt(alpha_bar) * noise - math.sqrt(1 - alpha_bar) * x0
 
-    def path(self, num_inference_steps: int, spacing: str = "leading", *, to_zero: bool = False) -> Path:
+    def path(self, num_inference_steps: int, spacing: str = "leading", *, to_zero: bool = False) -> SamplingPath:
         """The `num_inference_steps` noise levels that a sampler visits, noisiest first.
 
-        leading: every (1000 / steps)-th timestep, from 1 up: the original's wherever its number of steps is the one
-            asked for, which is where that number divides 1000.
-        linear: timesteps evenly from the last to 0, both included. Starts at the noise that training ended with, which
+        leading: every (1000 / steps)-th timestep, from 1 up: those of AudioLDM's code wherever that takes the requested
+            number of steps, which it does if the number divides 1000.
+        linear: timesteps evenly from the last to 0, both included. Starts at the highest noise level of training, which
             "leading" with few steps does not.
         log-snr: noise levels evenly in the logarithm of noise / signal, over the same range.
         karras: noise / signal evenly in its 7th root (arXiv:2206.00364, equation 5), over the same range.
 
         Timesteps of the first two decrease strictly. The levels of the last two lie between training timesteps: the
-        sampler uses them as they are, and the network, which is trained on integers, is told the nearest; two
-        neighbours may share it. `to_zero` ends without any noise; otherwise the path ends at timestep 0's level, as the
-        original does, which is not quite clean. Raises ValueError on a bad count or spacing.
+        sampler uses them as they are, and the network, which is trained on integers, gets the nearest timestep; two
+        neighbours may share it. With `to_zero` the path ends without any noise; otherwise at timestep 0's level, as
+        AudioLDM's code does, which is not quite clean. Raises ValueError on a bad count or spacing.
         """
         num_steps = check_count(num_inference_steps, self.num_train_timesteps)
         if spacing == "leading":
@@ -109,11 +111,11 @@ class NoiseSchedule:
             return self._path_between_timesteps(num_steps, rho=math.inf if spacing == "log-snr" else KARRAS_RHO)
         else:
             raise ValueError(f"spacing is {spacing!r}, allowed: {', '.join(SPACINGS)}")
-        # A path that includes timestep 0 must still have somewhere to go from there.
+        # From timestep 0, only the clean latents are left to go to.
         end = 1.0 if to_zero or timesteps[-1] == 0 else self.alpha_bar(0)
-        return Path(tuple(timesteps), tuple(self.alpha_bar(t) for t in timesteps), end)
+        return SamplingPath(tuple(timesteps), tuple(self.alpha_bar(t) for t in timesteps), end)
 
-    def _path_between_timesteps(self, num_steps: int, rho: float) -> Path:
+    def _path_between_timesteps(self, num_steps: int, rho: float) -> SamplingPath:
         sigmas = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)  # increasing
         ramp = np.linspace(0, 1, num_steps)
         if math.isinf(rho):
@@ -121,18 +123,18 @@ class NoiseSchedule:
         else:
             chosen = (sigmas[-1] ** (1 / rho) * (1 - ramp) + sigmas[0] ** (1 / rho) * ramp) ** rho
         nearest = np.rint(np.interp(np.log(chosen), np.log(sigmas), np.arange(len(sigmas))))
-        return Path(tuple(int(t) for t in nearest), tuple(float(level) for level in 1 / (1 + chosen**2)), 1.0)
+        return SamplingPath(tuple(int(t) for t in nearest), tuple(float(level) for level in 1 / (1 + chosen**2)), 1.0)
 
 
 def add_noise(x0: Array, noise: Array, alpha_bar: float) -> Array:
-    """What x0 looks like at a noise level; `noise` is standard normal, of x0's shape."""
+    """The noisy x0 of a noise level; `noise` is standard normal, of x0's shape."""
     return math.sqrt(alpha_bar) * x0 + math.sqrt(1 - alpha_bar) * noise
 
 
 def leading_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[int]:
-    """1 + i * 1000 / num_steps, rounded down, the largest first; from 0 where every timestep is asked for.
+    """1 + i * 1000 / num_steps, rounded down, the largest first; from 0 where every timestep is requested.
 
-    The original takes 1000 // num_steps for the stride, which gives more steps than asked for unless the division is
+    AudioLDM's code takes 1000 // num_steps for the stride, which gives more steps than requested unless the division is
     exact, and fails where the last of them is 1000.
     """
     offset = 0 if num_steps == num_train_timesteps else 1
@@ -140,7 +142,7 @@ def leading_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[i
 
 
 def linear_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[int]:
-    """num_steps timesteps evenly from the last to 0, rounded; a single step starts at the last."""
+    """`num_steps` timesteps evenly from the last to 0, rounded; a single step starts at the last."""
     if num_steps == 1:
         return [num_train_timesteps - 1]
     stride = (num_train_timesteps - 1) / (num_steps - 1)

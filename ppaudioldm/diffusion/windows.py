@@ -1,7 +1,8 @@
-"""Overlapping windows over arrays that are too long to be seen at once, and how what becomes of each is made one.
+"""Overlapping windows over long latents, and the weighted mean that joins the network's outputs for them.
 
-Used with shared steps (MultiDiffusion, arXiv:2302.08113): at every step the network predicts each window, the
-predictions are blended, and the sampler steps the whole once. Arrays are (..., frames, bands) of any kind.
+Used with shared steps (MultiDiffusion, arXiv:2302.08113): at every step the network predicts the noise of each window,
+the predictions are blended, and the sampler takes one step of the whole. Arrays are (..., frames, bands), of NumPy or
+either framework.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from .schedule import Array
+from ppaudioldm.diffusion.schedule import Array
 
-# Of a window's length, at least. Measured on random weights, 256 frames: two windows disagree by 0.8 of the prediction
-# at an end of one, by 0.16 eight frames inside, and from sixteen on no more than further in. A quarter has 32 frames to
-# either side of its middle and costs 1.33 times no overlap; a half costs 2, without smaller steps at the borders.
+# The least overlap of neighbours, as a fraction of a window's length. Measured on random weights with 256 frames: the
+# predictions of two windows differ by 0.8 of their size at the end of one, by 0.16 eight frames inside it, and from
+# sixteen on no more than further in. With a quarter, the overlap has 32 frames to either side of its middle, and the
+# network runs 1.33 times as often as without overlap; a half costs 2 times, without smaller steps at the borders.
 OVERLAP = 0.25
 
 Concat = Callable[[Sequence[Array], int], Array]
@@ -26,68 +28,67 @@ Concat = Callable[[Sequence[Array], int], Array]
 
 @dataclass(frozen=True)
 class Windows:
-    """Where windows of `length` frames start among `total`; those that go beyond the end continue at the start."""
+    """Windows of `length` frames over `total`, by their first frames; one that crosses the end goes on at frame 0."""
 
     length: int
     total: int
     starts: tuple[int, ...]
 
     def scaled(self, factor: int) -> Windows:
-        """The same windows over something that has `factor` frames for each of ours."""
+        """The same windows over an array with `factor` frames for each of these."""
         return Windows(self.length * factor, self.total * factor, tuple(start * factor for start in self.starts))
 
     def cut(self, array: Array, concat: Concat) -> list[Array]:
         """Each window of `array`, (..., length, bands)."""
         windows = []
         for start in self.starts:
-            pieces = [array[..., first:end, :] for _, first, end in self._parts(start)]
+            pieces = [array[..., first:end, :] for _, first, end in self._pieces(start)]
             windows.append(pieces[0] if len(pieces) == 1 else concat(pieces, -2))
         return windows
 
     def blend(self, windows: Sequence[Array], asarray: Callable[[np.ndarray], Array], concat: Concat) -> Array:
-        """What each frame is in the mean of the `windows` that hold it, (..., total, bands).
+        """The weighted mean of `windows` (..., length, bands) at each frame: (..., total, bands).
 
-        The nearer a frame is to a window's middle, the more it counts there; at its ends hardly at all, so that nothing
-        jumps where a window begins.
+        A window's weight is highest in its middle and near zero at its ends, so that nothing jumps where one begins.
         """
         if len(windows) == 1:
             return windows[0]
         weights = asarray(self._weights[:, None])
         weighted = [window * weights for window in windows]
-        # Between two neighbours of these, the same windows hold every frame.
-        borders = sorted({frame for start in self.starts for part in self._parts(start) for frame in part[1:]})
+        # Between two neighbours of these, every frame is covered by the same windows.
+        borders = sorted({frame for start in self.starts for piece in self._pieces(start) for frame in piece[1:]})
         segments = []
         for begin, end in pairwise(borders):
-            held = [
+            covering = [
                 window[..., offset + begin - first : offset + end - first, :]
                 for window, start in zip(weighted, self.starts, strict=True)
-                for offset, first, last in self._parts(start)
+                for offset, first, last in self._pieces(start)
                 if first <= begin and end <= last
             ]
-            segments.append(sum(held[1:], held[0]))
+            segments.append(sum(covering[1:], covering[0]))
         return concat(segments, -2) * asarray(1 / self._weight_sums[:, None])
 
-    def _parts(self, start: int) -> list[tuple[int, int, int]]:
-        """The window from `start` in pieces (offset in the window, first frame, end) that do not cross the end."""
-        parts, offset = [], 0
+    def _pieces(self, start: int) -> list[tuple[int, int, int]]:
+        """The window from `start` in pieces within `total`: (offset in the window, first frame, end frame) of each."""
+        pieces, offset = [], 0
         while offset < self.length:
             first = (start + offset) % self.total
             size = min(self.length - offset, self.total - first)
-            parts.append((offset, first, first + size))
+            pieces.append((offset, first, first + size))
             offset += size
-        return parts
+        return pieces
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        """(length,) of a window's frames, before those of all windows are made to sum to one."""
+        """(length,) of a window's frames, before division by the sum over all windows."""
         return np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length).astype(np.float32) ** 2
 
     @cached_property
     def _weight_sums(self) -> np.ndarray:
-        """(total,) of each frame in all windows."""
+        """(total,) the sum of the weights of each frame in all windows."""
         sums = np.zeros(self.total, np.float32)
         for start in self.starts:
-            for offset, first, end in self._parts(start):
+            for offset, first, end in self._pieces(start):
                 sums[first:end] += self._weights[offset : offset + end - first]
         return sums
 
@@ -95,7 +96,8 @@ class Windows:
 def windows_over(total: int, length: int, circular: bool = False) -> Windows:
     """Windows of `length` frames that overlap by OVERLAP or a little more, evenly over `total`; one if that is enough.
 
-    circular: the end continues in the start. There are two windows or more, so that each frame is well inside of one.
+    circular: for a loop, whose end continues in its start. There are two windows or more, so that every frame is well
+    inside one of them.
     """
     step = length - round(OVERLAP * length)
     if circular:

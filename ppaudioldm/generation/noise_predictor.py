@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.diffusion.features import timestep_features
+from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.diffusion.windows import Windows
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.generation.options import Options

@@ -148,6 +148,20 @@ def test_every_small_count_works(name):
         assert np.isfinite(sample(sampler, initial_latents())[-1]).all()
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+@pytest.mark.parametrize("finished_calls", [1, 2, 5, None])
+def test_a_sampler_serves_one_generation_after_another(name, steps, finished_calls):
+    """Bit for bit as a new one, also after a generation of other latents that was stopped."""
+    expected = sample(make_sampler(name, SCHEDULE, steps), initial_latents())
+    sampler = make_sampler(name, SCHEDULE, steps)
+    latents = 3 - 2 * initial_latents()
+    for i, timestep in list(enumerate(sampler.timesteps))[:finished_calls]:
+        latents = sampler.step(i, network(latents, timestep), latents, step_noise)
+    for _ in range(2):
+        np.testing.assert_array_equal(sample(sampler, initial_latents()), expected)
+
+
 def test_plms_calls_the_second_timestep_twice():
     assert make_sampler("plms", SCHEDULE, 5).timesteps == (801, 601, 601, 401, 201, 1)
     assert make_sampler("plms", SCHEDULE, 1).timesteps == (1,)

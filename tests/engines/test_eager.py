@@ -7,7 +7,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.diffusion.features import timestep_features
+from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint

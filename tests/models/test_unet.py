@@ -9,7 +9,7 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import UNetConfig
-from ppaudioldm.diffusion.features import timestep_features
+from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.models.unet import ResBlock, Transformer, UNet
 from tests.support import load_golden, noise, random_network, relative_error
 

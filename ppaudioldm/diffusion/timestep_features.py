@@ -1,4 +1,4 @@
-"""What the UNet is told of the time: sinusoids."""
+"""Sinusoidal timestep features: the input of the UNet's timestep embedding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 def timestep_features(timesteps: np.ndarray, dim: int) -> np.ndarray:
     """Sinusoids of `timesteps` (B,), cosines first: (B, dim) float32.
 
-    An input of the network rather than a part of it: in bfloat16 these would lose most of their precision.
+    They are computed outside the network and are an input of it: in bfloat16 they would lose most of their precision.
+    Source: DDPM, arXiv:2006.11239, with cosines and sines in the order of latent diffusion's code.
     """
     frequencies = np.exp(-math.log(10000) * np.arange(dim // 2) / (dim // 2))
     angles = np.asarray(timesteps, np.float64)[:, None] * frequencies

@@ -21,9 +21,9 @@ from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
+from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.generation.loa import generate_loa

@@ -32,6 +32,7 @@ GOLDEN_OPTIONS: dict[str, Any] = {
     "guidance_scale": 3.5,
     "sampler": "ddim",
 }
+DEFAULT_OPTIONS: dict[str, Any] = {"duration": 0.32, "seed": 7}  # the rest as it is by default: dpm++, 10 steps
 
 
 class RecordingEngine(EagerEngine):
@@ -60,12 +61,14 @@ class RecordingEngine(EagerEngine):
         return [(inputs, output) for name, inputs, output in self.calls if name == network]
 
 
-def recorded_stages(engine: RecordingEngine, prompts: Sequence[str]) -> dict[str, np.ndarray]:
-    """What each stage makes of `prompts` with GOLDEN_OPTIONS."""
+def recorded_stages(
+    engine: RecordingEngine, prompts: Sequence[str], options: dict[str, Any] = GOLDEN_OPTIONS
+) -> dict[str, np.ndarray]:
+    """The result of each stage for `prompts`."""
     encoder = PromptEncoder(engine.checkpoint, engine)
     conditions, unconditional = encoder.encode(prompts), encoder.unconditional(1)
     pipeline = AudioLDM(engine.checkpoint, engine)
-    clip = pipeline.generate(prompts, batch_size=len(prompts), **GOLDEN_OPTIONS)
+    clip = pipeline.generate(prompts, batch_size=len(prompts), **options)
     ((latents,), mel) = engine.of("vae_decoder")[0]
     return {
         "loa": conditions.contexts[0],
@@ -80,6 +83,13 @@ def recorded_stages(engine: RecordingEngine, prompts: Sequence[str]) -> dict[str
 def test_golden():
     stages = recorded_stages(RecordingEngine(open_checkpoint("untrained")), PROMPTS)
     for name, expected in load_golden("pipeline_tiny").items():
+        assert relative_error(stages[name], expected) < 1e-4, name
+
+
+def test_golden_of_the_default_settings():
+    """Against diffusers' networks and DPM-Solver++, see tests/parity/test_pipeline.py."""
+    stages = recorded_stages(RecordingEngine(open_checkpoint("untrained")), PROMPTS, DEFAULT_OPTIONS)
+    for name, expected in load_golden("pipeline_default").items():
         assert relative_error(stages[name], expected) < 1e-4, name
 
 

@@ -6,11 +6,18 @@ import gc
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL, DDIMScheduler
+from diffusers import (
+    AudioLDM2ProjectionModel,
+    AudioLDM2UNet2DConditionModel,
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+)
 from transformers import ClapModel, GPT2Model, SpeechT5HifiGan, T5EncoderModel
 
 from ppaudioldm import framework
@@ -21,11 +28,9 @@ from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.convert import write_random
 from tests.parity.test_gpt2 import reference_tokens
 from tests.support import relative_error, save_golden
-from tests.test_pipeline import GOLDEN_OPTIONS, PROMPTS, RecordingEngine, recorded_stages
+from tests.test_pipeline import DEFAULT_OPTIONS, GOLDEN_OPTIONS, PROMPTS, RecordingEngine, recorded_stages
 
-STEPS = GOLDEN_OPTIONS["num_inference_steps"]
-GUIDANCE = GOLDEN_OPTIONS["guidance_scale"]
-SEED = GOLDEN_OPTIONS["seed"]
+GUIDANCE, SEED, DURATION = 3.5, 7, 0.32  # of both options
 
 
 def token_ids(folder: Path, kind: str, prompt: str) -> list[torch.Tensor]:
@@ -61,36 +66,49 @@ def reference_conditions(folder: Path, prompts: Sequence[str]) -> dict[str, list
     return {"loa": loa, "states": all_states, "empty": [empty]}
 
 
-def reference_latents(folder: Path, conditions: dict[str, list[np.ndarray]], noise: np.ndarray) -> list[np.ndarray]:
-    """DDIM with every prompt alone and two calls of the UNet a step, so that nothing is padded."""
+def reference_scheduler(folder: Path, sampler: str) -> tuple[Any, int]:
+    """diffusers' scheduler for a sampler of ours, and the steps of the options that use it."""
+    if sampler == "ddim":
+        return DDIMScheduler.from_pretrained(folder / "scheduler"), GOLDEN_OPTIONS["num_inference_steps"]
+    betas = {"beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear"}
+    # "lu lambdas" are our spacing "log-snr".
+    return DPMSolverMultistepScheduler(**betas, algorithm_type="dpmsolver++", solver_order=2, use_lu_lambdas=True), 10
+
+
+def reference_latents(
+    folder: Path, conditions: dict[str, list[np.ndarray]], noise: np.ndarray, sampler: str
+) -> list[np.ndarray]:
+    """Each prompt alone and two calls of the UNet a step, so that nothing is padded."""
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(folder / "unet")
-    scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
 
     def predict(latents: torch.Tensor, t: torch.Tensor, loa: np.ndarray, states: np.ndarray) -> torch.Tensor:
         return unet(latents, t, torch.from_numpy(loa), encoder_hidden_states_1=torch.from_numpy(states)).sample
 
     results = []
     for loa, states in zip(conditions["loa"], conditions["states"], strict=True):
-        scheduler.set_timesteps(STEPS)
+        scheduler, steps = reference_scheduler(folder, sampler)
+        scheduler.set_timesteps(steps)
         latents = torch.from_numpy(noise)
         for t in scheduler.timesteps:
             unconditional = predict(latents, t, np.zeros_like(loa), conditions["empty"][0])
             guided = unconditional + GUIDANCE * (predict(latents, t, loa, states) - unconditional)
-            latents = scheduler.step(guided, t, latents, eta=0.0).prev_sample
+            latents = scheduler.step(guided, t, latents).prev_sample
         results.append(latents.numpy())
     return results
 
 
 @torch.no_grad()
-def reference_stages(folder: Path, prompts: Sequence[str], latent_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+def reference_stages(
+    folder: Path, prompts: Sequence[str], latent_shape: tuple[int, int, int], sampler: str = "ddim"
+) -> dict[str, np.ndarray]:
     conditions = reference_conditions(folder, prompts)
     gc.collect()
-    latents = np.concatenate(reference_latents(folder, conditions, gaussian(latent_shape, [SEED])))
+    latents = np.concatenate(reference_latents(folder, conditions, gaussian(latent_shape, [SEED]), sampler))
     gc.collect()
     vae = AutoencoderKL.from_pretrained(folder / "vae")
     mel = vae.decode(torch.from_numpy(latents) / vae.config.scaling_factor).sample.squeeze(1)
     vocoder = SpeechT5HifiGan.from_pretrained(folder / "vocoder")
-    samples = round(GOLDEN_OPTIONS["duration"] * vocoder.config.sampling_rate)
+    samples = round(DURATION * vocoder.config.sampling_rate)
     return {
         "loa": np.concatenate(conditions["loa"]),
         "states": np.concatenate([states[0] for states in conditions["states"]]),
@@ -116,3 +134,17 @@ def test_pipeline(name, prompts, request):
     assert all(error <= limits.get(stage, 1e-4) for stage, error in errors.items()), errors
     if name == "untrained" and request.config.getoption("--write-golden"):
         save_golden("pipeline_tiny", **expected)
+
+
+def test_default_settings(tmp_path, request):
+    """DPM-Solver++ with 10 steps."""
+    folder = tmp_path / "untrained"
+    write_random("untrained", folder, "diffusers", seed=0)
+    config = open_checkpoint(folder).config
+    actual = recorded_stages(RecordingEngine(open_checkpoint(folder)), PROMPTS, DEFAULT_OPTIONS)
+    expected = reference_stages(folder, PROMPTS, (config.vae.latent_channels, 8, config.latent_bands), "dpm++")
+    errors = {stage: relative_error(actual[stage], expected[stage]) for stage in ("latents", "mel", "waveform")}
+    print(f"default settings on {framework.NAME}: " + ", ".join(f"{s} {error:.1e}" for s, error in errors.items()))
+    assert all(error <= 1e-3 for error in errors.values()), errors
+    if request.config.getoption("--write-golden"):
+        save_golden("pipeline_default", **{stage: expected[stage] for stage in errors})

@@ -24,6 +24,7 @@ from ppaudioldm.training.dataset import Dataset, SynthesisedClips, held_out_of, 
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
+from ppaudioldm.weights.config_check import check_network
 
 HELD_OUT = 64  # clips
 
@@ -36,6 +37,13 @@ class MaskedAutoencoderConfig:
     decoder_size: int = 96
     decoder_layers: int = 2
     decoder_heads: int = 3
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, 16384, "decoder_size", "decoder_layers", "decoder_heads")
+        if self.decoder_size % self.decoder_heads or self.decoder_size % 4:
+            raise ValueError(
+                f"decoder_size is {self.decoder_size}, allowed: multiples of 4 and of the {self.decoder_heads} heads"
+            )
 
     @property
     def patches(self) -> int:
@@ -62,6 +70,7 @@ class AudioMAESettings:
         check_range(self, 1, LARGEST, "batch_size")
         check_range(self, 0, LARGEST, "seed")
         check_range(self, 0, 1, "ema")
+        check_network("audiomae", self.network.encoder)
 
     @property
     def visible(self) -> int:

@@ -25,6 +25,7 @@ from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.vocabulary import dataset_captions, write_tokenizers
+from ppaudioldm.weights.config_check import check_network
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 SAMPLE_RATE = 16000  # Hz, of the clips
@@ -55,6 +56,8 @@ class ClapSettings:
         check_range(self, 2, LARGEST, "batch_size")  # the loss contrasts the clips of a batch
         check_range(self, 0, LARGEST, "seed")
         check_range(self, 0, 1, "ema")
+        check_network("clap_text", self.text)
+        check_network("clap_audio", self.audio)
         widths = self.text.projection_dim, self.audio.projection_dim
         if widths[0] != widths[1]:
             raise ValueError(f"projection_dim of text and audio are {widths[0]} and {widths[1]}, allowed: equal ones")

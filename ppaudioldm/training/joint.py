@@ -40,6 +40,7 @@ from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, f
 from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.weights.checkpoint import open_checkpoint
+from ppaudioldm.weights.config_check import check_config
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
@@ -96,6 +97,7 @@ class JointSettings:
             raise ValueError(
                 f"loa_steps is {self.loa_steps}, but no network that predicts LOA tokens is trained, allowed: 0"
             )
+        check_config(self.model)
         step = self.model.unet.downsampling
         if self.latent_frames % step or not self.latent_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate

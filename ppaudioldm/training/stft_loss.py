@@ -50,7 +50,7 @@ def pad_by_reflection(waveform: Tensor, n_fft: int) -> Tensor:
     return F.pad(waveform.unsqueeze(1), [n_fft // 2, n_fft // 2], mode="reflect").squeeze(1)
 
 
-def log_mel(waveform: Tensor, config: MelConfig = MEL_16K) -> Tensor:
+def differentiable_log_mel(waveform: Tensor, config: MelConfig = MEL_16K) -> Tensor:
     """`audio.mel.log_mel` of every waveform of a batch: (B, samples) -> (B, samples // hop_length + 1, n_mels)."""
     magnitudes = stft_magnitude(pad_by_reflection(waveform, config.n_fft), config.n_fft, config.hop_length)
     with precision.autocast("f32", str(waveform.device)):

@@ -20,6 +20,7 @@ from ppaudioldm.training.initialise import build_trainable, freeze
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
+from ppaudioldm.weights.config_check import check_network
 
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
 SAMPLE_RATE = 16000  # Hz
@@ -51,6 +52,7 @@ class VAESettings:
         check_range(self, 1, LARGEST, "batch_size", "crops_per_clip", "held_out")
         check_range(self, 0, LARGEST, "gradient_weight", "scales_weight", "kl_weight", "seed")
         check_range(self, 0, 1, "ema")
+        check_network("vae", self.vae)
         step, frames = self.vae.downsampling, round(self.duration * SAMPLE_RATE) // HOP_LENGTH
         if self.crop_frames % step or not 0 < self.crop_frames <= frames:
             raise ValueError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.griffin_lim import griffin_lim
-from ppaudioldm.audio.mel import log_mel as log_mel_of
+from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.audio.pitch import pitch_track
 from ppaudioldm.config import HifiGanConfig
 from ppaudioldm.errors import CheckpointError
@@ -30,8 +30,9 @@ from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
-from ppaudioldm.training.stft_loss import log_mel, multi_resolution_stft_loss
+from ppaudioldm.training.stft_loss import differentiable_log_mel, multi_resolution_stft_loss
 from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN
+from ppaudioldm.weights.config_check import check_network
 
 HELD_OUT = 24  # clips
 PITCHED_SHARE = 0.5  # of the frames of a clip, for its pitch to be compared
@@ -72,6 +73,7 @@ class VocoderSettings:
         check_range(self, 1, LARGEST, "batch_size", "crops_per_clip")
         check_range(self, 0, LARGEST, "mel_weight", "stft_weight", "features_weight", "verdict_weight", "seed")
         check_range(self, 0, 1, "ema")
+        check_network("vocoder", self.vocoder)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class VocoderStage:
             return self._discriminator_loss(batch["waveform"], generated)
         settings, target = self.settings, batch["waveform"]
         generated = self._generate(batch["mel"])
-        mel_l1 = (log_mel(generated) - log_mel(target)).abs().mean()
+        mel_l1 = (differentiable_log_mel(generated) - differentiable_log_mel(target)).abs().mean()
         stft = multi_resolution_stft_loss(generated, target)
         loss = settings.mel_weight * mel_l1 + settings.stft_weight * stft
         logged = {"mel_l1": mel_l1.detach(), "stft": stft.detach()}
@@ -208,7 +210,7 @@ def _measure(clips: list[CaptionedClip], waveforms: list[np.ndarray]) -> dict[st
     distances, pitch_errors = [], []
     for clip, waveform in zip(clips, waveforms, strict=True):
         target = mel_of(clip)
-        distances.append(np.abs(log_mel_of(waveform)[: len(target)] - target).mean())
+        distances.append(np.abs(log_mel(waveform)[: len(target)] - target).mean())
         track, hertz = pitch_track(clip.waveform), pitch_track(waveform).hertz
         # Percussive sounds have a pitch for moments only, too short to measure it.
         if track.voiced().mean() > PITCHED_SHARE:

@@ -49,14 +49,24 @@ def check_config(config: ModelConfig) -> None:
     """Raise ValueError for sizes out of bounds and for networks that do not fit, in one line with both numbers."""
     for name in NETWORK_CONFIGS:
         if (network := getattr(config, name)) is not None:
-            _check_values(network, name)
-    _check_unet(config.unet)
-    _check_vae(config.vae)
-    _check_vocoder(config.vocoder)
+            check_network(name, network)
     _check_text_encoders(config)
-    _check_clap_audio(config)
     _check_fit(config)
     _check_audiomae(config)
+
+
+def check_network(name: str, network: Any) -> None:
+    """Raise ValueError for sizes out of bounds in the configuration of one network. name: its field in ModelConfig."""
+    _check_values(network, name)
+    match name:
+        case "unet":
+            _check_unet(network)
+        case "vae":
+            _check_vae(network)
+        case "vocoder":
+            _check_vocoder(network)
+        case "clap_audio":
+            _check_clap_audio(network)
 
 
 def _check_values(network: Any, where: str) -> None:
@@ -141,9 +151,7 @@ def _check_text_encoders(config: ModelConfig) -> None:
             )
 
 
-def _check_clap_audio(config: ModelConfig) -> None:
-    if (clap := config.clap_audio) is None:
-        return
+def _check_clap_audio(clap: ClapAudioConfig) -> None:
     if len(clap.depths) != len(clap.num_heads):
         raise ValueError(f"clap_audio.num_heads has {len(clap.num_heads)} entries for {len(clap.depths)} depths")
     for stage, heads in enumerate(clap.num_heads):

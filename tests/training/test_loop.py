@@ -137,11 +137,15 @@ def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
 
 def test_the_averaged_weights_are_what_a_run_leaves(tmp_path):
     stage = LineStage()
-    weights = [framework.to_numpy(stage.networks["line"].linear.weight)]
+
+    def weight():  # a copy: on PyTorch the array shares the parameter's memory
+        return np.array(framework.to_numpy(stage.networks["line"].linear.weight))
+
+    weights = [weight()]
 
     def note(step, values):
         if "loss" in values:
-            weights.append(framework.to_numpy(stage.networks["line"].linear.weight))
+            weights.append(weight())
 
     loop.train(stage, RUN, tmp_path, progress=note)
     average = weights[0].astype(np.float64)

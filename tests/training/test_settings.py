@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig
+from ppaudioldm.config import AudioMAEConfig
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.training import tiny
+from ppaudioldm.training.audiomae import AudioMAESettings
 from ppaudioldm.training.clap import ClapSettings
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, differences, read_settings, to_toml, with_overrides
 from ppaudioldm.training.vae import VAESettings
+from ppaudioldm.training.vocoder import VocoderSettings
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ MODEL = replace(JointSettings().model, audiomae=None, clap_audio=None)
     [
         Settings(name='"quoted"\n\x7f é 𝄞', rate=1e-7, kinds=("a", "b")),
         JointSettings(),
-        JointSettings(model=replace(MODEL, unet=replace(MODEL.unet, context_dims=(128, None), film_dim=None))),
+        JointSettings(model=replace(MODEL, unet=replace(MODEL.unet, context_dims=(128, 128, None), film_dim=None))),
     ],
 )
 def test_settings_as_toml_read_back_to_the_same(tmp_path, settings):
@@ -108,17 +111,19 @@ def test_settings_as_toml_read_back_to_the_same(tmp_path, settings):
     # Over defaults that differ, so that each value is seen to come from the file.
     others = replace(settings, run=RunConfig(steps=5))
     if isinstance(settings, JointSettings):
-        model = replace(MODEL, audiomae=AudioMAEConfig(), clap_audio=ClapAudioConfig())
-        others = replace(others, model=replace(model, unet=replace(model.unet, film_dim=7)))
+        model = replace(MODEL, audiomae=tiny.AUDIOMAE, clap_audio=tiny.CLAP_AUDIO)
+        film_dim = MODEL.clap_text.projection_dim
+        others = replace(others, model=replace(model, unet=replace(model.unet, film_dim=film_dim)))
     assert read_settings(tmp_path / "a.toml", others) == settings
 
 
 def test_a_network_that_the_defaults_lack_is_added(tmp_path):
-    (tmp_path / "a.toml").write_text("[model.audiomae]\nframes = 256\n[model.loa]\nnum_tokens = 4\n")
+    audiomae = "frames = 256\npooling = 4\nhidden_size = 128\nnum_heads = 4"
+    (tmp_path / "a.toml").write_text(f"[model.audiomae]\n{audiomae}\n[model.gpt2]\nmax_positions = 99\n")
     default = JointSettings(model=MODEL)
     settings = read_settings(tmp_path / "a.toml", default)
-    assert settings.model.audiomae == AudioMAEConfig(frames=256)
-    assert settings.model.loa == replace(MODEL.loa, num_tokens=4)
+    assert settings.model.audiomae == AudioMAEConfig(frames=256, pooling=4, hidden_size=128, num_heads=4)
+    assert settings.model.gpt2 == replace(MODEL.gpt2, max_positions=99)
 
 
 def test_the_examples_of_the_documentation_are_settings(tmp_path):
@@ -155,6 +160,30 @@ def test_the_rate_warms_up_and_falls_along_a_cosine():
         (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, allowed: 1 to"),
         (JointSettings(), {"duration": 2.6}, "duration is 2.6, allowed: multiples of 0.32 seconds"),
         (VAESettings(), {"optimizer": {"rate": -0.1}}, "settings.optimizer: rate is -0.1, allowed: 0 to 1"),
+        (VAESettings(), {"vae": {"channels": -4}}, "settings: vae.channels is -4, expected 1 to 16384"),
+        (VAESettings(), {"vae": {"channels": 33}}, "vae has 33 channels, expected a multiple of 32 up to 16384"),
+        (ClapSettings(), {"text": {"num_heads": 0}}, "clap_text.num_heads is 0, expected 1 to 16384"),
+        (ClapSettings(), {"audio": {"num_heads": [5, 4]}}, "clap_audio.num_heads has 2 entries"),
+        (
+            VocoderSettings(),
+            {"vocoder": {"resblock_kernels": [2]}},
+            r"resblock_kernels are \(2,\), expected odd",
+        ),
+        (
+            AudioMAESettings(),
+            {"network": {"encoder": {"num_layers": 0}}},
+            "audiomae.num_layers is 0, expected 1",
+        ),
+        (
+            AudioMAESettings(),
+            {"network": {"decoder_heads": 7}},
+            "network: decoder_size is 96, allowed: multi",
+        ),
+        (
+            JointSettings(),
+            {"model": {"unet": {"in_channels": 4}}},
+            "unet.in_channels is 4, but vae.latent",
+        ),
         (VAESettings(), {"vae": {"channels": None}}, "settings.vae.channels: expected a valid integer, got null"),
         (VAESettings(), {"ema": 2}, "ema is 2.0, allowed: 0 to 1"),
         (ClapSettings(), {"batch_size": 1}, "batch_size is 1, allowed: 2 to"),

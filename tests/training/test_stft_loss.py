@@ -27,7 +27,7 @@ def test_magnitudes_are_those_of_numpy(n_fft, hop):
 def test_log_mel_is_that_of_numpy():
     waveform = noise(2, 4000) * 0.1
     waveform[1, 2000:] = 0
-    actual = framework.to_numpy(stft_loss.log_mel(*tensors(waveform)))
+    actual = framework.to_numpy(stft_loss.differentiable_log_mel(*tensors(waveform)))
     assert np.abs(actual - np.stack([mel.log_mel(row) for row in waveform])).max() < 5e-3
 
 

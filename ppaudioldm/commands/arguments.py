@@ -29,23 +29,33 @@ def add_settings(
         if name == "duration" and not takes_duration:
             command.set_defaults(duration=None)
         else:
-            default = f"; default: {duration_help}" if name == "duration" else ""
-            _add_setting(command, name, setting, default)
+            _add_setting(command, name, setting, duration_help if name == "duration" else _shared_default(name))
     command.add_argument(
         "-s", "--seed", type=int, metavar="N", help="generates the same sound again; default: a new one each time"
     )
 
 
 def _add_setting(command: argparse.ArgumentParser, name: str, setting: Setting, default: str) -> None:
-    details: dict[str, Any] = {"dest": name, "help": setting.help + default}
+    details: dict[str, Any] = {"dest": name, "help": setting.help}
     if setting.choices:
         details["choices"] = setting.choices
     else:
         details["metavar"] = setting.metavar
         details["type"] = interval if setting.kind is tuple else setting.kind
-    if setting.kind in (int, float) and setting.minimum is not None:
-        details["help"] = f"{setting.help}, {setting.allowed}{default}"
+    if setting.maximum is not None:
+        details["help"] += f" ({setting.allowed})"
+    if default:
+        details["help"] += f"; default: {default}"
     command.add_argument(*setting.flags, **details)
+
+
+def _shared_default(name: str) -> str:
+    """The default of a setting that all presets have in common, as text; "" for one that depends on the preset."""
+    values = {getattr(options, name) for options in PRESETS.values()}
+    if len(values) > 1 or None in values:
+        return ""
+    (value,) = values
+    return ":".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value}"
 
 
 def interval(text: str) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,8 @@ examples:
   ppaudioldm generate --list prompts.csv --output-dir sounds
 
 A list has a prompt a line, each of which may end in "|" and a file name; or it is .csv with a header, or .jsonl, with
-the columns: {", ".join(column_names())}.
+the columns:
+{textwrap.fill(", ".join(column_names()), 110, initial_indent="  ", subsequent_indent="  ")}
 manifest.jsonl in the folder has a line for each sound. A run that was stopped resumes when it is started again.
 """
 

@@ -77,7 +77,7 @@ class Setting:
         unit = f" {self.unit}" if self.unit else ""
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:g} to {self.maximum:g}{unit}"
-        return f"finite numbers from {self.minimum:g} up{unit}" if self.minimum is not None else f"numbers{unit}"
+        return f"finite numbers, {self.minimum:g} and more{unit}" if self.minimum is not None else f"numbers{unit}"
 
     def _checked_text(self, name: str, value: Any) -> str:
         if self.choices and value not in self.choices:
@@ -114,14 +114,16 @@ class Options:
     )
     guidance_scale: float = _setting(
         3.5,
-        "how closely to follow the prompt (classifier-free guidance)",
+        "classifier-free guidance: how closely to follow the prompt",
         float,
         minimum=-100,
         maximum=100,
         flags=("-w", "--guidance-scale"),
         metavar="W",
     )
-    sampler: str = _setting("dpm++", "how noise becomes latents", str, choices=SAMPLERS, flags=("--sampler",))
+    sampler: str = _setting(
+        "dpm++", "which sampler turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",)
+    )
     eta: float | None = _setting(
         None,
         "of ddim: 0 draws no noise between steps, 1 as much as ddpm",
@@ -155,7 +157,7 @@ class Options:
     )
     reuse: int = _setting(
         1,
-        "cache interval: steps that share the deep features of the UNet (DeepCache)",
+        "cache interval of DeepCache: steps that share deep features of the UNet",
         int,
         minimum=1,
         maximum=10,

@@ -25,7 +25,7 @@ from ppaudioldm.generation.options import PRESETS, Options, check_texts, merged_
         ({"sampler": "euler"}, "sampler is 'euler', allowed: ddim, plms, ddpm, dpm\\+\\+"),
         ({"spacing": "even"}, "spacing is 'even', allowed: leading, linear, log-snr, karras"),
         ({"eta": 0.5}, "eta is 0.5, but only the ddim sampler has one; dpm\\+\\+ does not"),
-        ({"sampler": "ddim", "eta": -1.0}, "eta is -1.0, allowed: finite numbers from 0 up"),
+        ({"sampler": "ddim", "eta": -1.0}, "eta is -1.0, allowed: finite numbers, 0 and more"),
         ({"sampler": "ddim", "spacing": "karras"}, "spacing is 'karras', but only the dpm\\+\\+ sampler has a choice"),
         ({"num_waveforms_per_prompt": 65}, "num_waveforms_per_prompt is 65, allowed: 1 to 64"),
         ({"batch_size": 0}, "batch_size is 0, allowed: 1 to 64"),

@@ -122,7 +122,7 @@ class Options:
         metavar="W",
     )
     sampler: str = _setting(
-        "dpm++", "which sampler turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",)
+        "dpm++", "what turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",)
     )
     eta: float | None = _setting(
         None,

@@ -121,22 +121,22 @@ def settings_of(options: argparse.Namespace) -> Any:
     from ppaudioldm.storage.folders import data_folder
 
     limits = Limits(
-        duration=options.max_duration,
+        duration_s=options.max_duration,
         steps=options.max_steps,
         candidates=options.max_candidates,
-        text=options.max_text,
-        body=int(options.max_body),
-        seconds=options.time_limit,
+        text_characters=options.max_text,
+        body_bytes=int(options.max_body),
+        timeout_s=options.time_limit,
     )
     return Settings(
         folder=(options.data or data_folder()) / "jobs",
         limits=limits,
-        steps=options.steps,
-        queue=options.queue,
-        batch=options.batch,
-        keep=options.keep,
-        disk=int(options.disk),
-        grace=options.grace,
+        default_steps=options.steps,
+        queue_size=options.queue,
+        batch_size=options.batch,
+        keep_s=options.keep,
+        disk_bytes=int(options.disk),
+        grace_s=options.grace,
         api_keys=read_api_keys(options.api_keys),
     )
 

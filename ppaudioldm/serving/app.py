@@ -1,4 +1,4 @@
-"""The HTTP application: the routes of a service behind its guard."""
+"""The HTTP application: the routes of a service, behind its keys and limits."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from fastapi import FastAPI
 
 from ppaudioldm import __version__
 from ppaudioldm.serving import elevenlabs, generations, openai, status
-from ppaudioldm.serving.answers import add_error_handlers
-from ppaudioldm.serving.guard import Guard
 from ppaudioldm.serving.metrics import Metrics
+from ppaudioldm.serving.request_gate import RequestGate
+from ppaudioldm.serving.responses import add_error_handlers
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice, all_voices
 
-DESCRIPTION = "Text and recordings to sound. Errors are JSON with a `detail`, in one line."
+DESCRIPTION = "Sounds from texts and recordings. Errors are JSON with a `detail`, in one line."
 Scope = MutableMapping[str, Any]
 
 
 def create_app(service: Service, voices: dict[str, Voice] | None = None) -> FastAPI:
-    """The application that answers for `service`, which others start and stop."""
+    """The application of `service`, which the caller starts and stops. voices: by id, the built-in ones by default."""
     app = FastAPI(title="ppaudioldm", version=__version__, description=DESCRIPTION, redoc_url=None)
     metrics = Metrics(service)
     voices = all_voices() if voices is None else voices
@@ -29,13 +29,13 @@ def create_app(service: Service, voices: dict[str, Voice] | None = None) -> Fast
     app.include_router(generations.routes(service))
     app.include_router(status.routes(service, metrics))
     add_error_handlers(app, service)
-    app.add_middleware(Guard, settings=service.settings)
-    app.add_middleware(_Counted, metrics=metrics)
+    app.add_middleware(RequestGate, settings=service.settings)
+    app.add_middleware(_CountRequests, metrics=metrics)
     return app
 
 
-class _Counted:
-    """ASGI middleware that counts the answers by route."""
+class _CountRequests:
+    """ASGI middleware that counts requests by method, route and status."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -47,10 +47,10 @@ class _Counted:
 
         async def counting(message: Scope) -> None:
             if message["type"] == "http.response.start":
-                # The route's template, not the path, of which there are any number.
+                # The route's template: there is no limit to the number of paths.
                 route = getattr(scope.get("route"), "path", "other")
                 method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
-                self._metrics.requested(method, route, message["status"])
+                self._metrics.count_request(method, route, message["status"])
             await send(message)
 
         await self._app(scope, receive, counting)

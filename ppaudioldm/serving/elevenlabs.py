@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Response
+from fastapi import Request as HTTPRequest
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppaudioldm.serving.answers import FormatName, audio, audio_responses, errors, in_thread, new_seed, outcome
+from ppaudioldm.serving.request import Request
+from ppaudioldm.serving.responses import (
+    FormatName,
+    audio_response,
+    audio_responses,
+    error_responses,
+    in_thread,
+    new_seed,
+    sound_when_finished,
+)
 from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.speech_requests import UnknownVoice, model_or_default, speech_request, voice_called
 from ppaudioldm.serving.voices import Voice
-from ppaudioldm.serving.work import Work
+from ppaudioldm.tasks.registry import MAX_SPEED
 
-MAX_SEED = 2**32 - 1  # as these clients know it
+MAX_SEED = 2**32 - 1  # of these clients
 DEFAULT_FORMAT = "mp3_44100_128"
-MOST_INFLUENCE = 25 / 3  # what a prompt_influence of 1 adds to the guidance scale: the default, 0.3, makes it 3.5
+INFLUENCE_RANGE = 25 / 3  # guidance scale that a prompt_influence of 1 adds: the default, 0.3, gives 3.5
 
 
 class SoundGeneration(BaseModel):
-    """What is not here is ignored."""
+    """A request for a sound effect. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
     text: str = Field(min_length=1, description="what it should sound like")
-    duration_seconds: float | None = Field(None, ge=0.5, le=30, description="null: what the checkpoint does best")
+    duration_seconds: float | None = Field(None, ge=0.5, le=30, description="null: the checkpoint's default")
     prompt_influence: float | None = Field(
         0.3, ge=0, le=1, description="how closely to follow the text: the guidance scale is 1 + 25/3 of it"
     )
     loop: bool | None = Field(False, description="its end meets its start")
     model_id: str | None = Field(None, description="one of /v1/models; another name is the default")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="makes the same sound again")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="generates the same sound again")
 
 
 class VoiceSettings(BaseModel):
-    """What is not here is ignored."""
+    """Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
-    speed: float | None = Field(None, ge=0.25, le=4.0)
+    speed: float | None = Field(None, ge=1 / MAX_SPEED, le=MAX_SPEED)
 
 
 class TextToSpeech(BaseModel):
-    """What is not here is ignored."""
+    """A request for speech. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
     text: str = Field(min_length=1, description="what to say, in English")
     model_id: str | None = Field(None, description="one of /v1/models; another name is the default")
     voice_settings: VoiceSettings | None = None
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="says it the same again")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="generates the same speech again")
 
 
 class VoiceAnswer(BaseModel):
+    """A voice, as these clients read it."""
+
     voice_id: str
     name: str
     description: str
@@ -58,6 +71,7 @@ class VoiceAnswer(BaseModel):
 
     @classmethod
     def of(cls, voice: Voice) -> VoiceAnswer:
+        """The answer for `voice`."""
         return cls(voice_id=voice.id, name=voice.name, description=voice.description)
 
 
@@ -66,39 +80,19 @@ class Voices(BaseModel):
 
 
 def guidance_scale(influence: float | None) -> float:
-    """What a prompt_influence, 0 to 1, is in the pipeline's terms."""
-    return 1 + MOST_INFLUENCE * (0.3 if influence is None else influence)
-
-
-def known(service: Service, name: str | None) -> str:
-    """`name` if it is a model's, else "": clients name the models of other servers."""
-    return name if name in [model.name for model in service.models.all] else ""
-
-
-def spoken(
-    service: Service, model: str | None, speaker: str, text: str, speed: float = 1.0, seed: int | None = None
-) -> Work:
-    """`text` said by `speaker`. Raises NotHere where no model speaks."""
-    one = service.models.of("speak", known(service, model))
-    return Work(
-        model=one.name,
-        task="speak",
-        prompt=speaker,
-        text=text,
-        speed=speed,
-        options=service.options(service.duration(one)),
-        seed=new_seed(seed),
-    )
+    """The guidance scale of a prompt_influence, 0 to 1; None is 0.3."""
+    return 1 + INFLUENCE_RANGE * (0.3 if influence is None else influence)
 
 
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
+    """The routes, with these voices by id."""
     router = APIRouter(prefix="/v1", tags=["ElevenLabs"])
 
     def voice_of(voice_id: str) -> Voice:
-        service.models.of("speak")
-        if voice_id not in voices:
-            raise HTTPException(404, f"there is no voice {voice_id[:100]!r}, choose from {', '.join(voices)}"[:1000])
-        return voices[voice_id]
+        try:
+            return voice_called(service, voices, voice_id)
+        except UnknownVoice as error:
+            raise HTTPException(404, str(error)) from None
 
     @router.post(
         "/sound-generation",
@@ -107,56 +101,55 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
         summary="A sound effect of a text",
     )
     async def sound_generation(
-        wanted: SoundGeneration, request: Request, output_format: FormatName = DEFAULT_FORMAT
+        body: SoundGeneration, http_request: HTTPRequest, output_format: FormatName = DEFAULT_FORMAT
     ) -> Response:
-        model = service.models.of("generate", known(service, wanted.model_id))
-        duration = service.duration(model, wanted.duration_seconds)
-        work = Work(
-            model=model.name,
-            task="loop" if wanted.loop else "generate",
-            prompt=wanted.text,
-            options=service.options(duration, guidance_scale=guidance_scale(wanted.prompt_influence)),
-            seed=new_seed(wanted.seed),
-            duration=duration,
+        request = Request(
+            model=service.models.of("generate", model_or_default(service, body.model_id)).name,
+            task="loop" if body.loop else "generate",
+            prompt=body.text,
+            options=service.options(
+                duration=body.duration_seconds, guidance_scale=guidance_scale(body.prompt_influence)
+            ),
+            seed=new_seed(body.seed),
         )
-        job = await in_thread(service.submit, work, kept=False)
-        return await audio(await outcome(service, job, request), output_format)
+        job = await in_thread(service.submit, request, kept=False)
+        return await audio_response(await sound_when_finished(service, job, http_request), output_format)
 
-    async def speech(voice_id: str, wanted: TextToSpeech, request: Request, output_format: str) -> Response:
+    async def speech(voice_id: str, body: TextToSpeech, http_request: HTTPRequest, output_format: str) -> Response:
         voice = voice_of(voice_id)
-        speed = wanted.voice_settings and wanted.voice_settings.speed
-        work = spoken(service, wanted.model_id, voice.description, wanted.text, speed or 1.0, wanted.seed)
-        job = await in_thread(service.submit, work, kept=False)
-        return await audio(await outcome(service, job, request), output_format)
+        speed = body.voice_settings and body.voice_settings.speed
+        request = speech_request(service, body.model_id, voice.description, body.text, speed or 1.0, body.seed)
+        job = await in_thread(service.submit, request, kept=False)
+        return await audio_response(await sound_when_finished(service, job, http_request), output_format)
 
     @router.post(
         "/text-to-speech/{voice_id}",
         response_class=Response,
         responses=audio_responses(404, 429, 503, 504),
-        summary="A text, said by a voice",
+        summary="A text, spoken by a voice",
     )
     async def text_to_speech(
-        voice_id: str, wanted: TextToSpeech, request: Request, output_format: FormatName = DEFAULT_FORMAT
+        voice_id: str, body: TextToSpeech, http_request: HTTPRequest, output_format: FormatName = DEFAULT_FORMAT
     ) -> Response:
-        return await speech(voice_id, wanted, request, output_format)
+        return await speech(voice_id, body, http_request, output_format)
 
     @router.post(
         "/text-to-speech/{voice_id}/stream",
         response_class=Response,
         responses=audio_responses(404, 429, 503, 504),
-        summary="The same: it is sent when all of it is said",
+        summary="The same; it is sent once all of it has been generated",
     )
     async def text_to_speech_stream(
-        voice_id: str, wanted: TextToSpeech, request: Request, output_format: FormatName = DEFAULT_FORMAT
+        voice_id: str, body: TextToSpeech, http_request: HTTPRequest, output_format: FormatName = DEFAULT_FORMAT
     ) -> Response:
-        return await speech(voice_id, wanted, request, output_format)
+        return await speech(voice_id, body, http_request, output_format)
 
-    @router.get("/voices", response_model=Voices, responses=errors(), summary="The voices of text to speech")
+    @router.get("/voices", response_model=Voices, responses=error_responses(), summary="The voices of text to speech")
     async def list_voices() -> Voices:
-        there = voices.values() if service.models.speaks() else ()
-        return Voices(voices=[VoiceAnswer.of(voice) for voice in there])
+        available = voices.values() if service.models.speaks() else ()
+        return Voices(voices=[VoiceAnswer.of(voice) for voice in available])
 
-    @router.get("/voices/{voice_id}", response_model=VoiceAnswer, responses=errors(404), summary="One of them")
+    @router.get("/voices/{voice_id}", response_model=VoiceAnswer, responses=error_responses(404), summary="A voice")
     async def show_voice(voice_id: str) -> VoiceAnswer:
         return VoiceAnswer.of(voice_of(voice_id))
 

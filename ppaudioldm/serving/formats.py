@@ -1,4 +1,4 @@
-"""The formats that sounds are sent in, under the names that clients know."""
+"""Audio formats of answers, under the names that clients use, and their encoders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from ppaudioldm.audio.write import encode_audio
-from ppaudioldm.serving.work import Sound
+from ppaudioldm.serving.result import Sound
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 OPUS_RATE = 48000
@@ -16,9 +16,8 @@ OPUS_RATE = 48000
 
 @dataclass(frozen=True)
 class Format:
-    """container, encoding: libsndfile's names. rate: Hz, None is the sound's own. kbps: None is the encoder's default.
-
-    mono: channels are mixed.
+    """container, encoding: libsndfile's names. rate: Hz, None is the sound's own. kbps: bitrate, None is the encoder's
+    default. mono: all channels are mixed.
     """
 
     container: str
@@ -31,7 +30,7 @@ class Format:
 
     @property
     def depths(self) -> dict[str, str]:
-        """Encodings of a WAV that holds a recording as it was, by `write_audio`'s names of them."""
+        """Encodings of a WAV file with the sample format of an edited recording, by `write_audio`'s names of them."""
         return {"pcm24": "PCM_24", "pcm32": "PCM_32"} if self.container == "WAV" and self.rate is None else {}
 
 
@@ -53,7 +52,7 @@ FORMATS: dict[str, Format] = {
     "ogg": Format("OGG", "VORBIS", "audio/ogg", "ogg"),
     "mp3": _mp3(),
     "opus": _opus(96),
-    # As ElevenLabs names them: codec_rate, or codec_rate_bitrate.
+    # ElevenLabs' names: codec_rate, or codec_rate_bitrate.
     **{
         f"mp3_{rate}_{kbps}": _mp3(rate, kbps)
         for rate, kbps in (
@@ -78,7 +77,7 @@ FORMATS: dict[str, Format] = {
     "ulaw_8000": _raw("ULAW", "audio/PCMU", "ulaw", 8000),
     "alaw_8000": _raw("ALAW", "audio/PCMA", "alaw", 8000),
 }
-MEDIA_TYPES = tuple(dict.fromkeys(found.media_type for found in FORMATS.values()))
+MEDIA_TYPES = tuple(dict.fromkeys(format.media_type for format in FORMATS.values()))
 
 
 def checked_format(name: str) -> str:
@@ -90,23 +89,23 @@ def checked_format(name: str) -> str:
 
 def encode(sound: Sound, name: str) -> bytes:
     """`sound` in the format `name`. Raises ValueError for an unknown one."""
-    found = FORMATS[checked_format(name)]
+    format = FORMATS[checked_format(name)]
     samples = sound.waveform
-    if found.mono and samples.ndim > 1:
+    if format.mono and samples.ndim > 1:
         samples = samples.mean(1)
-    rate = found.rate or (_mp3_rate(sound.sample_rate) if found.container == "MP3" else sound.sample_rate)
+    rate = format.rate or (_mp3_rate(sound.sample_rate) if format.container == "MP3" else sound.sample_rate)
     if rate != sound.sample_rate:
         samples = soxr.resample(samples, sound.sample_rate, rate)
-    if found.container in ("MP3", "OGG") and samples.ndim > 1 and samples.shape[1] > 2:
+    if format.container in ("MP3", "OGG") and samples.ndim > 1 and samples.shape[1] > 2:
         samples = samples.mean(1)  # these encoders take two channels
-    encoding = found.depths.get(sound.subtype, found.encoding)
+    encoding = format.depths.get(sound.subtype, format.encoding)
     channels = samples.shape[1] if samples.ndim > 1 else 1
     return encode_audio(
         np.ascontiguousarray(samples),
         rate,
-        found.container,
+        format.container,
         encoding,
-        compression=None if found.kbps is None else _compression(found, rate, channels),
+        compression=None if format.kbps is None else _compression(format, rate, channels),
     )
 
 
@@ -115,12 +114,12 @@ def _mp3_rate(rate: int) -> int:
     return next((known for known in MP3_RATES if known >= rate), MP3_RATES[-1])
 
 
-def _compression(found: Format, rate: int, channels: int) -> float:
+def _compression(format: Format, rate: int, channels: int) -> float:
     """Where the bitrate lies between libsndfile's highest, which is 0, and its lowest, towards 1."""
-    assert found.kbps is not None
-    if found.encoding == "OPUS":
-        highest, lowest, kbps = 256.0, 6.0, found.kbps / channels
+    assert format.kbps is not None
+    if format.encoding == "OPUS":
+        highest, lowest, kbps = 256.0, 6.0, format.kbps / channels
     else:
         # One more: it takes the next bitrate below.
-        highest, lowest, kbps = (320.0, 32.0, found.kbps + 1) if rate >= 32000 else (160.0, 8.0, found.kbps + 1)
+        highest, lowest, kbps = (320.0, 32.0, format.kbps + 1) if rate >= 32000 else (160.0, 8.0, format.kbps + 1)
     return (highest - kbps) / (highest - lowest)

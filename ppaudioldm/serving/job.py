@@ -1,4 +1,4 @@
-"""A job: something to be made, how far it is, and what became of it. Any thread may ask, change and wait."""
+"""A job: a request with its status, progress and result. Any thread may read, change and wait for it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ppaudioldm.generation.options import Progress
-from ppaudioldm.serving.work import Made, Sound, Work
+from ppaudioldm.serving.request import Request
+from ppaudioldm.serving.result import Result, Sound
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 STATUSES = (QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED)
 FINISHED = (SUCCEEDED, FAILED, CANCELLED)
 # Why a job failed.
-INVALID = "invalid"  # what was asked for cannot be made
-TOO_LATE = "too_late"  # it was not done within the time limit
-STOPPED = "stopped"  # the server was
+INVALID = "invalid"  # the request cannot be fulfilled
+TOO_LATE = "too_late"  # its time limit passed
+STOPPED = "stopped"  # the server was stopped
 BROKEN = "broken"  # the server, or what it runs, has an error
 
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What is told of a sound that was made. samples: a channel has."""
+    """A sound without its samples. samples: their number in each channel."""
 
     seed: int
     score: float | None
@@ -34,6 +35,7 @@ class SoundInfo:
 
     @classmethod
     def of(cls, sound: Sound) -> SoundInfo:
+        """The description of `sound`."""
         shape = sound.waveform.shape
         return cls(sound.seed, sound.score, sound.sample_rate, shape[0], shape[1] if len(shape) > 1 else 1)
 
@@ -45,11 +47,11 @@ class SoundInfo:
 
 @dataclass(frozen=True)
 class State:
-    """How far a job is. started, finished: seconds since 1970. progress: of the stage that it is in.
+    """The state of a job. started, finished: seconds since 1970. progress: of the current stage.
 
-    error, reason: of one that failed; the reason is one of INVALID, TOO_LATE, STOPPED, BROKEN. sounds: the best, then
-    all candidates where these were wanted. complete: False where it was stopped early, and the sound is the best by
-    then. seconds: that each stage took.
+    error, reason: of a failed job; the reason is one of INVALID, TOO_LATE, STOPPED, BROKEN. sounds: the best, then all
+    candidates where they were requested. complete: False where the run was stopped early, and the sound is the best
+    until then. seconds: of each stage.
     """
 
     status: str = QUEUED
@@ -71,15 +73,15 @@ Watcher = Callable[[], None]
 
 
 class Job:
-    """work: what is to be made. kept: whether it stays on disk when it is finished. seconds: until it is too late."""
+    """kept: whether it stays on disk when it is finished. timeout_s: seconds from now in which it must finish."""
 
-    def __init__(self, work: Work, *, kept: bool, seconds: float, id: str | None = None) -> None:
+    def __init__(self, request: Request, *, kept: bool, timeout_s: float, id: str | None = None) -> None:
         self.id = id or secrets.token_hex(16)
-        self.work = work
+        self.request = request
         self.kept = kept
         self.created = time.time()
-        self.made: Made | None = None  # what became of one that is not kept
-        self._deadline = time.monotonic() + seconds
+        self.result: Result | None = None  # of a job that is not kept on disk
+        self._deadline = time.monotonic() + timeout_s
         self._state = State()
         self._changed = threading.Condition()
         self._watchers: list[Watcher] = []
@@ -94,22 +96,23 @@ class Job:
 
     @property
     def seconds_left(self) -> float:
-        """Until it is too late."""
+        """Seconds until its time limit."""
         return self._deadline - time.monotonic()
 
     def start(self) -> None:
+        """Note that it runs."""
         self.change(status=RUNNING, started=time.time())
 
     def report(self, progress: Progress) -> bool:
-        """Whether it is still wanted."""
+        """Note the progress; False if the job is finished, so that the run can stop."""
         return self.change(progress=progress)
 
     def finish(self, status: str, **changes: Any) -> bool:
-        """Whether this is what became of it; False if it was finished before."""
+        """Set the final state; False, without effect, if it was finished before."""
         return self.change(status=status, finished=time.time(), progress=None, **changes)
 
     def change(self, **changes: Any) -> bool:
-        """Give its state other values, and tell who waits; False, and nothing, if it is finished."""
+        """Set fields of the state and notify the watchers; False, without effect, if the job is finished."""
         with self._changed:
             if self._state.is_finished:
                 return False
@@ -121,11 +124,11 @@ class Job:
         return True
 
     def restore(self, state: State, created: float) -> None:
-        """Put it into a state that was read from disk."""
+        """Set a state that was read from disk."""
         self._state, self.created = state, created
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call `watcher` after every change, in the thread that made it; returns what ends that."""
+        """Call `watcher` after every change, in the thread that caused it; returns a function that ends that."""
         with self._changed:
             self._watchers.append(watcher)
 
@@ -142,7 +145,7 @@ class Job:
             return self._changed.wait_for(lambda: self._state.is_finished, timeout)
 
     def states(self) -> Iterator[State]:
-        """Its state, and again whenever that has changed, up to the one in which it is finished; blocks in between."""
+        """Its state now and after every change, up to the final one; blocks in between."""
         seen = None
         while seen is None or not seen.is_finished:
             with self._changed:

@@ -1,4 +1,4 @@
-"""The checkpoints that a server has opened, and which of them does what."""
+"""The opened checkpoints of a server, and the tasks that each of them can run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.generation.noise_predictor import unet_functions
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.serving.work import Work
+from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.task import Task, Use
 
 
-class NotHere(LookupError):
-    """No checkpoint of the server does what was asked for."""
+class ModelNotFound(LookupError):
+    """No checkpoint of the server can run the requested task."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checkpoint that is open."""
+    """An opened checkpoint."""
 
     name: str
     pipeline: AudioLDM
@@ -33,22 +34,30 @@ class Model:
         return self.pipeline.config.phoneme_encoder is not None
 
     @property
-    def hears(self) -> bool:
-        """Whether it can resemble a recording without a prompt."""
+    def has_audiomae(self) -> bool:
+        """Whether a recording can take the place of a prompt."""
         return self.pipeline.config.audiomae is not None and not self.speaks
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        if self.speaks:
-            return ("speak",)
-        return ("generate", *(("vary",) if self.hears else ()), "restyle", "inpaint", "extend", "loop", "upscale")
+        """The names of the tasks that it can run."""
+        return tuple(name for name, task in TASKS.items() if self._can_run(task))
+
+    def _can_run(self, task: Task) -> bool:
+        try:
+            task.check_checkpoint(self.name, self.pipeline.config, "a prompt", has_audio=task.audio is Use.REQUIRED)
+        except ValueError:
+            return False
+        return True
 
     @property
     def sample_rate(self) -> int:
+        """Hz."""
         return self.pipeline.config.sample_rate
 
     @property
     def default_duration(self) -> float:
+        """Seconds."""
         return self.pipeline.default_duration
 
     @property
@@ -65,23 +74,23 @@ class Model:
     def _schedule(self) -> NoiseSchedule:
         return NoiseSchedule(self.pipeline.config.diffusion)
 
-    def check(self, work: Work) -> None:
-        """Raise ValueError for what would only be found to be impossible when it is made."""
-        options, config = work.options, self.pipeline.config
+    def check(self, request: Request) -> None:
+        """Raise ValueError for a request that this checkpoint cannot run, before it is queued."""
+        options, config = request.options, self.pipeline.config
         make_sampler(
             options.sampler,
             self._schedule,
             options.num_inference_steps,
             eta=options.eta,
             spacing=options.spacing,
-            strength=work.strength if work.task == "restyle" else 1.0,
+            strength=request.parameters.get("strength", 1.0),
         )
         unet_functions(config, needs_unconditional(options.guidance_scale), options)
-        TASKS[work.task].check_checkpoint(self.name, config, work.prompt, work.audio is not None)
+        TASKS[request.task].check_checkpoint(self.name, config, request.prompt, request.audio is not None)
 
 
 class Models:
-    """The first model that does a task is the one for it, unless a work names another."""
+    """The opened checkpoints. The first that can run a task runs it, unless a request names another."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         names = [model.name for model in models]
@@ -96,36 +105,41 @@ class Models:
         return cls([Model(pipeline.checkpoint.name, pipeline) for pipeline in pipelines])
 
     def of(self, task: str, name: str = "") -> Model:
-        """The model for `task`. Raises NotHere where there is none, or for a name of none."""
-        known = [model.name for model in self.all]
-        if name and name not in known:
-            raise NotHere(f"unknown model {name[:100]!r}, choose from {', '.join(known)}")
+        """The model that runs `task`: the one called `name`, "" for any. Raises ModelNotFound."""
+        names = [model.name for model in self.all]
+        if name and name not in names:
+            raise ModelNotFound(f"unknown model {name[:100]!r}, choose from {', '.join(names)}")
         able = [model for model in self.all if task in model.tasks and name in ("", model.name)]
         if able:
             return able[0]
-        who = name or " and ".join(known)
-        if task == "speak":
+        subject = name or " and ".join(names)
+        if task in TASKS and TASKS[task].speaks:
             one = speech_names()[0]
-            raise NotHere(
-                f"{who} does not speak: start the server with a checkpoint that does, such as --speech-checkpoint {one}"
+            raise ModelNotFound(
+                f"{subject} does not speak: start the server with a checkpoint that does, such as "
+                f"--speech-checkpoint {one}"
             )
-        raise NotHere(f"{who} does not {task}: start the server with a checkpoint that does")
+        raise ModelNotFound(f"{subject} does not {task}: start the server with a checkpoint that does")
 
     def tasks(self) -> list[str]:
-        """What can be asked for."""
+        """The names of the tasks that the server can run."""
         return list(dict.fromkeys(task for model in self.all for task in model.tasks))
 
     def speaks(self) -> bool:
+        """Whether any of them speaks."""
         return any(model.speaks for model in self.all)
 
-    def resolved(self, work: Work) -> Work:
-        """`work` with the name of its model. Raises NotHere, or ValueError for what that model cannot do."""
-        model = self.of(work.task, work.model)
-        model.check(work)
-        return replace(work, model=model.name)
+    def resolved(self, request: Request) -> tuple[Request, Model]:
+        """`request` with the name of its model, and that model.
+
+        Raises ModelNotFound, or ValueError for a request that the model cannot run.
+        """
+        model = self.of(request.task, request.model)
+        model.check(request)
+        return replace(request, model=model.name), model
 
     def warm_up(self, longest: float) -> None:
-        """Run each once, for up to `longest` seconds, so that no request waits for the networks to be prepared."""
+        """Run each once, for up to `longest` seconds of sound, so that no request waits for compilation."""
         for model in self.all:
             known = model.pipeline.checkpoint.known_sounds
             model.pipeline.generate(

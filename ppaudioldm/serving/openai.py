@@ -7,18 +7,21 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Response
+from fastapi import Request as HTTPRequest
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppaudioldm.serving.answers import audio, audio_responses, in_thread, outcome
-from ppaudioldm.serving.elevenlabs import spoken
+from ppaudioldm.diffusion.noise import MAX_SEED
+from ppaudioldm.serving.responses import audio_response, audio_responses, in_thread, sound_when_finished
 from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.speech_requests import UnknownVoice, speech_request, voice_called
 from ppaudioldm.serving.voices import Voice
+from ppaudioldm.tasks.registry import MAX_SPEED
 
-# Theirs to ours; there is no encoder for their "aac".
+# OpenAI's names of formats to ours; there is no encoder for their "aac".
 FORMATS = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "pcm_24000"}
-CHUNK = 24_000  # bytes of sound in an event
+EVENT_BYTES = 24_000  # of sound in an event
 
 
 class VoiceId(BaseModel):
@@ -26,7 +29,7 @@ class VoiceId(BaseModel):
 
 
 class Speech(BaseModel):
-    """What is not here is ignored."""
+    """A request for speech. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -37,38 +40,39 @@ class Speech(BaseModel):
     response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = Field(
         "mp3", description="pcm is 24 kHz, 16 bits, mono"
     )
-    speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
+    speed: Annotated[float, Field(ge=1 / MAX_SPEED, le=MAX_SPEED)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
-    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="says it the same again")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="generates the same speech again")
 
 
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
+    """The route, with these voices by id."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
-    told = audio_responses(404, 429, 503, 504)
-    told[200]["content"]["text/event-stream"] = {}
+    responses = audio_responses(404, 429, 503, 504)
+    responses[200]["content"]["text/event-stream"] = {}
 
-    @router.post("/audio/speech", response_class=Response, responses=told, summary="A text, said by a voice")
-    async def speech(wanted: Speech, request: Request) -> Response:
-        service.models.of("speak")
-        voice_id = wanted.voice if isinstance(wanted.voice, str) else wanted.voice.id
-        if voice_id not in voices:
-            raise HTTPException(422, f"voice is {voice_id[:100]!r}, allowed: {', '.join(voices)}"[:1000])
-        instructions = (wanted.instructions or "").strip()
-        speaker = instructions or voices[voice_id].description
-        work = spoken(service, wanted.model, speaker, wanted.input, wanted.speed, wanted.seed)
-        job = await in_thread(service.submit, work, kept=False)
-        made = await audio(await outcome(service, job, request), FORMATS[wanted.response_format])
-        if wanted.stream_format == "audio":
-            return made
-        headers = {"X-Seed": made.headers["x-seed"]}
-        return StreamingResponse(_events(bytes(made.body)), media_type="text/event-stream", headers=headers)
+    @router.post("/audio/speech", response_class=Response, responses=responses, summary="A text, spoken by a voice")
+    async def speech(body: Speech, http_request: HTTPRequest) -> Response:
+        try:
+            voice = voice_called(service, voices, body.voice if isinstance(body.voice, str) else body.voice.id)
+        except UnknownVoice as error:
+            raise HTTPException(422, str(error)) from None
+        speaker = (body.instructions or "").strip() or voice.description
+        request = speech_request(service, body.model, speaker, body.input, body.speed, body.seed)
+        job = await in_thread(service.submit, request, kept=False)
+        sound = await sound_when_finished(service, job, http_request)
+        response = await audio_response(sound, FORMATS[body.response_format])
+        if body.stream_format == "audio":
+            return response
+        headers = {"X-Seed": response.headers["x-seed"]}
+        return StreamingResponse(_events(bytes(response.body)), media_type="text/event-stream", headers=headers)
 
     return router
 
 
 def _events(content: bytes) -> Iterator[str]:
-    for start in range(0, len(content), CHUNK):
-        piece = base64.b64encode(content[start : start + CHUNK]).decode()
+    for start in range(0, len(content), EVENT_BYTES):
+        piece = base64.b64encode(content[start : start + EVENT_BYTES]).decode()
         yield f"data: {json.dumps({'type': 'speech.audio.delta', 'audio': piece})}\n\n"
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     yield f"data: {json.dumps({'type': 'speech.audio.done', 'usage': usage})}\n\n"

@@ -1,4 +1,4 @@
-"""Running the server: HTTP by uvicorn, with limits of time that it lacks, and an end that loses nothing."""
+"""Runs the server with uvicorn, adding time limits for headers and refused bodies, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ppaudioldm.serving.guard import error_body
+from ppaudioldm.serving.request_gate import error_body
 from ppaudioldm.serving.service import Service
 
-HEADER_SECONDS = 10.0  # that the headers of a request may take
-LINGER = 5.0  # seconds in which the rest of a refused body is read and dropped, for its sender to see the answer
+HEADERS_S = 10.0  # seconds in which the headers of a request must arrive
+LINGER_S = 5.0  # seconds in which the rest of a refused body is read and dropped: else its sender misses the answer
 MAX_HEADER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 512
-SLACK = 10.0  # seconds that a stopping server waits for answers to be sent, after what runs was given back
+ANSWER_S = 10.0  # seconds in which a stopping server sends the last answers, after its jobs have ended
 
 logger = logging.getLogger(__name__)
 
 
-def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str], None] = lambda line: None) -> None:
-    """Answer on host:port until SIGINT or SIGTERM; the service is started here, and stopped when this returns.
+def serve(
+    service: Service, app: Any, host: str, port: int, notify: Callable[[str], None] = lambda message: None
+) -> None:
+    """Start `service`, answer on host:port until SIGINT or SIGTERM, and stop the service.
 
-    told: called with lines for the user. Raises OSError for an address that cannot be had, ValueError where the
-    models cannot be run.
+    notify: called with messages for the user. Raises OSError for an address that cannot be used, ValueError if the
+    models cannot run.
     """
     config = uvicorn.Config(
         app,
@@ -40,23 +42,23 @@ def serve(service: Service, app: Any, host: str, port: int, told: Callable[[str]
         ws="none",
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=round(service.settings.grace + SLACK),
+        timeout_graceful_shutdown=round(service.settings.grace_s + ANSWER_S),
         server_header=False,
     )
     server = _Server(config, service)
     with _bound(host, port) as listening:
         name = f"[{host}]" if ":" in host else host
-        told(f"listening on http://{name}:{listening.getsockname()[1]}")
-        service.on_ready = lambda: told("ready")
-        service.on_death = server.leave
+        notify(f"listening on http://{name}:{listening.getsockname()[1]}")
+        service.on_ready = lambda: notify("ready")
+        service.on_failure = server.stop_soon
         service.start()
         server.run(sockets=[listening])
     if service.failure:
-        raise ValueError(f"the models cannot be run: {service.failure}")
+        raise ValueError(f"the models cannot run: {service.failure}")
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket: an address that is taken is an error before the models are started."""
+    """A listening socket: an address that is in use is an error before the models are started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     try:
@@ -74,46 +76,49 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
-    def leave(self) -> None:
+    def stop_soon(self) -> None:
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A first signal ends it in peace, a second at the next step; uvicorn's raises it again at the end."""
+        """The first signal lets running jobs finish, a second ends them at their next step.
+
+        uvicorn's own handler would raise the signal again at the end.
+        """
         if self.should_exit:
             self.force_exit = True
-            self._service.hurry()
+            self._service.stop_running()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give back what waits, let what runs finish within the grace, and answer all who ask for it."""
+        """End waiting jobs, let running ones finish within the grace, and send all answers."""
         service = self._service
         await asyncio.to_thread(service.close)
-        hurry = asyncio.get_running_loop().call_later(service.settings.grace, service.hurry)
+        timer = asyncio.get_running_loop().call_later(service.settings.grace_s, service.stop_running)
         await super().shutdown(sockets)
         await asyncio.to_thread(service.stop)
-        hurry.cancel()
+        timer.cancel()
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, but that headers may not take for ever, a refused body neither, and that its errors are JSON."""
+    """uvicorn's HTTP protocol with time limits for headers and refused bodies, and with errors as JSON."""
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._limit(HEADER_SECONDS, self._too_slow)
+        self._limit(HEADERS_S, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._is_busy():
             self._limit(None)
         elif self._timer is None:
-            self._limit(HEADER_SECONDS, self._too_slow)
+            self._limit(HEADERS_S, self._too_slow)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            self._limit(LINGER, self.transport.close)
+            self._limit(LINGER_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._limit(None)
@@ -123,7 +128,7 @@ class _Protocol(H11Protocol):
         self._answer("400 Bad Request", "the request is not HTTP, or its headers are too large")
 
     def _is_busy(self) -> bool:
-        """Whether a request is being answered, whose headers are complete."""
+        """Whether the headers of a request are complete, and its answer is not."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _limit(self, seconds: float | None, then: Callable[[], None] = lambda: None) -> None:

@@ -1,8 +1,8 @@
-"""The server without HTTP: takes works, makes them one batch after another in a thread of its own, keeps the results.
+"""The server without HTTP: accepts requests, runs them in batches in one worker thread, and keeps the results.
 
 service = Service(Models.open(["tiny"]), Settings(folder))
 service.start()
-job = service.submit(Work(prompt="a dog barks", seed=1))
+job = service.submit(Request(prompt="a dog barks", seed=1))
 for state in job.states():
     print(state.status, state.progress)
 sound = service.sound(job)  # waveform, sample_rate
@@ -20,27 +20,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.generation.clip import Cancelled
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
-from ppaudioldm.serving.models import Model, Models, NotHere
+from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull
+from ppaudioldm.serving.request import Request
+from ppaudioldm.serving.result import Result, Sound, result_of, run_requests
 from ppaudioldm.serving.settings import Settings
-from ppaudioldm.serving.store import WAS_STOPPED, Store, StoreFull
-from ppaudioldm.serving.work import Made, Sound, Work, made_of, make
+from ppaudioldm.serving.store import STOPPED_MESSAGE, Store, StoreFull
+from ppaudioldm.tasks.registry import TASKS
 
-__all__ = ["NotHere", "QueueClosed", "QueueFull", "Service"]
+__all__ = ["ModelNotFound", "QueueClosed", "QueueFull", "Service"]
 
 logger = logging.getLogger(__name__)
 
-IDLE = 30.0  # seconds after which an idle worker looks for what is to be removed
-MEMORY = 8  # batches whose time tells how long the next will take
+IDLE_S = 30.0  # seconds after which an idle worker removes old jobs
+RECENT_BATCHES = 8  # their mean time predicts that of the next one
+FIRST_GUESS_S = 5  # before any batch has run
 
 
 class Service:
-    """Owns the models. on_batch(jobs, seconds): told of every batch that ran; on_finish(job): of every job that ended.
+    """Owns the models, the queue, the store and the worker thread. It calls, if set:
 
-    Raises ValueError if another server has the settings' folder.
+    on_batch(jobs, seconds) after every batch; on_job_end(job) for every finished job; on_ready() once the models have
+    run; on_failure() when they cannot run; on_close() when it begins to stop.
+    Raises ValueError if another server uses the settings' folder.
     """
 
     def __init__(
@@ -48,84 +54,89 @@ class Service:
         models: Models,
         settings: Settings,
         on_batch: Callable[[Sequence[Job], float], None] = lambda jobs, seconds: None,
-        on_finish: Callable[[Job], None] = lambda job: None,
+        on_job_end: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self.models, self.settings = models, settings
-        self.store = Store(settings.folder, settings.keep, settings.disk)
-        self.queue = JobQueue(settings.queue, settings.batch)
-        self.on_batch, self.on_finish = on_batch, on_finish
+        self.store = Store(settings.folder, settings.keep_s, settings.disk_bytes)
+        self.queue = JobQueue(settings.queue_size, settings.batch_size)
+        self.on_batch, self.on_job_end = on_batch, on_job_end
         self.on_ready: Callable[[], None] = lambda: None
-        self.on_death: Callable[[], None] = lambda: None
-        self.on_close: Callable[[], None] = lambda: None  # it begins to stop
-        self.failure = ""  # why the models cannot be run
+        self.on_failure: Callable[[], None] = lambda: None
+        self.on_close: Callable[[], None] = lambda: None
+        self.failure = ""  # why the models cannot run
         self.running: Sequence[Job] = ()
-        self._took: list[float] = []  # seconds of the last batches
+        self._batch_seconds: list[float] = []  # of the last batches
         self._ready = threading.Event()
-        self._hurry = threading.Event()  # what runs is to be given back as it is
-        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._stop_running = threading.Event()
+        self._worker = threading.Thread(target=self._run_worker, name="worker", daemon=True)
 
-    # ---- Life
+    # ---- Starting and stopping
 
     def start(self, warm_up: bool = True) -> None:
-        """Begin to work. warm_up: it is ready only once every network has run."""
+        """Start the worker. warm_up: the service is ready only after every network has run once."""
         self._warm_up = warm_up
         self._worker.start()
 
     @property
     def is_ready(self) -> bool:
-        """Whether jobs are made, and taken."""
+        """Whether jobs are accepted and run."""
         return self._ready.is_set() and not self.queue.is_closed and self._worker.is_alive()
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
+        """Block until the models have run; False if that takes longer than `timeout` seconds."""
         return self._ready.wait(timeout)
 
     def close(self) -> None:
-        """Take no more jobs, and give back those that wait; what runs goes on."""
+        """Accept no more jobs, and end those that wait; running jobs go on."""
         if not self.queue.is_closed:
             self._closed = time.monotonic()
             self.on_close()
         for job in self.queue.close():
-            self._finish(job, FAILED, error=WAS_STOPPED, reason=STOPPED)
+            self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)
 
-    def hurry(self) -> None:
-        """Give back what runs at its next step, with the best of what is complete by then."""
-        self._hurry.set()
+    def stop_running(self) -> None:
+        """End running jobs at their next step, with the best of the candidates that are complete by then."""
+        self._stop_running.set()
 
     def stop(self) -> None:
-        """Close, wait for what runs up to the settings' `grace`, then give it back; returns when all is done."""
+        """Close, let running jobs finish within the settings' `grace_s`, then end them; returns when all is done."""
         self.close()
         if self._worker.is_alive():
-            self._worker.join(max(0.0, self._closed + self.settings.grace - time.monotonic()))
-            self.hurry()
+            self._worker.join(max(0.0, self._closed + self.settings.grace_s - time.monotonic()))
+            self.stop_running()
             self._worker.join()
         self.store.close()
 
-    # ---- Settings of a work that leaves them open
-
-    def duration(self, model: Model, wanted: float | None = None) -> float:
-        """Seconds: what is `wanted`, else what the model does best, within the limits."""
-        return min(model.default_duration, self.settings.limits.duration) if wanted is None else wanted
-
-    def options(self, duration: float, **settings: Any) -> Options:
-        """Those of the preset "fast", with the server's number of steps. Raises ValueError."""
-        return Options.from_preset("fast", duration=duration, num_inference_steps=self.settings.steps, **settings)
-
     # ---- Jobs
 
-    def submit(self, work: Work, *, kept: bool = True, audio: Path | None = None) -> Job:
-        """Queue `work`. kept: its result stays on disk; else it is the job's `made`, as long as somebody has the job.
+    def options(self, preset: str | None = None, **overrides: Any) -> Options:
+        """The settings called `preset` with `overrides` that are not None; the steps are by default the server's.
 
-        audio: the recording, a file that is moved to where the job is kept. Raises ValueError for what cannot be made
-        or is beyond the limits, NotHere where no model can, QueueFull, QueueClosed.
+        Raises ValueError.
+        """
+        if preset is None and overrides.get("num_inference_steps") is None:
+            overrides["num_inference_steps"] = self.settings.default_steps
+        return Options.from_preset(preset or "fast", **overrides)
+
+    def submit(self, request: Request, *, kept: bool = True, audio: Path | None = None) -> Job:
+        """Queue `request`.
+
+        kept: the result stays on disk, else only in the job. audio: the recording, a file that is moved into the job's
+        folder. A default duration beyond the limit is reduced to the limit. Raises ValueError for a request that cannot
+        be fulfilled or is beyond the limits, ModelNotFound where no model can run it, QueueFull, QueueClosed.
         """
         if audio is not None:
-            kept, work = True, dataclasses.replace(work, audio=audio)
-        work.check(self.settings.limits)
-        job = Job(self.models.resolved(work), kept=kept, seconds=self.settings.limits.seconds)
+            kept, request = True, dataclasses.replace(request, audio=audio)
+        request, model = self.models.resolved(request.checked(self.settings.limits))
         if self.queue.is_closed:
             raise QueueClosed
-        if len(self.queue) >= self.settings.queue:
-            raise QueueFull  # before anything is written
+        if len(self.queue) >= self.settings.queue_size:
+            raise QueueFull  # before any file is read or written
+        try:
+            request = self._with_duration(request, model)
+        except ValueError as error:
+            raise ValueError(_message_for_client(error, request)) from None
+        job = Job(request, kept=kept, timeout_s=self.settings.limits.timeout_s)
         if kept:
             try:
                 self.store.add(job, audio)
@@ -138,6 +149,30 @@ class Service:
             raise
         return job
 
+    def _with_duration(self, request: Request, model: Model) -> Request:
+        """`request` with a duration if its default is the checkpoint's, or beyond the limit.
+
+        Raises ValueError for a result that is longer than the limit, or that the task cannot get from the recording.
+        """
+        task, limit = TASKS[request.task], self.settings.limits.duration_s
+        recording = open_recording(request.audio, truncate=task.reads_beginning) if request.audio else None
+
+        def planned(duration: float | None) -> float | None:
+            seconds: float | None = task.planned_duration(
+                recording, duration, model.pipeline.config, **request.parameters
+            )
+            return duration if seconds is None else seconds
+
+        given = request.options.duration if task.takes_duration else None
+        seconds = planned(given)
+        if seconds is not None and seconds > limit and (given is not None or not task.takes_duration):
+            raise ValueError(f"duration is {seconds:g}, allowed on this server: up to {limit:g}")
+        if task.takes_duration and given is None and (seconds is None or seconds > limit):
+            duration = min(model.default_duration if seconds is None else seconds, limit)
+            planned(duration)
+            return dataclasses.replace(request, options=dataclasses.replace(request.options, duration=duration))
+        return request
+
     def find(self, job_id: str) -> Job | None:
         """A job that is kept."""
         return self.store.find(job_id)
@@ -147,69 +182,69 @@ class Service:
         return self.store.jobs()
 
     def sound(self, job: Job, index: int = 0) -> Sound:
-        """What a job made: the best sound, or a candidate. Raises LookupError if there is none, or no more."""
+        """A sound of the job's result: 0 is the best, then the candidates. Raises LookupError if it does not exist."""
         if job.kept:
             return self.store.sound(job, index)
-        sounds = (job.made.sound, *job.made.candidates) if job.made else ()
+        sounds = (job.result.sound, *job.result.candidates) if job.result else ()
         if not 0 <= index < len(sounds):
-            raise LookupError(f"sound {index} is not there, the job has {len(sounds)}")
+            raise LookupError(f"sound {index} does not exist, the job has {len(sounds)}")
         return sounds[index]
 
     def cancel(self, job: Job) -> bool:
-        """End it: one that waits makes room at once, one that runs stops at its next step. False if it was finished."""
+        """End it: a waiting job leaves the queue, a running one stops at its next step. False if it was finished."""
         return self._finish(job, CANCELLED)
 
     def remove(self, job: Job) -> None:
-        """Forget it and what was kept of it; one that is not finished is cancelled."""
+        """Remove it and its files; a job that is not finished is cancelled."""
         self.cancel(job)
         self.store.remove(job)
 
     def expire(self, job: Job) -> None:
-        """End it: it was not made in time."""
-        seconds = self.settings.limits.seconds
-        self._finish(job, FAILED, error=f"it was not made within {seconds:g} seconds", reason=TOO_LATE)
+        """End it: its time limit has passed."""
+        timeout_s = self.settings.limits.timeout_s
+        self._finish(job, FAILED, error=f"it was not finished within {timeout_s:g} seconds", reason=TOO_LATE)
 
     def seconds_until_room(self) -> int:
-        """A guess of when the queue will have room."""
-        took = list(self._took)
-        return max(1, math.ceil(sum(took) / len(took))) if took else 5
+        """An estimate of when the queue will have room."""
+        recent = list(self._batch_seconds)
+        return max(1, math.ceil(sum(recent) / len(recent))) if recent else FIRST_GUESS_S
 
     def _finish(self, job: Job, status: str, **changes: Any) -> bool:
         if not job.finish(status, **changes):
             return False
         if job.kept:
             try:
-                self.store.finished(job)
+                self.store.write_final_state(job)
             except OSError as error:
-                logger.error("what became of job %s cannot be written: %s", job.id, error)
-        self.on_finish(job)
+                logger.error("the state of job %s cannot be written: %s", job.id, error)
+        self.on_job_end(job)
         return True
 
     # ---- The worker
 
-    def _work(self) -> None:
+    def _run_worker(self) -> None:
         try:
             if self._warm_up:
-                self.models.warm_up(self.settings.limits.duration)
+                self.models.warm_up(self.settings.limits.duration_s)
         except Exception as error:
-            logger.debug("the models cannot be run", exc_info=True)
+            logger.debug("the models cannot run", exc_info=True)
             self.failure = f"{type(error).__name__}: {error}"
             self.close()
-            self.on_death()
+            self.on_failure()
             return
         self._ready.set()
         self.on_ready()
         while True:
-            jobs = self.queue.take(IDLE)
+            jobs = self.queue.take(IDLE_S)
             if jobs:
                 self._run(jobs)
             elif self.queue.is_closed:
                 return
-            self._drop_late()
+            self._expire_waiting()
             self.store.sweep()
 
     def _run(self, jobs: Sequence[Job]) -> None:
-        jobs = [job for job in jobs if self._is_wanted(job)]
+        jobs = [job for job in jobs if self._is_pending(job)]
         if not jobs:
             return
         start = time.perf_counter()
@@ -217,85 +252,86 @@ class Service:
         for job in jobs:
             job.start()
         try:
-            self._make(jobs)
+            self._generate(jobs)
         except Exception as error:  # the worker must go on
             for job in jobs:
                 self._fail(job, error)
         finally:
             self.running = ()
             seconds = time.perf_counter() - start
-            self._took = [*self._took, seconds][-MEMORY:]
+            self._batch_seconds = [*self._batch_seconds, seconds][-RECENT_BATCHES:]
             self.on_batch(jobs, seconds)
 
-    def _make(self, jobs: Sequence[Job]) -> None:
-        """`jobs`, alike, at once; if that fails, each alone."""
+    def _generate(self, jobs: Sequence[Job]) -> None:
+        """Run `jobs`, which have equal settings, as one batch; if that fails, each alone."""
 
         def progress(at: Progress) -> bool:
-            self._drop_late()
-            wanted = [job for job in jobs if self._is_wanted(job) and job.report(at)]
-            return bool(wanted) and not self._hurry.is_set()
+            self._expire_waiting()
+            pending = [job for job in jobs if self._is_pending(job) and job.report(at)]
+            return bool(pending) and not self._stop_running.is_set()
 
-        works = [job.work for job in jobs]
-        pipeline = self.models.of(works[0].task, works[0].model).pipeline
+        requests = [job.request for job in jobs]
+        pipeline = self.models.of(requests[0].task, requests[0].model).pipeline
         try:
-            made = make(pipeline, works, progress, self.settings.batch)
+            results = run_requests(pipeline, requests, progress, self.settings.batch_size)
         except Cancelled as stopped:
             for job in jobs:
-                self._give_back(job, stopped if len(jobs) == 1 else None)
+                self._end_stopped(job, stopped if len(jobs) == 1 else None)
             return
         except Exception as error:  # whatever it is, the next job must not suffer from it
             if len(jobs) > 1:
                 for job in jobs:
                     if not job.is_finished:
-                        self._make([job])
+                        self._generate([job])
                 return
             self._fail(jobs[0], error)
             return
-        for job, result in zip(jobs, made, strict=True):
+        for job, result in zip(jobs, results, strict=True):
             self._succeed(job, result)
 
     def _fail(self, job: Job, error: Exception) -> None:
         if isinstance(error, ValueError):
-            self._finish(job, FAILED, error=_told(error, job.work), reason=INVALID)
+            self._finish(job, FAILED, error=_message_for_client(error, job.request), reason=INVALID)
             return
         logger.error("job %s failed", job.id, exc_info=error)
         self._finish(job, FAILED, error="the server has an error, see its log", reason=BROKEN)
 
-    def _succeed(self, job: Job, made: Made, complete: bool = True) -> None:
+    def _succeed(self, job: Job, result: Result, complete: bool = True) -> None:
         if job.is_finished:
             return
-        seconds = {stage: round(value, 3) for stage, value in made.seconds.items()}
+        seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
         if not job.kept:
-            job.made = made
-            sounds = tuple(SoundInfo.of(sound) for sound in (made.sound, *made.candidates))
+            job.result = result
+            sounds = tuple(SoundInfo.of(sound) for sound in (result.sound, *result.candidates))
             self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete)
             return
         try:
-            sounds = self.store.keep(job, made)
+            sounds = self.store.write_result(job, result)
         except (StoreFull, OSError) as error:
             logger.error("job %s: %s", job.id, error)
             self._finish(job, FAILED, error="the server has no room for the result", reason=BROKEN)
             return
         if not self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete):
-            self.store.finished(job)  # it was cancelled, or removed, while its sounds were written
+            self.store.write_final_state(job)  # it was cancelled, or removed, while its sounds were written
 
-    def _give_back(self, job: Job, stopped: Cancelled | None) -> None:
-        """What there is of a job that had to stop."""
+    def _end_stopped(self, job: Job, stopped: Cancelled | None) -> None:
+        """Finish a job that had to stop, with the partial result if there is one."""
         if stopped is not None and stopped.clip is not None:
-            self._succeed(job, made_of(job.work, stopped.clip), complete=False)
-        self._finish(job, FAILED, error=WAS_STOPPED, reason=STOPPED)
+            self._succeed(job, result_of(job.request, stopped.clip), complete=False)
+        self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)
 
-    def _is_wanted(self, job: Job) -> bool:
+    def _is_pending(self, job: Job) -> bool:
+        """Whether a client still waits for the job. Ends a job whose time limit has passed."""
         if job.seconds_left <= 0:
             self.expire(job)
         return not job.is_finished
 
-    def _drop_late(self) -> None:
-        for job in self.queue.too_late():
+    def _expire_waiting(self) -> None:
+        for job in self.queue.expired():
             self.expire(job)
 
 
-def _told(error: ValueError, work: Work) -> str:
-    """What is wrong, in one line; the recording's place on the server is nobody's business."""
+def _message_for_client(error: ValueError, request: Request) -> str:
+    """The error in one line, without the path that the recording has on the server."""
     message = " ".join(str(error).split())
-    return message.replace(str(work.audio), "the recording") if work.audio else message
+    return message.replace(str(request.audio), "the recording") if request.audio else message

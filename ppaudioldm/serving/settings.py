@@ -13,14 +13,14 @@ MIB = 1 << 20
 class Limits:
     """Of one request; what is beyond is refused before any work."""
 
-    duration: float = 60.0  # seconds, of a clip, and of a recording
+    duration_s: float = 60.0  # seconds, of a clip, and of a recording
     steps: int = 200
     candidates: int = 8
-    text: int = 5000  # characters
-    body: int = 64 * MIB  # bytes, of a request with a recording
-    json_body: int = MIB  # bytes, of one without
-    slow: float = 10.0  # seconds that a body may take to arrive, and one more for every 50 kB
-    seconds: float = 600.0  # from its arrival to its end
+    text_characters: int = 5000  # characters
+    body_bytes: int = 64 * MIB  # bytes, of a request with a recording
+    json_body_bytes: int = MIB  # bytes, of one without
+    body_grace_s: float = 10.0  # seconds that a body may take to arrive, and one more for every 50 kB
+    timeout_s: float = 600.0  # from its arrival to its end
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Settings:
 
     folder: Path
     limits: Limits = Limits()
-    steps: int | None = None  # of a request that says neither steps nor preset; None: as the preset "fast"
-    queue: int = 32  # jobs that wait
-    batch: int = 4  # clips that are made at once
-    keep: float = 7 * 86400.0  # seconds that finished jobs are kept
-    disk: int = 1024 * MIB  # bytes that all jobs may take
-    grace: float = 30.0  # seconds that a shutdown waits for what is running
+    default_steps: int | None = None  # of a request that says neither steps nor preset; None: as the preset "fast"
+    queue_size: int = 32  # jobs that wait
+    batch_size: int = 4  # clips that are made at once
+    keep_s: float = 7 * 86400.0  # seconds that finished jobs are kept
+    disk_bytes: int = 1024 * MIB  # bytes that all jobs may take
+    grace_s: float = 30.0  # seconds that a shutdown waits for what is running
     api_keys: tuple[str, ...] = ()  # none: everybody may
 
     def __post_init__(self) -> None:
         for owner in (self, self.limits):
             for field in fields(owner):
                 value = getattr(owner, field.name)
-                if isinstance(value, (int, float)) and not value > 0 and field.name != "grace":
+                if isinstance(value, (int, float)) and not value > 0 and field.name != "grace_s":
                     raise ValueError(f"{field.name} is {value!r}, allowed: more than 0")
 
 

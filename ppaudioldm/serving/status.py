@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready, what it measures, and which models it has."""
+"""Routes for the state of the server: liveness, readiness, measurements and models."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, HTTPException, Response
 from pydantic import BaseModel
 
-from ppaudioldm.serving.answers import errors
 from ppaudioldm.serving.metrics import Metrics
 from ppaudioldm.serving.models import Model
+from ppaudioldm.serving.responses import error_responses
 from ppaudioldm.serving.service import Service
 
 
@@ -18,7 +18,7 @@ class Status(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A checkpoint, with the names that OpenAI's clients look for. licence: of the weights."""
+    """A checkpoint, in the fields that OpenAI's clients read. licence: of the weights."""
 
     id: str
     object: Literal["model"] = "model"
@@ -32,6 +32,7 @@ class ModelAnswer(BaseModel):
 
     @classmethod
     def of(cls, model: Model) -> ModelAnswer:
+        """The answer for `model`."""
         return cls(
             id=model.name,
             tasks=list(model.tasks),
@@ -48,7 +49,7 @@ class ModelList(BaseModel):
 
 
 class ElevenLabsModel(BaseModel):
-    """The same, as ElevenLabs' clients read it."""
+    """A checkpoint, in the fields that ElevenLabs' clients read."""
 
     model_id: str
     name: str
@@ -57,17 +58,18 @@ class ElevenLabsModel(BaseModel):
 
 
 def routes(service: Service, metrics: Metrics) -> APIRouter:
+    """The routes."""
     router = APIRouter(tags=["status"])
 
-    @router.get("/healthz", response_model=Status, responses=errors(), summary="The server lives")
+    @router.get("/healthz", response_model=Status, responses=error_responses(), summary="Whether the server runs")
     async def healthz() -> Status:
         return Status(status="ok")
 
     @router.get(
         "/readyz",
         response_model=Status,
-        responses=errors(503),
-        summary="The server makes sounds",
+        responses=error_responses(503),
+        summary="Whether the server accepts requests",
     )
     async def readyz() -> Status:
         if not service.is_ready:
@@ -77,27 +79,27 @@ def routes(service: Service, metrics: Metrics) -> APIRouter:
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **errors()},
-        summary="For Prometheus",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **error_responses()},
+        summary="Measurements for Prometheus",
     )
-    def measured() -> Response:
+    def show_metrics() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     @router.get(
         "/v1/models",
         response_model=ModelList | list[ElevenLabsModel],
-        responses=errors(),
-        summary="The checkpoints of this server; as ElevenLabs lists models for who sends its header",
+        responses=error_responses(),
+        summary="The checkpoints of this server, in ElevenLabs' format if the header xi-api-key is sent",
     )
     async def models(
         xi_api_key: Annotated[str | None, Header()] = None,
     ) -> ModelList | list[ElevenLabsModel]:
-        there = service.models.all
+        available = service.models.all
         if xi_api_key is not None:
             return [
                 ElevenLabsModel(model_id=model.name, name=model.name, can_do_text_to_speech=model.speaks)
-                for model in there
+                for model in available
             ]
-        return ModelList(data=[ModelAnswer.of(model) for model in there])
+        return ModelList(data=[ModelAnswer.of(model) for model in available])
 
     return router

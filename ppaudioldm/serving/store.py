@@ -1,7 +1,7 @@
-"""What is kept of jobs on disk: a folder each, for a time, within a budget, whatever kills the server.
+"""Jobs on disk: a folder each, kept for a time and within a budget, intact whatever ends the server.
 
-job.json says what was to be made and what became of it; sound.wav, and candidate-1.wav, ... beside it, are what was
-made; input is the recording, as long as it is needed. Each file appears complete or not at all.
+job.json holds the request and the state; sound.wav, and beside it candidate-1.wav, ..., are the result; input is the
+recording, until the job is finished. Each file appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from typing import Any
 from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.job import FAILED, FINISHED, STOPPED, Job, SoundInfo, State
-from ppaudioldm.serving.work import Made, Sound, Work
+from ppaudioldm.serving.request import FORMAT_VERSION, Request, UnknownFormat
+from ppaudioldm.serving.result import Result, Sound
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 
 RECORD, INPUT = "job.json", "input"
-UPLOAD = ".upload-"  # begins the name of a recording that is on its way into the folder
-BLOCK = 4096  # bytes: what a small file takes on disk
-MAX_JOBS = 10_000  # that are kept, however small they are
-WAS_STOPPED = "the server was stopped before it was made"
+UPLOAD = ".upload-"  # begins the name of a recording that is being received into the folder
+BLOCK_BYTES = 4096  # a small file takes so much on disk
+MAX_JOBS = 10_000  # kept at most, however small they are
+STOPPED_MESSAGE = "the server was stopped before it was finished"
 
 
 class StoreFull(Exception):
-    """What is to be kept does not fit into the budget."""
+    """A job does not fit into the budget."""
 
 
 class Store:
-    """In `folder`, which it makes; keep: seconds that finished jobs stay; budget: bytes of all of them.
+    """The jobs in `folder`, which is created. keep_s: seconds that finished jobs stay. budget_bytes: of all jobs.
 
-    Raises ValueError if another server has the folder.
+    Raises ValueError if another server uses the folder.
     """
 
-    def __init__(self, folder: Path, keep: float, budget: int) -> None:
-        self.folder, self._keep, self._budget = folder, keep, budget
+    def __init__(self, folder: Path, keep_s: float, budget_bytes: int) -> None:
+        self.folder, self._keep_s, self._budget = folder, keep_s, budget_bytes
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}  # the oldest first
         self._sizes: dict[str, int] = {}
@@ -54,16 +55,17 @@ class Store:
         self._load()
 
     def close(self) -> None:
+        """Leave the folder to another server."""
         self._folder_lock.release()
 
-    # ---- Asking
+    # ---- Reading
 
     def find(self, job_id: str) -> Job | None:
-        """The job of that name, whoever asks."""
+        """The job with this id."""
         return self._jobs.get(job_id)
 
     def jobs(self) -> list[Job]:
-        """All of them, the newest first."""
+        """All jobs, the newest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
 
@@ -73,40 +75,40 @@ class Store:
         return sum(self._sizes.values())
 
     def sound(self, job: Job, index: int = 0) -> Sound:
-        """Number `index` of the sounds that the job made. Raises LookupError if there is none, or no more."""
+        """Sound number `index` of the result. Raises LookupError if it does not exist, or no longer exists."""
         state = job.state
         if not 0 <= index < len(state.sounds):
-            raise LookupError(f"sound {index} is not there, the job has {len(state.sounds)}")
+            raise LookupError(f"sound {index} does not exist, the job has {len(state.sounds)}")
         info, path = state.sounds[index], self.folder / job.id / _file(index)
         try:
-            found = open_recording(path)
+            recording = open_recording(path)
         except (OSError, ValueError) as error:
-            raise LookupError(f"sound {index} is not there any more") from error
-        samples = found.samples[:, 0] if info.channels == 1 else found.samples
-        return Sound(samples, found.sample_rate, info.seed, info.score, found.subtype)
+            raise LookupError(f"sound {index} no longer exists") from error
+        samples = recording.samples[:, 0] if info.channels == 1 else recording.samples
+        return Sound(samples, recording.sample_rate, info.seed, info.score, recording.subtype)
 
     # ---- Changing
 
     def add(self, job: Job, audio: Path | None = None) -> None:
-        """Keep `job` from now on. audio: a recording, which is moved here and becomes the work's.
+        """Keep `job` from now on. audio: the recording, which is moved here and set in the request.
 
         Raises StoreFull if there is no room for the recording.
         """
-        size = BLOCK + (audio.stat().st_size if audio else 0)
+        size = BLOCK_BYTES + (audio.stat().st_size if audio else 0)
         with self._lock:
             self._make_room(size)
             folder = self.folder / job.id
             folder.mkdir()
             if audio is not None:
                 shutil.move(audio, folder / INPUT)
-                job.work = dataclasses.replace(job.work, audio=folder / INPUT)
+                job.request = dataclasses.replace(job.request, audio=folder / INPUT)
             self._jobs[job.id], self._sizes[job.id] = job, size
             self._write(job, job.state)
 
-    def keep(self, job: Job, made: Made) -> tuple[SoundInfo, ...]:
-        """Write what was made of it. Raises StoreFull if that does not fit, OSError if it cannot be written."""
-        sounds = (made.sound, *made.candidates)
-        size = sum(sound.waveform.nbytes + BLOCK for sound in sounds)
+    def write_result(self, job: Job, result: Result) -> tuple[SoundInfo, ...]:
+        """Write the sounds of `result`. Raises StoreFull if they do not fit, OSError if they cannot be written."""
+        sounds = (result.sound, *result.candidates)
+        size = sum(sound.waveform.nbytes + BLOCK_BYTES for sound in sounds)
         with self._lock:
             if job.id not in self._jobs:
                 return ()
@@ -117,8 +119,8 @@ class Store:
             write_audio(path, sound.waveform, sound.sample_rate, sound.subtype)
         return tuple(SoundInfo.of(sound) for sound in sounds)
 
-    def finished(self, job: Job) -> None:
-        """Write what became of it; its recording is not needed any more."""
+    def write_final_state(self, job: Job) -> None:
+        """Write the state of a finished job, and remove its recording and unused files."""
         folder = self.folder / job.id
         with self._lock:
             if job.id not in self._jobs:
@@ -126,33 +128,33 @@ class Store:
                 return
             self._write(job, job.state)
             (folder / INPUT).unlink(missing_ok=True)
-            wanted = {_file(index) for index in range(len(job.state.sounds))}
-            for path in folder.glob("*.wav"):  # of one that was cancelled while they were written
-                if path.name not in wanted:
+            valid = {_file(index) for index in range(len(job.state.sounds))}
+            for path in folder.glob("*.wav"):  # of a job that was cancelled while they were written
+                if path.name not in valid:
                     path.unlink(missing_ok=True)
             self._sizes[job.id] = _size(folder)
 
     def remove(self, job: Job) -> None:
-        """Forget it, and all that was kept of it."""
+        """Remove the job and its files."""
         with self._lock:
             if self._jobs.pop(job.id, None) is not None:
                 del self._sizes[job.id]
-                # The record first: what is left of a folder without one is removed at the next start.
+                # The record first: the rest of a folder without one is removed at the next start.
                 (self.folder / job.id / RECORD).unlink(missing_ok=True)
                 shutil.rmtree(self.folder / job.id, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove finished jobs that were kept long enough, and the oldest beyond the budget."""
+        """Remove finished jobs that have been kept long enough, and the oldest beyond the budget."""
         with self._lock:
             self._make_room(0)
 
     def _make_room(self, size: int, without: Job | None = None) -> None:
-        """Raises StoreFull if what cannot be removed leaves no room for `size` bytes more."""
-        before = time.time() - self._keep
+        """Remove finished jobs, but `without`, until `size` bytes more fit. Raises StoreFull if that is not enough."""
+        oldest = time.time() - self._keep_s
         done = [job for job in self._jobs.values() if job.is_finished and job is not without]
         for job in done:
             finished = job.state.finished or job.created
-            if finished < before or self.size + size > self._budget or len(self._jobs) >= MAX_JOBS:
+            if finished < oldest or self.size + size > self._budget or len(self._jobs) >= MAX_JOBS:
                 self.remove(job)
         if self.size + size > self._budget:
             raise StoreFull(
@@ -162,12 +164,17 @@ class Store:
     # ---- Files
 
     def _write(self, job: Job, state: State) -> None:
-        values = {"created": job.created, "work": job.work.to_dict(), "state": dataclasses.asdict(state)}
+        values = {
+            "version": FORMAT_VERSION,
+            "created": job.created,
+            "request": job.request.to_dict(),
+            "state": dataclasses.asdict(state),
+        }
         with atomic_path(self.folder / job.id / RECORD) as temporary:
             temporary.write_text(json.dumps(values), "utf-8")
 
     def _load(self) -> None:
-        """What an earlier server left: finished jobs are there again, the others have failed."""
+        """Read the jobs of an earlier server: finished ones stay as they are, the others have failed."""
         for stale in self.folder.glob(f"{UPLOAD}*"):
             stale.unlink(missing_ok=True)
         found = []
@@ -176,8 +183,10 @@ class Store:
                 continue
             try:
                 found.append(_read(folder))
+            except UnknownFormat as error:
+                logger.warning("the job %s is not read: %s", folder, error)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                logger.warning("%s is no job that can be read, and is removed: %s", folder, error)
+                logger.warning("%s is not a job that can be read, and is removed: %s", folder, error)
                 shutil.rmtree(folder, ignore_errors=True)
         for job in sorted(found, key=lambda job: job.created):
             self._jobs[job.id] = job
@@ -185,8 +194,8 @@ class Store:
                 stale.unlink(missing_ok=True)
             self._sizes[job.id] = _size(self.folder / job.id)
             if not job.is_finished:
-                job.finish(FAILED, error=WAS_STOPPED, reason=STOPPED, sounds=())
-                self.finished(job)
+                job.finish(FAILED, error=STOPPED_MESSAGE, reason=STOPPED, sounds=())
+                self.write_final_state(job)
         self.sweep()
 
 
@@ -195,8 +204,11 @@ def _file(index: int) -> str:
 
 
 def _read(folder: Path) -> Job:
+    """The job in `folder`. Version 0.1.0 wrote no version number, and "work" in place of "request"."""
     values = json.loads((folder / RECORD).read_text("utf-8"))
-    job = Job(Work.from_dict(values["work"]), kept=True, seconds=0, id=folder.name)
+    version = values.get("version", 1)
+    request = Request.from_dict(values["work" if version == 1 else "request"], version)
+    job = Job(request, kept=True, timeout_s=0, id=folder.name)
     state = _state(values["state"])
     if state.status in FINISHED:
         for index, _ in enumerate(state.sounds):
@@ -211,4 +223,4 @@ def _state(values: dict[str, Any]) -> State:
 
 def _size(folder: Path) -> int:
     sizes = [path.stat().st_size for path in folder.iterdir()]
-    return sum(-(-size // BLOCK) * BLOCK for size in sizes)
+    return sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)

@@ -1,4 +1,4 @@
-"""The voices of text to speech: each is a description of a speaker."""
+"""The voices of text to speech: a voice is a description of a speaker."""
 
 from __future__ import annotations
 

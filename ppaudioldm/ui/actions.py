@@ -10,12 +10,13 @@ from typing import Any
 
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
-from ppaudioldm.serving.generations import received
+from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
-from ppaudioldm.serving.service import NotHere, QueueClosed, QueueFull, Service
-from ppaudioldm.serving.work import NEED_AUDIO
+from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service
+from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.task import Use
 from ppaudioldm.ui import cards
-from ppaudioldm.ui.form import Form, form_of, preset_of, tab_of, work_of
+from ppaudioldm.ui.form import Form, form_of, preset_of, request_of, tab_of
 
 MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed)  # what is told to the user, in one line
 AT_MOST_EVERY = 0.15  # seconds: more often nobody sees
@@ -29,15 +30,15 @@ class Actions:
 
     def submit(self, tab: str, form: Form) -> Job:
         """The job that the button of `tab` asks for. Raises one of MISTAKES."""
-        work = work_of(tab, form, self.service)
-        if work.task not in NEED_AUDIO:
-            return self.service.submit(work)
+        request = request_of(tab, form, self.service)
+        if TASKS[request.task].audio is not Use.REQUIRED:
+            return self.service.submit(request)
         path = self.recording(form.get("recording"))
         if path is None:
             raise ValueError("there is no recording: choose a file, or record one")
         copy = self._copied(path)
         try:
-            return self.service.submit(work, audio=copy)
+            return self.service.submit(request, audio=copy)
         finally:
             copy.unlink(missing_ok=True)
 
@@ -45,7 +46,7 @@ class Actions:
         """Of a recording, which the page goes on to show. Raises ValueError for what is none."""
         try:
             with path.open("rb") as file:
-                return received(file, self.service)
+                return save_upload(file, self.service)
         except ValueError as error:
             raise ValueError(f"the recording is not one: {str(error).removeprefix('audio: ')}") from None
 
@@ -60,9 +61,9 @@ class Actions:
 
     def hint(self, job: Job) -> str:
         """What the user should know of a job that was taken, as HTML."""
-        model = self.service.models.of(job.work.task, job.work.model)
+        model = self.service.models.of(job.request.task, job.request.model)
         known = model.pipeline.checkpoint.known_sounds
-        if not known or not job.work.prompt or known.named_in(job.work.prompt):
+        if not known or not job.request.prompt or known.named_in(job.request.prompt):
             return ""
         told = f"{model.name} knows {len(known.sounds)} kinds of sound, and this prompt names none: try an example"
         return cards.message(told, "note")
@@ -111,15 +112,15 @@ class Actions:
 
     def again(self, job_id: str) -> tuple[str, dict[str, Any]]:
         """The tab and the values of its fields with which the job was made. Raises LookupError."""
-        work = self.find(job_id).work
-        values = form_of(work)
-        return tab_of(work.task), values | {"preset": preset_of(values)}
+        request = self.find(job_id).request
+        values = form_of(request)
+        return tab_of(request.task), values | {"preset": preset_of(values)}
 
     def edited(self, job_id: str, index: int) -> Path:
         """A sound of a job as a recording for the other tabs. Raises LookupError, or OSError for a full disk."""
         job = self.find(job_id)
         sound = self.service.sound(job, index)
-        name = safe_name(job.work.text or job.work.prompt or job.work.task)
+        name = safe_name(job.request.parameters.get("text") or job.request.prompt or job.request.task)
         return write_audio(
             self.uploads / f"{job.id}-{index}" / f"{name}.wav", sound.waveform, sound.sample_rate, sound.subtype
         )
@@ -131,7 +132,7 @@ def told(error: BaseException, service: Service) -> str:
         return f"The queue is full: try again in {service.seconds_until_room()} seconds"
     if isinstance(error, QueueClosed):
         return "The server is stopping and takes no more jobs"
-    if isinstance(error, NotHere):
+    if isinstance(error, ModelNotFound):
         return str(error)
     line = " ".join(str(error).split())
     return line[:1].upper() + line[1:]

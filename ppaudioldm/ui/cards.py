@@ -80,7 +80,7 @@ def history(jobs: list[Job], service: Service) -> str:
 
 def _card(job: Job, service: Service, folded: bool) -> str:
     state = job.state
-    title = job.work.text if job.work.task == "speak" else job.work.prompt
+    title = job.request.parameters.get("text", job.request.prompt)
     parts = [
         f"<h3>{html.escape(_short(title or 'Like the recording'))}</h3>",
         f'<p class="facts">{_facts(job, service)}</p>',
@@ -105,25 +105,25 @@ def _card(job: Job, service: Service, folded: bool) -> str:
 
 
 def _facts(job: Job, service: Service) -> str:
-    work, state = job.work, job.state
-    told = [TABS[tab][0] if (tab := tab_of(work.task)) else work.task.capitalize()]
+    request, state = job.request, job.state
+    told = [TABS[tab][0] if (tab := tab_of(request.task)) else request.task.capitalize()]
     if state.status in (QUEUED, RUNNING):
         told.append("waiting" if state.status == QUEUED else "being made")
-    if work.task == "loop":
+    if request.task == "loop":
         told[0] = "Loop"
     if state.sounds:
         told.append(f"{state.sounds[0].duration:.2f} s")
-    told.append(f"{work.options.num_inference_steps} steps")
+    told.append(f"{request.options.num_inference_steps} steps")
     if state.started is not None and state.finished is not None and state.status not in (FAILED, CANCELLED):
         told.append(f"made in {state.finished - state.started:.1f} s")
-    licence = next((model.licence for model in service.models.all if model.name == work.model), None)
-    told.append(f"{work.model} ({licence})" if licence else work.model)
+    licence = next((model.licence for model in service.models.all if model.name == request.model), None)
+    told.append(f"{request.model} ({licence})" if licence else request.model)
     told.append(time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)))
     return " · ".join(f"<span>{html.escape(fact)}</span>" for fact in told)
 
 
 def _sound(job: Job, index: int, info: SoundInfo, rank: int, count: int, folded: bool) -> str:
-    title = _short(job.work.text or job.work.prompt or job.work.task)
+    title = _short(job.request.parameters.get("text") or job.request.prompt or job.request.task)
     number = f"Candidate {rank + 1} of {count}" if count > 1 else "Sound"
     name = html.escape(f"{number}: {title}", quote=True)
     facts = [f"<b>{'Best' if rank == 0 else f'No. {rank + 1}'}</b>"] if count > 1 else []
@@ -161,7 +161,7 @@ def _spectrogram(job_id: str, index: int, info: SoundInfo, name: str) -> str:
 def _actions(job: Job) -> str:
     if not job.is_finished:
         return _button("cancel", "Cancel")
-    again = _button("again", "Use these settings again") if tab_of(job.work.task) else ""
+    again = _button("again", "Use these settings again") if tab_of(job.request.task) else ""
     return again + _button("remove", "Delete")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from ppaudioldm.serving.guard import App, Message, Receive, Send, answer
+from ppaudioldm.serving.request_gate import App, Message, Receive, Send, send_error
 
 COOKIE = "ppaudioldm-key"
 LOGIN = "login"
@@ -102,11 +102,11 @@ class Door:
             return
         request = Request(scope)
         if scope["method"] not in ("GET", "HEAD") and is_foreign(request):
-            await answer(send, 403, "the request comes from a page of another site")
+            await send_error(send, 403, "the request comes from a page of another site")
         elif scope["path"] != f"{self._path}/{LOGIN}" and not self._keys.admits(request):
             await self._turn_away(request, send)
         elif scope["path"] == self._path + UPLOAD and _size(self._uploads) > self._most:
-            await answer(
+            await send_error(
                 send, 429, "too many recordings were sent lately, try again in an hour", {"retry-after": "3600"}
             )
         else:
@@ -114,7 +114,7 @@ class Door:
 
     async def _turn_away(self, request: Request, send: Send) -> None:
         if "text/html" not in request.headers.get("accept", ""):
-            await answer(send, 401, "a key is needed: reload the page")
+            await send_error(send, 401, "a key is needed: reload the page")
             return
         location = f"{request.scope.get('root_path', '')}{self._path}/{LOGIN}"
         await RedirectResponse(location, 303)(request.scope, request.receive, send)

@@ -12,10 +12,10 @@ import gradio as gr
 from ppaudioldm.choices import SAMPLERS, SPACINGS
 from ppaudioldm.generation.options import MIN_DURATION, PRESETS, settings
 from ppaudioldm.serving.models import Model
-from ppaudioldm.serving.service import NotHere, Service
+from ppaudioldm.serving.service import ModelNotFound, Service
 from ppaudioldm.serving.voices import Voice
-from ppaudioldm.serving.work import MAX_SPEED, NEED_AUDIO, Work
-from ppaudioldm.tasks.speak import SPEAKER
+from ppaudioldm.tasks.registry import MAX_SPEED, SPEAKER, TASKS
+from ppaudioldm.tasks.task import Use
 from ppaudioldm.ui import cards, waveform
 from ppaudioldm.ui.form import TABS, preset_values
 
@@ -50,11 +50,11 @@ def make_tab(name: str, service: Service, voices: Mapping[str, Voice]) -> Tab:
     """The content of the tab `name`, in the block that is open."""
     try:
         model = service.models.of(name)
-    except NotHere as error:
+    except ModelNotFound as error:
         gr.HTML(cards.message(f"{error}.", "note"))
         return Tab()
     tab = Tab()
-    if name in NEED_AUDIO:
+    if TASKS[name].audio is Use.REQUIRED:
         tab.fields["recording"] = gr.Audio(
             label="Recording",
             type="filepath",
@@ -68,7 +68,7 @@ def make_tab(name: str, service: Service, voices: Mapping[str, Voice]) -> Tab:
         _speak(tab, voices)
     else:
         make = {"generate": _generate, "restyle": _restyle, "inpaint": _inpaint, "extend": _extend, "vary": _vary}[name]
-        make(tab, model, service.settings.limits.duration)
+        make(tab, model, service.settings.limits.duration_s)
     tab.button = gr.Button(TABS[name][1], variant="primary", elem_id=f"{name}-button")
     return tab
 
@@ -103,7 +103,12 @@ def _speak(tab: Tab, voices: Mapping[str, Voice]) -> None:
 def _restyle(tab: Tab, model: Model, longest: float) -> None:
     _prompt("restyle", tab, model, True, 8)
     tab.fields["strength"] = gr.Slider(
-        0.05, 1.0, Work.strength, step=0.05, label="Strength", info="low: near the recording; 1: nothing of it is left"
+        0.05,
+        1.0,
+        TASKS["restyle"].parameter("strength").default,
+        step=0.05,
+        label="Strength",
+        info="low: near the recording; 1: nothing of it is left",
     )
 
 
@@ -120,12 +125,12 @@ def _inpaint(tab: Tab, model: Model, longest: float) -> None:
     with gr.Accordion("Only some frequencies", open=False), gr.Row():
         tab.fields["lowest"] = optional_number("From, Hz", "lowest")
         tab.fields["highest"] = optional_number("To, Hz", "highest")
-    _prompt("inpaint", tab, model, not model.hears, 8)
+    _prompt("inpaint", tab, model, not model.has_audiomae, 8)
 
 
 def _extend(tab: Tab, model: Model, longest: float) -> None:
     tab.fields["duration"] = _length("extend", "New length, seconds", model, longest, 2 * model.default_duration)
-    _prompt("extend", tab, model, not model.hears, 8)
+    _prompt("extend", tab, model, not model.has_audiomae, 8)
 
 
 def _vary(tab: Tab, model: Model, longest: float) -> None:

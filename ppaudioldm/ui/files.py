@@ -7,10 +7,10 @@ import re
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from ppaudioldm.audio.spectrogram import png, spectrogram
-from ppaudioldm.serving.answers import in_thread
 from ppaudioldm.serving.formats import FORMATS, encode
+from ppaudioldm.serving.responses import in_thread
+from ppaudioldm.serving.result import Sound
 from ppaudioldm.serving.service import Service
-from ppaudioldm.serving.work import Sound
 from ppaudioldm.ui.cards import DOWNLOADS
 
 FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable", "Accept-Ranges": "bytes"}  # a sound never changes

@@ -1,4 +1,4 @@
-"""What the fields of the page hold, as a work, and back: no Gradio, so that it can be tested alone."""
+"""The values of the page's fields as a request, and back: no Gradio, so that it can be tested alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import PRESETS, Options
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
-from ppaudioldm.serving.work import Work
-from ppaudioldm.tasks.speak import SPEAKER
+from ppaudioldm.tasks.registry import SPEAKER, TASKS
 
 # A tab each, and what its button says.
 TABS = {
@@ -54,11 +54,11 @@ def new_seed() -> int:
     return secrets.randbelow(NEW_SEEDS)
 
 
-def work_of(tab: str, form: Form, service: Service) -> Work:
+def request_of(tab: str, form: Form, service: Service) -> Request:
     """What the button of `tab` asks for; `form` holds the values of its fields and of those that all tabs share.
 
-    The recording is not in it. Raises ValueError, in one line, for a value that cannot be, NotHere where no model does
-    what is asked for.
+    The recording is not in it. Raises ValueError, in one line, for a value that cannot be, ModelNotFound where no model
+    can run the task.
     """
     task = "loop" if tab == "generate" and form.get("loop") else tab
     model = service.models.of(task)
@@ -69,65 +69,66 @@ def work_of(tab: str, form: Form, service: Service) -> Work:
     options = Options.from_preset(
         "fast",
         negative_prompt=_text(form, "negative_prompt"),
-        duration=min(model.default_duration, service.settings.limits.duration) if duration is None else duration,
+        duration=duration,
         sampler=form.get("sampler"),
         spacing=form.get("spacing") or None,
         guidance_interval=(interval[0] or 0.0, 1.0 if interval[1] is None else interval[1]),
         **settings,
         **whole,
     )
-    return Work(
+    values = {
+        "text": _text(form, "text"),
+        "speed": _number(form, "speed"),
+        "strength": _number(form, "strength"),
+        "ranges": _pairs(form, "range", "start", "end"),
+        "frequencies": _pairs(form, "frequencies", "lowest", "highest"),
+    }
+    names = [parameter.name for parameter in TASKS[task].parameters]
+    return Request(
         model=model.name,
         task=task,
         prompt=_prompt(tab, form),
         options=options,
         seed=_seed(form.get("seed")),
-        duration=None if task in ("generate", "speak") else duration,
-        text=_text(form, "text"),
-        speed=_number(form, "speed") or 1.0,
-        strength=_number(form, "strength") or Work.strength,
-        ranges=_pairs(form, "range", "start", "end"),
-        frequencies=_pairs(form, "frequencies", "lowest", "highest"),
+        parameters={name: values[name] for name in names if values.get(name) is not None},
         loudness=_number(form, "loudness"),
         keep_candidates=task in ALL_CANDIDATES and options.num_waveforms_per_prompt > 1,
         with_scores=True,
     )
 
 
-def form_of(work: Work) -> dict[str, Any]:
-    """The values of the fields that ask for `work` again: the inverse of `work_of`."""
-    options = dataclasses.asdict(work.options)
+def form_of(request: Request) -> dict[str, Any]:
+    """The values of the fields from which `request_of` makes `request` again."""
+    options, parameters = dataclasses.asdict(request.options), request.parameters
     guided = options.pop("guidance_interval")
     del options["batch_size"]
-    start, end = work.ranges[0] if work.ranges else (None, None)
-    lowest, highest = work.frequencies[0] if work.frequencies else (None, None)
+    start, end = next(iter(parameters.get("ranges", ())), (None, None))
+    lowest, highest = next(iter(parameters.get("frequencies", ())), (None, None))
     return {
         **options,
-        "negative_prompt": work.options.negative_prompt or "",
-        "duration": _duration(work),
-        "eta": as_text(work.options.eta),
+        "negative_prompt": request.options.negative_prompt or "",
+        "duration": _duration(request),
+        "eta": as_text(request.options.eta),
         "guided_from": guided[0],
         "guided_to": guided[1],
-        "spacing": work.options.spacing or "",
-        "prompt": work.prompt or "",
-        "loop": work.task == "loop",
-        "seed": str(work.seed),
-        "text": work.text or "",
-        "speed": work.speed,
-        "strength": work.strength,
+        "spacing": request.options.spacing or "",
+        "prompt": request.prompt or "",
+        "loop": request.task == "loop",
+        "seed": str(request.seed),
+        "text": parameters.get("text") or "",
+        "speed": parameters.get("speed", TASKS["speak"].parameter("speed").default),
+        "strength": parameters.get("strength", TASKS["restyle"].parameter("strength").default),
         "start": as_text(start),
         "end": as_text(end),
         "lowest": as_text(lowest),
         "highest": as_text(highest),
-        "loudness": as_text(work.loudness),
+        "loudness": as_text(request.loudness),
     }
 
 
-def _duration(work: Work) -> Any:
+def _duration(request: Request) -> Any:
     """As its field holds it: a slider of all tabs but Vary, whose length is optional."""
-    if work.task == "vary":
-        return as_text(work.duration)
-    return work.options.duration if work.task in ("generate", "speak") else work.duration
+    return as_text(request.options.duration) if request.task == "vary" else request.options.duration
 
 
 def tab_of(task: str) -> str:

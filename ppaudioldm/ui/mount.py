@@ -57,7 +57,7 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         theme=theme(gradio.themes),
         head=head(HERE),
         footer_links=[],
-        max_file_size=limits.body,
+        max_file_size=limits.body_bytes,
         run_history=False,
         ssr_mode=False,
         pwa=False,
@@ -65,7 +65,7 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         enable_monitoring=False,
     )
     _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
-    app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body)
+    app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body_bytes)
     return app
 
 

@@ -30,9 +30,9 @@ class Outline:
             recording = open_recording(path)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the recording")) from None
-        if recording.duration > limits.duration:
+        if recording.duration > limits.duration_s:
             raise ValueError(
-                f"the recording lasts {recording.duration:.1f} seconds, allowed here: up to {limits.duration:g}"
+                f"the recording lasts {recording.duration:.1f} seconds, allowed here: up to {limits.duration_s:g}"
             )
         mono = downmixed(recording.samples)
         loudest = float(np.abs(mono).max()) or 1.0

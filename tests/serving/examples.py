@@ -26,10 +26,10 @@ from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.options import Options, Progress, default_duration
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.models import Model, Models
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.run import serve
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
-from ppaudioldm.serving.work import Work
 from ppaudioldm.weights.convert import write_native
 from tests.tasks.test_speak import checkpoint as speech_checkpoint
 
@@ -152,15 +152,16 @@ class HeldPipeline:
     def generate(
         self,
         prompts: str | Sequence[str],
+        options: Options,
         *,
         seed: int | Sequence[int],
-        duration: float,
         progress: Callable[[Progress], bool | None],
-        num_waveforms_per_prompt: int = 1,
         keep_candidates: bool = False,
         **_: Any,
     ) -> Clip:
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        count = options.num_waveforms_per_prompt
+        duration = self.default_duration if options.duration is None else options.duration
         seed = [seed] if isinstance(seed, int) else seed
         self.batches.append(prompts)
         for prompt in prompts:
@@ -174,7 +175,6 @@ class HeldPipeline:
                 assert self._gate.acquire(timeout=PATIENCE)
             if progress(Progress("denoise", step + 1, self.steps)) is False:
                 raise Cancelled("stopped during denoise")
-        count = num_waveforms_per_prompt
         every = np.stack([[sound_of(s + k, duration) for k in range(count)] for s in seed])
         every[["nan" in prompt for prompt in prompts]] = np.nan
         return Clip(every[:, 0], RATE, tuple(prompts), tuple(seed), candidates=every if keep_candidates else None)
@@ -192,9 +192,10 @@ def sound_of(seed: int, duration: float = DURATION) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-0.5, 0.5, round(duration * RATE)).astype(np.float32)
 
 
-def work(prompt: str = "a dog barks", seed: int = 1, **settings: Any) -> Work:
-    fields = {name: settings.pop(name) for name in list(settings) if name in Work.__dataclass_fields__}
-    return Work(prompt=prompt, seed=seed, options=Options(duration=DURATION, **settings), **fields)
+def new_request(prompt: str = "a dog barks", seed: int = 1, **settings: Any) -> Request:
+    """settings: fields of `Request`, or of its options."""
+    fields = {name: settings.pop(name) for name in list(settings) if name in Request.__dataclass_fields__}
+    return Request(prompt=prompt, seed=seed, options=Options(duration=DURATION, **settings), **fields)
 
 
 @contextlib.contextmanager
@@ -207,7 +208,7 @@ def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: A
     try:
         yield service
     finally:
-        service.hurry()
+        service.stop_running()
         if pipeline._gate is not None:
             pipeline.release()
         service.stop()
@@ -228,22 +229,22 @@ def answering(
     lines: list[str] = []
     ready = threading.Event()
 
-    def told(line: str) -> None:
+    def notify(line: str) -> None:
         lines.append(line)
         if line == "ready":
             ready.set()
 
-    thread = threading.Thread(target=serve, args=(service, create_app(service), "127.0.0.1", 0, told))
+    thread = threading.Thread(target=serve, args=(service, create_app(service), "127.0.0.1", 0, notify))
     thread.start()
     try:
         assert ready.wait(PATIENCE)
         with httpx.Client(base_url=lines[0].removeprefix("listening on "), timeout=PATIENCE) as client:
             yield Answering(service, pipeline, client, thread)
     finally:
-        service.hurry()
+        service.stop_running()
         if pipeline._gate is not None:
             pipeline.release()
-        service.on_death()
+        service.on_failure()
         thread.join(PATIENCE)
         assert not thread.is_alive()
 

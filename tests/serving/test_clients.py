@@ -16,7 +16,7 @@ from openai import NotFoundError, OpenAI, UnprocessableEntityError
 
 from ppaudioldm import AudioLDM
 from ppaudioldm.serving.formats import encode
-from ppaudioldm.serving.work import Sound
+from ppaudioldm.serving.result import Sound
 from ppaudioldm.tasks.speak import speak
 from tests.serving.examples import CHECKPOINT, PATIENCE, assert_same_sound
 from tests.tasks.test_speak import untrained as tiny_speech
@@ -134,7 +134,7 @@ def test_a_voice_that_is_not_there(elevenlabs):
     with pytest.raises(ApiError) as caught:
         b"".join(elevenlabs.text_to_speech.convert(voice_id="21m00Tcm4TlvDq8ikWAM", text=SPOKEN))
     assert caught.value.status_code == 404
-    assert caught.value.body["detail"].startswith("there is no voice '21m00Tcm4TlvDq8ikWAM', choose from reporter, ")
+    assert caught.value.body["detail"].startswith("unknown voice '21m00Tcm4TlvDq8ikWAM', choose from reporter, ")
 
 
 # ---- OpenAI
@@ -187,7 +187,7 @@ def test_speech_by_instructions_streamed(openai, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"voice": "nobody"}, "voice is 'nobody', allowed: reporter, alloy"),
+        ({"voice": "nobody"}, "unknown voice 'nobody', choose from reporter, alloy"),
         ({"response_format": "aac"}, "response_format: Input should be 'mp3', 'opus', 'flac', 'wav' or 'pcm'"),
         ({"speed": 5}, "speed: Input should be less than or equal to 4"),
         ({"input": ""}, "input: "),

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.serving.formats import FORMATS, encode
-from ppaudioldm.serving.work import Sound
+from ppaudioldm.serving.result import Sound
 
 RATE = 16000
 RAW = {"pcm": "PCM_16", "ulaw": "ULAW", "alaw": "ALAW"}

@@ -90,7 +90,7 @@ def test_many_and_large_headers(tmp_path):
 
 
 def test_a_slow_body(tmp_path):
-    with answering(tmp_path, limits=Limits(slow=0.2)) as server:
+    with answering(tmp_path, limits=Limits(body_grace_s=0.2)) as server:
         post = POST.replace(b"generations", b"sound-generation")
         for head, start in ((post + FORM, b"--b\r\n"), (post + JSON, b"{"), (POST + FORM, b"--b\r\n")):
             status, answer = server.ask(head + b"content-length: 99\r\n\r\n" + start)
@@ -98,7 +98,7 @@ def test_a_slow_body(tmp_path):
 
 
 def test_slow_headers(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(run, "HEADERS_S", 0.2)
     with answering(tmp_path) as server:
         for content in (b"", b"GET /healthz HTTP/1.1\r\nhost"):
             status, answer = server.ask(content)
@@ -111,7 +111,7 @@ def test_slow_headers(tmp_path, monkeypatch):
 
 
 def test_a_refused_body_is_not_read_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "LINGER", 0.2)
+    monkeypatch.setattr(run, "LINGER_S", 0.2)
     with answering(tmp_path) as server, connected(server.address) as connection:
         connection.sendall(POST + JSON + b"content-length: %d\r\n\r\n" % (1 << 30))
         assert read_answer(connection)[0] == 413

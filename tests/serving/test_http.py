@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.serving.settings import Limits
-from tests.serving.examples import RATE, HeldPipeline, answering, finished, sound_of, until, work
+from tests.serving.examples import RATE, HeldPipeline, answering, finished, new_request, sound_of, until
 
 SOUND = {"text": "a dog barks", "duration_seconds": 0.5}
 GENERATION = {"prompt": "a dog barks", "duration": 0.5, "num_inference_steps": 3}
@@ -151,7 +151,8 @@ def test_a_form_says_what_json_says(tmp_path):
         assert request["ranges"] == [[0.2, 0.4], [0.6, None]] and request["frequencies"] == [[500, 2000]]
         assert request["options"]["guidance_interval"] == [0.1, 0.9] and request["with_scores"] is True
         job = server.service.history()[0]
-        assert job.work.audio == tmp_path / job.id / "input" and samples(job.work.audio.read_bytes()).shape == (RATE,)
+        assert job.request.audio == tmp_path / job.id / "input"
+        assert samples(job.request.audio.read_bytes()).shape == (RATE,)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +160,13 @@ def test_a_form_says_what_json_says(tmp_path):
     [
         ({"audio": ("a.wav", b"RIFF but not really")}, 422, "audio: the recording is not a sound file"),
         ({"audio": ("a.wav", b"")}, 422, "audio: the recording is not a sound file"),
-        ({"audio": ("a.wav", recording(3))}, 422, "audio: the recording: it lasts 3.0 seconds, allowed on this server"),
-        ({"other": ("a.wav", recording())}, 422, "other: a file is not allowed here"),
+        ({"audio": ("a.wav", recording(3))}, 422, "audio: the recording lasts 3.0 seconds, allowed on this server"),
+        ({"other": ("a.wav", recording())}, 422, "other: a file is only allowed as audio"),
         ([("audio", ("a.wav", recording())), ("audio", ("b.wav", recording()))], 400, "Too many files"),
     ],
 )
 def test_recordings_that_are_none(tmp_path, files, status, message):
-    with answering(tmp_path, limits=Limits(duration=2)) as server:
+    with answering(tmp_path, limits=Limits(duration_s=2)) as server:
         answer = server.client.post("/v1/generations", data={"task": "vary"}, files=files)
         assert answer.status_code == status and message in answer.json()["detail"]
         assert str(tmp_path) not in answer.text
@@ -187,7 +188,7 @@ def test_other_content_types(tmp_path):
 
 
 def test_429_when_the_queue_is_full(tmp_path):
-    with answering(tmp_path, held(), queue=1) as server:
+    with answering(tmp_path, held(), queue_size=1) as server:
         server.client.post("/v1/generations", json=GENERATION)
         server.pipeline.step_began()
         assert server.client.post("/v1/generations", json=GENERATION).json()["position"] == 0
@@ -198,7 +199,7 @@ def test_429_when_the_queue_is_full(tmp_path):
 
 
 def test_a_client_that_goes_away_frees_its_slot(tmp_path):
-    with answering(tmp_path, held(), queue=1) as server:
+    with answering(tmp_path, held(), queue_size=1) as server:
         body = json.dumps(SOUND).encode()
         head = b"POST /v1/sound-generation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         content = head + b"content-length: %d\r\n\r\n" % len(body) + body
@@ -224,21 +225,21 @@ def test_a_client_that_goes_away_frees_its_slot(tmp_path):
 
 
 def test_a_request_that_takes_too_long(tmp_path):
-    with answering(tmp_path, held(), limits=Limits(seconds=0.3)) as server:
+    with answering(tmp_path, held(), limits=Limits(timeout_s=0.3)) as server:
         answer = server.client.post("/v1/sound-generation", json=SOUND)
-        assert (answer.status_code, answer.json()["detail"]) == (504, "it was not made within 0.3 seconds")
+        assert (answer.status_code, answer.json()["detail"]) == (504, "it was not finished within 0.3 seconds")
         assert answer.headers["x-should-retry"] == "false"
 
 
 def test_a_server_that_stops_answers_those_that_wait(tmp_path):
-    with answering(tmp_path, held(), grace=60.0) as server:
+    with answering(tmp_path, held(), grace_s=60.0) as server:
         runs = server.client.post("/v1/generations", json=GENERATION).json()
         server.pipeline.step_began()
         waits = server.client.post("/v1/generations", json={**GENERATION, "num_inference_steps": 2}).json()
         with server.client.stream("GET", f"/v1/generations/{runs['id']}/events") as events:
             lines = events.iter_lines()
             next(lines)
-            server.service.on_death()  # as SIGTERM does
+            server.service.on_failure()  # as SIGTERM does
             job = server.service.find(waits["id"])
             assert job.wait(60) and job.state.reason == "stopped"
             server.pipeline.release()
@@ -288,9 +289,9 @@ def test_without_a_checkpoint_that_speaks(tmp_path):
 
 def test_metrics(tmp_path):
     with answering(tmp_path, held()) as server:
-        job = server.service.submit(work())
+        job = server.service.submit(new_request())
         server.pipeline.step_began()
-        server.service.submit(work("waits"))
+        server.service.submit(new_request("waits"))
 
         def value(name: str) -> float:
             lines = server.client.get("/metrics").text.splitlines()

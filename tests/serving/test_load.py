@@ -8,7 +8,7 @@ import httpx
 
 from ppaudioldm import AudioLDM
 from ppaudioldm.serving.formats import encode
-from ppaudioldm.serving.work import Sound
+from ppaudioldm.serving.result import Sound
 from tests.serving.examples import CHECKPOINT, PATIENCE, answering, assert_same_sound, sound_of
 
 PROMPTS = ("a dog barks", "rain falls on a roof of tin and glass", "a bell")
@@ -46,7 +46,7 @@ def test_each_gets_its_own(server):
 
 
 def test_hundreds_at_once(tmp_path):
-    with answering(tmp_path, queue=400) as server:
+    with answering(tmp_path, queue_size=400) as server:
 
         def asked(seed: int) -> bytes:
             body = {"text": f"sound {seed}", "duration_seconds": 0.5, "seed": seed}

@@ -47,7 +47,7 @@ def test_what_is_asked_is_answered_as_documented(tmp_path, request):
         run(request.getfixturevalue("server").url, tmp_path, "--max-examples", CASES)
         return
     speaks = HeldPipeline("speaks", config=TINY_SPEECH)
-    with answering(tmp_path / "jobs", HeldPipeline(), speaks, limits=Limits(duration=2)) as server:
+    with answering(tmp_path / "jobs", HeldPipeline(), speaks, limits=Limits(duration_s=2)) as server:
         run(str(server.client.base_url), tmp_path, "--max-examples", "5", "--phases", "fuzzing,stateful")
 
 

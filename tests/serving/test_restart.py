@@ -57,7 +57,7 @@ def test_killed_and_started_again(tmp_path):
         for lost in (running, waiting):
             generation = client.get(f"/v1/generations/{lost}").json()
             assert (generation["status"], generation["reason"]) == ("failed", "stopped")
-            assert generation["error"] == "the server was stopped before it was made"
+            assert generation["error"] == "the server was stopped before it was finished"
             assert client.get(f"/v1/generations/{lost}/audio").status_code == 409
         check_files(tmp_path)
         assert finished(client, client.post("/v1/generations", json=SHORT).json())["status"] == "succeeded"

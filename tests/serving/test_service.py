@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,13 +14,13 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.job import Job
-from ppaudioldm.serving.models import Model, Models, NotHere
+from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_size
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Limits, Settings
-from ppaudioldm.serving.work import Work
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
-from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, service_of, sound_of, work
+from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, new_request, service_of, sound_of
 
 
 def done(job: Job) -> str:
@@ -32,7 +33,7 @@ def done(job: Job) -> str:
 
 def test_a_job_is_made_and_kept(tmp_path):
     with service_of(tmp_path) as service:
-        job = service.submit(work(seed=5))
+        job = service.submit(new_request(seed=5))
         states = list(job.states())
         assert [states[-1].status, states[-1].error] == ["succeeded", None]
         assert states[-1].started >= job.created and states[-1].finished >= states[-1].started
@@ -41,7 +42,7 @@ def test_a_job_is_made_and_kept(tmp_path):
         sound = service.sound(job)
         np.testing.assert_array_equal(sound.waveform, sound_of(5))
         assert service.find(job.id) is job and service.history() == [job]
-        with pytest.raises(LookupError, match="sound 1 is not there, the job has 1"):
+        with pytest.raises(LookupError, match="sound 1 does not exist, the job has 1"):
             service.sound(job, 1)
         service.remove(job)
         assert service.find(job.id) is None and service.store.size == 0
@@ -51,7 +52,7 @@ def test_a_job_is_made_and_kept(tmp_path):
 
 def test_what_nobody_asks_after_is_not_kept(tmp_path):
     with service_of(tmp_path) as service:
-        job = service.submit(work(seed=5), kept=False)
+        job = service.submit(new_request(seed=5), kept=False)
         assert done(job) == "succeeded"
         np.testing.assert_array_equal(service.sound(job).waveform, sound_of(5))
         assert service.find(job.id) is None and service.store.size == 0
@@ -61,7 +62,7 @@ def test_every_change_is_told(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
-        job = service.submit(work())
+        job = service.submit(new_request())
         seen = []
         end = job.watch(lambda: seen.append(job.state.progress))
         pipeline.release()
@@ -73,7 +74,7 @@ def test_every_change_is_told(tmp_path):
 def test_candidates(tmp_path):
     with service_of(tmp_path) as service:
         for kept in (True, False):
-            job = service.submit(work(seed=5, num_waveforms_per_prompt=3, keep_candidates=True), kept=kept)
+            job = service.submit(new_request(seed=5, num_waveforms_per_prompt=3, keep_candidates=True), kept=kept)
             assert done(job) == "succeeded"
             assert [info.seed for info in job.state.sounds] == [5, 5, 6, 7]
             np.testing.assert_array_equal(service.sound(job, 3).waveform, sound_of(7))
@@ -85,12 +86,12 @@ def test_candidates(tmp_path):
 def test_those_alike_are_made_at_once_and_sound_as_alone(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, batch=4) as service:
-        first = service.submit(work("first", 0))
+    with service_of(tmp_path, pipeline, batch_size=4) as service:
+        first = service.submit(new_request("first", 0))
         pipeline.step_began()  # so that the others wait together
-        jobs = [service.submit(work(f"sound {i}", i)) for i in range(1, 6)]
-        other = service.submit(work("longer", 9, num_inference_steps=7))
-        last = service.submit(work("sound 6", 6))
+        jobs = [service.submit(new_request(f"sound {i}", i)) for i in range(1, 6)]
+        other = service.submit(new_request("longer", 9, num_inference_steps=7))
+        last = service.submit(new_request("sound 6", 6))
         pipeline.release()
         assert {done(job) for job in (first, *jobs, other, last)} == {"succeeded"}
         assert pipeline.batches == [
@@ -111,10 +112,10 @@ def test_batches_are_of_few_sizes(waiting, most, size):
 def test_candidates_count_in_a_batch(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, batch=4) as service:
-        service.submit(work("first"))
+    with service_of(tmp_path, pipeline, batch_size=4) as service:
+        service.submit(new_request("first"))
         pipeline.step_began()
-        jobs = [service.submit(work(f"{i}", num_waveforms_per_prompt=2)) for i in range(3)]
+        jobs = [service.submit(new_request(f"{i}", num_waveforms_per_prompt=2)) for i in range(3)]
         pipeline.release()
         assert {done(job) for job in jobs} == {"succeeded"}
         assert pipeline.batches == [["first"], ["0", "1"], ["2"]]
@@ -124,9 +125,9 @@ def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
-        service.submit(work("first"))
+        service.submit(new_request("first"))
         pipeline.step_began()
-        good, bad, other = (service.submit(work(prompt)) for prompt in ("good", "impossible", "other"))
+        good, bad, other = (service.submit(new_request(prompt)) for prompt in ("good", "impossible", "other"))
         pipeline.release()
         assert [done(job) for job in (good, bad, other)] == ["succeeded", "failed", "succeeded"]
         assert (bad.state.error, bad.state.reason) == ("impossible is impossible", "invalid")
@@ -134,28 +135,28 @@ def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
 
 def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
     with service_of(tmp_path) as service:
-        job = service.submit(work("broken"))
+        job = service.submit(new_request("broken"))
         assert done(job) == "failed" and job.state.reason == "broken"
         assert job.state.error == "the server has an error, see its log"
         assert "out of memory at 0x7f" in caplog.text
-        assert done(service.submit(work("good"))) == "succeeded"
+        assert done(service.submit(new_request("good"))) == "succeeded"
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_sound_that_is_not_finite_is_the_servers_error(tmp_path, kept):
     with service_of(tmp_path) as service:
-        job = service.submit(work("nan"), kept=kept)
+        job = service.submit(new_request("nan"), kept=kept)
         assert done(job) == "failed" and job.state.reason == "broken"
-        assert done(service.submit(work("good"), kept=kept)) == "succeeded"
+        assert done(service.submit(new_request("good"), kept=kept)) == "succeeded"
 
 
 def test_a_disk_that_fails(tmp_path, monkeypatch, caplog):
     with service_of(tmp_path) as service:
         monkeypatch.setattr("ppaudioldm.serving.store.write_audio", failing)
-        job = service.submit(work())
+        job = service.submit(new_request())
         assert done(job) == "failed" and job.state.error == "the server has no room for the result"
         monkeypatch.undo()
-        assert done(service.submit(work())) == "succeeded"
+        assert done(service.submit(new_request())) == "succeeded"
 
 
 def failing(*_: object) -> None:
@@ -171,10 +172,10 @@ def test_ended_while_its_sound_is_written(tmp_path, monkeypatch, how):
             return write_audio(path, *arguments)
 
         monkeypatch.setattr("ppaudioldm.serving.store.write_audio", write)
-        job = service.submit(work())
+        job = service.submit(new_request())
         assert done(job) == "cancelled"
         monkeypatch.undo()
-        assert done(service.submit(work(), kept=False)) == "succeeded"  # the worker is done with the first
+        assert done(service.submit(new_request(), kept=False)) == "succeeded"  # the worker is done with the first
         left = [path.name for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
         assert left == (["job.json"] if how == "cancel" else [])
 
@@ -186,12 +187,12 @@ def test_cancelled_while_it_runs(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
-        job = service.submit(work())
+        job = service.submit(new_request())
         pipeline.step_began()
         assert service.cancel(job) and not service.cancel(job)
         assert job.state.status == "cancelled"
         pipeline.release(1)  # the step under way is the last
-        following = service.submit(work("next"))
+        following = service.submit(new_request("next"))
         pipeline.step_began()
         pipeline.release()
         assert done(following) == "succeeded"
@@ -204,9 +205,9 @@ def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
-        service.submit(work("first"))
+        service.submit(new_request("first"))
         pipeline.step_began()
-        kept, gone = service.submit(work("kept", 3)), service.submit(work("gone", 4))
+        kept, gone = service.submit(new_request("kept", 3)), service.submit(new_request("gone", 4))
         pipeline.release(3)
         pipeline.step_began()
         pipeline.step_began()
@@ -220,25 +221,25 @@ def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
 def test_the_queue_has_an_end_and_who_leaves_makes_room(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, queue=2) as service:
-        service.submit(work("runs"))
+    with service_of(tmp_path, pipeline, queue_size=2) as service:
+        service.submit(new_request("runs"))
         pipeline.step_began()
-        waits, leaves = service.submit(work("waits")), service.submit(work("leaves"), kept=False)
+        waits, leaves = service.submit(new_request("waits")), service.submit(new_request("leaves"), kept=False)
         assert [service.queue.position(job) for job in (waits, leaves)] == [0, 1]
         for kept in (True, False):
             with pytest.raises(QueueFull):
-                service.submit(work("too many"), kept=kept)
+                service.submit(new_request("too many"), kept=kept)
         assert len(service.history()) == 2 and service.seconds_until_room() >= 1
         service.cancel(leaves)
         assert service.queue.position(leaves) is None
-        comes = service.submit(work("comes"))
+        comes = service.submit(new_request("comes"))
         pipeline.release()
         assert [done(waits), done(comes)] == ["succeeded", "succeeded"]
 
 
 def test_two_may_not_take_the_last_place(tmp_path):
     queue = JobQueue(1, 1)
-    jobs = [Job(work(), kept=False, seconds=100) for _ in range(8)]
+    jobs = [Job(new_request(), kept=False, timeout_s=100) for _ in range(8)]
     full = []
 
     def put(job: Job) -> None:
@@ -258,10 +259,10 @@ def test_two_may_not_take_the_last_place(tmp_path):
 def test_too_late(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, limits=Limits(seconds=1e-6)) as service:
-        job = service.submit(work())
+    with service_of(tmp_path, pipeline, limits=Limits(timeout_s=1e-6)) as service:
+        job = service.submit(new_request())
         assert done(job) == "failed" and job.state.reason == "too_late"
-        assert job.state.error == "it was not made within 1e-06 seconds"
+        assert job.state.error == "it was not finished within 1e-06 seconds"
         assert pipeline.batches == []
 
 
@@ -269,9 +270,9 @@ def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
-        service.submit(work("runs"))
+        service.submit(new_request("runs"))
         pipeline.step_began()
-        waits = service.submit(work("waits"))
+        waits = service.submit(new_request("waits"))
         waits._deadline = 0.0
         pipeline.release(1)
         assert done(waits) == "failed" and waits.state.reason == "too_late"
@@ -284,16 +285,16 @@ def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
 def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, grace=PATIENCE) as service:
-        runs = service.submit(work("runs"))
+    with service_of(tmp_path, pipeline, grace_s=PATIENCE) as service:
+        runs = service.submit(new_request("runs"))
         pipeline.step_began()
-        waits = service.submit(work("waits", num_inference_steps=7))
+        waits = service.submit(new_request("waits", num_inference_steps=7))
         assert service.is_ready
         service.close()
         assert not service.is_ready
         assert (done(waits), waits.state.reason) == ("failed", "stopped")
         with pytest.raises(QueueClosed):
-            service.submit(work("late"))
+            service.submit(new_request("late"))
         pipeline.release()
         service.stop()
         assert runs.state.status == "succeeded"
@@ -302,11 +303,11 @@ def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
 def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
     pipeline = HeldPipeline()
     pipeline.hold()
-    with service_of(tmp_path, pipeline, grace=0.0) as service:
-        runs = service.submit(work("runs"))
+    with service_of(tmp_path, pipeline, grace_s=0.0) as service:
+        runs = service.submit(new_request("runs"))
         pipeline.step_began()
         service.close()
-        service.hurry()
+        service.stop_running()
         pipeline.release(1)
         service.stop()
         assert (runs.state.status, runs.state.reason) == ("failed", "stopped")
@@ -319,12 +320,12 @@ def test_models_that_cannot_be_run(tmp_path):
 
     service = Service(Models([Model("broken", Broken())]), Settings(tmp_path))
     died = threading.Event()
-    service.on_death = died.set
+    service.on_failure = died.set
     service.start()
     assert died.wait(PATIENCE)
     assert service.failure == "MemoryError: all of it" and not service.is_ready
     with pytest.raises(QueueClosed):
-        service.submit(work())
+        service.submit(new_request())
     service.stop()
 
 
@@ -340,9 +341,9 @@ def test_models_that_cannot_be_run(tmp_path):
         ({"prompt": "x" * 51}, "prompt has 51 characters, allowed on this server: up to 50"),
         ({"task": "vary"}, "audio is missing, which vary needs"),
         ({"task": "loop", "prompt": None}, "no prompt and no audio"),
-        ({"task": "extend", "duration": 99.0}, "audio is missing"),
+        ({"task": "extend", "options": Options(duration=20)}, "audio is missing"),
         ({"options": Options(duration=30)}, "duration is 30, allowed on this server: up to 20"),
-        ({"task": "loop", "duration": 21.0}, "duration is 21, allowed on this server: up to 20"),
+        ({"task": "loop", "options": Options(duration=21.0)}, "duration is 21, allowed on this server: up to 20"),
         ({"options": Options(num_inference_steps=11)}, "num_inference_steps is 11, allowed on this server: up to 10"),
         (
             {"options": Options(num_inference_steps=2, num_waveforms_per_prompt=3)},
@@ -350,16 +351,18 @@ def test_models_that_cannot_be_run(tmp_path):
         ),
         ({"seed": -1}, "seed is -1"),
         ({"loudness": 0.0}, "loudness is 0"),
-        ({"speed": 9.0}, "speed is 9, allowed: 0.25 to 4"),
-        ({"strength": 0.0}, "strength is 0, allowed"),
+        ({"task": "speak", "parameters": {"text": "a", "speed": 9.0}}, "speed is 9.0, allowed: 0.25 to 4"),
+        ({"task": "restyle", "audio": Path("a.wav"), "parameters": {"strength": 0.0}}, "strength is 0.0, allowed"),
+        ({"parameters": {"strength": 0.5}}, "strength is not a parameter of generate"),
+        ({"task": "speak", "parameters": {"text": "x" * 51}}, "text has 51 characters, allowed on this server"),
     ],
 )
 def test_what_is_refused(tmp_path, wrong, message):
-    limits = Limits(duration=20, steps=10, candidates=2, text=50)
+    limits = Limits(duration_s=20, steps=10, candidates=2, text_characters=50)
     with service_of(tmp_path, limits=limits) as service:
         options = Options(duration=DURATION, num_inference_steps=2)
         with pytest.raises(ValueError, match=message):
-            service.submit(replace(Work(prompt="a dog", options=options), **wrong))
+            service.submit(replace(Request(prompt="a dog", options=options), **wrong))
         assert service.history() == [] and len(service.queue) == 0
 
 
@@ -369,17 +372,17 @@ def test_which_model_does_what():
     models = Models([Model("deaf", deaf), Model("hears", HeldPipeline("hears"))])
     assert models.of("generate").name == "deaf" and models.of("vary").name == "hears"
     assert models.of("generate", "hears").name == "hears"
-    with pytest.raises(NotHere, match="unknown model '/etc/passwd', choose from deaf, hears"):
+    with pytest.raises(ModelNotFound, match="unknown model '/etc/passwd', choose from deaf, hears"):
         models.of("generate", "/etc/passwd")
-    with pytest.raises(NotHere, match="deaf and hears does not speak: .*--speech-checkpoint"):
+    with pytest.raises(ModelNotFound, match="deaf and hears does not speak: .*--speech-checkpoint"):
         models.of("speak")
-    with pytest.raises(NotHere, match="deaf does not vary"):
+    with pytest.raises(ModelNotFound, match="deaf does not vary"):
         models.of("vary", "deaf")
     with pytest.raises(ValueError, match="two checkpoints are called 'deaf'"):
         Models([Model("deaf", deaf), Model("deaf", deaf)])
 
 
-@pytest.mark.parametrize("setting", [{"queue": 0}, {"batch": -1}, {"limits": Limits(steps=0)}])
+@pytest.mark.parametrize("setting", [{"queue_size": 0}, {"batch_size": -1}, {"limits": Limits(steps=0)}])
 def test_impossible_settings(tmp_path, setting):
     with pytest.raises(ValueError, match="allowed: more than 0"):
         Settings(tmp_path, **setting)

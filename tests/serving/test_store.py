@@ -13,29 +13,29 @@ import pytest
 import soundfile
 
 from ppaudioldm.serving.job import Job
+from ppaudioldm.serving.result import Result, Sound
 from ppaudioldm.serving.store import Store, StoreFull
-from ppaudioldm.serving.work import Made, Sound
-from tests.serving.examples import RATE, sound_of, work
+from tests.serving.examples import RATE, new_request, sound_of
 
 BUDGET = 1 << 20
 
 
-def store_in(folder: Path, keep: float = 1000.0, budget: int = BUDGET) -> Store:
-    return Store(folder, keep, budget)
+def store_in(folder: Path, keep_s: float = 1000.0, budget: int = BUDGET) -> Store:
+    return Store(folder, keep_s, budget)
 
 
 def new_job(seed: int = 1, **settings) -> Job:
-    return Job(work(seed=seed, **settings), kept=True, seconds=100)
+    return Job(new_request(seed=seed, **settings), kept=True, timeout_s=100)
 
 
-def made(seed: int = 1, duration: float = 0.5) -> Made:
-    return Made(Sound(sound_of(seed, duration), RATE, seed, 0.25))
+def made(seed: int = 1, duration: float = 0.5) -> Result:
+    return Result(Sound(sound_of(seed, duration), RATE, seed, 0.25))
 
 
-def succeed(store: Store, job: Job, result: Made) -> None:
+def succeed(store: Store, job: Job, result: Result) -> None:
     job.start()
-    job.finish("succeeded", sounds=store.keep(job, result))
-    store.finished(job)
+    job.finish("succeeded", sounds=store.write_result(job, result))
+    store.write_final_state(job)
 
 
 def files(folder: Path) -> list[str]:
@@ -46,16 +46,18 @@ def files(folder: Path) -> list[str]:
 
 def test_what_is_kept_is_there_after_a_restart(tmp_path):
     store = store_in(tmp_path)
-    job = new_job(7, loudness=-20.0, ranges=((0.0, None),), guidance_interval=(0.2, 0.8))
+    job = new_job(
+        7, task="inpaint", loudness=-20.0, parameters={"ranges": ((0.0, None),)}, guidance_interval=(0.2, 0.8)
+    )
     store.add(job)
-    result = Made(made(7).sound, candidates=(made(7).sound, made(8).sound))
+    result = Result(made(7).sound, candidates=(made(7).sound, made(8).sound))
     succeed(store, job, result)
     assert files(tmp_path / job.id) == ["candidate-1.wav", "candidate-2.wav", "job.json", "sound.wav"]
     size = store.size
     store.close()
     again = store_in(tmp_path)
     (found,) = again.jobs()
-    assert (found.id, found.work, found.state, found.created) == (job.id, job.work, job.state, job.created)
+    assert (found.id, found.request, found.state, found.created) == (job.id, job.request, job.state, job.created)
     assert again.size == size
     sound = again.sound(found, 2)
     np.testing.assert_array_equal(sound.waveform, sound_of(8))
@@ -69,12 +71,12 @@ def test_what_was_not_finished_has_failed_after_a_restart(tmp_path):
         store.add(job)
     runs.start()
     writes.start()
-    store.keep(writes, made(3))  # killed before it was said to be done
+    store.write_result(writes, made(3))  # killed before it was said to be done
     (tmp_path / writes.id / ".sound-1a2b.wav").write_bytes(b"half")
     store.close()
     again = store_in(tmp_path)
     assert {job.state.status for job in again.jobs()} == {"failed"}
-    assert {job.state.error for job in again.jobs()} == {"the server was stopped before it was made"}
+    assert {job.state.error for job in again.jobs()} == {"the server was stopped before it was finished"}
     assert {job.state.reason for job in again.jobs()} == {"stopped"}
     assert files(tmp_path / writes.id) == ["job.json"]
     again.close()
@@ -115,7 +117,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path):
 
 
 def test_finished_jobs_stay_for_their_time(tmp_path):
-    store = store_in(tmp_path, keep=1000)
+    store = store_in(tmp_path, keep_s=1000)
     old, new, waits = new_job(1), new_job(2), new_job(3)
     for job in (old, new, waits):
         store.add(job)
@@ -150,7 +152,7 @@ def test_what_does_not_fit_at_all(tmp_path):
     job = new_job()
     store.add(job)
     with pytest.raises(StoreFull):
-        store.keep(job, made(duration=5))
+        store.write_result(job, made(duration=5))
     assert files(tmp_path / job.id) == ["job.json"]
 
 
@@ -160,24 +162,28 @@ def test_a_recording_is_kept_as_long_as_it_is_needed(tmp_path):
     soundfile.write(recording, sound_of(1), RATE)
     job = new_job(task="vary")
     store.add(job, recording)
-    assert job.work.audio == tmp_path / "jobs" / job.id / "input" and job.work.audio.exists() and not recording.exists()
-    assert json.loads((tmp_path / "jobs" / job.id / "job.json").read_text())["work"]["audio"] is True
+    assert (
+        job.request.audio == tmp_path / "jobs" / job.id / "input"
+        and job.request.audio.exists()
+        and not recording.exists()
+    )
+    assert json.loads((tmp_path / "jobs" / job.id / "job.json").read_text())["request"]["audio"] is True
     succeed(store, job, made())
-    assert not job.work.audio.exists()
+    assert not job.request.audio.exists()
 
 
 def test_cancelled_while_it_was_written(tmp_path):
     store = store_in(tmp_path)
     job = new_job()
     store.add(job)
-    store.keep(job, made())
+    store.write_result(job, made())
     job.finish("cancelled")
-    store.finished(job)
+    store.write_final_state(job)
     assert files(tmp_path / job.id) == ["job.json"] and store.size == 4096
     removed = new_job()
     store.add(removed)
     store.remove(removed)
-    assert store.keep(removed, made()) == () and not (tmp_path / removed.id).exists()
+    assert store.write_result(removed, made()) == () and not (tmp_path / removed.id).exists()
 
 
 def test_a_recording_that_was_edited_keeps_its_depth(tmp_path):
@@ -186,7 +192,7 @@ def test_a_recording_that_was_edited_keeps_its_depth(tmp_path):
     store.add(job)
     stereo = np.stack([sound_of(1), sound_of(2)], 1)
     whole = np.rint(stereo * 2**23) / 2**23
-    succeed(store, job, Made(Sound(whole, 44100, 1, subtype="pcm24")))
+    succeed(store, job, Result(Sound(whole, 44100, 1, subtype="pcm24")))
     sound = store.sound(job)
     assert (sound.subtype, sound.sample_rate, sound.waveform.shape) == ("pcm24", 44100, (8000, 2))
     np.testing.assert_array_equal(sound.waveform, whole)

@@ -9,7 +9,7 @@ import pytest
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.serving.job import Job, SoundInfo
 from ppaudioldm.ui import cards
-from tests.serving.examples import PATIENCE, service_of, work
+from tests.serving.examples import PATIENCE, new_request, service_of
 from tests.ui.examples import pipeline
 
 
@@ -20,7 +20,7 @@ def service(tmp_path):
 
 
 def made(*scores: float, prompt: str = "a bell") -> Job:
-    job = Job(work(prompt), kept=True, seconds=60)
+    job = Job(new_request(prompt), kept=True, timeout_s=60)
     infos = [SoundInfo(seed, score, 16000, 8000, 1) for seed, score in enumerate(scores)]
     best = max(infos, key=lambda info: info.score)
     job.finish("succeeded", sounds=tuple(infos if len(infos) == 1 else [best, *infos]))
@@ -54,7 +54,7 @@ def test_every_format_can_be_had(service):
 
 def test_progress_is_told(service):
     service.wait_until_ready(PATIENCE)
-    job = Job(work(), kept=True, seconds=60)
+    job = Job(new_request(), kept=True, timeout_s=60)
     assert "Waiting for its turn" in cards.progress(job, service)
     job.start()
     assert "Starting" in cards.progress(job, service)
@@ -67,7 +67,7 @@ def test_progress_is_told(service):
 
 
 def test_a_failed_job_says_why(service):
-    job = Job(work(), kept=True, seconds=60)
+    job = Job(new_request(), kept=True, timeout_s=60)
     job.finish("failed", error="prompt is <b>", reason="invalid")
     assert "It failed: prompt is &lt;b&gt;" in cards.result(job, service)
 

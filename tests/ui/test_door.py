@@ -89,7 +89,7 @@ def test_uploads_are_bounded(free):
     files = {"files": ("a.wav", b"RIFF" * 100)}
     browser = client(free)
     assert browser.post("/ui/gradio_api/upload", files=files).status_code == 200
-    most = 8 * free.service.settings.limits.body
+    most = 8 * free.service.settings.limits.body_bytes
     with (free.uploads / "large").open("wb") as file:
         file.truncate(most)  # takes no room on the disk
     answer = browser.post("/ui/gradio_api/upload", files=files)

@@ -9,7 +9,7 @@ import soundfile
 from fastapi.testclient import TestClient
 
 from ppaudioldm.ui.files import ranged
-from tests.serving.examples import PATIENCE, work
+from tests.serving.examples import PATIENCE, new_request
 from tests.ui.examples import opened
 
 
@@ -17,7 +17,7 @@ from tests.ui.examples import opened
 def made(tmp_path_factory):
     """A client of a page, and the address of a sound's files."""
     with opened(tmp_path_factory.mktemp("page")) as page:
-        job = page.service.submit(work(seed=3))
+        job = page.service.submit(new_request(seed=3))
         assert job.wait(PATIENCE)
         yield TestClient(page.app), f"/ui/sounds/{job.id}"
 

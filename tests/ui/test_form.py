@@ -1,14 +1,14 @@
-"""What the fields hold, as a work, and back."""
+"""What the fields hold, as a request, and back."""
 
 from __future__ import annotations
 
 import pytest
 
 from ppaudioldm.generation.options import PRESETS
-from ppaudioldm.serving.models import Model, Models, NotHere
+from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
-from ppaudioldm.ui.form import form_of, preset_of, preset_values, tab_of, work_of
+from ppaudioldm.ui.form import form_of, preset_of, preset_values, request_of, tab_of
 from tests.ui.examples import FORM, pipeline
 
 
@@ -30,25 +30,25 @@ OTHERS = {
 
 @pytest.mark.parametrize("tab", OTHERS)
 def test_there_and_back(service, tab):
-    work = work_of(tab, {**FORM, "seed": "7", **OTHERS[tab]}, service)
-    again = work_of(tab, form_of(work), service)
-    assert again == work
-    assert tab_of(work.task) == tab
-    assert work.with_scores and work.model == "fake"
-    assert work.keep_candidates == (tab in ("generate", "vary"))
+    request = request_of(tab, {**FORM, "seed": "7", **OTHERS[tab]}, service)
+    again = request_of(tab, form_of(request), service)
+    assert again == request
+    assert tab_of(request.task) == tab
+    assert request.with_scores and request.model == "fake"
+    assert request.keep_candidates == (tab in ("generate", "vary"))
 
 
 def test_values_arrive(service):
-    work = work_of("inpaint", {**FORM, **OTHERS["inpaint"], "seed": "7"}, service)
-    assert (work.task, work.prompt, work.seed) == ("inpaint", None, 7)
-    assert work.ranges == ((0.25, None),) and work.frequencies == ((None, 4000.0),)
-    assert work.options.guidance_interval == (0.0, 0.5)
-    assert work_of("generate", {**FORM, "loop": True, "duration": 2.0}, service).duration == 2.0
-    assert work_of("generate", {**FORM, "loop": True}, service).task == "loop"
+    request = request_of("inpaint", {**FORM, **OTHERS["inpaint"], "seed": "7"}, service)
+    assert (request.task, request.prompt, request.seed) == ("inpaint", None, 7)
+    assert request.parameters["ranges"] == ((0.25, None),) and request.parameters["frequencies"] == ((None, 4000.0),)
+    assert request.options.guidance_interval == (0.0, 0.5)
+    assert request_of("generate", {**FORM, "loop": True, "duration": 2.0}, service).options.duration == 2.0
+    assert request_of("generate", {**FORM, "loop": True}, service).task == "loop"
 
 
 def test_an_empty_seed_is_a_new_one(service):
-    seeds = {work_of("generate", FORM, service).seed for _ in range(5)}
+    seeds = {request_of("generate", FORM, service).seed for _ in range(5)}
     assert len(seeds) == 5
 
 
@@ -69,23 +69,23 @@ def test_an_empty_seed_is_a_new_one(service):
 )
 def test_mistakes_are_told(service, tab, changes, told):
     with pytest.raises(ValueError, match=told) as raised:
-        work_of(tab, {**FORM, **changes}, service)
+        request_of(tab, {**FORM, **changes}, service)
     assert "\n" not in str(raised.value)
 
 
 def test_no_checkpoint_speaks(service):
-    with pytest.raises(NotHere, match="fake does not speak"):
-        work_of("speak", {**FORM, "text": "hello"}, service)
+    with pytest.raises(ModelNotFound, match="fake does not speak"):
+        request_of("speak", {**FORM, "text": "hello"}, service)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_fill_the_fields(service, name):
     values = preset_values(name)
-    options = work_of("generate", {**FORM, **values}, service).options
+    options = request_of("generate", {**FORM, **values}, service).options
     assert options.eta == (float(values["eta"]) if values["eta"] else None)  # a text, which may be empty
     others = set(values) - {"eta"}
     assert {field: getattr(options, field) or "" for field in others} == {
         field: values[field] or "" for field in others
     }
-    assert preset_of(form_of(work_of("generate", {**FORM, **values}, service))) == name
+    assert preset_of(form_of(request_of("generate", {**FORM, **values}, service))) == name
     assert preset_of({**values, "num_inference_steps": 7}) is None

@@ -15,7 +15,7 @@ from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.fields import PROMPTS
 from ppaudioldm.ui.page import FEW, Page, refuse_addresses
-from tests.serving.examples import PATIENCE, until, work
+from tests.serving.examples import PATIENCE, new_request, until
 from tests.ui.examples import FORM, opened
 
 
@@ -47,7 +47,7 @@ def test_a_sound_is_made_and_followed(site, page):
     site.pipeline.hold()
     updates = pressed(page, "generate", num_waveforms_per_prompt=2)
     job = site.service.find(updates[page._current])
-    assert job.work.prompt == "a bell" and updates[page._notice] == ""
+    assert job.request.prompt == "a bell" and updates[page._notice] == ""
 
     async def follow() -> list[dict]:
         seen = []
@@ -95,7 +95,7 @@ def test_recordings(site, page):
     upload = site.uploaded()
     updates = pressed(page, "restyle", recording=str(upload))
     job = site.service.find(updates[page._current])
-    assert job.work.audio is not None and job.work.audio != upload
+    assert job.request.audio is not None and job.request.audio != upload
     assert upload.exists()  # the page goes on to show it
     broken = site.uploads / "broken.wav"
     broken.write_bytes(b"RIFF of nothing")
@@ -121,7 +121,7 @@ def test_no_address_is_opened(page):
 
 
 def test_use_these_settings_again(site, page):
-    job = site.service.submit(work("light rain", seed=12, num_inference_steps=9, negative_prompt="hum"))
+    job = site.service.submit(new_request("light rain", seed=12, num_inference_steps=9, negative_prompt="hum"))
     updates = act(page, "again", job.id)
     fields = {**page._settings, **page._tabs["generate"].fields}
     assert {name: updates[fields[name]] for name in ("prompt", "seed", "num_inference_steps", "negative_prompt")} == {
@@ -135,7 +135,7 @@ def test_use_these_settings_again(site, page):
 
 
 def test_edit_and_delete(site, page):
-    job = site.service.submit(work("rain / thunder"))
+    job = site.service.submit(new_request("rain / thunder"))
     assert job.wait(PATIENCE)
     updates = act(page, "edit", job.id)
     path = updates[page._tabs["vary"].fields["recording"]]
@@ -150,7 +150,7 @@ def test_edit_and_delete(site, page):
 
 
 def test_the_history_comes_in_portions(site, page):
-    jobs = [site.service.submit(work(seed=seed)) for seed in range(FEW + 1)]
+    jobs = [site.service.submit(new_request(seed=seed)) for seed in range(FEW + 1)]
     assert all(job.wait(PATIENCE) for job in jobs)
     updates = page._load(FEW)
     assert updates[page._history].count("<article") == FEW and updates[page._more]["visible"] is True
@@ -160,7 +160,7 @@ def test_the_history_comes_in_portions(site, page):
 
 def test_a_reload_finds_what_is_being_made(site, page):
     site.pipeline.hold()
-    job = site.service.submit(work())
+    job = site.service.submit(new_request())
     assert page._load(FEW)[page._current] == job.id
     site.pipeline.release()
     assert job.wait(PATIENCE)
@@ -194,7 +194,7 @@ def test_it_asks_for_nothing_elsewhere(site):
 
 def test_it_answers_over_http(site):
     """As a browser does: what happens at the load of the page."""
-    job = site.service.submit(work("light rain"))
+    job = site.service.submit(new_request("light rain"))
     assert job.wait(PATIENCE)
     with TestClient(site.app) as browser:
         dependencies = browser.get("/ui/config").json()["dependencies"]

@@ -1,14 +1,15 @@
-"""What the routes share: errors as JSON, waiting for a job while its client is there, and sounds as answers."""
+"""HTTP responses that the routes share: errors as JSON, sounds, and waiting for a job while its client is connected."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import Request as HTTPRequest
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -17,16 +18,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import compile_path
 
 from ppaudioldm.serving.formats import FORMATS, MEDIA_TYPES, checked_format, encode
-from ppaudioldm.serving.guard import error_body
 from ppaudioldm.serving.job import BROKEN, INVALID, STOPPED, TOO_LATE, Job
-from ppaudioldm.serving.service import NotHere, QueueClosed, QueueFull, Service
-from ppaudioldm.serving.work import Sound
+from ppaudioldm.serving.request_gate import error_body
+from ppaudioldm.serving.result import Sound
+from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
-# The name of a format, as a query says it.
+# The name of a format in a query.
 FormatName = Annotated[str, AfterValidator(checked_format), Query(json_schema_extra={"enum": list(FORMATS)})]
-CLIENT_GONE = 499  # as nginx calls it; nobody reads it
+NEW_SEEDS = 2**32  # a new seed is below: short enough to be copied by hand
+CLIENT_CLOSED = 499  # nginx's status for a client that closed the connection; it is only logged
 STATUS_OF_REASON = {INVALID: 422, TOO_LATE: 504, STOPPED: 503, BROKEN: 500}
 
 
@@ -37,11 +39,12 @@ class Error(BaseModel):
     message: str
 
 
-# For the OpenAPI document.
-_TOLD = {
+# ---- The OpenAPI document
+
+_DESCRIPTIONS = {
     400: "The request is malformed",
     401: "The key is missing or wrong",
-    404: "There is no such thing on this server",
+    404: "It does not exist on this server",
     408: "The body came too slowly",
     409: "It is not finished, or it failed",
     413: "The body is too large",
@@ -50,55 +53,60 @@ _TOLD = {
     429: "The queue is full: try again after the seconds of Retry-After",
     431: "There are too many headers",
     503: "The server is starting, or stopping",
-    504: "It was not made within the time limit",
+    504: "It was not finished within the time limit",
 }
-_EVERYWHERE = (400, 401, 408, 413, 422, 431)
+_OF_EVERY_ROUTE = (400, 401, 408, 413, 422, 431)
 RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route's errors are documented: those of every route, and these."""
-    told: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*_EVERYWHERE, *statuses}):
-        told[status] = {"model": Error, "description": _TOLD[status]}
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's errors: those of every route, and these."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*_OF_EVERY_ROUTE, *statuses}):
+        responses[status] = {"model": Error, "description": _DESCRIPTIONS[status]}
         if status in (429, 503):
-            told[status]["headers"] = RETRY_AFTER
-    return told
+            responses[status]["headers"] = RETRY_AFTER
+    return responses
 
 
 def audio_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route that answers with a sound is documented."""
+    """The documentation of a route that answers with a sound, and of its errors."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    found = {
+    sound = {
         "description": "The sound",
         "content": {media_type: binary for media_type in MEDIA_TYPES},
-        "headers": {"X-Seed": {"description": "makes the same sound again", "schema": {"type": "integer"}}},
+        "headers": {"X-Seed": {"description": "generates the same sound again", "schema": {"type": "integer"}}},
     }
-    return {200: found, **errors(*statuses)}
+    return {200: sound, **error_responses(*statuses)}
+
+
+# ---- Errors
 
 
 def add_error_handlers(app: FastAPI, service: Service) -> None:
-    def handler(status: int) -> Callable[[Request, Exception], JSONResponse]:
-        def handle(request: Request, error: Exception) -> JSONResponse:
-            detail = str(error) or _TOLD[status]
+    """Answer the exceptions of `service`, and those of the framework, with an `Error`."""
+
+    def handler(status: int) -> Callable[[HTTPRequest, Exception], JSONResponse]:
+        def handle(request: HTTPRequest, error: Exception) -> JSONResponse:
+            detail = str(error) or _DESCRIPTIONS[status]
             headers = {"Retry-After": str(service.seconds_until_room())} if status in (429, 503) else None
             return JSONResponse(error_body(detail), status, headers)
 
         return handle
 
-    app.add_exception_handler(NotHere, handler(404))
+    app.add_exception_handler(ModelNotFound, handler(404))
     app.add_exception_handler(QueueFull, handler(429))
     app.add_exception_handler(QueueClosed, handler(503))
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+def _invalid(request: HTTPRequest, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return JSONResponse(error_body(one_line(error.errors())), 422)
+    return JSONResponse(error_body(validation_message(error.errors())), 422)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: HTTPRequest, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     headers = dict(error.headers or {})
     if error.status_code == 405:
@@ -106,8 +114,8 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(error_body(str(error.detail)), error.status_code, headers)
 
 
-def _methods(request: Request) -> list[str]:
-    """What may be asked of the request's path: the framework knows the first route of several."""
+def _methods(request: HTTPRequest) -> list[str]:
+    """The methods of all routes with the request's path; the framework names those of the first only."""
     found = set()
     for path, methods in request.app.openapi()["paths"].items():
         if compile_path(path)[0].match(request.url.path):
@@ -115,72 +123,78 @@ def _methods(request: Request) -> list[str]:
     return sorted(found) or ["GET"]
 
 
-def one_line(problems: Any) -> str:
-    """What pydantic says of up to three values."""
-    told = []
+def validation_message(problems: Any) -> str:
+    """Up to three of pydantic's errors in one line."""
+    lines = []
     for problem in list(problems)[:3]:
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("body", "query", "path"))
+        place = ".".join(str(key) for key in problem["loc"] if key not in ("body", "query", "path"))
         message = problem["msg"].removeprefix("Value error, ")
-        told.append(f"{place}: {message}" if place else message)
-    return " ".join("; ".join(told).split())[:1000]
-
-
-def new_seed(seed: int | None) -> int:
-    return secrets.randbelow(2**32) if seed is None else seed
+        lines.append(f"{place}: {message}" if place else message)
+    return " ".join("; ".join(lines).split())[:1000]
 
 
 @contextlib.contextmanager
-def refusing() -> Any:
-    """A ValueError of the block is the client's: 422."""
+def value_errors_as_422() -> Iterator[None]:
+    """Answer a ValueError of the block, which is the client's mistake, with status 422."""
     try:
         yield
     except ValueError as error:
         raise HTTPException(422, " ".join(str(error).split())[:1000]) from None
 
 
-async def in_thread(function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
-    """`function` called in a thread, for it waits for the disk or computes; its ValueError is the client's."""
-    with refusing():
+async def in_thread(function: Callable[..., Value], *arguments: Any, **keywords: Any) -> Value:
+    """`function`, which waits for the disk or computes, called in a thread; its ValueError is answered with 422."""
+    with value_errors_as_422():
         return await run_in_threadpool(function, *arguments, **keywords)
 
 
-async def outcome(service: Service, job: Job, request: Request) -> Sound:
-    """The sound of `job`, once it is made. A client that goes away cancels it.
+# ---- Sounds
+
+
+def new_seed(seed: int | None) -> int:
+    """`seed`, or a random one for None."""
+    return secrets.randbelow(NEW_SEEDS) if seed is None else seed
+
+
+async def sound_when_finished(service: Service, job: Job, request: HTTPRequest) -> Sound:
+    """The sound of `job`, which is cancelled if the client of `request` disconnects before.
 
     Raises HTTPException for a job that fails.
     """
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
 
-    def tell() -> None:
+    def notify() -> None:
         if job.is_finished:
-            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(finished.set)
 
-    end = job.watch(tell)
-    tell()
-    gone = asyncio.create_task(_disconnected(request))
+    end_watch = job.watch(notify)
+    notify()
+    disconnected = asyncio.create_task(_disconnected(request))
     done = asyncio.create_task(finished.wait())
     try:
-        await asyncio.wait((gone, done), timeout=max(0.0, job.seconds_left), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            (disconnected, done), timeout=max(0.0, job.seconds_left), return_when=asyncio.FIRST_COMPLETED
+        )
         if not job.is_finished and job.seconds_left <= 0:
             service.expire(job)
     finally:
-        end()
-        gone.cancel()
+        end_watch()
+        disconnected.cancel()
         done.cancel()
         if not job.is_finished:
             await run_in_threadpool(service.cancel, job)
     state = job.state
     if state.error is not None:
-        raise failed(service, job)
+        raise error_of(service, job)
     if not state.sounds:
-        raise HTTPException(CLIENT_GONE, "the client went away")
+        raise HTTPException(CLIENT_CLOSED, "the client disconnected")
     return service.sound(job)
 
 
-def failed(service: Service, job: Job) -> HTTPException:
-    """What is told of a job that failed."""
+def error_of(service: Service, job: Job) -> HTTPException:
+    """The answer for a job that failed."""
     state = job.state
     status = STATUS_OF_REASON[state.reason or BROKEN]
     headers = {}
@@ -191,12 +205,12 @@ def failed(service: Service, job: Job) -> HTTPException:
     return HTTPException(status, state.error, headers)
 
 
-async def _disconnected(request: Request) -> None:
+async def _disconnected(request: HTTPRequest) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-async def audio(sound: Sound, name: str) -> Response:
+async def audio_response(sound: Sound, name: str) -> Response:
     """`sound` in the format `name`."""
     content = await in_thread(encode, sound, name)
     return Response(content, media_type=FORMATS[name].media_type, headers={"X-Seed": str(sound.seed)})

@@ -1,0 +1,138 @@
+"""Refuses requests before any work: without a key, with too many headers, with a body that is too large or too slow.
+
+No more of a body is read than is allowed, and nothing of a refused body is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ppaudioldm.serving.settings import Settings
+
+MAX_HEADERS = 100
+MIN_BYTES_PER_SECOND = 50_000  # of a body, after the first seconds
+UPLOADS = ("multipart/form-data",)  # the content types that may be as large as a recording
+PROTECTED = ("/v1/", "/metrics")  # paths that need a key, where there are keys
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class RequestGate:
+    """ASGI middleware for `app`: keys and limits."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self._app, self._limits = app, settings.limits
+        self._keys = [_digest(key.encode()) for key in settings.api_keys]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        if len(headers) > MAX_HEADERS:
+            await send_error(send, 431, f"the request has {len(headers)} headers, allowed: up to {MAX_HEADERS}")
+            return
+        by_name = dict(headers)
+        if self._keys and scope["path"].startswith(PROTECTED) and not self._has_key(by_name):
+            detail = "a key is needed: as the header xi-api-key, or as Authorization: Bearer KEY"
+            await send_error(send, 401, detail, {"www-authenticate": "Bearer"})
+            return
+        max_bytes = self._max_bytes(by_name)
+        length = by_name.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > max_bytes:
+            await send_error(send, 413, _too_large(max_bytes))
+            return
+        await _LimitedBody(self._app, max_bytes, self._limits.body_grace_s, receive, send).run(scope)
+
+    def _has_key(self, headers: dict[bytes, bytes]) -> bool:
+        authorization = headers.get(b"authorization", b"")
+        key = headers.get(b"xi-api-key") or authorization.removeprefix(b"Bearer ").strip()
+        digest = _digest(key)
+        # All are compared, so that the time reveals nothing.
+        return any([hmac.compare_digest(digest, known) for known in self._keys])
+
+    def _max_bytes(self, headers: dict[bytes, bytes]) -> int:
+        is_upload = headers.get(b"content-type", b"").decode("latin-1").lower().startswith(UPLOADS)
+        return self._limits.body_bytes if is_upload else self._limits.json_body_bytes
+
+
+class _LimitedBody:
+    """One request, whose body is counted and timed as the application reads it."""
+
+    def __init__(self, app: App, max_bytes: int, grace_s: float, receive: Receive, send: Send) -> None:
+        self._app, self._max_bytes, self._grace_s = app, max_bytes, grace_s
+        self._receive, self._send = receive, send
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self._received_bytes = 0
+        self._is_complete = False  # the body
+        self._has_answer = False  # of the application
+        self._is_refused = False
+
+    async def run(self, scope: MutableMapping[str, Any]) -> None:
+        with contextlib.suppress(_Refused):
+            await self._app(scope, self._next, self._pass_on)
+
+    async def _next(self) -> Message:
+        if self._is_complete:
+            return await self._receive()
+        allowed_s = self._grace_s + self._received_bytes / MIN_BYTES_PER_SECOND
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, allowed_s - (self._loop.time() - self._start)))
+        except asyncio.TimeoutError:
+            raise await self._refuse(408, "the body came too slowly") from None
+        if message["type"] == "http.request":
+            self._received_bytes += len(message.get("body", b""))
+            self._is_complete = not message.get("more_body", False)
+            if self._received_bytes > self._max_bytes:
+                raise await self._refuse(413, _too_large(self._max_bytes))
+        return message
+
+    async def _pass_on(self, message: Message) -> None:
+        if self._is_refused:
+            raise _Refused
+        self._has_answer = True
+        await self._send(message)
+
+    async def _refuse(self, status: int, detail: str) -> _Refused:
+        # Answered here: an exception would be answered otherwise by the code that reads the body.
+        if not self._has_answer and not self._is_refused:
+            self._is_refused = True
+            await send_error(self._send, status, detail)
+        return _Refused()
+
+
+class _Refused(Exception):
+    """The answer has been sent: the application's is dropped."""
+
+
+async def send_error(send: Send, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+    """Answer with an error, in the format of all errors."""
+    body = json.dumps(error_body(detail)).encode()
+    sent = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    raw = [(name.encode(), value.encode()) for name, value in sent.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_body(detail: str) -> dict[str, str]:
+    """The JSON of an error: `detail` for all clients, and the same as `message`, which OpenAI's clients show."""
+    return {"detail": detail, "message": detail}
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"the body is too large, allowed: up to {max_bytes} bytes"
+
+
+def _digest(key: bytes) -> bytes:
+    # All of one length, or the comparison would reveal how long a key is.
+    return hashlib.sha256(key).digest()

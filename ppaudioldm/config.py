@@ -1,7 +1,7 @@
-"""What every network and checkpoint is made of: frozen dataclasses, and the table of published checkpoints.
+"""Configurations of the networks, the noise schedule, and a whole checkpoint: frozen dataclasses, read from JSON.
 
-Defaults are audioldm2-full's. Variants are made with `dataclasses.replace`. Figures: arXiv:2308.05734 and the
-published code's own configuration.
+Defaults are those of audioldm2-full; `checkpoints` has the other published ones. Sources: arXiv:2308.05734 and the
+configuration files of the published code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ppaudioldm.errors import shown
 
 @dataclass(frozen=True)
 class ClapTextConfig:
-    """RoBERTa-base with a projection into CLAP's joint space."""
+    """CLAP's text encoder: RoBERTa-base with a projection into the joint space."""
 
     vocab_size: int = 50265
     hidden_size: int = 768
@@ -28,22 +28,22 @@ class ClapTextConfig:
 
 @dataclass(frozen=True)
 class ClapAudioConfig:
-    """HTSAT-base (a Swin transformer on a folded mel spectrogram) with a projection into CLAP's joint space."""
+    """CLAP's audio encoder: HTSAT-base, a Swin transformer, with a projection into the joint space."""
 
-    spec_size: int = 256  # the folded spectrogram is spec_size x spec_size
+    spec_size: int = 256  # the mel spectrogram is folded into a square of spec_size x spec_size
     n_mels: int = 64
     patch_size: int = 4
-    hidden_size: int = 128  # of the first stage, doubled by every further one
+    hidden_size: int = 128  # of the first stage; each further stage doubles it
     depths: tuple[int, ...] = (2, 2, 12, 2)
     num_heads: tuple[int, ...] = (4, 8, 16, 32)
     window_size: int = 8
     projection_dim: int = 512
-    sample_rate: int = 48000  # Hz, of the waveform it listens to
+    sample_rate: int = 48000  # Hz, of the input waveform
 
 
 @dataclass(frozen=True)
 class T5Config:
-    """FLAN-T5-large, the encoder."""
+    """The encoder of FLAN-T5-large."""
 
     vocab_size: int = 32128
     hidden_size: int = 1024
@@ -57,7 +57,7 @@ class T5Config:
 
 @dataclass(frozen=True)
 class GPT2Config:
-    """GPT-2 base, run on embeddings; its token table is not used."""
+    """GPT-2 base, run on embeddings, without its token table."""
 
     hidden_size: int = 768
     num_layers: int = 12
@@ -80,7 +80,7 @@ class PhonemeEncoderConfig:
 
 @dataclass(frozen=True)
 class AudioMAEConfig:
-    """AudioMAE's encoder (a ViT-B), which turns a recording into LOA tokens."""
+    """AudioMAE's encoder, a ViT-B, which computes the LOA tokens of a recording."""
 
     n_mels: int = 128
     frames: int = 1024  # of the filter bank, 10 ms each; every recording is cut or padded to this
@@ -99,7 +99,7 @@ class AudioMAEConfig:
 
 @dataclass(frozen=True)
 class LoaConfig:
-    """How conditions become the sequence that GPT-2 continues with LOA tokens."""
+    """The projections of the conditions to the sequence that GPT-2 continues with LOA tokens."""
 
     condition_dims: tuple[int, ...] = (512, 1024)  # CLAP embedding, FLAN-T5 states (192: phoneme states)
     hidden_size: int = 768
@@ -108,6 +108,8 @@ class LoaConfig:
 
 @dataclass(frozen=True)
 class UNetConfig:
+    """The diffusion UNet on the VAE's latents."""
+
     in_channels: int = 8  # channels of the VAE latents
     model_channels: int = 128
     channel_mult: tuple[int, ...] = (1, 2, 3, 5)  # times model_channels, per level
@@ -115,8 +117,8 @@ class UNetConfig:
     attention_levels: tuple[int, ...] = (1, 2, 3)  # levels with transformers
     head_dim: int = 32  # heads = channels / head_dim: 8, 12, 20
     context_dims: tuple[int | None, ...] = (768, 1024)  # LOA, FLAN-T5; None = self-attention instead
-    transformer_depth: int = 1  # blocks a transformer
-    film_dim: int | None = None  # width of a global condition joined to the time embedding
+    transformer_depth: int = 1  # blocks per transformer
+    film_dim: int | None = None  # width of a global condition, concatenated to the time embedding after a projection
 
     @property
     def time_embed_dim(self) -> int:
@@ -124,18 +126,20 @@ class UNetConfig:
 
     @property
     def downsampling(self) -> int:
-        """Latent frames and bands must divide by this."""
+        """Latent frames and bands must be multiples of this."""
         return 2 ** (len(self.channel_mult) - 1)
 
 
 @dataclass(frozen=True)
 class VAEConfig:
+    """The VAE between log-mel spectrograms and latents."""
+
     channels: int = 128
     channel_mult: tuple[int, ...] = (1, 2, 4)  # times channels, per level
     num_res_blocks: int = 2  # per level in the encoder, one more in the decoder
     latent_channels: int = 8
     n_mels: int = 64
-    scale_factor: float = 1.0  # the UNet's latents are this times the VAE's; each checkpoint has its own
+    scale_factor: float = 1.0  # the UNet's latents are the VAE's times this; it differs between checkpoints
 
     @property
     def downsampling(self) -> int:
@@ -145,6 +149,8 @@ class VAEConfig:
 
 @dataclass(frozen=True)
 class HifiGanConfig:
+    """The vocoder: HiFi-GAN, or the Griffin-Lim algorithm."""
+
     n_mels: int = 64
     sample_rate: int = 16000  # Hz
     upsample_rates: tuple[int, ...] = (5, 4, 2, 2, 2)  # their product is the hop length
@@ -152,7 +158,8 @@ class HifiGanConfig:
     initial_channels: int = 1024
     resblock_kernels: tuple[int, ...] = (3, 7, 11)
     resblock_dilations: tuple[int, ...] = (1, 3, 5)
-    method: str = "network"  # "griffin-lim": there is no network, and what is above says only rate, bands and hop
+    # With "griffin-lim" there is no network; of the fields above, only the sample rate, mels and hop length are used.
+    method: str = "network"
 
     @property
     def hop_length(self) -> int:
@@ -165,13 +172,13 @@ class HifiGanConfig:
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The noise schedule the UNet was trained with."""
+    """The noise schedule that the UNet was trained with."""
 
     num_train_timesteps: int = 1000
     beta_start: float = 0.0015
     beta_end: float = 0.0195
     prediction: str = "epsilon"  # what the UNet predicts: "epsilon" or "v"
-    clip_seconds: float = 10.24  # of the clips it was trained on; longer ones are made in overlapping windows
+    clip_seconds: float = 10.24  # of the training clips; longer clips are generated in overlapping windows
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ class ModelConfig:
     phoneme_encoder: PhonemeEncoderConfig | None = None
     gpt2: GPT2Config | None = field(default_factory=GPT2Config)
     loa: LoaConfig | None = field(default_factory=LoaConfig)
-    audiomae: AudioMAEConfig | None = None  # which hears recordings: generation from text does without
+    audiomae: AudioMAEConfig | None = None  # encodes recordings; not needed for generation from text
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
 
     @property
@@ -206,14 +213,14 @@ class ModelConfig:
 
     @property
     def window_frames(self) -> int:
-        """Latent frames of the clips that the UNet was trained on, as many as it can halve."""
+        """Latent frames of the clips that the UNet was trained on, rounded to a multiple of its downsampling."""
         unit = self.unet.downsampling
         frames = self.diffusion.clip_seconds * self.sample_rate / self.samples_per_latent
         return unit * max(1, round(frames / unit))
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        """What the UNet's cross-attentions listen to, in the order of `unet.context_dims` without its None entries."""
+        """Names of the contexts of the UNet's cross-attentions, in the order of `unet.context_dims` without None."""
         return tuple(name for name, network in (("loa", self.loa), ("flan_t5", self.flan_t5)) if network)
 
     def to_dict(self) -> dict[str, Any]:
@@ -251,7 +258,7 @@ def _from_dict(cls: type, values: Any, where: str) -> Any:
 
 
 def _field_value(cls: type, name: str, value: Any, where: str) -> Any:
-    """`value` from JSON as the type of the field's default; `config_check` looks at what it says."""
+    """`value` from JSON as the type of the field's default; `weights.config_check` checks its range."""
     if cls is ModelConfig:
         if value is None and name not in ("unet", "vae", "vocoder", "diffusion"):
             return None
@@ -275,11 +282,12 @@ def _field_value(cls: type, name: str, value: Any, where: str) -> Any:
 
 
 def is_whole(value: Any) -> bool:
+    """Whether `value` from JSON is an integer of 64 bits, and not a boolean."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def short(value: Any) -> str:
-    """A value from a file as it may stand in an error."""
+    """A value from a file, shortened and escaped for an error message."""
     if isinstance(value, (bool, int, float)):
         return repr(value)[:100]
     return "null" if value is None else shown(value)

@@ -1,4 +1,4 @@
-"""What goes wrong with files, said in one line."""
+"""Errors about files: one line that names the file and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: one line that names the file and what is wrong with it."""
+    """A checkpoint cannot be used: one line that names the file and what is wrong with it."""
 
     def __str__(self) -> str:
-        # File names and keys come from strangers: a line break in one must not break the line.
+        # File names and keys are untrusted: one with a line break must not spread the message over two lines.
         return " ".join(super().__str__().split())
 
 
 @contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Turn a ValueError, TypeError or OSError of the block into a CheckpointError that names `path`."""
+    """Turn a ValueError, TypeError or OSError of the block into a CheckpointError that names the file `path`."""
     try:
         yield
     except CheckpointError:
@@ -29,7 +29,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def shown(value: object) -> str:
-    """A name from a file as it may stand in an error: printable, quoted, not longer than a line."""
+    """A name from a file, for an error message: quoted, escaped, and shortened to about 100 characters."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}"
     return repr(value if len(value) <= 100 else value[:97] + "...")

@@ -1,8 +1,9 @@
-"""The one place that knows Paddle from PyTorch.
+"""Paddle or PyTorch behind one set of names: the only module that depends on which of them is used.
 
 Networks are written once against `xp` (array functions), `nn` (layers) and `F` (functions) from here. Paddle is the
-default; the environment variable PPAUDIOLDM_FRAMEWORK=torch (or `--framework torch`) picks PyTorch. One process uses
-one framework: the choice is made when this module is first imported, so nothing that a `--help` needs imports it.
+default; the environment variable PPAUDIOLDM_FRAMEWORK=torch (or `--framework torch`) selects PyTorch. A process uses
+one framework: the one selected when this module is first imported. That import takes a second or more, so no module
+that `--help` needs imports this one.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-# What a framework's import must leave as the program has set it.
+# Paddle's import replaces the handlers of some of these; the program's own must stay.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
-SIGACTION_BYTES = 512  # more than any system's struct sigaction has
+SIGACTION_BYTES = 512  # more than the size of `struct sigaction` on any system
 
 
 @contextlib.contextmanager
 def kept_signal_handlers() -> Iterator[None]:
-    """After the block, SIGTERM, SIGINT and SIGHUP are handled as they were before it.
+    """Restores the handlers of SIGTERM, SIGINT and SIGHUP after the block, for the import of Paddle.
 
-    In C: a library's handlers are set there, and Python lets no other thread than the main one set any.
+    It calls the C function `sigaction`: Python's `signal` module does not see handlers that a library sets in C, and
+    sets handlers in the main thread only. Does nothing on Windows, which has no `sigaction`.
     """
     try:
         sigaction = ctypes.CDLL(None).sigaction
@@ -58,16 +60,17 @@ NAME = os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle")
 if NAME not in FRAMEWORKS:
     raise ValueError(f"unknown framework {NAME!r} in PPAUDIOLDM_FRAMEWORK, choose from {list(FRAMEWORKS)}")
 
-Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker sees only one of them installed
+Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker could follow only one of them
 
 if NAME == "paddle":
-    # Paddle sets OMP_NUM_THREADS=1 when it is unset, and warns on stderr when it is set: we want all cores, quietly.
+    # Paddle sets OMP_NUM_THREADS=1 where it is unset, and warns on stderr where it is set. Use all cores, and drop the
+    # warning.
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ side warns on stderr of things that are no concern here
-    # It also gives the root logger a handler and a level, which are the program's to choose.
+    os.environ.setdefault("GLOG_minloglevel", "2")  # no warnings of its C++ code, which do not concern users
+    # Its import gives the root logger a handler and a level; restore the program's own.
     _root = logging.getLogger()
     _handlers, _level = _root.handlers[:], _root.level
-    # And it ends the process on SIGTERM, whatever the program had set.
+    # It also sets handlers that end the process on SIGTERM.
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), kept_signal_handlers():
         warnings.simplefilter("ignore")
         import paddle as xp
@@ -78,7 +81,7 @@ if NAME == "paddle":
 
     Linear = xp.compat.nn.Linear  # paddle.nn.Linear keeps its weight transposed
     ConvTranspose1d = nn.Conv1DTranspose
-    empty_weights = xp.LazyGuard  # layers made inside hold no memory until `assign_weights`
+    empty_weights = xp.LazyGuard  # parameters of layers constructed inside take no memory until `assign_weights`
 else:
     try:
         import torch as xp
@@ -90,9 +93,10 @@ else:
     Linear = nn.Linear
 
     class ConvTranspose1d(nn.ConvTranspose1d):  # type: ignore[no-redef]
-        """Without oneDNN on a CPU: with several threads PyTorch 2.13 computes some sizes wrong by 2 to 20 %.
+        """Without oneDNN on a CPU, with which PyTorch 2.13 with several threads has errors of 2 to 20 % for some sizes.
 
-        Seen for 768 to 384 channels, kernel 10, stride 5, 24 frames, batch 2: the second one of the 48 kHz vocoder.
+        Seen for 768 to 384 channels, kernel 10, stride 5, 24 frames, batch 2, as in the second stage of the 48 kHz
+        vocoder.
         """
 
         def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -101,7 +105,7 @@ else:
 
     @contextlib.contextmanager
     def without_onednn() -> Iterator[None]:
-        """PyTorch's own kernels inside, in all threads."""
+        """Inside, PyTorch uses its own kernels, in all threads."""
         before = xp.backends.mkldnn.enabled
         xp.backends.mkldnn.enabled = False
         try:
@@ -110,7 +114,7 @@ else:
             xp.backends.mkldnn.enabled = before
 
     def empty_weights() -> Any:
-        """Layers made inside hold no memory until `assign_weights`."""
+        """Parameters of layers constructed inside take no memory until `assign_weights`."""
         return xp.device("meta")
 
 
@@ -118,14 +122,14 @@ no_grad = xp.no_grad
 
 
 def default_device() -> str:
-    """`cuda:0` (PyTorch) or `gpu:0` (Paddle) where a GPU is usable, else `cpu`."""
+    """`cuda:0` (PyTorch) or `gpu:0` (Paddle) if the framework can use a GPU, else `cpu`."""
     if NAME == "torch":
         return "cuda:0" if xp.cuda.is_available() else "cpu"
     return "gpu:0" if xp.device.is_compiled_with_cuda() and xp.device.cuda.device_count() else "cpu"
 
 
 def checked_device(device: str) -> str:
-    """`device` if the framework can use it. Raises ValueError that names it and an allowed one."""
+    """`device` as the framework spells it. Raises ValueError that names the allowed ones if it cannot use it."""
     kind, _, index = device.partition(":")
     allowed = default_device()
     if kind in ("cpu", "gpu", "cuda") and (not index or index.isdecimal()):
@@ -150,7 +154,7 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
 
 
 def dtype_of(precision: str) -> Any:
-    """The framework's data type for "f32", "bf16" or "fp16"."""
+    """The framework's dtype for "f32", "bf16" or "fp16"."""
     return {"f32": xp.float32, "bf16": xp.bfloat16, "fp16": xp.float16}[precision]
 
 
@@ -160,18 +164,18 @@ def is_float(x: Any) -> bool:
 
 
 def constant(array: np.ndarray, like: Tensor) -> Tensor:
-    """A constant table of a network as a tensor beside `like`.
+    """A constant table of a network as a tensor on the device of `like`.
 
-    Networks keep such tables as NumPy arrays: a tensor made in a constructor under `empty_weights` would be empty.
+    Networks hold such tables as NumPy arrays: a tensor created in a constructor under `empty_weights` would be empty.
     """
     if NAME == "torch":
         return xp.from_numpy(array).to(like.device)
-    # In a trace there are no places, and asking for one warns.
+    # In a trace tensors have no place, and reading it warns.
     return xp.to_tensor(array, place=like.place) if xp.in_dynamic_mode() else xp.to_tensor(array)
 
 
 def parameter_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every parameter of `module`, in its order."""
+    """Name -> shape of every parameter of `module`, in the module's order."""
     return {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}
 
 
@@ -181,10 +185,10 @@ def named_modules(module: nn.Module) -> Iterable[tuple[str, Any]]:
 
 
 def assign_weights(module: nn.Module, weights: Iterable[tuple[str, np.ndarray]], device: str = "cpu") -> None:
-    """Give every parameter of `module`, made under `empty_weights`, its value.
+    """Set every parameter of `module`, constructed under `empty_weights`, to its value.
 
-    `weights` is consumed one array at a time, so that memory holds the network once and a single tensor twice.
-    Raises KeyError for a name that `module` lacks, ValueError for a wrong shape or a parameter left out.
+    weights: pairs of name and value, consumed one at a time, so that memory holds the network once and a tensor twice.
+    Raises KeyError for a name that `module` lacks, ValueError for a wrong shape or a missing parameter.
     """
     missing = parameter_shapes(module)
     for name, array in weights:
@@ -199,8 +203,8 @@ def assign_weights(module: nn.Module, weights: Iterable[tuple[str, np.ndarray]],
 
 def _set_parameter(module: nn.Module, name: str, array: np.ndarray, device: str) -> None:
     *path, leaf = name.split(".")
-    for part in path:
-        module = getattr(module, part)
+    for child in path:
+        module = getattr(module, child)
     if NAME == "torch":
         setattr(module, leaf, nn.Parameter(from_numpy(array, device), requires_grad=False))
     else:
@@ -219,12 +223,12 @@ def attention(
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     if NAME == "torch":
-        if xp.is_autocast_enabled("cpu"):  # in training: its gradients in bfloat16 take eight times as long there
+        if xp.is_autocast_enabled("cpu"):  # in training, where gradients in bfloat16 take eight times as long on a CPU
             with xp.autocast("cpu", enabled=False):
                 query, key, value = query.float(), key.float(), value.float()
                 return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
-    # Paddle's fused form wants another layout and is about ten times slower on a CPU.
+    # Paddle's fused attention needs another layout and is about ten times slower on a CPU.
     scores = xp.matmul(query * scale, key.transpose(2, 3))
     if mask is not None:
         scores = scores + mask
@@ -247,7 +251,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split dimension `dim` (>= 0) of `x` into `sizes`, with any other dimension allowed to be dynamic in a trace."""
+    """Split dimension `dim` (>= 0) of `x` into `sizes`; all other dimensions may be dynamic in a trace."""
     if NAME == "torch":
         return x.unflatten(dim, tuple(sizes))
     # In Paddle's reshape a 0 keeps a dimension; -1 fails in a trace once two dimensions are dynamic.

@@ -1,1 +1,1 @@
-"""The networks of AudioLDM 2, one a file: plain layers on `framework`, no files and no key names of other projects."""
+"""The networks of AudioLDM 2, one per file: layers of `framework`, without file access or others' parameter names."""

@@ -1,7 +1,7 @@
-"""AudioMAE's encoder: a recording as LOA tokens, the "language of audio" of AudioLDM 2 (arXiv:2308.05734).
+"""AudioMAE's encoder: the LOA tokens of a recording, the "language of audio" of AudioLDM 2 (arXiv:2308.05734).
 
-Audio-MAE (arXiv:2207.06405) is a Vision Transformer (arXiv:2010.11929) over the patches of a filter bank. Its decoder,
-which the checkpoints also hold, served its training only.
+Audio-MAE (arXiv:2207.06405) is a Vision Transformer (arXiv:2010.11929) over the patches of a log-mel filter bank. Its
+decoder, which the published checkpoints also contain, is needed only to train it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class AudioMAE(nn.Module):
         self.pooling = config.pooling
         self.patch_embed = nn.Conv2d(1, size, patch, stride=patch)
         self.class_token = nn.Parameter(xp.empty([1, 1, size]))
-        # Not computed: the published table is that of the transposed grid, and the network was trained with it.
+        # A parameter rather than computed sinusoids: the network was trained with the table of the transposed grid.
         self.positions = nn.Parameter(xp.empty([1, 1 + self.grid[0] * self.grid[1], size]))
         self.layers = nn.ModuleList([Layer(size, config.num_heads) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(size, eps=NORM_EPS)
@@ -37,26 +37,26 @@ class AudioMAE(nn.Module):
     def forward(self, fbank: Tensor) -> Tensor:
         """The LOA tokens (B, 512 / pooling^2, 768) of `fbank`, time-major: 8 of them, for speech 512.
 
-        fbank: (B, 1024, 128), normalised, as `audio.fbank.audiomae_fbank` makes it. Raises ValueError on another
-        number of frames or mels.
+        fbank: (B, 1024, 128), normalised, from `audio.fbank.audiomae_fbank`. Raises ValueError on another number of
+        frames or mels.
         """
         if tuple(fbank.shape[1:]) != self.input_shape:
             frames, n_mels = self.input_shape
             raise ValueError(f"fbank must be (batch, {frames}, {n_mels}), got {list(fbank.shape)}")
         patches = self.patch_embed(fbank.unsqueeze(1)).flatten(2).transpose(1, 2)
-        # One class token a batch item, whatever the batch size is in a trace.
+        # One class token per item; `zeros_like` lets the batch size be dynamic in a trace.
         class_token = xp.zeros_like(patches[:, :1]) + self.class_token
         x = xp.concat([class_token, patches], 1) + self.positions
         outputs = []
         for layer in self.layers:
             x = layer(x)
             outputs.append(x)
-        # AudioLDM 2 normalises the outputs of the last layers, not only of the very last, and leaves the class out.
+        # AudioLDM 2 averages the normalised outputs of the last layers, and leaves out the class token.
         last = [self.norm(x[:, 1:]) for x in outputs[-AVERAGED_LAYERS:]]
         return self._pool(sum(last) / AVERAGED_LAYERS)
 
     def _pool(self, x: Tensor) -> Tensor:
-        """(B, patches, size) -> (B, patches / pooling^2, size): halfway between average and maximum of each square."""
+        """(B, patches, size) -> (B, patches / pooling^2, size): mean of average and maximum pooling over squares."""
         (time, frequency), side = self.grid, self.pooling
         x = unflatten(x, 1, (time // side, side, frequency // side, side))
         return ((x.mean([2, 4]) + xp.amax(x, [2, 4])) / 2).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""The networks of a checkpoint by name, and how to make one."""
+"""The networks of a checkpoint by name: their classes, configurations and parameter shapes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def network_names(config: ModelConfig) -> list[str]:
 
 
 def build_empty(name: str, config: ModelConfig) -> Any:
-    """The network called `name`, its parameters without values: see `framework.assign_weights`."""
+    """The network called `name`, whose parameters get their values from `framework.assign_weights`."""
     network_class, field = NETWORKS[name]
     with framework.empty_weights():
         return network_class(getattr(config, field))

@@ -1,7 +1,7 @@
-"""CLAP's audio branch: how a recording sounds, as one vector.
+"""CLAP's audio encoder: the embedding of a recording in the joint space of audio and text.
 
 HTSAT (arXiv:2202.00874), a Swin transformer (arXiv:2103.14030) over a mel spectrogram that is folded into a square,
-with a projection into the space that CLAP (arXiv:2211.06687) shares with texts.
+with CLAP's projection (arXiv:2211.06687).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.framework import F, Linear, Tensor, attention, constant, nn, unflatten, xp
 
 NORM_EPS = 1e-5
-HIDDEN = -100.0  # added to the scores between positions that only the cyclic shift made neighbours
+MASKED_SCORE = -100.0  # added to the scores of pairs that are in one window only because of the cyclic shift
 
 
 class ClapAudio(nn.Module):
@@ -37,7 +37,7 @@ class ClapAudio(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         """The L2-normalised embedding (B, 512) of `log_mel`.
 
-        log_mel: (B, 1, spec_size * spec_size / n_mels = 1024, 64) in dB, as `audio.mel.clap_log_mel` makes it.
+        log_mel: (B, 1, spec_size * spec_size / n_mels = 1024, 64) in dB, from `audio.mel.clap_log_mel`.
         Raises ValueError on another number of frames or mels.
         """
         expected = (1, self.folds * self.segment, self.segment // self.folds)
@@ -92,7 +92,7 @@ class _Stage(nn.Module):
 
 
 class _Block(nn.Module):
-    """Pre-norm transformer block whose attention sees one window of the (B, width, width, size) map."""
+    """Pre-norm transformer block with attention within each window of the (B, width, width, size) map."""
 
     def __init__(self, size: int, heads: int, width: int, window: int, shift: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class _Block(nn.Module):
         self.feed_forward_out = Linear(4 * size, size)
         self.relative_bias = nn.Parameter(xp.empty([(2 * window - 1) ** 2, heads]))
         self.bias_rows = relative_bias_rows(window)
-        self.hidden = shift_mask(width, window, shift)
+        self.shift_mask = shift_mask(width, window, shift)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._shifted_attention(self.norm1(x))
@@ -121,7 +121,7 @@ class _Block(nn.Module):
         return xp.roll(x, (self.shift, self.shift), (1, 2)) if self.shift else x
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, width, width, heads * D) -> (B, windows^2 * heads, window^2, D): every head of every window by itself."""
+        """(B, width, width, heads * D) -> (B, windows^2 * heads, window^2, D): heads and windows separated."""
         x = x.reshape([-1, self.windows, self.window, self.windows, self.window, self.heads, self.head_dim])
         x = x.permute(0, 1, 3, 5, 2, 4, 6)
         return x.reshape([-1, self.windows**2 * self.heads, self.window**2, self.head_dim])
@@ -134,9 +134,9 @@ class _Block(nn.Module):
         return x.reshape([-1, width, width, self.heads * self.head_dim])
 
     def _bias(self, x: Tensor) -> Tensor:
-        """What position and shift add to the scores, (windows^2 * heads, window^2, window^2)."""
+        """Relative position bias and shift mask, added to the scores: (windows^2 * heads, window^2, window^2)."""
         by_distance = F.embedding(constant(self.bias_rows, x), self.relative_bias).permute(2, 0, 1)
-        return (by_distance.unsqueeze(0) + constant(self.hidden, x).to(x.dtype)).flatten(0, 1)
+        return (by_distance.unsqueeze(0) + constant(self.shift_mask, x).to(x.dtype)).flatten(0, 1)
 
 
 def relative_bias_rows(window: int) -> np.ndarray:
@@ -146,20 +146,20 @@ def relative_bias_rows(window: int) -> np.ndarray:
 
 
 def shift_mask(width: int, window: int, shift: int) -> np.ndarray:
-    """What a cyclic shift adds to the scores, (windows^2, 1, window^2, window^2) float32: 0 or HIDDEN.
+    """The mask of a cyclic shift, added to the scores: (windows^2, 1, window^2, window^2) float32, 0 or MASKED_SCORE.
 
-    A shift brings opposite edges of the map into one window; they must not see each other.
+    The shift brings opposite edges of the map into one window, whose positions must not attend to each other.
     """
-    place = np.arange(width)
-    # Along one axis: untouched windows, the last window's own part, and the part that came round.
-    part = np.where(place < width - window, 0, np.where(place < width - shift, 1, 2))
-    region = (part[:, None] * 3 + part).reshape(width // window, window, width // window, window)
+    position = np.arange(width)
+    # Along one axis: all windows but the last, the rows of the last that were there before, and those wrapped around.
+    segment = np.where(position < width - window, 0, np.where(position < width - shift, 1, 2))
+    region = (segment[:, None] * 3 + segment).reshape(width // window, window, width // window, window)
     region = region.transpose(0, 2, 1, 3).reshape(-1, 1, window**2, 1)
-    return np.where(region == region.transpose(0, 1, 3, 2), 0, HIDDEN).astype(np.float32)
+    return np.where(region == region.transpose(0, 1, 3, 2), 0, MASKED_SCORE).astype(np.float32)
 
 
 class _Downsample(nn.Module):
-    """Four neighbours joined into one position of twice the size: (B, W, W, C) -> (B, W/2, W/2, 2 C)."""
+    """Four neighbours concatenated and projected to twice the channels: (B, W, W, C) -> (B, W/2, W/2, 2 C)."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

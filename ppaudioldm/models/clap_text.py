@@ -1,6 +1,6 @@
-"""CLAP's text branch: how a prompt sounds, as one vector.
+"""CLAP's text encoder: the embedding of a prompt in the joint space of audio and text.
 
-RoBERTa-base (arXiv:1907.11692) with a projection into the space that CLAP (arXiv:2211.06687) shares with recordings.
+RoBERTa-base (arXiv:1907.11692) with CLAP's projection (arXiv:2211.06687).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClapText(nn.Module):
         """The L2-normalised embedding (B, 512) of `ids` (B, L) int64.
 
         mask: (B, L) float, 1 = token, 0 = padding, which may hold any id and does not change the result. L is at most
-        `max_positions - 2`. Source: facts 7 of the published code; pooled from the first token.
+        `max_positions - 2`. As in the published code, it is pooled from the first token.
         """
         x = self.embeddings(ids, mask)
         bias = additive_mask(mask)
@@ -46,7 +46,8 @@ class _Embeddings(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=NORM_EPS)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        # Integers, since a running sum in half precision is wrong beyond 256. Tokens count from pad_token_id + 1.
+        # Integers, since a running sum in half precision is wrong beyond 256. The first token has position
+        # pad_token_id + 1, all padding pad_token_id.
         is_token = mask.to(xp.int64)
         positions = xp.cumsum(is_token, 1) * is_token + self.first_position
         return self.norm(self.words(ids) + self.positions(positions) + self.token_types.weight)

@@ -1,4 +1,4 @@
-"""FLAN-T5's encoder: what a prompt says, token by token.
+"""FLAN-T5's encoder: the states of a prompt's tokens, a context of the UNet's cross-attention.
 
 T5 1.1 (arXiv:1910.10683, arXiv:2002.05202 for the gated feed-forward), tuned on instructions (arXiv:2210.11416).
 """
@@ -23,7 +23,7 @@ from ppaudioldm.framework import (
 
 
 class FlanT5Encoder(nn.Module):
-    """Token ids -> one state a token."""
+    """Token ids -> one state per token."""
 
     def __init__(self, config: T5Config) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class FlanT5Encoder(nn.Module):
         return self.norm(x)
 
     def _position_bias(self, ids: Tensor) -> Tensor:
-        """What the distance from query to key adds to the scores, (1, heads, L, L); the same in every layer."""
+        """The relative position bias, added to the scores of every layer: (1, heads, L, L)."""
         positions = xp.cumsum(xp.ones_like(ids[0]), 0)
         distances = positions.unsqueeze(0) - positions.unsqueeze(1)
-        # Every distance from the largest on shares a bucket, so a table up to there serves any length.
+        # All distances from `max_distance` on share a bucket, so a table up to there is enough for any length.
         rows = xp.clip(distances, -self.max_distance, self.max_distance) + self.max_distance
         bias_of_distance = self.relative_bias(constant(self.buckets, ids))
         return F.embedding(rows, bias_of_distance).permute(2, 0, 1).unsqueeze(0)
@@ -66,7 +66,7 @@ def relative_buckets(distances: np.ndarray, num_buckets: int, max_distance: int)
     exact = half // 2
     steps = np.abs(distances)
     growth = np.log(np.maximum(steps, exact) / exact) / np.log(max_distance / exact)
-    # The nudge keeps an exact power, which rounding may leave just below its bucket, on the right side.
+    # 1e-6: the logarithm of an exact power, rounded down, must not fall into the bucket below.
     wide = np.minimum(exact + np.floor(growth * (half - exact) + 1e-6), half - 1)
     return (np.where(steps < exact, steps, wide) + np.where(distances > 0, half, 0)).astype(np.int64)
 

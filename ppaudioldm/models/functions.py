@@ -1,7 +1,7 @@
 """The functions of the networks that an engine runs by name, and the names, dtypes and shapes of their inputs.
 
-Most are the forward pass of a network. The UNet has several: keys and values of the cross-attentions are computed once
-per prompt, a step many times. Imports no framework.
+Most are the forward pass of a network. The UNet has several: the keys and values of its cross-attentions are computed
+once per prompt, and used in every step. Imports no framework.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def network_and_method(function: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Input:
-    """One array that a function takes. shape: None where any size goes.
+    """An input array of a function. shape: None where any size is allowed.
 
-    is_state: the engine keeps it from call to call, see `states`; it comes after all that are not.
+    is_state: the engine keeps the array from call to call, see `engines.states`; states come after all other inputs.
     """
 
     name: str
@@ -44,7 +44,7 @@ Inputs: TypeAlias = "list[Input | list[Input]]"  # nested as the arguments of th
 
 
 def function_inputs(function: str, config: ModelConfig) -> Inputs:
-    """The inputs of the engine's `function` (see `engine.Engine`), nested as it takes them."""
+    """The inputs of the engine's `function` (see `engines.engine.Engine`), nested as its arguments are."""
     return INPUTS[function](config)
 
 
@@ -67,10 +67,10 @@ def _unet_step(config: ModelConfig) -> Inputs:
 
 
 def _unet_guided_step(config: ModelConfig) -> Inputs:
-    """Of latents and time features half as many as of the rest."""
+    """Latents and time features have half the batch size of the others, see `UNet.guided_step`."""
     unet = config.unet
     widths = [unet.model_channels * mult for mult in unet.channel_mult]
-    # Where cross-attentions are: in every residual block of a level on the way down and up, and in the middle.
+    # Cross-attentions follow every residual block of a level with attention, down and up, and one in the middle.
     places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
     keys_and_values = 2 * unet.transformer_depth * sum(places)
     return [*_latents(config), *_sequences("projected", [keys_and_values] * len(_context_dims(config)))]
@@ -85,7 +85,7 @@ def _latents(config: ModelConfig) -> Inputs:
 
 def _unet_guided_shallow(config: ModelConfig) -> Inputs:
     unet = config.unet
-    # As the coarser levels leave it: with the channels of the second level, or of the only one.
+    # The output of the coarser levels has the channels of the second level, or of the only one.
     channels = unet.model_channels * unet.channel_mult[:2][-1]
     return [*_latents(config), Input("deep", (None, channels, None, config.latent_bands))]
 

@@ -1,4 +1,4 @@
-"""GPT-2 base on embeddings: the network that continues a sequence of conditions with LOA tokens.
+"""GPT-2 base on embeddings: continues the sequence of conditions with LOA tokens, autoregressively.
 
 Radford et al., "Language models are unsupervised multitask learners", 2019. No token table, no output head.
 """
@@ -14,7 +14,7 @@ NORM_EPS = 1e-5
 
 
 class GPT2(nn.Module):
-    """Embeddings -> hidden states, each from the positions up to its own."""
+    """Embeddings -> hidden states, with causal attention."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class GPT2(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=NORM_EPS)
 
     def forward(self, embeddings: Tensor, mask: Tensor, cache: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states after the final norm, and `cache` with what `embeddings` add to it.
+        """Hidden states after the final norm, and `cache` extended by the keys and values of `embeddings`.
 
-        embeddings: (B, L, 768), what follows the S positions in `cache`; S + L is at most `max_positions`.
+        embeddings: (B, L, 768), those after the S positions in `cache`; S + L is at most `max_positions`.
         mask: (B, S + L) float key mask, 1 = attend. Positions count masked ones too.
         cache: keys and values of the first layer, of the second, ..., each (B, heads, S, 64); S may be 0.
         Returns (B, L, 768) and arrays (B, heads, S + L, 64).
@@ -40,8 +40,9 @@ class GPT2(nn.Module):
 
 
 def _positions_and_bias(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (L,) of `embeddings`, and what the mask and causality add to the scores, (B, 1, L, S + L)."""
-    # Lengths as sums of ones keep a trace free of shape arithmetic; integers, since half precision counts to 256 only.
+    """Positions (L,) of `embeddings`, and the causal and key mask, added to the scores: (B, 1, L, S + L)."""
+    # Lengths are sums of ones, so that they may be dynamic in a trace; integers, since a running sum in half precision
+    # is wrong beyond 256.
     ones = xp.ones_like(embeddings[0, :, 0], dtype=xp.int64)
     all_ones = xp.ones_like(mask[0], dtype=xp.int64)
     keys = xp.cumsum(all_ones, 0) - 1

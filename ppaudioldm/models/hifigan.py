@@ -6,7 +6,7 @@ from ppaudioldm.config import HifiGanConfig
 from ppaudioldm.framework import ConvTranspose1d, F, Tensor, nn, xp
 
 SLOPE = 0.1
-LAST_SLOPE = 0.01  # the published code leaves the library's default before the last convolution
+LAST_SLOPE = 0.01  # before the last convolution the published code has PyTorch's default
 
 
 class ResidualStack(nn.Module):
@@ -45,6 +45,8 @@ class Stage(nn.Module):
 
 
 class HifiGan(nn.Module):
+    """Log-mel spectrogram -> waveform."""
+
     def __init__(self, config: HifiGanConfig) -> None:
         super().__init__()
         stages = len(config.upsample_rates)
@@ -55,8 +57,8 @@ class HifiGan(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """mel (B, frames, n_mels), natural log. Returns the waveform (B, samples) in (-1, 1).
 
-        samples = hop_length * frames and a few more (32 at 16 kHz, 16 at 48 kHz), because kernels and rates of
-        different parity make the first transposed convolutions one value longer than rate * length.
+        samples = hop_length * frames and a few more (32 at 16 kHz, 16 at 48 kHz): where kernel and rate differ by an
+        odd number, a transposed convolution returns one value more than rate * length.
         """
         x = self.conv_in(mel.transpose(1, 2))
         for stage in self.stages:

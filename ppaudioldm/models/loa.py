@@ -1,7 +1,7 @@
-"""The sequence of conditions that GPT-2 continues with LOA tokens: see `loa_generation`.
+"""The sequence of conditions that GPT-2 continues with LOA tokens, see `generation.loa`.
 
-LOA, the "language of audio" of AudioLDM 2 (arXiv:2308.05734), is what AudioMAE hears; GPT-2 predicts it from the
-conditions, one token after another.
+LOA, the "language of audio" of AudioLDM 2 (arXiv:2308.05734), is the space of AudioMAE's features: GPT-2 predicts those
+of the clip from the conditions, one token after another.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class LoaPrefix(nn.Module):
         embeddings, attended = [], []
         for index, projection in enumerate(self.projections):
             x, mask = projection(states[index]), masks[index]
-            # One token a batch item, whatever the batch size is in a trace.
-            none, one = xp.zeros_like(x[:, :1]), xp.ones_like(mask[:, :1])
+            # One token per item; `zeros_like` lets the batch size be dynamic in a trace.
+            zeros, ones = xp.zeros_like(x[:, :1]), xp.ones_like(mask[:, :1])
             sos, eos = getattr(self, f"sos_{index}"), getattr(self, f"eos_{index}")
-            embeddings += [none + sos, x, none + eos]
-            attended += [one, mask, one]
+            embeddings += [zeros + sos, x, zeros + eos]
+            attended += [ones, mask, ones]
         return xp.concat(embeddings, 1), xp.concat(attended, 1)

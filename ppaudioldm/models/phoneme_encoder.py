@@ -1,4 +1,4 @@
-"""The encoder of speech checkpoints: what is to be said, phoneme by phoneme.
+"""The phoneme encoder of speech checkpoints: the states of a transcript's phonemes, a condition of GPT-2.
 
 The text encoder of VITS (arXiv:2106.06103), a transformer with relative positions (arXiv:1803.02155) and convolutions.
 """
@@ -27,7 +27,7 @@ KERNEL = 3  # of the convolutions
 
 
 class PhonemeEncoder(nn.Module):
-    """Phoneme ids -> one state a phoneme."""
+    """Phoneme ids -> one state per phoneme."""
 
     def __init__(self, config: PhonemeEncoderConfig) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class PhonemeEncoder(nn.Module):
         self.positions = nn.Parameter(xp.empty([1, size, config.max_phonemes]))
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """The states (B, 310, 192) of `ids` (B, 310) int64, padded with 0 behind, and their mask (B, 310) float.
+        """The states (B, 310, 192) of `ids` (B, 310) int64, padded with 0 at the end, and their mask (B, 310) float.
 
         The mask is 1 for as many positions as there are ids other than 0. States at padding are the positional table.
         """
@@ -52,7 +52,7 @@ class PhonemeEncoder(nn.Module):
         return x * column + self.positions.transpose(1, 2), mask
 
     def _near(self, ids: Tensor) -> Tensor:
-        """(L, L, 2 * window + 1): which distance from query to key it is, one-hot; all zeros beyond the window."""
+        """The distance from each query to each key, one-hot (L, L, 2 * window + 1); all zeros beyond the window."""
         positions = xp.cumsum(xp.ones_like(ids[0]), 0)
         distances = positions.unsqueeze(0) - positions.unsqueeze(1)
         beyond = self.window + 1
@@ -61,7 +61,7 @@ class PhonemeEncoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Post-norm transformer block, its feed-forward part of convolutions over neighbours."""
+    """Post-norm transformer block, whose feed-forward network is made of convolutions."""
 
     def __init__(self, config: PhonemeEncoderConfig) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _Layer(nn.Module):
         self.key = Linear(size, size)
         self.value = Linear(size, size)
         self.attention_out = Linear(size, size)
-        # One row a distance, from -window to window, for all heads.
+        # One row per distance, from -window to window, for all heads.
         self.relative_keys = nn.Parameter(xp.empty([1, 2 * config.window_size + 1, size // heads]))
         self.relative_values = nn.Parameter(xp.empty([1, 2 * config.window_size + 1, size // heads]))
         self.attention_norm = nn.LayerNorm(size, eps=NORM_EPS)
@@ -89,11 +89,11 @@ class _Layer(nn.Module):
     def _attention(self, x: Tensor, bias: Tensor, near: Tensor) -> Tensor:
         query, key, value = (split_heads(f(x), self.heads) for f in (self.query, self.key, self.value))
         query = query / math.sqrt(query.shape[-1])
-        # What every query gives to every distance, spread over the keys at that distance.
-        given = xp.matmul(query, self.relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
-        spread = xp.matmul(given, near.transpose(1, 2).unsqueeze(1)).permute(1, 2, 0, 3)
-        weights = F.softmax(xp.matmul(query, key.transpose(2, 3)) + spread + bias, -1)
-        # And back: how much of its attention every query gives to every distance.
-        gathered = xp.matmul(weights.permute(2, 0, 1, 3), near.unsqueeze(1)).permute(1, 2, 0, 3)
-        heads = xp.matmul(weights, value) + xp.matmul(gathered, self.relative_values)
+        # The score of every query for every distance, then for every key by its distance.
+        by_distance = xp.matmul(query, self.relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
+        by_key = xp.matmul(by_distance, near.transpose(1, 2).unsqueeze(1)).permute(1, 2, 0, 3)
+        weights = F.softmax(xp.matmul(query, key.transpose(2, 3)) + by_key + bias, -1)
+        # The attention weight of every query for every distance.
+        weights_by_distance = xp.matmul(weights.permute(2, 0, 1, 3), near.unsqueeze(1)).permute(1, 2, 0, 3)
+        heads = xp.matmul(weights, value) + xp.matmul(weights_by_distance, self.relative_values)
         return self.attention_out(merge_heads(heads))

@@ -12,7 +12,7 @@ def group_norm(channels: int, eps: float) -> nn.GroupNorm:
 
 
 class ResBlock(nn.Module):
-    """Two normalised 3x3 convolutions around a skip connection; `emb` shifts the features between them."""
+    """Two 3x3 convolutions after group norms, with a skip connection; the embedding `emb` is added between the two."""
 
     def __init__(self, in_channels: int, out_channels: int, eps: float, emb_dim: int | None = None) -> None:
         super().__init__()

@@ -52,6 +52,8 @@ class StepConditioning:
 
 
 class Attention(nn.Module):
+    """Multi-head attention to x itself or to a context, whose keys and values may be computed beforehand."""
+
     def __init__(self, channels: int, context_dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -80,7 +82,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """GEGLU: value * gelu(gate). One wide projection in the published files, two here: no split to copy."""
+    """GEGLU (arXiv:2002.05202): value * gelu(gate). Published files hold both projections in one; two save a copy."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -112,7 +114,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Transformer blocks over the positions of a feature map, around a skip connection."""
+    """Transformer blocks over the positions of a feature map, with a skip connection."""
 
     def __init__(self, config: UNetConfig, channels: int, context_dim: int | None) -> None:
         super().__init__()

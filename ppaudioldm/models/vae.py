@@ -1,6 +1,6 @@
 """The VAE between log-mel spectrograms and latents. Source: latent diffusion, arXiv:2112.10752.
 
-Encoder and decoder are two networks: making sound from text needs only the decoder.
+Encoder and decoder are two networks: generation from text needs only the decoder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LOG_VARIANCE_RANGE = (-30.0, 20.0)
 
 
 class SpatialAttention(nn.Module):
-    """Single-head self-attention over all positions of a feature map, around a skip connection."""
+    """Single-head self-attention over all positions of a feature map, with a skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,6 +32,8 @@ class SpatialAttention(nn.Module):
 
 
 class Middle(nn.Module):
+    """The blocks at the coarsest resolution, the only ones with attention."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.resnet_in = ResBlock(channels, channels, EPS)
@@ -80,6 +82,8 @@ class Upsample(nn.Module):
 
 
 class VAEEncoder(nn.Module):
+    """Log-mel spectrogram -> mean and log variance of its latents."""
+
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths = [config.channels * mult for mult in config.channel_mult]
@@ -112,6 +116,8 @@ class VAEEncoder(nn.Module):
 
 
 class VAEDecoder(nn.Module):
+    """Latents -> log-mel spectrogram."""
+
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths = [config.channels * mult for mult in reversed(config.channel_mult)]  # coarsest first

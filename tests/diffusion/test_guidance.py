@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm.diffusion.denoise import denoise
-from ppaudioldm.diffusion.guidance import combine, needs_unconditional
+from ppaudioldm.diffusion.guidance import combine, guidance_scales, needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from tests.diffusion.examples import SCHEDULE, initial_latents, network, sample, step_noise
 from tests.support import relative_error
@@ -52,6 +52,36 @@ def test_denoise_guides_every_step(framework):
 
 def unguided(latents, timestep, step):
     return network(latents, timestep)
+
+
+@pytest.mark.parametrize(
+    "interval,expected",
+    [
+        ((0.0, 1.0), [3.5] * 10),
+        ((0.2, 0.7), [1, 1, 3.5, 3.5, 3.5, 3.5, 3.5, 1, 1, 1]),
+        ((0.0, 0.34), [3.5] * 3 + [1] * 7),
+        ((0.96, 1.0), [1] * 10),
+    ],
+)
+def test_scales_outside_the_interval_are_one(interval, expected):
+    assert guidance_scales(3.5, interval, 10) == expected
+
+
+def test_denoise_with_a_scale_for_each_call():
+    """Guided calls give both halves, the others the conditional one alone."""
+    scales = guidance_scales(2.0, (0.25, 0.75), 8)
+    assert scales == [1, 1, 2, 2, 2, 2, 1, 1]
+
+    def predict(latents, timestep, i):
+        conditional = network(latents, timestep)
+        return conditional if scales[i] == 1 else np.concatenate([0.5 * conditional, conditional])
+
+    path = [latents for _, latents in denoise(predict, make_sampler("ddim", SCHEDULE, 8), initial_latents(), scales)]
+    sampler, latents = make_sampler("ddim", SCHEDULE, 8), initial_latents()
+    for i, timestep in enumerate(sampler.timesteps):
+        factor = 1.5 if 2 <= i < 6 else 1.0  # 0.5 n + 2 (n - 0.5 n)
+        latents = sampler.step(i, factor * network(latents, timestep), latents)
+        assert relative_error(path[i], latents) < 1e-6
 
 
 def test_denoise_without_guidance_and_stopped_early():

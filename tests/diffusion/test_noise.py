@@ -29,7 +29,8 @@ def test_an_item_depends_on_its_seed_alone():
     assert batch.shape == (3, *SHAPE) and batch.dtype == np.float32 and batch.flags.c_contiguous
     np.testing.assert_array_equal(batch[1], gaussian(SHAPE, [6])[0])
     np.testing.assert_array_equal(batch[0], batch[2])
-    assert not np.array_equal(batch[0], batch[1])
+    # Seeds that follow each other have independent noise.
+    assert abs(np.corrcoef(batch[0].ravel(), batch[1].ravel())[0, 1]) < 0.05
 
 
 def test_a_longer_clip_begins_with_the_shorter_one():

@@ -7,7 +7,7 @@ import pytest
 
 from ppaudioldm.choices import SPACINGS
 from ppaudioldm.config import DiffusionConfig
-from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from tests.diffusion.examples import SCHEDULE, SHAPE, V_SCHEDULE
 from tests.support import noise, relative_error
 
@@ -69,6 +69,20 @@ def test_predictions_convert_back(schedule):
         noisy, target = schedule.add_noise(x0, eps, t), schedule.target(x0, eps, level)
         assert relative_error(schedule.to_epsilon(target, noisy, level), eps) < 1e-12
         assert relative_error(schedule.to_x0(target, noisy, level), x0) < 1e-11
+
+
+def test_noisy_latents_and_targets_are_those_of_the_papers():
+    """DDPM's forward process, and v of arXiv:2202.00512 as its angle has it: the derivative of the noisy latents."""
+    x0, eps = noise(*SHAPE, seed=1).astype(np.float64), noise(*SHAPE, seed=2).astype(np.float64)
+    level = SCHEDULE.alpha_bar(400)
+    signal, sigma = np.sqrt(np.prod(1 - SCHEDULE.betas[:401])), np.sqrt(1 - level)
+    assert relative_error(SCHEDULE.add_noise(x0, eps, 400), signal * x0 + sigma * eps) < 1e-12
+    assert relative_error(SCHEDULE.target(x0, eps, level), eps) == 0
+    angle, step = np.arccos(signal), 1e-6
+    derivative = (add_noise(x0, eps, np.cos(angle + step) ** 2) - add_noise(x0, eps, np.cos(angle - step) ** 2)) / (
+        2 * step
+    )
+    assert relative_error(V_SCHEDULE.target(x0, eps, level), derivative) < 1e-8
 
 
 def test_dtype_is_kept():

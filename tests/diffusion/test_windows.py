@@ -172,5 +172,5 @@ def test_tensors_are_treated_alike():
     windows = windows_over(100, LENGTH, circular=True)
     x = noise(1, 2, 100, 3)
     pieces = windows.cut(framework.from_numpy(x), framework.xp.concat)
-    made = windows.blend([3 * piece for piece in pieces], framework.from_numpy, framework.xp.concat)
-    np.testing.assert_allclose(framework.to_numpy(made), 3 * x, atol=1e-5)
+    tripled = windows.blend([3 * piece for piece in pieces], framework.from_numpy, framework.xp.concat)
+    np.testing.assert_allclose(framework.to_numpy(tripled), 3 * x, atol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm.config import ClapAudioConfig
-from ppaudioldm.models.clap_audio import HIDDEN, ClapAudio, shift_mask
+from ppaudioldm.models.clap_audio import MASKED_SCORE, ClapAudio, shift_mask
 from tests.support import load_golden, noise, random_network, relative_error, run
 
 # Maps 16, 8 and 4 wide: two stages with shifted windows, one with a single window.
@@ -37,12 +37,21 @@ def test_batch_items_are_independent():
     np.testing.assert_allclose(run(network, x[1:]), run(network, x)[1:], atol=1e-6)
 
 
-def test_shift_mask_hides_what_came_round():
-    mask = shift_mask(width=8, window=4, shift=2)[:, 0]
-    assert (mask[0] == 0).all()  # an inner window holds true neighbours only
-    corner = mask[3]  # its four quarters come from the four corners of the map
-    assert (corner == 0).sum() == 4 * 4 * 4
-    assert (corner == HIDDEN).sum() == 16 * 16 - 4 * 4 * 4
+@pytest.mark.parametrize("width,window,shift", [(8, 4, 2), (16, 4, 2), (12, 4, 1), (12, 6, 5)])
+def test_shift_mask_keeps_pairs_that_are_neighbours_without_the_shift(width, window, shift):
+    """Where the cyclic shift puts two positions of the map as far apart, in both directions, as they are in the map."""
+    mask = shift_mask(width, window, shift)[:, 0]
+    before = np.roll(np.arange(width), -shift)  # the position in the map that is at each position after the shift
+    windows = width // window
+    for y, x in np.ndindex(windows, windows):
+        rows, columns = np.divmod(np.arange(window**2), window)
+        rows, columns = rows + y * window, columns + x * window
+
+        def stays(positions: np.ndarray) -> np.ndarray:
+            return before[positions][:, None] - before[positions] == positions[:, None] - positions
+
+        expected = np.where(stays(rows) & stays(columns), 0, MASKED_SCORE)
+        np.testing.assert_array_equal(mask[y * windows + x], expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 255, 16), (1, 1, 256, 15), (1, 2, 256, 16), (1, 256, 16)])

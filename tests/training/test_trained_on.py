@@ -55,10 +55,6 @@ def losses(stage):
     return {name: np.mean([values[name] for values in found]) for name in found[0]}
 
 
-def weights_of(name_or_path, network):
-    return dict(open_checkpoint(name_or_path).weights(network))
-
-
 def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     stage = stage_of(settings)
     before = losses(stage)
@@ -84,9 +80,10 @@ def test_it_begins_as_the_checkpoint(settings):
         scale = stage.settings.model.vae.scale_factor
         plain = pipeline.engine.run_numpy("vae_decoder", latents / scale)
     np.testing.assert_allclose(stage_mel, plain, rtol=1e-3, atol=1e-3)
+    base = open_checkpoint(BASE)
     for name, network in stage.networks.items():
         learned = {key: framework.to_numpy(value) for key, value in network.named_parameters()}
-        for key, value in weights_of(BASE, name).items():
+        for key, value in base.weights(name):
             np.testing.assert_array_equal(learned[key], value)
 
 
@@ -94,12 +91,12 @@ def test_what_is_learned_takes_its_place_and_the_rest_stays(settings, tmp_path, 
     settings = replace(settings, learned=("unet",))
     stage = stage_of(settings)
     assert set(stage.networks) == {"unet"}
-    loop.train(stage, replace(settings.run, steps=2), tmp_path / "run")
+    loop.train(stage, settings.run, tmp_path / "run", should_stop=stop_after(2))
     assert main(["assemble", str(tmp_path / "run"), str(tmp_path / "mine"), "--dtype", "float32"]) == 0
-    mine = open_checkpoint(tmp_path / "mine")
-    assert mine.config == open_checkpoint(BASE).config
+    base, mine = open_checkpoint(BASE), open_checkpoint(tmp_path / "mine")
+    assert mine.config == base.config
     for network in mine.networks:
-        before, after = weights_of(BASE, network), weights_of(tmp_path / "mine", network)
+        before, after = dict(base.weights(network)), dict(mine.weights(network))
         assert before.keys() == after.keys()
         is_same = all(np.array_equal(before[key], after[key]) for key in before)
         assert is_same == (network != "unet"), network

@@ -1,17 +1,52 @@
-"""What the tests share: random networks, golden files, errors."""
+"""What the tests share: an engine that records its calls, random networks, golden files, errors."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ppaudioldm import framework
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.random import random_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 1
+
+
+class RecordingEngine(EagerEngine):
+    """An engine that records each call of a function. calls: (function, inputs, output)."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self.calls: list[tuple[str, tuple, Any]] = []
+
+    def run(self, function: str, *inputs: Any) -> Any:
+        output = super().run(function, *inputs)
+        self.calls.append((function, inputs, output))
+        return output
+
+    def start(self, function: str) -> Callable[..., Any]:
+        started = super().start(function)
+
+        def recorded(*inputs: Any) -> Any:
+            output = started(*inputs)
+            self.calls.append((function, inputs, output))
+            return output
+
+        return recorded
+
+    def of(self, function: str) -> list[tuple[tuple, Any]]:
+        """Inputs and output of each call of `function`."""
+        return [(inputs, output) for name, inputs, output in self.calls if name == function]
+
+    def counts(self) -> Counter[str]:
+        """How often each function was called."""
+        return Counter(name for name, _, _ in self.calls)
 
 
 def random_network(name: str, network_class: type, config: object):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations, groupby
@@ -21,8 +21,8 @@ from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
-from tests.support import load_golden, relative_error
+from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
+from tests.support import RecordingEngine, load_golden, relative_error
 
 PROMPTS = ["A dog barks in the rain", "Birds"]
 GOLDEN_OPTIONS: dict[str, Any] = {
@@ -33,32 +33,6 @@ GOLDEN_OPTIONS: dict[str, Any] = {
     "sampler": "ddim",
 }
 DEFAULT_OPTIONS: dict[str, Any] = {"duration": 0.32, "seed": 7}  # the rest as it is by default: dpm++, 10 steps
-
-
-class RecordingEngine(EagerEngine):
-    """Keeps what goes in and out of the networks, as (network, inputs, output)."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint)
-        self.calls: list[tuple[str, tuple, Any]] = []
-
-    def run(self, network: str, *inputs: Any) -> Any:
-        output = super().run(network, *inputs)
-        self.calls.append((network, inputs, output))
-        return output
-
-    def start(self, network: str) -> Callable[..., Any]:
-        function = super().start(network)
-
-        def recorded(*inputs: Any) -> Any:
-            output = function(*inputs)
-            self.calls.append((network, inputs, output))
-            return output
-
-        return recorded
-
-    def of(self, network: str) -> list[tuple[tuple, Any]]:
-        return [(inputs, output) for name, inputs, output in self.calls if name == network]
 
 
 def recorded_stages(

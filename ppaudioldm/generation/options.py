@@ -121,9 +121,7 @@ class Options:
         flags=("-w", "--guidance-scale"),
         metavar="W",
     )
-    sampler: str = _setting(
-        "dpm++", "what turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",)
-    )
+    sampler: str = _setting("dpm++", "what turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",))
     eta: float | None = _setting(
         None,
         "of ddim: 0 draws no noise between steps, 1 as much as ddpm",

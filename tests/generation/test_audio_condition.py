@@ -20,9 +20,9 @@ from ppaudioldm.generation.clip import Clip
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from tests.generation.test_decoding import SHORT
-from tests.support import noise, relative_error
+from tests.support import RecordingEngine, noise, relative_error
 from tests.tasks.test_speak import TINY_SPEECH
-from tests.test_pipeline import FILM, RecordingEngine
+from tests.test_pipeline import FILM
 
 FRAMES = 16  # 0.64 s
 LATENTS = noise(8, FRAMES, 16, seed=5)

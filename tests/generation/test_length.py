@@ -21,8 +21,7 @@ from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.generation.test_decoding import SHORT
-from tests.support import noise, relative_error
-from tests.test_pipeline import RecordingEngine
+from tests.support import RecordingEngine, noise, relative_error
 
 SMALL_UNET = replace(SHORT.unet, channel_mult=(1, 2), attention_levels=(1,))
 # As long as the published checkpoints' clips; every network as small as can be.

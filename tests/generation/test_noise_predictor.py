@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -10,33 +9,24 @@ import numpy as np
 import pytest
 
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
-from tests.support import relative_error
+from tests.support import RecordingEngine, relative_error
 
 FAST: dict[str, Any] = {"duration": 0.32, "seed": 7, "num_inference_steps": 5}
-
-
-class CountingEngine(EagerEngine):
-    calls: Counter
-
-    def run(self, function: str, *inputs: Any) -> Any:
-        self.calls[function] += 1
-        return super().run(function, *inputs)
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> AudioLDM:
     checkpoint = random_checkpoint("untrained", UNTRAINED, 0)
-    return AudioLDM(checkpoint, CountingEngine(checkpoint))
+    return AudioLDM(checkpoint, RecordingEngine(checkpoint))
 
 
 def made(pipeline: AudioLDM, **settings: Any) -> tuple[np.ndarray, dict[str, int]]:
     """The clip, and how often each function of the UNet was called."""
-    pipeline.engine.calls = Counter()
+    pipeline.engine.calls.clear()
     waveforms = pipeline.generate("rain", **FAST | settings).waveforms
-    return waveforms, {name: count for name, count in pipeline.engine.calls.items() if name.startswith("unet_")}
+    return waveforms, {name: count for name, count in pipeline.engine.counts().items() if name.startswith("unet_")}
 
 
 def test_deep_features_serve_several_steps(pipeline):
@@ -77,7 +67,7 @@ def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
         UNTRAINED, flan_t5=None, loa=None, gpt2=None, unet=replace(UNTRAINED.unet, context_dims=(None,), film_dim=64)
     )
     checkpoint = random_checkpoint("film", config, 0)
-    pipeline = AudioLDM(checkpoint, CountingEngine(checkpoint))
+    pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
     sizes = []
     run = pipeline.engine.run
 

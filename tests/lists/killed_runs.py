@@ -13,28 +13,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
 
-from ppaudioldm.generation.clip import Clip
 from ppaudioldm.lists import run as list_run
 from ppaudioldm.lists import write
 from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.storage.atomic import atomic_path
+from tests.imitation import ImitationPipeline
 
-SAMPLES, RATE = 3000, 16000
+SAMPLES = 3000  # of a clip
 
 
-class FakePipeline:
-    """Noise that depends on the seed."""
-
-    def generate(self, prompts: list[str], *, seed: list[int], duration: float = 1.0, **_: Any) -> Clip:
-        waveforms = np.stack([np.random.default_rng(s).uniform(-0.1, 0.1, SAMPLES) for s in seed]).astype(np.float32)
-        return Clip(waveforms, RATE, tuple(prompts), tuple(seed), tuple(0.5 for _ in prompts))
+def pipeline(**settings: Any) -> ImitationPipeline:
+    return ImitationPipeline(samples=SAMPLES, score=0.5, **settings)
 
 
 def run(list_path: Path, folder: Path, **settings: Any) -> list_run.ListReport:
-    return list_run.generate_list(list_path, folder, FakePipeline, checkpoint="fake", **settings)
+    return list_run.generate_list(list_path, folder, pipeline, checkpoint="fake", **settings)
 
 
 def kill_at(moment: int) -> None:

@@ -20,7 +20,7 @@ from ppaudioldm.cli import main
 from ppaudioldm.lists.run import generate_list
 from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.pipeline import AudioLDM
-from tests.lists.killed_runs import SAMPLES, FakePipeline, run
+from tests.lists.killed_runs import SAMPLES, pipeline, run
 
 FAST = ["-c", "untrained", "-d", "0.3", "--steps", "1"]
 
@@ -35,21 +35,14 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "manifest.jsonl").read_text("utf-8").splitlines()]
 
 
-class Counting(FakePipeline):
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-
-    def generate(self, prompts, **settings):
-        self.batches.append(list(prompts))
-        if any("explode" in prompt for prompt in prompts):
-            raise RuntimeError("out of\nmemory")
-        return super().generate(prompts, **settings)
+ERRORS = {"explode": RuntimeError("out of\nmemory")}
 
 
 def counted(list_path: Path, folder: Path, **settings: Any) -> list[list[str]]:
-    pipeline = Counting()
-    generate_list(list_path, folder, lambda: pipeline, checkpoint="fake", **settings)
-    return pipeline.batches
+    """The batches of prompts that are generated for the list."""
+    counting = pipeline(errors=ERRORS)
+    generate_list(list_path, folder, lambda: counting, checkpoint="fake", **settings)
+    return counting.batches
 
 
 # ---- What is made
@@ -225,8 +218,7 @@ def test_the_command_killed_twice_and_started_again(tmp_path):
 
 def test_what_fails_does_not_stop_the_others(tmp_path):
     path = write_list(tmp_path, "a", "explode", "b", "\0", "c")
-    pipeline = Counting()
-    report = generate_list(path, tmp_path / "out", lambda: pipeline, checkpoint="fake", batch_size=4)
+    report = generate_list(path, tmp_path / "out", lambda: pipeline(errors=ERRORS), checkpoint="fake", batch_size=4)
     assert [record["prompt"] for record in records(tmp_path / "out")] == ["a", "b", "c"]
     assert report.failed == {2: "RuntimeError: out of\nmemory", 4: "holds a NUL byte"}
     assert (report.total, report.generated) == (5, 3)

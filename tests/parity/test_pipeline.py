@@ -27,8 +27,8 @@ from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.convert import write_random
 from tests.parity.test_gpt2 import reference_tokens
-from tests.support import relative_error, save_golden
-from tests.test_pipeline import DEFAULT_OPTIONS, GOLDEN_OPTIONS, PROMPTS, RecordingEngine, recorded_stages
+from tests.support import RecordingEngine, relative_error, save_golden
+from tests.test_pipeline import DEFAULT_OPTIONS, GOLDEN_OPTIONS, PROMPTS, recorded_stages
 
 GUIDANCE, SEED, DURATION = 3.5, 7, 0.32  # of both options
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.config import ModelConfig
-from ppaudioldm.generation.clip import Cancelled, Clip
-from ppaudioldm.generation.options import Options, Progress, default_duration
+from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.models import Model, Models
 from ppaudioldm.serving.request import Request
@@ -31,12 +28,11 @@ from ppaudioldm.serving.run import serve
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
 from ppaudioldm.weights.convert import write_native
+from tests.imitation import PATIENCE, RATE, ImitationPipeline, noise_of
 from tests.tasks.test_speak import checkpoint as speech_checkpoint
 
 CHECKPOINT = "tiny"  # what comes with the package
 DURATION = 0.5  # seconds
-RATE = 16000
-PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
 
 
 class Server:
@@ -127,69 +123,8 @@ def assert_same_sound(content: bytes, expected: bytes) -> None:
 # ---- Without HTTP
 
 
-class HeldPipeline:
-    """Makes noise of the seed. Each of its `steps` waits for `release`, unless it was never `hold`."""
-
-    def __init__(self, name: str = "fake", steps: int = 3, config: ModelConfig = UNTRAINED) -> None:
-        self.config = config
-        self.default_duration = default_duration(config.diffusion.clip_seconds)
-        self.checkpoint = Named(name)
-        self.steps = steps
-        self.batches: list[list[str]] = []
-        self.entered = threading.Semaphore(0)  # a step began
-        self._gate: threading.Semaphore | None = None
-
-    def hold(self) -> None:
-        self._gate = threading.Semaphore(0)
-
-    def release(self, steps: int = 1000) -> None:
-        assert self._gate is not None
-        self._gate.release(steps)
-
-    def step_began(self) -> None:
-        assert self.entered.acquire(timeout=PATIENCE)
-
-    def generate(
-        self,
-        prompts: str | Sequence[str],
-        options: Options,
-        *,
-        seed: int | Sequence[int],
-        progress: Callable[[Progress], bool | None],
-        keep_candidates: bool = False,
-        **_: Any,
-    ) -> Clip:
-        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-        count = options.num_waveforms_per_prompt
-        duration = self.default_duration if options.duration is None else options.duration
-        seed = [seed] if isinstance(seed, int) else seed
-        self.batches.append(prompts)
-        for prompt in prompts:
-            if "impossible" in prompt:
-                raise ValueError(f"{prompt} is\nimpossible")
-            if "broken" in prompt:
-                raise RuntimeError("out of memory at 0x7f")
-        for step in range(self.steps):
-            self.entered.release()
-            if self._gate is not None:
-                assert self._gate.acquire(timeout=PATIENCE)
-            if progress(Progress("denoise", step + 1, self.steps)) is False:
-                raise Cancelled("stopped during denoise")
-        every = np.stack([[sound_of(s + k, duration) for k in range(count)] for s in seed])
-        every[["nan" in prompt for prompt in prompts]] = np.nan
-        return Clip(every[:, 0], RATE, tuple(prompts), tuple(seed), candidates=every if keep_candidates else None)
-
-
-class Named:
-    is_random = False
-    known_sounds = None
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
 def sound_of(seed: int, duration: float = DURATION) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, round(duration * RATE)).astype(np.float32)
+    return noise_of(seed, round(duration * RATE))
 
 
 def new_request(prompt: str = "a dog barks", seed: int = 1, **settings: Any) -> Request:
@@ -199,9 +134,9 @@ def new_request(prompt: str = "a dog barks", seed: int = 1, **settings: Any) -> 
 
 
 @contextlib.contextmanager
-def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: Any) -> Iterator[Service]:
+def service_of(folder: Path, pipeline: ImitationPipeline | None = None, **settings: Any) -> Iterator[Service]:
     """A service that has started."""
-    pipeline = pipeline or HeldPipeline()
+    pipeline = pipeline or ImitationPipeline()
     service = Service(Models([Model(pipeline.checkpoint.name, pipeline)]), Settings(folder, **settings))
     service.start(warm_up=False)
     assert service.wait_until_ready(PATIENCE)
@@ -209,8 +144,7 @@ def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: A
         yield service
     finally:
         service.stop_running()
-        if pipeline._gate is not None:
-            pipeline.release()
+        pipeline.release()
         service.stop()
 
 
@@ -219,10 +153,10 @@ def service_of(folder: Path, pipeline: HeldPipeline | None = None, **settings: A
 
 @contextlib.contextmanager
 def answering(
-    folder: Path, pipeline: HeldPipeline | None = None, *others: HeldPipeline, **settings: Any
+    folder: Path, pipeline: ImitationPipeline | None = None, *others: ImitationPipeline, **settings: Any
 ) -> Iterator[Answering]:
     """A server in a thread, on a port of its own, with `pipeline` and `others`."""
-    pipeline = pipeline or HeldPipeline()
+    pipeline = pipeline or ImitationPipeline()
     models = [Model(one.checkpoint.name, one) for one in (pipeline, *others)]
     service = Service(Models(models), Settings(folder, **settings))
     service.models.warm_up = lambda longest: None  # type: ignore[method-assign]
@@ -242,8 +176,7 @@ def answering(
             yield Answering(service, pipeline, client, thread)
     finally:
         service.stop_running()
-        if pipeline._gate is not None:
-            pipeline.release()
+        pipeline.release()
         service.on_failure()
         thread.join(PATIENCE)
         assert not thread.is_alive()
@@ -252,7 +185,7 @@ def answering(
 @dataclass(frozen=True)
 class Answering:
     service: Service
-    pipeline: HeldPipeline
+    pipeline: ImitationPipeline
     client: httpx.Client
     thread: threading.Thread
 

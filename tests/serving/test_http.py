@@ -12,14 +12,15 @@ import pytest
 import soundfile
 
 from ppaudioldm.serving.settings import Limits
-from tests.serving.examples import RATE, HeldPipeline, answering, finished, new_request, sound_of, until
+from tests.imitation import RATE, ImitationPipeline
+from tests.serving.examples import answering, finished, new_request, sound_of, until
 
 SOUND = {"text": "a dog barks", "duration_seconds": 0.5}
 GENERATION = {"prompt": "a dog barks", "duration": 0.5, "num_inference_steps": 3}
 
 
-def held() -> HeldPipeline:
-    pipeline = HeldPipeline()
+def held() -> ImitationPipeline:
+    pipeline = ImitationPipeline()
     pipeline.hold()
     return pipeline
 
@@ -316,7 +317,7 @@ def test_not_ready_yet(tmp_path):
     from ppaudioldm.serving.app import create_app
     from tests.serving.examples import Model, Models, Service, Settings
 
-    service = Service(Models([Model("fake", HeldPipeline())]), Settings(tmp_path))
+    service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path))
     with TestClient(create_app(service)) as client:
         assert client.get("/healthz").status_code == 200
         answer = client.get("/readyz")

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from ppaudioldm.serving.settings import Limits
-from tests.serving.examples import HeldPipeline, answering
+from tests.imitation import ImitationPipeline
+from tests.serving.examples import answering
 from tests.tasks.test_speak import TINY_SPEECH
 
 CASES = os.environ.get("PPAUDIOLDM_SCHEMA_CASES")  # for each operation, of the smallest checkpoint
@@ -46,8 +47,8 @@ def test_what_is_asked_is_answered_as_documented(tmp_path, request):
     if CASES:
         run(request.getfixturevalue("server").url, tmp_path, "--max-examples", CASES)
         return
-    speaks = HeldPipeline("speaks", config=TINY_SPEECH)
-    with answering(tmp_path / "jobs", HeldPipeline(), speaks, limits=Limits(duration_s=2)) as server:
+    speaks = ImitationPipeline("speaks", config=TINY_SPEECH)
+    with answering(tmp_path / "jobs", ImitationPipeline(), speaks, limits=Limits(duration_s=2)) as server:
         run(str(server.client.base_url), tmp_path, "--max-examples", "5", "--phases", "fuzzing,stateful")
 
 

@@ -20,7 +20,8 @@ from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Limits, Settings
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
-from tests.serving.examples import DURATION, PATIENCE, HeldPipeline, new_request, service_of, sound_of
+from tests.imitation import PATIENCE, ImitationPipeline
+from tests.serving.examples import DURATION, new_request, service_of, sound_of
 
 
 def done(job: Job) -> str:
@@ -59,7 +60,7 @@ def test_what_nobody_asks_after_is_not_kept(tmp_path):
 
 
 def test_every_change_is_told(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
         job = service.submit(new_request())
@@ -84,7 +85,7 @@ def test_candidates(tmp_path):
 
 
 def test_those_alike_are_made_at_once_and_sound_as_alone(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, batch_size=4) as service:
         first = service.submit(new_request("first", 0))
@@ -110,7 +111,7 @@ def test_batches_are_of_few_sizes(waiting, most, size):
 
 
 def test_candidates_count_in_a_batch(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, batch_size=4) as service:
         service.submit(new_request("first"))
@@ -122,7 +123,7 @@ def test_candidates_count_in_a_batch(tmp_path):
 
 
 def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
         service.submit(new_request("first"))
@@ -130,7 +131,7 @@ def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
         good, bad, other = (service.submit(new_request(prompt)) for prompt in ("good", "impossible", "other"))
         pipeline.release()
         assert [done(job) for job in (good, bad, other)] == ["succeeded", "failed", "succeeded"]
-        assert (bad.state.error, bad.state.reason) == ("impossible is impossible", "invalid")
+        assert (bad.state.error, bad.state.reason) == ("it is impossible", "invalid")
 
 
 def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
@@ -184,7 +185,7 @@ def test_ended_while_its_sound_is_written(tmp_path, monkeypatch, how):
 
 
 def test_cancelled_while_it_runs(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
         job = service.submit(new_request())
@@ -202,7 +203,7 @@ def test_cancelled_while_it_runs(tmp_path):
 
 
 def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
         service.submit(new_request("first"))
@@ -219,7 +220,7 @@ def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
 
 
 def test_the_queue_has_an_end_and_who_leaves_makes_room(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, queue_size=2) as service:
         service.submit(new_request("runs"))
@@ -257,7 +258,7 @@ def test_two_may_not_take_the_last_place(tmp_path):
 
 
 def test_too_late(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, limits=Limits(timeout_s=1e-6)) as service:
         job = service.submit(new_request())
@@ -267,7 +268,7 @@ def test_too_late(tmp_path):
 
 
 def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
         service.submit(new_request("runs"))
@@ -283,7 +284,7 @@ def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
 
 
 def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, grace_s=PATIENCE) as service:
         runs = service.submit(new_request("runs"))
@@ -301,7 +302,7 @@ def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
 
 
 def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
-    pipeline = HeldPipeline()
+    pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, grace_s=0.0) as service:
         runs = service.submit(new_request("runs"))
@@ -314,7 +315,7 @@ def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
 
 
 def test_models_that_cannot_be_run(tmp_path):
-    class Broken(HeldPipeline):
+    class Broken(ImitationPipeline):
         def generate(self, *_, **__):
             raise MemoryError("all of it")
 
@@ -367,9 +368,9 @@ def test_what_is_refused(tmp_path, wrong, message):
 
 
 def test_which_model_does_what():
-    deaf = HeldPipeline("deaf")
+    deaf = ImitationPipeline("deaf")
     deaf.config = replace(UNTRAINED, audiomae=None)
-    models = Models([Model("deaf", deaf), Model("hears", HeldPipeline("hears"))])
+    models = Models([Model("deaf", deaf), Model("hears", ImitationPipeline("hears"))])
     assert models.of("generate").name == "deaf" and models.of("vary").name == "hears"
     assert models.of("generate", "hears").name == "hears"
     with pytest.raises(ModelNotFound, match="unknown model '/etc/passwd', choose from deaf, hears"):

@@ -23,8 +23,7 @@ from ppaudioldm.tasks.speak import PAUSE_S, cut, joined, speak, trimmed
 from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
-from tests.support import relative_error
-from tests.test_pipeline import RecordingEngine
+from tests.support import RecordingEngine, relative_error
 from tests.text.test_phonemes import WISH, speech
 
 TINY_SPEECH = replace(

@@ -16,7 +16,8 @@ from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.service import Service
 from ppaudioldm.ui.mount import with_page
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
-from tests.serving.examples import RATE, HeldPipeline, service_of
+from tests.imitation import RATE, ImitationPipeline
+from tests.serving.examples import service_of
 
 KNOWN = KnownSounds(
     (Sound("bell", "bells", "a big bell"), Sound("rain", "rain", "light rain")), frozenset(("bell", "rain"))
@@ -41,17 +42,17 @@ FORM = {
 }
 
 
-def pipeline(known_sounds: KnownSounds | None = KNOWN) -> HeldPipeline:
-    made = HeldPipeline()
-    made.checkpoint.known_sounds = known_sounds
-    return made
+def pipeline(known_sounds: KnownSounds | None = KNOWN) -> ImitationPipeline:
+    pipeline = ImitationPipeline()
+    pipeline.checkpoint.known_sounds = known_sounds
+    return pipeline
 
 
 @dataclass(frozen=True)
 class Open:
     service: Service
     app: FastAPI
-    pipeline: HeldPipeline
+    pipeline: ImitationPipeline
 
     @property
     def uploads(self) -> Path:

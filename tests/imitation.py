@@ -1,0 +1,95 @@
+"""A pipeline without networks, for the tests of what calls one: lists, the server and the page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.config import ModelConfig
+from ppaudioldm.generation.clip import Cancelled, Clip
+from ppaudioldm.generation.options import Options, Progress, default_duration
+
+RATE = 16000
+PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
+ERRORS = {"impossible": ValueError("it is\nimpossible"), "broken": RuntimeError("out of memory at 0x7f")}
+
+
+class ImitationPipeline:
+    """Stands in for `AudioLDM`: its clips are `noise_of` their seeds, after `steps` that report their progress.
+
+    samples: of every clip; by default as many as its duration has. score: of every clip. errors: raised for a prompt
+    with such a word in it; one with "nan" gives samples that are not numbers. batches: the prompts of each call.
+    After `hold`, each step waits for `release`.
+    """
+
+    def __init__(
+        self,
+        name: str = "fake",
+        steps: int = 3,
+        config: ModelConfig = UNTRAINED,
+        samples: int | None = None,
+        score: float | None = None,
+        errors: Mapping[str, Exception] = ERRORS,
+    ) -> None:
+        self.config = config
+        self.default_duration = default_duration(config.diffusion.clip_seconds)
+        self.checkpoint = SimpleNamespace(name=name, is_random=False, known_sounds=None)
+        self.steps = steps
+        self.batches: list[list[str]] = []
+        self.entered = threading.Semaphore(0)  # a step began
+        self._samples, self._score, self._errors = samples, score, errors
+        self._gate: threading.Semaphore | None = None
+
+    def hold(self) -> None:
+        self._gate = threading.Semaphore(0)
+
+    def release(self, steps: int = 1000) -> None:
+        if self._gate is not None:
+            self._gate.release(steps)
+
+    def step_began(self) -> None:
+        assert self.entered.acquire(timeout=PATIENCE)
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        options: Options | None = None,
+        *,
+        seed: int | Sequence[int],
+        progress: Callable[[Progress], bool | None] | None = None,
+        keep_candidates: bool = False,
+        **overrides: Any,
+    ) -> Clip:
+        settings = {**(asdict(options) if options else {}), **overrides}
+        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        seeds = [seed] if isinstance(seed, int) else seed
+        self.batches.append(prompts)
+        for prompt in prompts:
+            for word, error in self._errors.items():
+                if word in prompt:
+                    raise error
+        for step in range(self.steps):
+            self.entered.release()
+            if self._gate is not None:
+                assert self._gate.acquire(timeout=PATIENCE)
+            if progress and progress(Progress("denoise", step + 1, self.steps)) is False:
+                raise Cancelled("stopped during denoise")
+        count = settings.get("num_waveforms_per_prompt", 1)
+        duration = settings.get("duration") or self.default_duration
+        samples = self._samples or round(duration * RATE)
+        candidates = np.stack([[noise_of(s + k, samples) for k in range(count)] for s in seeds])
+        candidates[["nan" in prompt for prompt in prompts]] = np.nan
+        scores = None if self._score is None else (self._score,) * len(prompts)
+        kept = candidates if keep_candidates else None
+        return Clip(candidates[:, 0], RATE, tuple(prompts), tuple(seeds), scores, candidates=kept)
+
+
+def noise_of(seed: int, samples: int) -> np.ndarray:
+    """The waveform that the pipeline generates for `seed`."""
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, samples).astype(np.float32)

@@ -1,1 +1,1 @@
-"""A page to play with: Gradio's form, whose jobs a server makes, and what became of them, beside it."""
+"""The web page of `ppaudioldm ui`: a Gradio form that submits jobs to the server, and their results beside it."""

@@ -1,4 +1,4 @@
-"""What the page does with the server: submits its jobs, follows them, and tells the user's mistakes in one line."""
+"""What the buttons of the page do: submit jobs to the server, follow them, and find their settings and sounds again."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service
 from ppaudioldm.tasks.registry import TASKS
-from ppaudioldm.tasks.task import Use
+from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards
-from ppaudioldm.ui.form import Form, form_of, preset_of, request_of, tab_of
+from ppaudioldm.ui.field import Form, parameter_fields, setting_fields
+from ppaudioldm.ui.form import form_of, preset_of, request_of
 
-MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed)  # what is told to the user, in one line
-AT_MOST_EVERY = 0.15  # seconds: more often nobody sees
+MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed)  # the page shows them, as one line
+UPDATE_EVERY_S = 0.15  # faster changes of a job cannot be seen
 
 
 class Actions:
-    """uploads: the folder of the recordings that browsers sent; nothing else is opened."""
+    """uploads: the folder of the recordings that browsers sent. No other file is opened as a recording."""
 
     def __init__(self, service: Service, uploads: Path) -> None:
         self.service, self.uploads = service, uploads
 
-    def submit(self, tab: str, form: Form) -> Job:
-        """The job that the button of `tab` asks for. Raises one of MISTAKES."""
-        request = request_of(tab, form, self.service)
-        if TASKS[request.task].audio is not Use.REQUIRED:
-            return self.service.submit(request)
-        path = self.recording(form.get("recording"))
+    def submit(self, task: Task, form: Form) -> Job:
+        """Queue what the button of the task's tab stands for. Raises one of MISTAKES."""
+        request = request_of(task, form, self.service)
+        path = None if task.audio is Use.UNUSED else self.recording(form.get("recording"))
         if path is None:
-            raise ValueError("there is no recording: choose a file, or record one")
+            if task.audio is Use.REQUIRED:
+                raise ValueError("there is no recording: choose a file, or record one")
+            return self.service.submit(request)
         copy = self._copied(path)
         try:
             return self.service.submit(request, audio=copy)
@@ -43,96 +44,107 @@ class Actions:
             copy.unlink(missing_ok=True)
 
     def _copied(self, path: Path) -> Path:
-        """Of a recording, which the page goes on to show. Raises ValueError for what is none."""
+        """A copy of a recording, since the page goes on to show it. Raises ValueError for what is not a sound file."""
         try:
             with path.open("rb") as file:
                 return save_upload(file, self.service)
         except ValueError as error:
-            raise ValueError(f"the recording is not one: {str(error).removeprefix('audio: ')}") from None
+            raise ValueError(f"the recording cannot be used: {str(error).removeprefix('audio: ')}") from None
 
     def recording(self, path: Any) -> Path | None:
-        """`path` if a browser sent it here. Raises ValueError for another."""
+        """`path` if a browser sent that file; None for an empty field. Raises ValueError for any other path."""
         if not path:
             return None
         found = Path(str(path)).resolve()
         if not found.is_relative_to(self.uploads.resolve()) or not found.is_file():
-            raise ValueError("the recording is not there any more: choose it again")
+            raise ValueError("the recording was removed meanwhile: choose it again")
         return found
 
     def hint(self, job: Job) -> str:
-        """What the user should know of a job that was taken, as HTML."""
+        """HTML of what the user should know about a job that was accepted; "" if there is nothing."""
         model = self.service.models.of(job.request.task, job.request.model)
         known = model.pipeline.checkpoint.known_sounds
         if not known or not job.request.prompt or known.named_in(job.request.prompt):
             return ""
-        told = f"{model.name} knows {len(known.sounds)} kinds of sound, and this prompt names none: try an example"
-        return cards.message(told, "note")
+        line = f"{model.name} knows {len(known.sounds)} kinds of sound, and this prompt names none: try an example"
+        return cards.message(line, "note")
 
     def find(self, job_id: str) -> Job:
-        """Raises LookupError."""
+        """The job of that id. Raises LookupError."""
         job = self.service.find(job_id)
         if job is None:
-            raise LookupError("this sound is not there any more")
+            raise LookupError("this sound does not exist any more")
         return job
 
     async def follow(self, job_id: str) -> AsyncIterator[Job]:
-        """The job, and again whenever it has changed, until it is finished: no thread waits for that."""
+        """The job, again after each of its changes, until it is finished. No thread waits meanwhile."""
         job = self.service.find(job_id)
         if job is None:
             return
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
-        def tell() -> None:
+        def notify() -> None:
             with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
                 loop.call_soon_threadsafe(changed.set)
 
-        end = job.watch(tell)
+        stop_watching = job.watch(notify)
         try:
             while True:
                 changed.clear()
-                finished = job.is_finished
+                is_last = job.is_finished
                 yield job
-                if finished:
+                if is_last:
                     return
-                await asyncio.sleep(AT_MOST_EVERY)
+                await asyncio.sleep(UPDATE_EVERY_S)
                 await changed.wait()
         finally:
-            end()
+            stop_watching()
 
     def unfinished(self) -> str:
-        """The id of the job that was submitted last, if it is being made or waits; "" if not."""
+        """The id of the newest job if it waits or runs; "" if not."""
         jobs = self.service.history()
         return jobs[0].id if jobs and not jobs[0].is_finished else ""
 
     def history(self, count: int, without: str = "") -> tuple[str, bool]:
-        """Up to `count` jobs but for that of the id `without`, as HTML, and whether there are more."""
+        """HTML of up to `count` jobs, without the one of that id, and whether there are more."""
         jobs = [job for job in self.service.history() if job.id != without]
         return cards.history(jobs[:count], self.service), len(jobs) > count
 
-    def again(self, job_id: str) -> tuple[str, dict[str, Any]]:
-        """The tab and the values of its fields with which the job was made. Raises LookupError."""
+    def settings_of(self, job_id: str) -> tuple[Task, dict[str, Any]]:
+        """The task of a job, and the values of the components that repeat it. Raises LookupError."""
         request = self.find(job_id).request
         values = form_of(request)
-        return tab_of(request.task), values | {"preset": preset_of(values)}
+        return TASKS[request.task], values | {"preset": preset_of(values)}
 
-    def edited(self, job_id: str, index: int) -> Path:
-        """A sound of a job as a recording for the other tabs. Raises LookupError, or OSError for a full disk."""
+    def sound_as_recording(self, job_id: str, index: int) -> Path:
+        """Write sound number `index` of a job among the uploads. Raises LookupError, or OSError for a full disk."""
         job = self.find(job_id)
         sound = self.service.sound(job, index)
-        name = safe_name(job.request.parameters.get("text") or job.request.prompt or job.request.task)
+        name = safe_name(cards.title_of(job.request) or job.request.task)
         return write_audio(
             self.uploads / f"{job.id}-{index}" / f"{name}.wav", sound.waveform, sound.sample_rate, sound.subtype
         )
 
 
-def told(error: BaseException, service: Service) -> str:
-    """One of MISTAKES as a line for the user."""
+def message_of(error: BaseException, service: Service) -> str:
+    """One of MISTAKES as a line for the user, with the labels of the page in place of names of settings."""
     if isinstance(error, QueueFull):
         return f"The queue is full: try again in {service.seconds_until_room()} seconds"
     if isinstance(error, QueueClosed):
-        return "The server is stopping and takes no more jobs"
+        return "The server is stopping and accepts no more jobs"
     if isinstance(error, ModelNotFound):
         return str(error)
-    line = " ".join(str(error).split())
-    return line[:1].upper() + line[1:]
+    name, space, rest = " ".join(str(error).split()).partition(" ")
+    name = _labels().get(name, name)
+    return f"{name[:1].upper()}{name[1:]}{space}{rest}"
+
+
+def _labels() -> dict[str, str]:
+    """Setting, parameter or component -> label on the page."""
+    fields = [
+        *setting_fields().values(),
+        *(field for task in TASKS.values() for field in parameter_fields(task).values()),
+    ]
+    labels = {name: field.label for field in fields for name in (field.name, *field.components)}
+    return labels | {"duration": "Length"}

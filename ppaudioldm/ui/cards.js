@@ -1,4 +1,4 @@
-// The buttons of the cards tell Python what they are for; spectrograms show where their sound plays.
+// Buttons of the cards become events in Python; spectrograms show the position of their player.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
   if (!button) return;

@@ -1,4 +1,4 @@
-"""The page beside the server's other routes, in the same application."""
+"""Mounts the page on the server's FastAPI application, beside its other routes."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from fastapi.responses import RedirectResponse
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice, all_voices
 from ppaudioldm.ui import files
-from ppaudioldm.ui.door import Door, Keys, login_routes
+from ppaudioldm.ui.access import PageAccess, PageKeys, login_routes
 
+HERE = Path(__file__).parent
 PATH = "/ui"
-UPLOADS = 8  # recordings of the largest size that may lie here at once
+MAX_UPLOADS = 8  # recordings of the largest size that the folder of uploads may hold
 
 
 def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None = None) -> FastAPI:
-    """`app`, the application of `service`, with the page at PATH, where a browser that asks for nothing is sent.
+    """`app`, the application of `service`, with the page at PATH, to which "/" redirects.
 
-    What browsers send is kept in the folder `uploads` beside the jobs, which is emptied now.
+    Recordings that browsers send are kept in the folder `uploads` beside the jobs, which is emptied now.
     """
     uploads = service.settings.folder / "uploads"
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True)
-    # Gradio reads these when it is imported, and tells its makers of every page otherwise.
+    # Gradio reads these when it is imported; by default it reports every page to its makers.
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.resolve())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
 
     from ppaudioldm.ui.actions import Actions
-    from ppaudioldm.ui.fields import HERE
     from ppaudioldm.ui.page import Page
 
-    keys = Keys(service.settings.api_keys)
+    keys = PageKeys(service.settings.api_keys)
 
     @app.get("/", include_in_schema=False)
     async def front(request: Request) -> RedirectResponse:
@@ -55,7 +55,7 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         page.blocks,
         PATH,
         theme=theme(gradio.themes),
-        head=head(HERE),
+        head=head(),
         footer_links=[],
         max_file_size=limits.body_bytes,
         run_history=False,
@@ -64,22 +64,24 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         mcp_server=False,
         enable_monitoring=False,
     )
-    _end_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
-    app.add_middleware(Door, path=PATH, keys=keys, uploads=uploads, most=UPLOADS * limits.body_bytes)
+    _close_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
+    app.add_middleware(PageAccess, path=PATH, keys=keys, uploads=uploads, max_bytes=MAX_UPLOADS * limits.body_bytes)
     return app
 
 
-def head(folder: Path) -> str:
-    """Our style, which Gradio would rewrite if it were given as its css, and an icon, which browsers ask for."""
-    icon = base64.b64encode((folder / "icon.svg").read_bytes()).decode()
+def head() -> str:
+    """HTML of our style sheet, which Gradio would rewrite if it were passed as its css, and of the page's icon."""
+    icon = base64.b64encode((HERE / "icon.svg").read_bytes()).decode()
     link = f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml;base64,{icon}">'
-    return f"{link}<style>{(folder / 'page.css').read_text('utf-8')}</style>"
+    return f"{link}<style>{(HERE / 'page.css').read_text('utf-8')}</style>"
 
 
 def theme(themes: Any) -> Any:
-    """Of Gradio's `themes`, one with the fonts that a browser has, and colours that can be read."""
-    made = themes.Default(primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
-    return made.set(
+    """Gradio's default theme with fonts that every browser has, and with more contrast."""
+    default = themes.Default(
+        primary_hue="teal", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+    )
+    return default.set(
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
@@ -95,8 +97,8 @@ def theme(themes: Any) -> Any:
     )
 
 
-def _end_with(app: FastAPI, service: Service, page: Any) -> None:
-    """Let the streams that open pages hold end when the service begins to stop: it would wait for them."""
+def _close_with(app: FastAPI, service: Service, page: Any) -> None:
+    """End the event streams of open pages when the service begins to stop; it would wait for them otherwise."""
     lifespan = app.router.lifespan_context
 
     @contextlib.asynccontextmanager

@@ -1,34 +1,40 @@
-"""The page: Gradio's blocks, and what happens when their buttons are pressed.
+"""The page: the layout of its Gradio components, and the events that connect them to `Actions`.
 
-Gradio's threads only submit jobs and show how far these are: what takes long is made by the server's worker.
+Gradio's threads only submit jobs and show their progress. The server's worker runs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any
 
 import gradio as gr
 
 from ppaudioldm.serving.voices import Voice
+from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.task import Use
 from ppaudioldm.ui import cards, waveform
-from ppaudioldm.ui.actions import MISTAKES, Actions, told
-from ppaudioldm.ui.fields import HERE, Components, Tab, make_settings, make_tab
-from ppaudioldm.ui.form import TABS, as_text, new_seed, preset_values, range_of
+from ppaudioldm.ui.actions import MISTAKES, Actions, message_of
+from ppaudioldm.ui.components import Components
+from ppaudioldm.ui.field import as_text, read_number
+from ppaudioldm.ui.form import new_seed, preset_values
+from ppaudioldm.ui.settings import add_settings
+from ppaudioldm.ui.tabs import HERE, Tab, add_tab
 from ppaudioldm.ui.waveform import Outline
 
-FEW = 8  # jobs of the history that are shown at first, and that "Show more" adds
-CLEAN_EVERY, KEEP_UPLOADS = 600, 6 * 3600  # seconds, of recordings that browsers sent
-TITLE = "<h1>ppaudioldm</h1><p>Text and recordings to sound, with AudioLDM 2</p>"
+PORTION = 8  # jobs of the history that are shown at first, and that "Show more" adds
+CLEAN_EVERY_S, KEEP_UPLOADS_S = 600, 6 * 3600  # of recordings that browsers sent
+TITLE = "<h1>ppaudioldm</h1><p>Generate sound from text and recordings, with AudioLDM 2</p>"
 
 Updates = dict[Any, Any]
-# Of events: what takes long is not made in them, and the page has its own API in the server's.
-QUIETLY: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-# Of those that nobody follows. Gradio's stream of queued events ends when none is left, and the page misses one that is
-# sent while word of the end is on its way: only jobs use it.
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-# On a phone the results are below all fields.
+# Options of events that are queued. They do no long work, so they need neither a spinner nor a limit; the server has an
+# API of its own, so they need no public one.
+QUEUED: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+# Options of all other events. Gradio's stream of queued events ends when none is left, and the page misses an event
+# that is sent while that end is on its way: only events of jobs are queued.
+UNQUEUED: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+# On a phone, where the results are below all fields, the button leads to them.
 SHOW_RESULTS = """(...values) => {
   if (innerWidth < 768) document.getElementById("results").scrollIntoView({ behavior: "smooth" });
   return values;
@@ -36,7 +42,7 @@ SHOW_RESULTS = """(...values) => {
 
 
 class LocalBlocks(gr.Blocks):
-    """Gradio's, but that it opens no address that a request names: it would download a file from there."""
+    """Gradio's `Blocks`, but a request cannot name an address as a file: Gradio would download it."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *arguments: Any, **keywords: Any) -> Any:
         refuse_addresses(inputs)
@@ -44,37 +50,37 @@ class LocalBlocks(gr.Blocks):
 
 
 def refuse_addresses(value: Any) -> None:
-    """Raise gr.Error for a file in `value`, as JSON gives it, that is not one of this server."""
+    """Raise gr.Error for an address in place of a file in `value`, which was read from JSON."""
     if isinstance(value, Mapping):
         path = value.get("path")
         if isinstance(path, str) and "://" in path:
-            raise gr.Error("a recording is sent, not named by an address")
-        for part in value.values():
-            refuse_addresses(part)
+            raise gr.Error("a recording has to be uploaded, not named by its address")
+        for item in value.values():
+            refuse_addresses(item)
     elif isinstance(value, list):
-        for part in value:
-            refuse_addresses(part)
+        for item in value:
+            refuse_addresses(item)
 
 
 class Page:
-    """blocks: to be mounted."""
+    """blocks: the Gradio application, to be mounted on the server."""
 
     def __init__(self, actions: Actions, voices: Mapping[str, Voice]) -> None:
         self._actions, self._service = actions, actions.service
         self._tabs: dict[str, Tab] = {}
         with LocalBlocks(
-            title="ppaudioldm", analytics_enabled=False, delete_cache=(CLEAN_EVERY, KEEP_UPLOADS)
+            title="ppaudioldm", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_UPLOADS_S)
         ) as self.blocks:
             self._current = gr.State("")  # the id of the job that is followed
-            self._count = gr.State(FEW)
+            self._count = gr.State(PORTION)
             gr.HTML(TITLE + cards.licences(self._service), apply_default_css=False, elem_id="title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=320):
                     with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as self._tab_bar:
-                        for name, (label, _) in TABS.items():
-                            with gr.Tab(label, id=name):
-                                self._tabs[name] = make_tab(name, self._service, voices)
-                    self._settings = make_settings(self._service)
+                        for name, task in TASKS.items():
+                            with gr.Tab(task.title, id=name):
+                                self._tabs[name] = add_tab(task, self._service, voices)
+                    self._settings = add_settings(self._service.settings.limits)
                 with gr.Column(scale=1, min_width=320, elem_id="results"):
                     self._lay_out_results()
             self._connect()
@@ -90,7 +96,7 @@ class Page:
         self._history = gr.HTML("", js_on_load=script, apply_default_css=False, elem_id="history")
         self._more = gr.Button("Show more", visible=False, elem_id="more")
 
-    # ---- What leads to what
+    # ---- Events
 
     def _connect(self) -> None:
         on = self._on
@@ -100,48 +106,52 @@ class Page:
             [self._current, self._count],
             [self._progress, self._cancel, self._result, *shown],
             trigger_mode="multiple",
-            **QUIETLY,
+            **QUEUED,
         )
         for name, tab in self._tabs.items():
             if tab.button is not None:
                 self._connect_tab(name, tab, follow)
-        self._settings["dice"].click(lambda: str(new_seed()), None, self._settings["seed"], **AT_ONCE)
+            if tab.waveform is not None:
+                self._connect_waveform(tab)
+        self._settings["dice"].click(lambda: str(new_seed()), None, self._settings["seed"], **UNQUEUED)
         preset = self._settings["preset"]
-        filled = [self._settings[field] for field in preset_values("fast")]
-        preset.input(lambda name: list(preset_values(name).values()), preset, filled, **AT_ONCE)
+        preset_components = [self._settings[name] for name in preset_values("fast")]
+        preset.input(lambda name: list(preset_values(name).values()), preset, preset_components, **UNQUEUED)
         on(self._cancel.click, self._stop, [self._current], [self._notice])
         on(self._more.click, self._show_more, [self._count, self._current], [self._count, *shown])
-        recording = self._tabs["inpaint"].fields.get("recording")
+        recordings = [tab.fields["recording"] for tab in self._tabs.values() if tab.has_recording]
         everything = [self._notice, self._tab_bar, self._result, *shown, *self._all_fields(), *self._waveforms()]
         for place in (self._result, self._history):
-            on(place.click, self._act, [self._current, self._count, *([recording] if recording else [])], everything)
-        self.blocks.load(self._load, [self._count], [self._current, *shown], **AT_ONCE)
+            on(place.click, self._act, [self._current, self._count, *recordings], everything)
+        self.blocks.load(self._load, [self._count], [self._current, *shown], **UNQUEUED)
 
     def _connect_tab(self, name: str, tab: Tab, follow: Any) -> None:
         assert tab.button is not None
         fields = {**self._settings, **tab.fields}
         del fields["dice"], fields["preset"]
-        asked = [tab.button.click, *([tab.fields["prompt"].submit] if name != "speak" else [])]
+        prompt = tab.fields["prompt"]
         gr.on(
-            asked,
+            [tab.button.click, *([prompt.submit] if isinstance(prompt, gr.Textbox) else [])],
             self._guarded(partial(self._submit, name, fields)),
             set(fields.values()),
             [self._current, self._notice],
             cancels=[follow],
             js=SHOW_RESULTS,
-            **QUIETLY,
+            **QUEUED,
         )
-        if "recording" in tab.fields:
-            others = [other.fields["recording"] for other in self._tabs.values() if "recording" in other.fields]
-            others.remove(tab.fields["recording"])
-            tab.fields["recording"].input(lambda path: [path] * len(others), tab.fields["recording"], others, **AT_ONCE)
-        if tab.waveform is not None:
-            ends = [tab.fields["start"], tab.fields["end"]]
-            on, recording = self._on, tab.fields["recording"]
-            on(recording.change, self._outline, [recording], [tab.waveform, *ends, self._notice])
-            on(tab.waveform.release, self._choose, None, ends)
-            for end in ends:
-                on(end.input, self._redraw, [recording, *ends], [tab.waveform])
+        if tab.has_recording:
+            # Where it is optional it changes what the button does: there a user chooses it in the tab itself.
+            others = [other for other in self._tabs.values() if other is not tab and other.task.audio is Use.REQUIRED]
+            components = [other.fields["recording"] for other in others if other.has_recording]
+            recording = tab.fields["recording"]
+            recording.input(lambda path: [path] * len(components), recording, components, **UNQUEUED)
+
+    def _connect_waveform(self, tab: Tab) -> None:
+        on, recording, ends = self._on, tab.fields["recording"], [tab.fields[name] for name in tab.ends]
+        on(recording.change, partial(self._outline, tab), [recording], [tab.waveform, *ends, self._notice])
+        on(tab.waveform.release, self._choose_in(tab), None, ends)  # type: ignore[union-attr]
+        for end in ends:
+            on(end.input, partial(self._redraw, tab), [recording, *ends], [tab.waveform])
 
     def _all_fields(self) -> list[Any]:
         own = [component for tab in self._tabs.values() for component in tab.fields.values()]
@@ -150,31 +160,33 @@ class Page:
     def _waveforms(self) -> list[Any]:
         return [tab.waveform for tab in self._tabs.values() if tab.waveform is not None]
 
-    def _on(self, happens: Callable[..., Any], act: Callable[..., Updates], inputs: Any, outputs: list[Any]) -> None:
-        # What happens while an earlier one is under way is not dropped: the last one counts.
-        told = [*outputs, *({self._notice} - set(outputs))]
-        happens(self._guarded(act), inputs, told, trigger_mode="always_last", **AT_ONCE)
+    def _on(self, event: Callable[..., Any], act: Callable[..., Updates], inputs: Any, outputs: list[Any]) -> None:
+        # An event during an earlier one of its kind is not dropped: the last one counts.
+        outputs = [*outputs, *({self._notice} - set(outputs))]
+        event(self._guarded(act), inputs, outputs, trigger_mode="always_last", **UNQUEUED)
 
     def _guarded(self, act: Callable[..., Updates]) -> Callable[..., Updates]:
-        """`act`, whose mistakes of the user are told in one line."""
+        """`act`, but MISTAKES are shown to the user as one line."""
 
         @wraps(act)
         def guarded(*arguments: Any) -> Updates:
             try:
                 return act(*arguments)
             except MISTAKES as error:
-                return {self._notice: cards.message(told(error, self._service))}
+                return {self._notice: cards.message(message_of(error, self._service))}
 
         return guarded
 
-    # ---- What they do
+    # ---- Handlers of events: each returns the components to update
 
     def _load(self, count: int) -> Updates:
         current = self._actions.unfinished()
         return {self._current: current, **self._shown(count, current)}
 
     def _submit(self, tab: str, fields: Components, values: Mapping[Any, Any]) -> Updates:
-        job = self._actions.submit(tab, {name: values[component] for name, component in fields.items()})
+        job = self._actions.submit(
+            self._tabs[tab].task, {name: values[component] for name, component in fields.items()}
+        )
         return {self._current: job.id, self._notice: self._actions.hint(job)}
 
     async def _follow(self, job_id: str, count: int) -> AsyncIterator[Updates]:
@@ -195,13 +207,13 @@ class Page:
         return {self._notice: ""}
 
     def _show_more(self, count: int, current: str) -> Updates:
-        return {self._count: count + FEW, **self._shown(count + FEW, current)}
+        return {self._count: count + PORTION, **self._shown(count + PORTION, current)}
 
-    def _act(self, event: gr.EventData, current: str, count: int, recording: str | None = None) -> Updates:
-        """A button of a card was pressed."""
+    def _act(self, event: gr.EventData, current: str, count: int, *recordings: str | None) -> Updates:
+        """A button of a card was pressed. recordings: of the tabs that have one."""
         action, job_id, index = str(event.action), str(event.job), int(event.index)
         if action == "again":
-            return self._again(job_id, recording)
+            return self._again(job_id, recordings)
         if action == "edit":
             return self._edit(job_id, index)
         job = self._actions.find(job_id)
@@ -212,55 +224,64 @@ class Page:
         emptied = {self._result: ""} if job_id == current else {}
         return {self._notice: "", **emptied, **self._shown(count, current)}
 
-    def _again(self, job_id: str, recording: str | None) -> Updates:
-        tab, values = self._actions.again(job_id)
-        fields = {**self._settings, **self._tabs[tab].fields} if tab else {}
+    def _again(self, job_id: str, recordings: Sequence[str | None]) -> Updates:
+        task, values = self._actions.settings_of(job_id)
+        tab = self._tabs[task.name]
+        fields = {**self._settings, **tab.fields}
         updates: Updates = {component: values[name] for name, component in fields.items() if name in values}
-        drawing = self._tabs[tab].waveform if tab else None
-        if drawing is not None and recording:
-            updates |= {drawing: self._outlined(recording).html(*range_of(values))}
-        hint = "The recording itself was not kept: choose it again" if "recording" in fields and not recording else ""
+        with_recording = [other for other in self._tabs.values() if other.has_recording]
+        recording = recordings[with_recording.index(tab)] if tab in with_recording else None
+        if tab.waveform is not None and recording:
+            updates |= self._redraw(tab, recording, *(values[name] for name in tab.ends))
+        needs_recording = tab.has_recording and (task.audio is Use.REQUIRED or not values["prompt"])
+        hint = "The recording itself was not kept: choose it again" if needs_recording and not recording else ""
         notice = cards.message(hint, "note") if hint else ""
-        return {**updates, self._tab_bar: gr.update(selected=tab), self._notice: notice}
+        return {**updates, self._tab_bar: gr.update(selected=task.name), self._notice: notice}
 
     def _edit(self, job_id: str, index: int) -> Updates:
-        path = str(self._actions.edited(job_id, index))
-        tabs = [name for name, tab in self._tabs.items() if "recording" in tab.fields]
+        path = str(self._actions.sound_as_recording(job_id, index))
+        tabs = [tab for tab in self._tabs.values() if tab.has_recording]
         if not tabs:
             raise ValueError("no checkpoint of this server edits sounds")
-        names = ", ".join(TABS[name][0] for name in tabs)
+        first = next((tab for tab in tabs if tab.waveform is not None), tabs[0])
+        titles = ", ".join(tab.task.title for tab in tabs)
         return {
-            **{self._tabs[name].fields["recording"]: path for name in tabs},
-            self._tab_bar: gr.update(selected="inpaint" if "inpaint" in tabs else tabs[0]),
-            self._notice: cards.message(f"This sound is the recording of {names} now", "note"),
+            **{tab.fields["recording"]: path for tab in tabs},
+            self._tab_bar: gr.update(selected=first.task.name),
+            self._notice: cards.message(f"This sound is now the recording in the tabs {titles}", "note"),
         }
 
     def _shown(self, count: int, current: str) -> Updates:
         history, more = self._actions.history(count, current)
         return {self._history: history, self._more: gr.update(visible=more)}
 
-    # ---- The range
+    # ---- The range of a recording that is chosen on its waveform
 
     def _outlined(self, recording: str) -> Outline:
         path = self._actions.recording(recording)
         assert path is not None
         return Outline.of(path, self._service.settings.limits)
 
-    def _outline(self, recording: str | None) -> Updates:
-        tab = self._tabs["inpaint"]
+    def _outline(self, tab: Tab, recording: str | None) -> Updates:
+        """Draw a recording that was chosen, with a first range."""
         if not recording:
-            return {tab.waveform: waveform.NONE, tab.fields["start"]: "", tab.fields["end"]: ""}
+            return {tab.waveform: waveform.EMPTY, **{tab.fields[name]: "" for name in tab.ends}}
         outline = self._outlined(recording)
-        start, end = outline.first_range
-        ends = {tab.fields["start"]: as_text(start), tab.fields["end"]: as_text(end)}
-        return {tab.waveform: outline.html(start, end), **ends}
+        ends = outline.first_range
+        texts = {tab.fields[name]: as_text(value) for name, value in zip(tab.ends, ends, strict=True)}
+        return {tab.waveform: outline.html(*ends), **texts}
 
-    def _choose(self, event: gr.EventData) -> Updates:
-        tab = self._tabs["inpaint"]
-        start, end = (as_text(round(float(value), 2)) for value in (event.start, event.end))
-        return {tab.fields["start"]: start, tab.fields["end"]: end}
+    def _choose_in(self, tab: Tab) -> Callable[[gr.EventData], Updates]:
+        # Gradio finds the event by its annotation, which `partial` would hide.
+        def choose(event: gr.EventData) -> Updates:
+            """Fill the fields with the range that was drawn."""
+            ends = (as_text(round(float(value), 2)) for value in (event.start, event.end))
+            return {tab.fields[name]: end for name, end in zip(tab.ends, ends, strict=True)}
 
-    def _redraw(self, recording: str | None, start: str, end: str) -> Updates:
-        ends = range_of({"start": start, "end": end})
-        html = self._outlined(recording).html(*ends) if recording else waveform.NONE
-        return {self._tabs["inpaint"].waveform: html}
+        return choose
+
+    def _redraw(self, tab: Tab, recording: str | None, start: str, end: str) -> Updates:
+        """Draw the range that was typed."""
+        form = dict(zip(tab.ends, (start, end), strict=True))
+        ends = [read_number(form, name) for name in tab.ends]
+        return {tab.waveform: self._outlined(recording).html(*ends) if recording else waveform.EMPTY}

@@ -1,6 +1,6 @@
-// Choosing a range on a waveform: drag, or move a handle by the arrow keys. Tells Python by the event "release".
+// Choosing a range on a waveform: drag, or move a handle by the arrow keys. Python gets the event "release".
 const STEP = 0.01; // seconds an arrow key moves; ten times that with shift
-const NEAREST = 0.02; // seconds that are left between the ends
+const SHORTEST = 0.02; // seconds of a range
 
 const drawing = () => element.querySelector(".waveform");
 const number = (name) => Number(drawing().dataset[name]);
@@ -24,12 +24,12 @@ function move(which, seconds) {
   const duration = number("duration");
   let start = number("start"), end = number("end");
   const value = Math.min(Math.max(0, Math.round(seconds * 100) / 100), duration);
-  if (which === "start") start = Math.max(0, Math.min(value, end - NEAREST));
-  else end = Math.min(duration, Math.max(value, start + NEAREST));
+  if (which === "start") start = Math.max(0, Math.min(value, end - SHORTEST));
+  else end = Math.min(duration, Math.max(value, start + SHORTEST));
   show(start, end);
 }
 
-const tell = () => trigger("release", { start: number("start"), end: number("end") });
+const notify = () => trigger("release", { start: number("start"), end: number("end") });
 
 function secondsAt(event) {
   const box = drawing().getBoundingClientRect();
@@ -56,11 +56,11 @@ element.addEventListener("pointermove", (event) => {
   if (dragged.which) return move(dragged.which, at);
   const clipped = Math.min(Math.max(0, at), number("duration"));
   const ends = [dragged.from, clipped].map((value) => Math.round(value * 100) / 100).sort((a, b) => a - b);
-  if (ends[1] - ends[0] >= NEAREST) show(ends[0], Math.min(ends[1], number("duration")));
+  if (ends[1] - ends[0] >= SHORTEST) show(ends[0], Math.min(ends[1], number("duration")));
 });
 
 element.addEventListener("pointerup", () => {
-  if (dragged) tell();
+  if (dragged) notify();
   dragged = null;
 });
 
@@ -79,5 +79,5 @@ element.addEventListener("keydown", (event) => {
   else if (event.key === "End") move(which, number("duration"));
   else return;
   event.preventDefault();
-  tell();
+  notify();
 });

@@ -1,8 +1,7 @@
-"""A recording's waveform as HTML, on which a range can be chosen by mouse, finger or keyboard; see range.js."""
+"""The waveform of a recording as HTML, on which a range is chosen by mouse, finger or keyboard; see range.js."""
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,27 +11,28 @@ from ppaudioldm.audio.recording import downmixed, open_recording
 from ppaudioldm.serving.settings import Limits
 
 COLUMNS = 400  # of the drawing
-FIRST_SHARE = (0.4, 0.6)  # of the recording: what is chosen before anybody has chosen
-NONE = '<p class="empty">Choose a recording: its waveform appears here, to mark what is to be made anew.</p>'
+FIRST_SHARE = (0.4, 0.6)  # of the recording: the range that is chosen at first
+EMPTY = '<p class="empty">Choose a recording: its waveform appears here, to mark the range to regenerate.</p>'
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What is drawn of a recording. levels: of each column, its lowest and highest sample. duration: seconds."""
+    """The drawing of a recording. levels: lowest and highest sample of each column, at most 1. duration: seconds."""
 
     levels: tuple[tuple[float, float], ...]
     duration: float
 
     @classmethod
     def of(cls, path: str | Path, limits: Limits) -> Outline:
-        """Raises ValueError for what is no sound, or longer than is allowed here."""
+        """Read the file `path`. Raises ValueError for one that is not a sound file, or is longer than the limit."""
         try:
             recording = open_recording(path)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the recording")) from None
         if recording.duration > limits.duration_s:
             raise ValueError(
-                f"the recording lasts {recording.duration:.1f} seconds, allowed here: up to {limits.duration_s:g}"
+                f"the recording lasts {recording.duration:.1f} seconds,"
+                f" allowed on this server: up to {limits.duration_s:g}"
             )
         mono = downmixed(recording.samples)
         loudest = float(np.abs(mono).max()) or 1.0
@@ -47,7 +47,7 @@ class Outline:
         return start, end
 
     def html(self, start: float | None, end: float | None) -> str:
-        """The drawing with this range of seconds chosen; None is the beginning, or the end."""
+        """The drawing with the range from `start` to `end` seconds chosen; None is the beginning, or the end."""
         left = min(max(0.0, start or 0.0), self.duration)
         right = min(max(left, self.duration if end is None else end), self.duration)
         path = "".join(
@@ -69,11 +69,6 @@ class Outline:
             f'<path d="{path}"/></svg>'
             f'<span class="chosen" style="left:{percent[0]:.3f}%;width:{percent[1] - percent[0]:.3f}%"></span>'
             f"{handles}</div>"
-            f'<p class="hint">{html.escape(self._hint())}</p>'
-        )
-
-    def _hint(self) -> str:
-        return (
-            f"{self.duration:.2f} s. Drag over the part to be made anew; "
-            "with the keyboard, move its ends by the arrow keys."
+            f'<p class="hint">{self.duration:.2f} s. Drag over the range to regenerate. With the keyboard:'
+            " the arrow keys move its ends.</p>"
         )

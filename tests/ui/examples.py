@@ -1,4 +1,4 @@
-"""What the tests of the page share: a page whose server makes noise, when it is told to."""
+"""What the tests of the page share: a page whose server generates noise, when the test lets it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from tests.serving.examples import service_of
 KNOWN = KnownSounds(
     (Sound("bell", "bells", "a big bell"), Sound("rain", "rain", "light rain")), frozenset(("bell", "rain"))
 )
-# The fields of the tab "Sound" as they are at first, but for a prompt.
+# The components of the tab "Sound" and the settings as they are at first, but with a prompt.
 FORM = {
     "prompt": "a bell",
     "duration": 0.5,
-    "loop": False,
     "negative_prompt": "",
     "seed": "",
     "num_waveforms_per_prompt": 1,
@@ -34,11 +33,11 @@ FORM = {
     "guidance_scale": 3.5,
     "sampler": "dpm++",
     "spacing": "",
-    "eta": None,
+    "eta": "",
     "reuse": 1,
-    "guided_from": 0,
-    "guided_to": 1,
-    "loudness": None,
+    "guidance_interval_from": 0,
+    "guidance_interval_to": 1,
+    "loudness": "",
 }
 
 
@@ -49,7 +48,7 @@ def pipeline(known_sounds: KnownSounds | None = KNOWN) -> ImitationPipeline:
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenPage:
     service: Service
     app: FastAPI
     pipeline: ImitationPipeline
@@ -65,7 +64,7 @@ class Open:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, known_sounds: KnownSounds | None = KNOWN, **settings: Any) -> Iterator[Open]:
-    made = pipeline(known_sounds)
-    with service_of(folder, made, **settings) as service:
-        yield Open(service, with_page(create_app(service), service), made)
+def opened(folder: Path, known_sounds: KnownSounds | None = KNOWN, **settings: Any) -> Iterator[OpenPage]:
+    held = pipeline(known_sounds)
+    with service_of(folder, held, **settings) as service:
+        yield OpenPage(service, with_page(create_app(service), service), held)

@@ -1,4 +1,4 @@
-"""What the page's players and links ask for."""
+"""The files behind the page's players and links."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.ui.examples import opened
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def sound(tmp_path_factory):
     """A client of a page, and the address of a sound's files."""
     with opened(tmp_path_factory.mktemp("page")) as page:
         job = page.service.submit(new_request(seed=3))
@@ -23,15 +23,15 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-def test_every_format(made, kind):
-    client, address = made
+def test_every_format(sound, kind):
+    client, address = sound
     answer = client.get(f"{address}/0.{kind}")
     assert answer.status_code == 200
     assert soundfile.info(io.BytesIO(answer.content)).duration == pytest.approx(0.5, abs=0.1)
 
 
-def test_pictures(made):
-    client, address = made
+def test_pictures(sound):
+    client, address = sound
     whole, plain = (client.get(f"{address}/0.{kind}") for kind in ("png", "plain.png"))
     assert whole.headers["content-type"] == plain.headers["content-type"] == "image/png"
     assert whole.content[16:24] == bytes((0, 0, 4, 76, 0, 0, 1, 174))  # 1100 x 430
@@ -39,18 +39,18 @@ def test_pictures(made):
 
 
 @pytest.mark.parametrize("name", ["1.wav", "0.exe", "x.wav", "-1.wav", "0", "²,wav", "0.wav/../../x"])
-def test_what_is_not_there(made, name):
-    client, address = made
+def test_files_that_do_not_exist(sound, name):
+    client, address = sound
     assert client.get(f"{address}/{name}").status_code == 404
 
 
-def test_no_such_job(made):
-    client, _ = made
+def test_no_such_job(sound):
+    client, _ = sound
     assert client.get("/ui/sounds/..%2f..%2fetc/0.wav").status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status", "content", "told"),
+    ("range_header", "status", "content", "content_range"),
     [
         ("", 200, b"0123456789", None),
         ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
@@ -65,6 +65,6 @@ def test_no_such_job(made):
         ("lines=1-2", 200, b"0123456789", None),
     ],
 )
-def test_ranges(wanted, status, content, told):
-    answer = ranged(b"0123456789", "audio/wav", wanted)
-    assert (answer.status_code, answer.body, answer.headers.get("content-range")) == (status, content, told)
+def test_ranges(range_header, status, content, content_range):
+    answer = ranged(b"0123456789", "audio/wav", range_header)
+    assert (answer.status_code, answer.body, answer.headers.get("content-range")) == (status, content, content_range)

@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.ui.actions import Actions
-from ppaudioldm.ui.fields import PROMPTS
-from ppaudioldm.ui.page import FEW, Page, refuse_addresses
+from ppaudioldm.ui.page import PORTION, Page, refuse_addresses
+from ppaudioldm.ui.tabs import PROMPTS
 from tests.serving.examples import PATIENCE, new_request, until
 from tests.ui.examples import FORM, opened
 
@@ -38,12 +38,12 @@ def pressed(page: Page, tab: str, **changes) -> dict:
     return page._guarded(lambda: page._submit(tab, fields, values))()
 
 
-def act(page: Page, action: str, job_id: str, index: int = 0, recording=None) -> dict:
+def act(page: Page, action: str, job_id: str, index: int = 0, recordings=()) -> dict:
     event = SimpleNamespace(action=action, job=job_id, index=index)
-    return page._guarded(page._act)(event, "", FEW, recording)
+    return page._guarded(page._act)(event, "", PORTION, *(recordings or [None] * 9))
 
 
-def test_a_sound_is_made_and_followed(site, page):
+def test_a_sound_is_generated_and_followed(site, page):
     site.pipeline.hold()
     updates = pressed(page, "generate", num_waveforms_per_prompt=2)
     job = site.service.find(updates[page._current])
@@ -51,7 +51,7 @@ def test_a_sound_is_made_and_followed(site, page):
 
     async def follow() -> list[dict]:
         seen = []
-        async for update in page._follow(job.id, FEW):
+        async for update in page._follow(job.id, PORTION):
             seen.append(update)
             if len(seen) == 2:
                 site.pipeline.release()
@@ -63,7 +63,7 @@ def test_a_sound_is_made_and_followed(site, page):
     assert seen[-1][page._cancel]["visible"] is False and seen[-1][page._progress] == ""
     assert seen[-1][page._result].count("<audio") == 2
     assert job.id not in seen[-1][page._history]
-    assert job.id in page._load(FEW)[page._history]
+    assert job.id in page._load(PORTION)[page._history]
 
 
 def test_cancel_stops_at_the_next_step(site, page):
@@ -79,14 +79,16 @@ def test_cancel_stops_at_the_next_step(site, page):
 
 
 def test_mistakes_are_one_line(site, page):
-    for changes, told in (
+    for changes, line in (
         ({"prompt": ""}, "The prompt is empty"),
-        ({"duration": 61}, "Duration is 61, allowed on this server: up to 60"),
+        ({"duration": 61}, "Length is 61, allowed on this server: up to 60"),
+        ({"num_inference_steps": 2.5}, "Steps is 2.5, allowed: a whole number"),
+        ({"guidance_interval_to": "x"}, "Guidance is &#x27;x&#x27;, allowed: a number"),
         ({"seed": "x"}, "The seed is"),
     ):
         updates = pressed(page, "generate", **changes)
         assert list(updates) == [page._notice]
-        assert re.search(rf'role="alert">{told}[^\n]*</p>', updates[page._notice])
+        assert re.search(rf'role="alert">{line}[^\n]*</p>', updates[page._notice])
     assert "there is no recording" in pressed(page, "restyle")[page._notice].lower()
     assert site.service.history() == []
 
@@ -99,8 +101,8 @@ def test_recordings(site, page):
     assert upload.exists()  # the page goes on to show it
     broken = site.uploads / "broken.wav"
     broken.write_bytes(b"RIFF of nothing")
-    told = pressed(page, "restyle", recording=str(broken))[page._notice]
-    assert 'role="alert"' in told and str(site.uploads) not in told
+    notice = pressed(page, "restyle", recording=str(broken))[page._notice]
+    assert 'role="alert"' in notice and str(site.uploads) not in notice
     assert not list(site.service.settings.folder.glob(".upload-*"))
 
 
@@ -115,7 +117,7 @@ def test_no_other_file_is_opened(site, page, path):
 def test_no_address_is_opened(page):
     meta = {"_type": "gradio.FileData"}
     for value in ({"path": "http://localhost/x"}, [[{"a": {"path": "file:///etc/passwd", "meta": meta}}]]):
-        with pytest.raises(gradio.Error, match="sent, not named"):
+        with pytest.raises(gradio.Error, match="uploaded, not named"):
             asyncio.run(page.blocks.preprocess_data(None, [value], None))
     refuse_addresses([{"path": "/tmp/a.wav"}, "http://a", 3, None])
 
@@ -141,35 +143,36 @@ def test_edit_and_delete(site, page):
     path = updates[page._tabs["vary"].fields["recording"]]
     assert site.uploads in type(site.uploads)(path).parents
     assert updates[page._tab_bar]["selected"] == "inpaint"
-    drawn = page._outline(path)
-    assert drawn[page._tabs["inpaint"].fields["start"]] == "0.2"
-    assert 'data-duration="0.500000"' in drawn[page._tabs["inpaint"].waveform]
+    inpaint = page._tabs["inpaint"]
+    drawn = page._outline(inpaint, path)
+    assert drawn[inpaint.fields["ranges_from"]] == "0.2"
+    assert 'data-duration="0.500000"' in drawn[inpaint.waveform]
     assert job.id not in act(page, "remove", job.id)[page._history]
     assert site.service.find(job.id) is None
-    assert "not there any more" in act(page, "edit", job.id)[page._notice]
+    assert "does not exist any more" in act(page, "edit", job.id)[page._notice]
 
 
 def test_the_history_comes_in_portions(site, page):
-    jobs = [site.service.submit(new_request(seed=seed)) for seed in range(FEW + 1)]
+    jobs = [site.service.submit(new_request(seed=seed)) for seed in range(PORTION + 1)]
     assert all(job.wait(PATIENCE) for job in jobs)
-    updates = page._load(FEW)
-    assert updates[page._history].count("<article") == FEW and updates[page._more]["visible"] is True
-    updates = page._show_more(FEW, "")
-    assert updates[page._history].count("<article") == FEW + 1 and updates[page._more]["visible"] is False
+    updates = page._load(PORTION)
+    assert updates[page._history].count("<article") == PORTION and updates[page._more]["visible"] is True
+    updates = page._show_more(PORTION, "")
+    assert updates[page._history].count("<article") == PORTION + 1 and updates[page._more]["visible"] is False
 
 
-def test_a_reload_finds_what_is_being_made(site, page):
+def test_a_reload_finds_what_is_running(site, page):
     site.pipeline.hold()
     job = site.service.submit(new_request())
-    assert page._load(FEW)[page._current] == job.id
+    assert page._load(PORTION)[page._current] == job.id
     site.pipeline.release()
     assert job.wait(PATIENCE)
-    assert page._load(FEW)[page._current] == ""
+    assert page._load(PORTION)[page._current] == ""
 
 
 def test_unknown_prompts_get_a_hint(page):
-    told = pressed(page, "generate", prompt="a cello")[page._notice]
-    assert "fake knows 2 kinds of sound, and this prompt names none" in told and 'role="status"' in told
+    notice = pressed(page, "generate", prompt="a cello")[page._notice]
+    assert "fake knows 2 kinds of sound, and this prompt names none" in notice and 'role="status"' in notice
 
 
 def test_examples_are_what_the_checkpoint_knows(tmp_path, page):

@@ -43,7 +43,7 @@ def test_the_range_stays_inside(tmp_path):
 
 def test_too_long_and_no_sound(tmp_path):
     path = write_audio(tmp_path / "a.wav", np.zeros(16000, np.float32), 16000)
-    with pytest.raises(ValueError, match="lasts 1.0 seconds, allowed here: up to 0.5"):
+    with pytest.raises(ValueError, match="lasts 1.0 seconds, allowed on this server: up to 0.5"):
         Outline.of(path, Limits(duration_s=0.5))
     (tmp_path / "b.wav").write_bytes(b"no sound at all")
     with pytest.raises(ValueError):

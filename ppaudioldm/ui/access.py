@@ -1,4 +1,4 @@
-"""Who may use the page, and what its answers may do: keys, other sites' requests, what a browser may load."""
+"""Access to the page: login with an API key, requests of other sites, limits of uploads, content security policy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ppaudioldm.serving.request_gate import App, Message, Receive, Send, send_er
 COOKIE = "ppaudioldm-key"
 LOGIN = "login"
 UPLOAD = "/gradio_api/upload"
-# Nothing comes from or goes to another server, whatever Gradio's page asks for. Its components are made of inline
-# styles and scripts, and are compiled in the page.
+# The browser exchanges nothing with another server, whatever Gradio's page asks for. Gradio's components need inline
+# styles and scripts, and compile templates in the page.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
@@ -35,29 +35,29 @@ LOGIN_PAGE = """\
 <title>ppaudioldm</title><style>
 body{{font-family:system-ui,sans-serif;max-width:24rem;margin:15vh auto 0;padding:0 1rem;line-height:1.5}}
 input,button{{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin:.3rem 0}}
-</style></head><body><h1>ppaudioldm</h1><form method="post"><label for="key">A key of this server</label>
+</style></head><body><h1>ppaudioldm</h1><form method="post"><label for="key">API key of this server</label>
 <input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-<button>Open the page</button></form><p role="alert">{told}</p></body></html>
+<button>Open the page</button></form><p role="alert">{message}</p></body></html>
 """
 
 
-class Keys:
-    """The keys of a server, of which a browser that knows one holds a cookie: it tells nothing of the key."""
+class PageKeys:
+    """The API keys of the server, checked by the cookies of browsers that logged in, which do not reveal the key."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._cookies = [_cookie(key) for key in keys]
 
     def cookie(self, key: str) -> str | None:
-        """For a key; None for another."""
-        given = _cookie(key)
-        return given if self._is_one(given) else None
+        """The cookie for `key`; None if it is not a key of the server."""
+        cookie = _cookie(key)
+        return cookie if self._is_known(cookie) else None
 
     def admits(self, request: Request) -> bool:
-        """Whether the request comes from who knows a key, or needs none."""
-        return not self._cookies or self._is_one(request.cookies.get(COOKIE, ""))
+        """Whether the request has the cookie of a key, or the server has no keys."""
+        return not self._cookies or self._is_known(request.cookies.get(COOKIE, ""))
 
-    def _is_one(self, cookie: str) -> bool:
-        # All are compared, so that the time tells nothing.
+    def _is_known(self, cookie: str) -> bool:
+        # Always compared with all of them, so that the time reveals nothing.
         return any([hmac.compare_digest(cookie.encode(), known.encode()) for known in self._cookies])
 
 
@@ -65,19 +65,20 @@ def _cookie(key: str) -> str:
     return hmac.new(hashlib.sha256(key.encode()).digest(), b"page", hashlib.sha256).hexdigest()
 
 
-def login_routes(keys: Keys) -> APIRouter:
+def login_routes(keys: PageKeys) -> APIRouter:
+    """The form that asks for a key, and what it is sent to."""
     router = APIRouter(include_in_schema=False)
 
     @router.get(f"/{LOGIN}")
     async def show() -> HTMLResponse:
-        return HTMLResponse(LOGIN_PAGE.format(told=""))
+        return HTMLResponse(LOGIN_PAGE.format(message=""))
 
     @router.post(f"/{LOGIN}")
     async def log_in(request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=1)
         cookie = keys.cookie(str(form.get("key", "")))
         if cookie is None:
-            return HTMLResponse(LOGIN_PAGE.format(told="That is no key of this server."), 401)
+            return HTMLResponse(LOGIN_PAGE.format(message="This is not a key of this server."), 401)
         response = RedirectResponse("./", 303)
         is_secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=is_secure, max_age=30 * 86400)
@@ -86,15 +87,15 @@ def login_routes(keys: Keys) -> APIRouter:
     return router
 
 
-class Door:
-    """ASGI middleware: of what is below `path`, only who may gets in, and browsers keep to this server.
+class PageAccess:
+    """ASGI middleware for everything below `path`: admits requests with a key, adds security headers, limits uploads.
 
-    uploads, most: the folder of what browsers send, and the bytes that may be in it.
+    uploads: the folder of the recordings that browsers sent; no more are accepted while it holds `max_bytes`.
     """
 
-    def __init__(self, app: App, path: str, keys: Keys, uploads: Path, most: int) -> None:
+    def __init__(self, app: App, path: str, keys: PageKeys, uploads: Path, max_bytes: int) -> None:
         self._app, self._path, self._keys = app, path, keys
-        self._uploads, self._most = uploads, most
+        self._uploads, self._max_bytes = uploads, max_bytes
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self._path}/"):
@@ -104,15 +105,18 @@ class Door:
         if scope["method"] not in ("GET", "HEAD") and is_foreign(request):
             await send_error(send, 403, "the request comes from a page of another site")
         elif scope["path"] != f"{self._path}/{LOGIN}" and not self._keys.admits(request):
-            await self._turn_away(request, send)
-        elif scope["path"] == self._path + UPLOAD and _size(self._uploads) > self._most:
+            await self._ask_for_key(request, send)
+        elif scope["path"] == self._path + UPLOAD and _total_bytes(self._uploads) > self._max_bytes:
             await send_error(
-                send, 429, "too many recordings were sent lately, try again in an hour", {"retry-after": "3600"}
+                send,
+                429,
+                "too many recordings were sent in the last hours, try again in an hour",
+                {"retry-after": "3600"},
             )
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    async def _turn_away(self, request: Request, send: Send) -> None:
+    async def _ask_for_key(self, request: Request, send: Send) -> None:
         if "text/html" not in request.headers.get("accept", ""):
             await send_error(send, 401, "a key is needed: reload the page")
             return
@@ -121,7 +125,7 @@ class Door:
 
 
 def is_foreign(request: Request) -> bool:
-    """Whether a browser sent it for a page of another site."""
+    """Whether a browser sent the request for a page of another site."""
     if site := request.headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
     origin = request.headers.get("origin")
@@ -138,6 +142,5 @@ def _with_headers(send: Send) -> Callable[[Message], Any]:
     return sending
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files in `folder`."""
+def _total_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Who gets in, and what browsers may load."""
+"""Access to the page: keys, other sites, uploads, and what browsers may load."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_a_key(locked, path):
 @pytest.mark.parametrize("key", ["secret", "ключ"])
 def test_with_a_key(locked, key):
     browser = client(locked)
-    assert "A key of this server" in browser.get("/ui/login").text
+    assert "API key of this server" in browser.get("/ui/login").text
     answer = browser.post("/ui/login", data={"key": key})
     assert (answer.status_code, answer.headers["location"]) == (303, "./")
     cookie = answer.headers["set-cookie"]

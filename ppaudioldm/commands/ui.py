@@ -1,4 +1,4 @@
-"""`ui`: a page to play with, in front of the server."""
+"""`ui`: the server with its web page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Open the address that it prints in a browser. The same server answers as `ppaudi
 def add(commands: Any) -> None:
     command = commands.add_parser(
         "ui",
-        help="show a page to play with in a browser",
+        help="generate sounds on a web page",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -110,7 +110,7 @@ class PageAccess:
             await send_error(
                 send,
                 429,
-                "too many recordings were sent in the last hours, try again in an hour",
+                "too many recordings were uploaded, try again in an hour",
                 {"retry-after": "3600"},
             )
         else:

@@ -7,12 +7,12 @@ import re
 import time
 
 from ppaudioldm.audio.names import safe_name
+from ppaudioldm.choices import AUDIO_FORMATS
 from ppaudioldm.serving.job import CANCELLED, FAILED, QUEUED, RUNNING, Job, SoundInfo
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.tasks.registry import TASKS
 
-DOWNLOADS = ("wav", "flac", "ogg", "mp3")
 STAGES = {
     "load": "Loading the networks",
     "encode": "Encoding the recording",
@@ -141,7 +141,7 @@ def _sound(job: Job, index: int, info: SoundInfo, rank: int, count: int, folded:
     links = " ".join(
         f'<a href="sounds/{job.id}/{index}.{kind}" download="{file_name}.{kind}"'
         f' aria-label="Download as {kind.upper()}">{kind.upper()}</a>'
-        for kind in DOWNLOADS
+        for kind in AUDIO_FORMATS
     )
     edit = f'<button type="button" data-action="edit" data-index="{index}">Edit this sound</button>'
     return (

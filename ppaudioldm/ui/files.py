@@ -7,17 +7,17 @@ import re
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from ppaudioldm.audio.spectrogram import png, spectrogram
+from ppaudioldm.choices import AUDIO_FORMATS
 from ppaudioldm.serving.formats import FORMATS, encode
 from ppaudioldm.serving.responses import in_thread
 from ppaudioldm.serving.result import Sound
 from ppaudioldm.serving.service import Service
-from ppaudioldm.ui.cards import DOWNLOADS
 
 HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "Accept-Ranges": "bytes"}  # a sound never changes
 
 
 def routes(service: Service) -> APIRouter:
-    """`sounds/JOB/INDEX.FORMAT`, a format being one of DOWNLOADS, png, or plain.png (without axes)."""
+    """`sounds/JOB/INDEX.FORMAT`, a format being one of AUDIO_FORMATS, png, or plain.png (without axes)."""
     router = APIRouter()
 
     @router.get("/sounds/{job_id}/{name}", include_in_schema=False)
@@ -33,8 +33,8 @@ def routes(service: Service) -> APIRouter:
         if kind in ("png", "plain.png"):
             content = await in_thread(picture, sound, kind == "plain.png")
             return Response(content, media_type="image/png", headers=HEADERS)
-        if kind not in DOWNLOADS:
-            raise HTTPException(404, f"unknown format {kind[:20]!r}, choose from {', '.join(DOWNLOADS)}")
+        if kind not in AUDIO_FORMATS:
+            raise HTTPException(404, f"unknown format {kind[:20]!r}, choose from {', '.join(AUDIO_FORMATS)}")
         content = await in_thread(encode, sound, kind)
         return ranged(content, FORMATS[kind].media_type, request.headers.get("range", ""))
 

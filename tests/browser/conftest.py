@@ -18,14 +18,16 @@ def chromium() -> str:
     """Where it is; skips the tests where it is not."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        pytest.skip("no Chromium in the path: `make browser` installs it for root on Debian, others do it themselves")
+        pytest.skip("no Chromium in the path: `make browser` installs it for root on Debian, install it elsewhere")
     return found
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
     path = chromium()
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make browser` does it")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: `make browser` installs it"
+    )
     arguments = ["--autoplay-policy=no-user-gesture-required"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # root has none

@@ -1,4 +1,4 @@
-"""The pictures of the page in docs/: `python -m tests.browser.screenshots` makes them anew."""
+"""The pictures of the page in docs/: `python -m tests.browser.screenshots` writes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "images"
 
 def generate(page: Page, prompt: str, candidates: int) -> None:
     page.locator("#generate-prompt textarea").fill(prompt)
-    page.locator("#candidates input[type=number]").fill(str(candidates))
+    page.locator("#num_waveforms_per_prompt input[type=number]").fill(str(candidates))
     page.locator("#seed input").fill("7")
     page.locator("#generate-button").click()
     page.locator("#result article").filter(has_text=prompt).wait_for()
@@ -34,9 +34,9 @@ def main(folder: Path = DOCS) -> None:
     with (
         tempfile.TemporaryDirectory() as data,
         serving(Path(data), subcommand="ui") as server,
-        sync_playwright() as made,
+        sync_playwright() as playwright,
     ):
-        browser = made.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for name, size in SIZES.items():
             page = browser.new_page(viewport=size, device_scale_factor=1)
             page.set_default_timeout(1000 * PATIENCE)
@@ -52,7 +52,7 @@ def main(folder: Path = DOCS) -> None:
                 page.locator("#history article").first.scroll_into_view_if_needed()
                 page.screenshot(path=folder / "page-phone-history.png")
             page.locator("#history article").first.get_by_role("button", name="Edit this sound").click()
-            page.locator("#range .waveform").wait_for()
+            page.locator(".range .waveform").wait_for()
             page.evaluate("scrollTo(0, 0)")
             page.wait_for_function("document.querySelector('#inpaint-recording audio')?.duration > 0")
             page.screenshot(path=folder / f"inpaint-{name}.png")

@@ -28,7 +28,7 @@ def fill_sound(page: Page, prompt: str = PROMPT, seconds: float = 1.0) -> None:
 
 
 def generate(page: Page, without: str = "", **settings) -> str:
-    """The id of a sound that has been made."""
+    """The id of a generated sound."""
     fill_sound(page, **settings)
     page.locator("#generate-button").click()
     return finished(page, without)
@@ -68,7 +68,7 @@ def choose(page: Page, tab: str, path: Path) -> None:
 @pytest.mark.parametrize("page", ["desktop", "phone"], indirect=True)
 def test_generate_and_listen(page):
     fill_sound(page, seconds=1.5)
-    page.locator("#candidates input[type=number]").fill("2")
+    page.locator("#num_waveforms_per_prompt input[type=number]").fill("2")
     page.locator("#dice").click()
     expect(page.locator("#seed input")).to_have_value(re.compile(r"^\d+$"))
     seed = int(page.locator("#seed input").input_value())
@@ -104,7 +104,7 @@ def test_generate_and_listen(page):
 def test_cancel(page):
     fill_sound(page, seconds=20)
     page.get_by_role("button", name="Advanced settings").click()
-    page.locator("#steps input[type=number]").fill("200")
+    page.locator("#num_inference_steps input[type=number]").fill("200")
     page.locator("#generate-button").click()
     expect(page.get_by_role("status").filter(has_text=re.compile(r"Denoising: [1-9]\d* of \d+"))).to_be_visible()
     page.get_by_role("button", name="Cancel", exact=True).click()
@@ -115,9 +115,9 @@ def test_cancel(page):
 
 def test_inpaint_a_range(page, recording):
     choose(page, "Inpaint", recording)
-    drawing = page.locator("#range .waveform")
+    drawing = page.locator(".range .waveform")
     box = drawing.bounding_box()
-    start, end = page.locator("#range-start input"), page.locator("#range-end input")
+    start, end = page.locator("#inpaint-ranges_from input"), page.locator("#inpaint-ranges_to input")
     expect(start).to_have_value("0.8")
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
@@ -143,15 +143,15 @@ def test_inpaint_a_range(page, recording):
     page.locator("#inpaint-button").click()
     job_id = finished(page)
     assert duration(page, "#result audio") == pytest.approx(2, abs=0.01)
-    made, kept = samples_of(page, job_id), soundfile.read(recording)[0]
-    changed = np.flatnonzero(made != kept) / RATE
+    result, kept = samples_of(page, job_id), soundfile.read(recording)[0]
+    changed = np.flatnonzero(result != kept) / RATE
     assert 0.45 < changed.min() < 0.55 and 1.15 < changed.max() < 1.25  # but for the fades
 
 
 def test_a_sound_is_edited_and_its_settings_used_again(page):
     job_id = generate(page)
     page.locator("#result").get_by_role("button", name="Edit this sound").click()
-    page.locator("#range .waveform").wait_for()
+    page.locator(".range .waveform").wait_for()
     expect(page.get_by_role("tab", name="Inpaint")).to_have_attribute("aria-selected", "true")
     page.get_by_role("tab", name="Vary").click()
     page.locator("#vary-button").click()

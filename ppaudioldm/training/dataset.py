@@ -40,10 +40,10 @@ class SynthesisedClips:
     split: str = "train"
 
     def __call__(self, number: int) -> CaptionedClip:
-        from ppaudioldm import sounds
+        from ppaudioldm.sounds import LEVEL_A, example
 
-        example = sounds.example(number, self.kinds or sounds.LEVEL_A, self.duration, self.split)
-        return CaptionedClip(example.waveform, example.caption, example.kind)
+        synthesised = example(number, self.kinds or LEVEL_A, self.duration, self.split)
+        return CaptionedClip(synthesised.waveform, synthesised.caption, synthesised.kind)
 
     def held_out(self) -> SynthesisedClips:
         return replace(self, split="test")

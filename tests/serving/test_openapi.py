@@ -10,14 +10,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.options import PRESETS, Options, Setting, settings
+from ppaudioldm.serving.generation_fields import LEFT_OUT
 from ppaudioldm.serving.settings import Limits
+from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.task import Parameter
 from tests.imitation import ImitationPipeline
-from tests.serving.examples import answering
+from tests.serving.examples import answering, finished
+from tests.serving.test_http import recording
 from tests.tasks.test_speak import TINY_SPEECH
 
 CASES = os.environ.get("PPAUDIOLDM_SCHEMA_CASES")  # for each operation, of the smallest checkpoint
@@ -34,6 +41,68 @@ def test_the_document(tmp_path):
         body = document["paths"]["/v1/generations"]["post"]["requestBody"]["content"]
         assert "audio" in body["multipart/form-data"]["schema"]["properties"]
         assert "audio" not in body["application/json"]["schema"]["properties"]
+
+
+def fields_of_generations(folder: Path) -> dict[str, Any]:
+    with answering(folder) as server:
+        document = server.client.get("/openapi.json").json()
+    content = document["paths"]["/v1/generations"]["post"]["requestBody"]["content"]
+    return content["application/json"]["schema"]["properties"]
+
+
+def test_every_setting_and_task_is_in_the_document(tmp_path):
+    fields = fields_of_generations(tmp_path)
+    assert set(fields) >= set(settings()) - set(LEFT_OUT)
+    assert not set(LEFT_OUT) & set(fields)
+    assert fields["task"]["enum"] == list(TASKS)
+    for task in TASKS.values():
+        assert set(fields) >= {parameter.name for parameter in task.parameters}
+
+
+def test_a_new_task_appears_in_the_document(tmp_path, monkeypatch):
+    depth = Parameter("depth", float, 0.25, "how deep", "--depth", "Depth", minimum=0.0, maximum=2.0)
+    cuts = Parameter("cuts", tuple, (), "where", "--cut", "Cuts")
+    task = replace(
+        TASKS["vary"], name="dig", function="tests.serving.test_openapi:dig", parameters=(depth, cuts), plan=""
+    )
+    monkeypatch.setitem(TASKS, "dig", task)
+    fields = fields_of_generations(tmp_path / "document")
+    assert "dig" in fields["task"]["enum"]
+    assert (fields["depth"]["default"], fields["depth"]["minimum"], fields["depth"]["maximum"]) == (0.25, 0, 2)
+    assert fields["cuts"]["type"] == "array" and "how deep" in fields["depth"]["description"]
+    with answering(tmp_path / "jobs") as server:
+        form = {"task": "dig", "depth": "0.5", "cuts": ["1:2", "3:"], "seed": "3", "duration": "0.5"}
+        answer = server.client.post("/v1/generations", data=form, files={"audio": ("a.wav", recording())})
+        assert answer.status_code == 202, answer.text
+        done = finished(server.client, answer.json())
+        assert (done["status"], done["error"]) == ("succeeded", None)
+        assert (done["request"]["depth"], done["request"]["cuts"]) == (0.5, [[1, 2], [3, None]])
+        assert done["sounds"][0]["duration"] == 0.5
+
+
+def dig(pipeline: ImitationPipeline, audio: Path, prompt: str | None, depth: float, cuts: Any, **settings: Any) -> Clip:
+    """The function of the task that the test above adds."""
+    assert (depth, cuts, audio.name) == (0.5, ((1.0, 2.0), (3.0, None)), "input")
+    return pipeline.generate("dug", **settings)
+
+
+def test_a_new_setting_appears_in_the_document(tmp_path, monkeypatch):
+    setting = Setting("how warm", int, minimum=1, maximum=9, unit="degrees")
+
+    @dataclass(frozen=True)
+    class WarmOptions(Options):
+        warmth: int = field(default=3, metadata={"setting": setting})
+
+    monkeypatch.setattr("ppaudioldm.generation.options.Options", WarmOptions)
+    monkeypatch.setitem(PRESETS, "fast", WarmOptions())
+    warmth = fields_of_generations(tmp_path / "document")["warmth"]
+    assert warmth["description"] == "how warm, in degrees"
+    assert warmth["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 9}
+    with answering(tmp_path / "jobs") as server:
+        answer = server.client.post("/v1/generations", json={"prompt": "a", "duration": 0.5, "warmth": 7})
+        assert answer.json()["request"]["options"]["warmth"] == 7
+        answer = server.client.post("/v1/generations", json={"prompt": "a", "warmth": 10})
+        assert answer.json()["detail"] == "warmth: Input should be less than or equal to 9"
 
 
 def test_methods_that_are_not_allowed(tmp_path):

@@ -367,6 +367,56 @@ def test_what_is_refused(tmp_path, wrong, message):
         assert service.history() == [] and len(service.queue) == 0
 
 
+# ---- The limit of the duration, for every task
+
+
+def recorded(folder: Path, seconds: float) -> Path:
+    return write_audio(folder / "upload.wav", sound_of(1, seconds), 16000)
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "seconds", "duration"),
+    [
+        ("generate", {}, None, 1.0),  # the checkpoint's default is longer
+        ("loop", {}, None, 1.0),
+        ("loop", {}, 0.5, None),  # as the recording
+        ("vary", {}, 0.5, None),
+        ("vary", {}, 1.5, 1.0),
+        ("extend", {}, 0.5, 1.0),
+        ("restyle", {}, 0.5, None),
+    ],
+)
+def test_a_default_duration_keeps_to_the_limit(tmp_path, monkeypatch, task, parameters, seconds, duration):
+    monkeypatch.setattr("ppaudioldm.serving.service.run_requests", lambda *_: pytest.fail("it waits"))
+    service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path, limits=Limits(duration_s=1)))
+    audio = None if seconds is None else recorded(tmp_path, seconds)
+    job = service.submit(Request(task=task, prompt="a dog", parameters=parameters), audio=audio)
+    assert job.request.options.duration == duration
+    service.store.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "duration", "message"),
+    [
+        ("restyle", {}, None, "duration is 1.5, allowed on this server: up to 1"),
+        ("upscale", {}, None, "duration is 1.5, allowed on this server: up to 1"),
+        ("inpaint", {"ranges": ((0, 1),)}, None, "duration is 1.5, allowed on this server: up to 1"),
+        ("extend", {}, 1.2, "duration is 1.2, allowed on this server: up to 1"),
+        ("extend", {}, None, "duration is 1, allowed: more than the recording's 1.5 seconds"),
+        ("inpaint", {"ranges": ((9, 10),)}, None, "range is 9:10, allowed: "),
+    ],
+)
+def test_a_result_beyond_the_limit_is_refused(tmp_path, task, parameters, duration, message):
+    service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path, limits=Limits(duration_s=1)))
+    request = Request(task=task, prompt="a dog", parameters=parameters, options=Options(duration=duration))
+    audio = recorded(tmp_path, 1.5)
+    with pytest.raises(ValueError, match=message) as raised:
+        service.submit(request, audio=audio)
+    assert str(tmp_path) not in str(raised.value)
+    assert service.history() == [] and audio.exists()
+    service.store.close()
+
+
 def test_which_model_does_what():
     deaf = ImitationPipeline("deaf")
     deaf.config = replace(UNTRAINED, audiomae=None)

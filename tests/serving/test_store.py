@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.job import Job
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.result import Result, Sound
 from ppaudioldm.serving.store import Store, StoreFull
 from tests.serving.examples import RATE, new_request, sound_of
@@ -196,3 +199,48 @@ def test_a_recording_that_was_edited_keeps_its_depth(tmp_path):
     sound = store.sound(job)
     assert (sound.subtype, sound.sample_rate, sound.waveform.shape) == ("pcm24", 44100, (8000, 2))
     np.testing.assert_array_equal(sound.waveform, whole)
+
+
+# ---- Jobs of earlier versions
+
+OF_0_1_0 = Path(__file__).parent / "jobs_of_0_1_0"
+GENERATED, INPAINTED, WAITING = (
+    "5e0a3621a17627f801e2b4324a0281fe",
+    "7ad6e8d155ba13b692cff4c2164e0aed",
+    "9e66bc998280aa41f9f0e291cfbdcc63",
+)
+
+
+def test_a_job_folder_of_version_0_1_0_goes_on(tmp_path, caplog):
+    """It was written by that version: two finished jobs, and one that waited when the server was killed."""
+    shutil.copytree(OF_0_1_0, tmp_path / "jobs")
+    store = store_in(tmp_path / "jobs", keep_s=1e12)
+    assert not caplog.text
+    jobs = {job.id: job for job in store.jobs()}
+    generated = jobs[GENERATED]
+    options = Options(duration=0.3, num_inference_steps=1, guidance_interval=(0.0, 0.5))
+    assert generated.request == Request("tiny", "generate", "a bell", options, 7, {}, loudness=-23.0)
+    assert generated.state.status == "succeeded" and store.sound(generated).waveform.shape == (4800,)
+    inpainted = jobs[INPAINTED]
+    assert inpainted.request.parameters == {"ranges": ((0.1, 0.2),), "frequencies": ((None, 4000.0),)}
+    assert inpainted.request.options.duration is None and store.sound(inpainted).subtype == "pcm16"
+    waiting = jobs[WAITING]
+    assert waiting.request.options.duration == 0.5 and waiting.request.parameters == {}
+    assert (waiting.state.status, waiting.state.reason) == ("failed", "stopped")
+    assert files(tmp_path / "jobs" / WAITING) == ["job.json"]
+    store.close()
+    again = store_in(tmp_path / "jobs", keep_s=1e12)  # of which one is written in today's format
+    assert [(job.request, job.state) for job in again.jobs()] == [(job.request, job.state) for job in store.jobs()]
+
+
+def test_a_job_of_a_later_version_is_left_alone(tmp_path, caplog):
+    store = store_in(tmp_path)
+    job = new_job()
+    store.add(job)
+    store.close()
+    record = tmp_path / job.id / "job.json"
+    values = json.loads(record.read_text())
+    assert values["version"] == 2
+    record.write_text(json.dumps(values | {"version": 3}))
+    assert store_in(tmp_path).jobs() == [] and record.exists()
+    assert "its format has version 3, known are versions up to 2" in caplog.text

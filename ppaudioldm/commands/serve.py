@@ -1,28 +1,36 @@
-"""`serve`: a server that existing clients can talk to."""
+"""`serve`: an HTTP server for existing clients."""
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT
 from ppaudioldm.commands.arguments import add_checkpoint, choose_framework
 from ppaudioldm.commands.console import notify
+from ppaudioldm.serving.settings import ServerSettings, all_options
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
-SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ppaudioldm.serving.models import Models
+    from ppaudioldm.serving.service import Service
+    from ppaudioldm.serving.voices import Voice
+
+    Finish = Callable[[Service, FastAPI, dict[str, Voice]], FastAPI]
 
 EXAMPLES = """\
 examples:
   ppaudioldm serve --checkpoint cvssp/audioldm2
   ppaudioldm serve -c cvssp/audioldm2 --speech-checkpoint anhnct/audioldm2_gigaspeech --port 8000
+  ppaudioldm serve --config server.toml
   curl localhost:8000/v1/sound-generation --json '{"text": "a dog barks"}' -o dog.mp3
 
-Existing clients of ElevenLabs and OpenAI need only this server's address. docs/server.md tells of every endpoint.
+Existing clients of ElevenLabs and OpenAI need only this server's address. docs/server.md describes every endpoint.
+Every option is also a variable, such as $PPAUDIOLDM_PORT, and a key of the configuration file, such as port = 8000.
 """
 
 
@@ -38,125 +46,86 @@ def add(commands: Any) -> None:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """What a server can be told."""
-    add = command.add_argument
-    add("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
-    add("--port", type=int, default=8000, help="default: 8000; 0 takes a free one")
-    add_checkpoint(command, DEFAULT_CHECKPOINT)
-    add("--speech-checkpoint", metavar="NAME|PATH", help="one that speaks, besides; default: none")
-    add("--voices", type=Path, metavar="FILE", help='JSON of further voices: {"id": "A man speaks slowly", ...}')
-    add(
-        "--api-keys",
-        type=Path,
-        metavar="FILE",
-        help="one a line; or $PPAUDIOLDM_API_KEYS, with commas; default: none",
+    """A flag for every setting that has one. Their values are None where they are absent, and texts: `settings_of`."""
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML with any of these options, such as max_steps = 100"
     )
-    add("--data", type=Path, metavar="FOLDER", help="of finished jobs; default: $PPAUDIOLDM_DATA, or the user's own")
-    add("--keep", type=_seconds, default="7d", metavar="TIME", help="how long they stay, such as 12h; default: 7d")
-    add("--disk", type=_bytes, default="1GB", metavar="SIZE", help="that they may take; default: 1GB")
-    add("--steps", type=int, metavar="N", help="of requests that say neither steps nor preset; default: 10")
-    add("--queue", type=int, default=32, metavar="N", help="requests that wait; default: 32")
-    add("--batch", type=int, default=4, metavar="N", help="clips made at once; default: 4")
-    add("--max-duration", type=float, default=60.0, metavar="S", help="seconds of a clip; default: 60")
-    add("--max-steps", type=int, default=200, metavar="N", help="denoising steps; default: 200")
-    add("--max-candidates", type=int, default=8, metavar="N", help="of a request; default: 8")
-    add("--max-text", type=int, default=5000, metavar="N", help="characters; default: 5000")
-    add("--max-body", type=_bytes, default="64MB", metavar="SIZE", help="of a request; default: 64MB")
-    add("--time-limit", type=_seconds, default="600s", metavar="TIME", help="of a request; default: 600s")
-    add("--grace", type=_seconds, default="30s", metavar="TIME", help="for what runs when it is stopped; default: 30s")
+    for key, (option, default) in all_options().items():
+        if option.help:
+            has_text = default is not None and "default: " not in option.help
+            text = f"{option.help}; default: {option.as_text(default)}" if has_text else option.help
+            command.add_argument(option.flag, dest=key, metavar=option.metavar, help=text)
+    add_checkpoint(command, DEFAULT_CHECKPOINT)
+    command.set_defaults(**dict.fromkeys(all_options()))
 
 
-def _number_with(units: dict[str, int], example: str) -> Callable[[str], float]:
-    def parsed(text: str) -> float:
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]*)", text.strip().lower())
-        if match is None or match[2] not in units:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number with a unit, such as {example}")
-        return float(match[1]) * units[match[2]]
-
-    return parsed
-
-
-_seconds = _number_with(UNITS, "90s, 12h or 7d")
-_bytes = _number_with(SIZES, "500MB or 2GB")
+def settings_of(options: argparse.Namespace) -> ServerSettings:
+    """The settings by flags, environment and `--config`. Raises ValueError or OSError, see `read_settings`."""
+    try:
+        from ppaudioldm.serving.configuration import read_settings
+    except ModuleNotFoundError as error:
+        raise ValueError(_missing(error)) from error
+    return read_settings({key: getattr(options, key) for key in all_options()}, options.config)
 
 
 def serve(options: argparse.Namespace) -> None:
-    run(options, lambda service, app: app)
+    run(options, lambda service, app, voices: app)
 
 
-def run(options: argparse.Namespace, finish: Callable[[Any, Any], Any]) -> None:
-    """Serve as the options say; what answers is what `finish` makes of the service and its application."""
-    choose_framework(options)
+def run(options: argparse.Namespace, finish: Finish) -> None:
+    """Serve as the options say; `finish` of the service, its application and the voices returns the application."""
+    settings = settings_of(options)
+    choose_framework(argparse.Namespace(framework=settings.framework))
     try:
         from ppaudioldm.serving.app import create_app
         from ppaudioldm.serving.run import serve as run_server
     except ModuleNotFoundError as error:
-        raise ValueError(f"serve needs {error.name}: pip install 'ppaudioldm[serve]'") from error
-    from ppaudioldm.serving.models import Models
+        raise ValueError(_missing(error)) from error
     from ppaudioldm.serving.service import Service
     from ppaudioldm.serving.voices import all_voices
 
-    settings = settings_of(options)
-    voices = all_voices(options.voices)
-    names = [options.checkpoint, *([options.speech_checkpoint] if options.speech_checkpoint else [])]
+    voices = all_voices(settings.voices)
+    models = _opened_models(settings)
+    service = Service(models, settings.service)
+    _notify_of_models(models, settings)
+    app = finish(service, create_app(service, voices), voices)
+    run_server(service, app, settings.host, settings.port, notify)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    return f"serve needs {error.name}: pip install 'ppaudioldm[serve]'"
+
+
+def _opened_models(settings: ServerSettings) -> Models:
+    """Raises ValueError for a speech checkpoint that does not speak, or where the phonemizer is missing."""
+    from ppaudioldm.serving.models import Models
+
+    names = [settings.checkpoint, *([settings.speech_checkpoint] if settings.speech_checkpoint else [])]
     models = Models.open(
         names,
-        engine=options.engine,
-        device=options.device,
-        precision=options.precision,
-        ema=options.ema,
-        compile_step=options.compile,
-        vocoder=options.vocoder,
-        low_memory=bool(options.low_memory),
+        engine=settings.engine,
+        device=settings.device,
+        precision=settings.precision,
+        ema=settings.ema,
+        compile_step=settings.compile,
+        vocoder=settings.vocoder,
+        low_memory=settings.low_memory,
     )
-    check_speech(options, models)
-    service = Service(models, settings)
-    tell_what_is_served(models, settings, options.host)
-    run_server(service, finish(service, create_app(service, voices)), options.host, options.port, notify)
-
-
-def settings_of(options: argparse.Namespace) -> Any:
-    """Raises ValueError for a value that cannot be, OSError for a file of keys that cannot be read."""
-    from ppaudioldm.serving.settings import Limits, Settings, read_api_keys
-    from ppaudioldm.storage.folders import data_folder
-
-    limits = Limits(
-        duration_s=options.max_duration,
-        steps=options.max_steps,
-        candidates=options.max_candidates,
-        text_characters=options.max_text,
-        body_bytes=int(options.max_body),
-        timeout_s=options.time_limit,
-    )
-    return Settings(
-        folder=(options.data or data_folder()) / "jobs",
-        limits=limits,
-        default_steps=options.steps,
-        queue_size=options.queue,
-        batch_size=options.batch,
-        keep_s=options.keep,
-        disk_bytes=int(options.disk),
-        grace_s=options.grace,
-        api_keys=read_api_keys(options.api_keys),
-    )
-
-
-def check_speech(options: argparse.Namespace, models: Any) -> None:
-    """Raise ValueError for a speech checkpoint that does not speak, or without what reads text aloud."""
-    if options.speech_checkpoint and not models.all[-1].speaks:
-        raise ValueError(f"{options.speech_checkpoint} does not speak, but is --speech-checkpoint")
+    if settings.speech_checkpoint and not models.all[-1].speaks:
+        raise ValueError(f"{settings.speech_checkpoint} does not speak, but is --speech-checkpoint")
     if models.speaks():
         from ppaudioldm.text.phonemes import to_phonemes
 
         to_phonemes("a")
+    return models
 
 
-def tell_what_is_served(models: Any, settings: Any, host: str) -> None:
+def _notify_of_models(models: Models, settings: ServerSettings) -> None:
     for model in models.all:
-        random = "; random weights, so it makes noise" if model.is_random else ""
+        random = "; random weights, so it generates noise" if model.is_random else ""
         notify(f"{model.name}: {', '.join(model.tasks)}; {model.sample_rate} Hz; licence: {model.licence}{random}")
-    if not settings.api_keys and not _is_loopback(host):
-        notify(f"warning: whoever reaches {host} may use this server: --api-keys asks for a key")
+    if not settings.service.api_keys and not _is_loopback(settings.host):
+        notify(f"warning: every client that reaches {settings.host} may use this server: --api-keys asks for a key")
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.commands.serve import add_options, run
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ppaudioldm.serving.service import Service
+    from ppaudioldm.serving.voices import Voice
 
 EXAMPLES = """\
 examples:
@@ -32,10 +38,9 @@ def ui(options: argparse.Namespace) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise ValueError("ui needs gradio: pip install 'ppaudioldm[ui]'")
 
-    def finish(service: Any, app: Any) -> Any:
-        from ppaudioldm.serving.voices import all_voices
+    def finish(service: Service, app: FastAPI, voices: dict[str, Voice]) -> FastAPI:
         from ppaudioldm.ui.mount import with_page
 
-        return with_page(app, service, all_voices(options.voices))
+        return with_page(app, service, voices)
 
     run(options, finish)

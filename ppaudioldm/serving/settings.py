@@ -1,61 +1,158 @@
-"""What a server allows, and how it works."""
+"""The settings of a server, each defined once: flags, environment variables and a file's keys derive from them.
+
+Every field that a user can set carries an `Option`; `serving.configuration` reads them. Nothing heavy is imported here,
+so that `--help` can list them.
+"""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT
+from ppaudioldm.choices import ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS
+from ppaudioldm.serving.option import BYTES, SECONDS, Option
 
 MIB = 1 << 20
 
 
+def options_of(owner: type) -> dict[str, Option]:
+    """Field -> option of the fields of Limits, Settings or ServerSettings that have one."""
+    return {item.name: item.metadata["option"] for item in dataclasses.fields(owner) if "option" in item.metadata}
+
+
+def all_options() -> dict[str, tuple[Option, Any]]:
+    """Key -> option and default of all settings."""
+    return {
+        item.metadata["option"].key: (item.metadata["option"], item.default)
+        for owner in (ServerSettings, Settings, Limits)
+        for item in dataclasses.fields(owner)
+        if "option" in item.metadata
+    }
+
+
+def _option(key: str, kind: type, help: str = "", **properties: Any) -> dict[str, Option]:
+    return {"option": Option(key, kind, help, **properties)}
+
+
+def _count(key: str, help: str) -> dict[str, Option]:
+    return _option(key, int, help, above=0)
+
+
+def _bytes(key: str, help: str = "") -> dict[str, Option]:
+    return _option(key, int, help, units=BYTES, above=0)
+
+
+def _seconds(key: str, help: str = "") -> dict[str, Option]:
+    return _option(key, float, help, units=SECONDS, above=0)
+
+
+def _check_numbers(owner: Any) -> None:
+    for name, option in options_of(type(owner)).items():
+        value = getattr(owner, name)
+        if option.kind in (int, float) and value is not None and not option.holds(value):
+            raise ValueError(option.message(name, value))
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Of one request; what is beyond is refused before any work."""
+    """The limits of one request, which is refused beyond them before any work. Raises ValueError for impossible ones.
 
-    duration_s: float = 60.0  # seconds, of a clip, and of a recording
-    steps: int = 200
-    candidates: int = 8
-    text_characters: int = 5000  # characters
-    body_bytes: int = 64 * MIB  # bytes, of a request with a recording
-    json_body_bytes: int = MIB  # bytes, of one without
-    body_grace_s: float = 10.0  # seconds that a body may take to arrive, and one more for every 50 kB
-    timeout_s: float = 600.0  # from its arrival to its end
+    duration_s: of the recording, too. body_bytes, json_body_bytes: of a request with a recording, and of one without.
+    body_grace_s: in which a body must arrive, and one second more for every 50 kB. timeout_s: from the arrival of a
+    request to the end of its job.
+    """
+
+    duration_s: float = field(default=60.0, metadata=_option("max_duration", float, "seconds of a clip", above=0))
+    steps: int = field(default=200, metadata=_count("max_steps", "denoising steps of a request"))
+    candidates: int = field(default=8, metadata=_count("max_candidates", "candidates of a request"))
+    text_characters: int = field(default=5000, metadata=_count("max_text", "characters of a text"))
+    body_bytes: int = field(default=64 * MIB, metadata=_bytes("max_body", "size of a request"))
+    json_body_bytes: int = field(default=MIB, metadata=_bytes("max_json_body"))
+    body_grace_s: float = field(default=10.0, metadata=_seconds("body_grace"))
+    timeout_s: float = field(default=600.0, metadata=_seconds("time_limit", "from a request to its answer"))
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server works. folder: of what is kept of finished jobs; one server a folder."""
+    """The settings of a `Service`. Raises ValueError for impossible ones.
+
+    folder: of the jobs; one server a folder. default_steps: of requests with neither steps nor preset; None: those of
+    the preset "fast". keep_s: of finished jobs. disk_bytes: of all jobs. grace_s: in which running jobs may finish when
+    the server stops. api_keys: without any, every client is accepted.
+    """
 
     folder: Path
-    limits: Limits = Limits()
-    default_steps: int | None = None  # of a request that says neither steps nor preset; None: as the preset "fast"
-    queue_size: int = 32  # jobs that wait
-    batch_size: int = 4  # clips that are made at once
-    keep_s: float = 7 * 86400.0  # seconds that finished jobs are kept
-    disk_bytes: int = 1024 * MIB  # bytes that all jobs may take
-    grace_s: float = 30.0  # seconds that a shutdown waits for what is running
-    api_keys: tuple[str, ...] = ()  # none: everybody may
+    limits: Limits = field(default_factory=Limits)
+    default_steps: int | None = field(
+        default=None, metadata=_count("steps", "of requests with neither steps nor a preset; default: 10")
+    )
+    queue_size: int = field(default=32, metadata=_count("queue", "requests that may wait"))
+    batch_size: int = field(default=4, metadata=_count("batch", "clips generated at once"))
+    keep_s: float = field(default=7 * 86400.0, metadata=_seconds("keep", "how long finished jobs are kept"))
+    disk_bytes: int = field(default=1024 * MIB, metadata=_bytes("disk", "what all jobs may take"))
+    grace_s: float = field(
+        default=30.0,
+        metadata=_option("grace", float, "for running jobs when the server stops", units=SECONDS, minimum=0),
+    )
+    api_keys: tuple[str, ...] = field(default=(), metadata=_option("api_keys", tuple))
 
     def __post_init__(self) -> None:
-        for owner in (self, self.limits):
-            for field in fields(owner):
-                value = getattr(owner, field.name)
-                if isinstance(value, (int, float)) and not value > 0 and field.name != "grace_s":
-                    raise ValueError(f"{field.name} is {value!r}, allowed: more than 0")
+        _check_numbers(self)
 
 
-def read_api_keys(path: Path | None) -> tuple[str, ...]:
-    """The keys in the file `path`, one a line, "#" begins a comment; besides those in $PPAUDIOLDM_API_KEYS.
+@dataclass(frozen=True)
+class ServerSettings:
+    """The settings of `ppaudioldm serve` and `ppaudioldm ui`: of the service, the address, the checkpoints and engines.
 
-    The environment's are parted by commas. Raises ValueError for a file without a key, OSError for one that cannot be
-    read.
+    data: the folder that holds the folder of the jobs; None: the user's own. The fields from `checkpoint` on have the
+    flags that all commands share.
     """
-    keys = [key.strip() for key in os.environ.get("PPAUDIOLDM_API_KEYS", "").split(",")]
-    if path is not None:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-        found = [line for line in lines if line and not line.startswith("#")]
-        if not found:
-            raise ValueError(f"{path} holds no key: one a line is expected")
-        keys += found
-    return tuple(dict.fromkeys(key for key in keys if key))
+
+    service: Settings
+    host: str = field(
+        default="127.0.0.1",
+        metadata=_option("host", str, "to listen on; default: 127.0.0.1, which only this machine reaches"),
+    )
+    port: int = field(
+        default=8000,
+        metadata=_option("port", int, "to listen on; default: 8000; 0 takes a free one", minimum=0, maximum=65535),
+    )
+    speech_checkpoint: str | None = field(
+        default=None,
+        metadata=_option("speech_checkpoint", str, "one that speaks, too; default: none", own_metavar="NAME|PATH"),
+    )
+    voices: Path | None = field(
+        default=None,
+        metadata=_option("voices", Path, 'JSON of further voices: {"id": "A man speaks slowly", ...}'),
+    )
+    api_keys_file: Path | None = field(
+        default=None,
+        metadata=_option(
+            "api_keys_file",
+            Path,
+            "of keys, one a line; or $PPAUDIOLDM_API_KEYS, with commas; default: none",
+            own_flag="--api-keys",
+        ),
+    )
+    data: Path | None = field(
+        default=None,
+        metadata=_option("data", Path, "of jobs; default: $PPAUDIOLDM_DATA, or the user's own", own_metavar="FOLDER"),
+    )
+    checkpoint: str = field(default=DEFAULT_CHECKPOINT, metadata=_option("checkpoint", str))
+    ema: bool = field(default=False, metadata=_option("ema", bool))
+    engine: str | None = field(default=None, metadata=_option("engine", str, choices=ENGINES))
+    precision: str = field(default="auto", metadata=_option("precision", str, choices=PRECISIONS))
+    vocoder: str | None = field(default=None, metadata=_option("vocoder", str, choices=VOCODERS))
+    compile: bool = field(default=False, metadata=_option("compile", bool))
+    low_memory: bool = field(default=False, metadata=_option("low_memory", bool))
+    device: str | None = field(default=None, metadata=_option("device", str))
+    framework: str | None = field(default=None, metadata=_option("framework", str, choices=FRAMEWORKS))
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -433,10 +434,17 @@ def test_which_model_does_what():
         Models([Model("deaf", deaf), Model("deaf", deaf)])
 
 
-@pytest.mark.parametrize("setting", [{"queue_size": 0}, {"batch_size": -1}, {"limits": Limits(steps=0)}])
-def test_impossible_settings(tmp_path, setting):
-    with pytest.raises(ValueError, match="allowed: more than 0"):
-        Settings(tmp_path, **setting)
+@pytest.mark.parametrize(
+    ("owner", "setting"),
+    [
+        (partial(Settings, Path("jobs")), {"queue_size": 0}),
+        (partial(Settings, Path("jobs")), {"batch_size": -1}),
+        (Limits, {"steps": 0}),
+    ],
+)
+def test_impossible_settings(owner, setting):
+    with pytest.raises(ValueError, match="allowed: more than 0, a whole number"):
+        owner(**setting)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Diffusion samplers: DDIM, PLMS, ancestral DDPM and DPM-Solver++ (2M).
 
-A sampler knows no network. It has the timesteps at which the network must be called, and turns each prediction into the
-next latents. Multistep methods keep a history from call to call, which call 0 discards: a sampler serves one generation
-after another, but no two at once. All coefficients are Python floats from float64 arithmetic, fused so that no step
-subtracts large numbers from each other in the latents' dtype.
+A sampler does not depend on a network. It has the timesteps at which the network must be called, and turns each
+prediction into the next latents. Multistep methods keep a history from call to call, which call 0 discards: a sampler
+serves one generation after another, but no two at once. All coefficients are Python floats from float64 arithmetic,
+fused so that no step subtracts large numbers from each other in the latents' dtype.
 """
 
 from __future__ import annotations

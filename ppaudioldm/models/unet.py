@@ -161,8 +161,8 @@ class Transformers(nn.Module):
 
     def to_first_context(self, x: Tensor) -> Tensor:
         """The layers before the first cross-attention."""
-        for layer in self.layers[: self.num_without_context]:
-            x = layer(x)
+        for i in range(self.num_without_context):  # a slice of a ModuleList is a new one, which takes time
+            x = self.layers[i](x)
         return x
 
     def from_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
@@ -270,6 +270,8 @@ class UNet(nn.Module):
         self.conv_out = nn.Conv2d(first, config.in_channels, 3, padding=1)
         for place, transformers in enumerate(self._transformers()):
             transformers.place = place
+        # Of the keys and values of each attention in what `project` returns.
+        self._widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
         way_down = self._way_down()
         attending = next(i for i, block in enumerate(way_down) if block.transformers is not None)
         self._blocks_before = way_down[:attending]
@@ -409,8 +411,7 @@ class UNet(nn.Module):
         emb = self.time_out(F.silu(self.time_in(time_features)))
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
-        widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
-        keys_values = tuple(tuple(xp.split(projected[i], widths[i], 2)) for i in range(len(projected)))
+        keys_values = tuple(tuple(xp.split(projected[i], self._widths[i], 2)) for i in range(len(projected)))
         return StepConditioning(emb.to(latents.dtype), keys_values, tuple(additive_mask(mask) for mask in masks))
 
     def _way_down(self) -> tuple[Block, ...]:

@@ -81,14 +81,14 @@ def test_blending_is_the_weighted_mean_of_the_windows(windows, seed):
 
 
 @given(st.sampled_from([16, 64]), st.integers(2, 12), st.integers(0, 11))
-def test_a_circle_rotated_by_the_distance_of_its_windows(length, count, turns):
+def test_a_circle_rotated_by_the_distance_of_its_windows(length, count, shift):
     """Blending its windows, whatever they hold, and rotating are the same in either order."""
     total = count * (length - round(OVERLAP * length))
     windows = windows_over(total, length, circular=True)
     assert len(windows.starts) == count
     pieces = [noise(1, length, 1, seed=i) for i in range(count)]
-    rotated = [pieces[(i - turns) % count] for i in range(count)]
-    expected = np.roll(blended(windows, pieces), turns * total // count, 1)
+    rotated = [pieces[(i - shift) % count] for i in range(count)]
+    expected = np.roll(blended(windows, pieces), shift * total // count, 1)
     np.testing.assert_allclose(blended(windows, rotated), expected, atol=1e-6)
 
 

@@ -261,7 +261,7 @@ def test_shallow_step_with_attention_at_the_finest_level():
 
 
 @pytest.mark.parametrize(
-    "variant,given,message",
+    "variant,count,message",
     [
         ("base", 1, "expected 2 contexts with masks, got 1 and 1"),
         ("large", 3, "expected 2 contexts with masks, got 3 and 3"),
@@ -269,9 +269,9 @@ def test_shallow_step_with_attention_at_the_finest_level():
         ("film", 1, "expected 0 contexts with masks, got 1 and 1"),
     ],
 )
-def test_wrong_number_of_contexts(variant, given, message):
+def test_wrong_number_of_contexts(variant, count, message):
     inputs = make_inputs(BASE)
-    contexts, masks = (inputs.contexts * 2)[:given], (inputs.masks * 2)[:given]
+    contexts, masks = (inputs.contexts * 2)[:count], (inputs.masks * 2)[:count]
     with pytest.raises(ValueError, match=message):
         predict(make_network(VARIANTS[variant]), replace(inputs, contexts=contexts, masks=masks))
 

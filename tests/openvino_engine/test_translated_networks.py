@@ -40,6 +40,10 @@ CONFIGS: dict[str, ModelConfig] = {
     "two contexts": replace(UNTRAINED, unet=SMALL),
     "large": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128, 160, None), transformer_depth=2)),
     "one context": replace(UNTRAINED, unet=replace(SMALL, context_dims=(128,))),
+    "attention at the finest level": replace(
+        UNTRAINED, unet=replace(SMALL, attention_levels=(0, 1), context_dims=(128, 160))
+    ),
+    "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(
         UNTRAINED,
@@ -69,6 +73,10 @@ CASES = [("untrained", function) for function in NETWORKS if function != "phonem
     ("two contexts", "unet_guided_deep"),
     ("two contexts", "unet_guided_shallow"),
     ("large", "unet_guided_step"),
+    ("attention at the finest level", "unet_guided_step"),
+    ("attention at the finest level", "unet_guided_deep"),
+    ("attention in the middle", "unet_guided_step"),
+    ("attention in the middle", "unet_guided_shallow"),
     ("one context", "unet_contexts"),
     ("one context", "unet_step"),
     ("no context", "unet"),

@@ -1,10 +1,10 @@
-"""The server under load: requests from many clients at once, beside one after another, and its memory.
+"""Throughput, latency and memory of the server with concurrent clients, by batch size.
 
     python benchmarks/serve_load.py
 
-Starts `ppaudioldm serve` for each size of batch, sends it the same requests (a prompt, a seed each), checks every clip
-against the one that its prompt and seed make alone, and prints a table. The engine's own batch scaling stands beside
-it: what batching could gain at most.
+Starts `ppaudioldm serve` for each batch size, sends it the same requests (a prompt and a seed each), compares every
+clip with the one that its prompt and seed give alone, and prints a table. It also shows the speed of the pipeline alone
+at these batch sizes, which bounds what batching can gain.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Load:
-    """requests from `clients` at once, of `duration` seconds and `steps` steps each."""
+    """`requests` requests from `clients` clients, for clips of `duration_s` seconds and `steps` steps each."""
 
     checkpoint: str
     precision: str
     requests: int
     clients: int
-    duration: float
+    duration_s: float
     steps: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """seconds for all. memory: bytes after each request. wrong: requests that were lost or mixed up."""
+    """seconds: for all requests. memory: bytes after each request. wrong: requests that were lost or mixed up."""
 
     seconds: float
     latencies: list[float]
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--precision", default="f32", choices=("f32", "bf16"))
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--duration", type=float, default=2.5)
+    parser.add_argument("--duration", dest="duration_s", type=float, default=2.5)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 8])
     options = vars(parser.parse_args())
@@ -113,11 +113,11 @@ def prompt_of(number: int) -> str:
 
 
 def alone(pipeline: AudioLDM, load: Load, number: int) -> np.ndarray:
-    """(samples,): what request `number` is to be answered with."""
+    """The expected answer to request `number`, (samples,)."""
     clip = pipeline.generate(
         prompt_of(number),
         seed=number,
-        duration=load.duration,
+        duration=load.duration_s,
         num_inference_steps=load.steps,
         guidance_scale=guidance_scale(INFLUENCE),
     )
@@ -125,14 +125,14 @@ def alone(pipeline: AudioLDM, load: Load, number: int) -> np.ndarray:
 
 
 def clips_a_second(pipeline: AudioLDM, load: Load, size: int, rounds: int = 3) -> float:
-    """What the pipeline makes in batches of `size` without a server; the median of `rounds`, after one to warm up."""
+    """The speed of the pipeline in batches of `size`, without a server: the median of `rounds`, after a warm-up."""
     seconds = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
         pipeline.generate(
             [prompt_of(number) for number in range(size)],
             seed=list(range(size)),
-            duration=load.duration,
+            duration=load.duration_s,
             num_inference_steps=load.steps,
             batch_size=size,
         )
@@ -147,7 +147,7 @@ def measured(load: Load, batch: int, expected: list[np.ndarray]) -> Result:
         lock = threading.Lock()
 
         def ask(number: int) -> tuple[float, float]:
-            """How long it took, and by how much the clip differs from the one made alone."""
+            """Seconds until the answer, and the largest difference from the expected clip."""
             start = time.perf_counter()
             with httpx.Client(base_url=url, timeout=None) as client:
                 answer = client.post("/v1/sound-generation", params={"output_format": "wav"}, json=body(load, number))
@@ -170,12 +170,12 @@ def measured(load: Load, batch: int, expected: list[np.ndarray]) -> Result:
 
 
 def warm_up(url: str, load: Load, batch: int) -> None:
-    """Batches of every size, of every prompt, before any counts: their shapes are compiled then, once."""
+    """Run batches of every size and every prompt before the measurement: their shapes are compiled then."""
 
     def ask(number: int) -> None:
         httpx.post(f"{url}/v1/sound-generation", json=body(load, number), timeout=None)
 
-    for size in range(1, batch + 1):  # the first of them is alone, the others wait for it and make one batch
+    for size in range(1, batch + 1):  # the first runs alone; the others wait for it, and run as one batch
         with ThreadPoolExecutor(size + 1) as clients:
             list(clients.map(ask, range(size + 1)))
     for number in range(len(PROMPTS)):
@@ -185,7 +185,7 @@ def warm_up(url: str, load: Load, batch: int) -> None:
 def body(load: Load, number: int) -> dict[str, object]:
     return {
         "text": prompt_of(number),
-        "duration_seconds": load.duration,
+        "duration_seconds": load.duration_s,
         "prompt_influence": INFLUENCE,
         "seed": number,
     }
@@ -214,7 +214,7 @@ def serving(load: Load, batch: int, folder: Path) -> Iterator[tuple[str, subproc
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process has in memory."""
+    """Bytes of the process in memory."""
     return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])  # type: ignore[index]
 
 

@@ -1,1 +1,1 @@
-"""A server around the pipeline: jobs and their queue, what is kept of them on disk, and HTTP on top."""
+"""A server for the pipeline: requests as jobs in a queue, results on disk, and HTTP on top."""

@@ -20,7 +20,7 @@ FINISHED = (SUCCEEDED, FAILED, CANCELLED)
 INVALID = "invalid"  # the request cannot be fulfilled
 TOO_LATE = "too_late"  # its time limit passed
 STOPPED = "stopped"  # the server was stopped
-BROKEN = "broken"  # the server, or what it runs, has an error
+BROKEN = "broken"  # an error of the server
 
 
 @dataclass(frozen=True)

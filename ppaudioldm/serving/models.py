@@ -64,7 +64,7 @@ class Model:
     def licence(self) -> str:
         """Of the weights."""
         info = CHECKPOINTS.get(self.name)
-        return info.licence if info else "that of the checkpoint it was made from"
+        return info.licence if info else "that of the checkpoint from which it was converted"
 
     @property
     def is_random(self) -> bool:

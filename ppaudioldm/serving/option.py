@@ -68,7 +68,7 @@ class Option:
         return (low is None or number >= low) and (high is None or number <= high)
 
     def message(self, name: str, value: Any) -> str:
-        """The error for a `value` that was given as `name`: a flag, a variable, a key or a field."""
+        """The error message for `value`; name: of its flag, variable, key or field."""
         return f"{name} is {value!r}, allowed: {self.allowed}"
 
     @property

@@ -47,8 +47,9 @@ class Request:
     audio: Path | None = None
 
     def checked(self, limits: Limits) -> Request:
-        """The request with all parameters of its task. Raises ValueError for what no checkpoint can do, or what is
-        beyond `limits`.
+        """The request with its prompt and all parameters of its task.
+
+        Raises ValueError for one that no checkpoint can run, or that is beyond `limits`.
         """
         task = task_of(self.task)
         parameters = task.checked_parameters(self.prompt, self.audio is not None, self.parameters)

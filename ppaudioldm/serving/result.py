@@ -52,8 +52,8 @@ def run_requests(
 ) -> list[Result]:
     """The results of `requests`: one, or several of an equal `batch_key`.
 
-    batch_size: clips that are generated at once. Raises ValueError for what cannot be generated, `Cancelled` when
-    `progress` returns False, FloatingPointError for a waveform that is not finite.
+    batch_size: clips that are generated at once. Raises ValueError for a request that cannot be fulfilled, `Cancelled`
+    when `progress` returns False, FloatingPointError for a waveform that is not finite.
     """
     first = requests[0]
     task, options = TASKS[first.task], replace(first.options, batch_size=batch_size)

@@ -163,11 +163,11 @@ class Service:
             )
             return duration if seconds is None else seconds
 
-        given = request.options.duration if task.takes_duration else None
-        seconds = planned(given)
-        if seconds is not None and seconds > limit and (given is not None or not task.takes_duration):
+        requested = request.options.duration if task.takes_duration else None
+        seconds = planned(requested)
+        if seconds is not None and seconds > limit and (requested is not None or not task.takes_duration):
             raise ValueError(f"duration is {seconds:g}, allowed on this server: up to {limit:g}")
-        if task.takes_duration and given is None and (seconds is None or seconds > limit):
+        if task.takes_duration and requested is None and (seconds is None or seconds > limit):
             duration = min(model.default_duration if seconds is None else seconds, limit)
             planned(duration)
             return dataclasses.replace(request, options=dataclasses.replace(request.options, duration=duration))
@@ -315,7 +315,7 @@ class Service:
             self.store.write_final_state(job)  # it was cancelled, or removed, while its sounds were written
 
     def _end_stopped(self, job: Job, stopped: Cancelled | None) -> None:
-        """Finish a job that had to stop, with the partial result if there is one."""
+        """Finish a job that had to stop, with the partial result if it has one."""
         if stopped is not None and stopped.clip is not None:
             self._succeed(job, result_of(job.request, stopped.clip), complete=False)
         self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)

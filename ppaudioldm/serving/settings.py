@@ -95,7 +95,7 @@ class Settings:
     queue_size: int = field(default=32, metadata=_count("queue", "requests that may wait"))
     batch_size: int = field(default=4, metadata=_count("batch", "clips generated at once"))
     keep_s: float = field(default=7 * 86400.0, metadata=_seconds("keep", "how long finished jobs are kept"))
-    disk_bytes: int = field(default=1024 * MIB, metadata=_bytes("disk", "what all jobs may take"))
+    disk_bytes: int = field(default=1024 * MIB, metadata=_bytes("disk", "size of all jobs"))
     grace_s: float = field(
         default=30.0,
         metadata=_option("grace", float, "for running jobs when the server stops", units=SECONDS, minimum=0),

@@ -1,4 +1,4 @@
-"""What the tests of the server share: which checkpoint it has, a server of their own, a pipeline that can be held."""
+"""Helpers of the server's tests: a server in a process or thread of its own, a service, requests."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def finished(client: httpx.Client, generation: dict[str, Any]) -> dict[str, Any]
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait for what nobody tells."""
+    """Wait for a condition of which there is no notice."""
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end
@@ -115,9 +115,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 def assert_same_sound(content: bytes, expected: bytes) -> None:
     """16-bit samples of one sound: batches of other sizes, and other threads, round otherwise in the last bits."""
-    found, wanted = (np.frombuffer(samples, "<i2").astype(float) for samples in (content, expected))
-    assert len(found) == len(wanted)
-    assert np.linalg.norm(found - wanted) <= 1e-3 * np.linalg.norm(wanted)
+    found, right = (np.frombuffer(samples, "<i2").astype(float) for samples in (content, expected))
+    assert len(found) == len(right)
+    assert np.linalg.norm(found - right) <= 1e-3 * np.linalg.norm(right)
 
 
 # ---- Without HTTP

@@ -1,4 +1,4 @@
-"""The clients that people have, with nothing changed but the address of the server."""
+"""The clients of ElevenLabs and OpenAI, with nothing changed but the address of the server."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def test_sound_effects_with_everything(elevenlabs):
     assert len(read(looped)[0]) == 8000
 
 
-def test_no_duration_is_what_the_checkpoint_does_best(elevenlabs):
+def test_the_default_duration_is_the_checkpoints(elevenlabs):
     content = b"".join(elevenlabs.text_to_sound_effects.convert(text=PROMPT, output_format="wav_8000"))
     native = AudioLDM.from_pretrained(CHECKPOINT, engine="eager").config.diffusion.clip_seconds
     assert len(read(content)[0]) == 8000 * min(1, native)  # the server's limit is 1
 
 
 @pytest.mark.parametrize("wrong", [{"text": ""}, {"duration_seconds": 31}, {"prompt_influence": 2}, {"text": " "}])
-def test_sound_effects_that_cannot_be(elevenlabs, wrong):
+def test_sound_effects_that_are_refused(elevenlabs, wrong):
     with pytest.raises(ApiError) as caught:
         b"".join(elevenlabs.text_to_sound_effects.convert(**{"text": PROMPT, "duration_seconds": 0.5, **wrong}))
     assert caught.value.status_code == 422 and isinstance(caught.value.body["detail"], str)
@@ -130,7 +130,7 @@ def test_text_to_speech(elevenlabs, method):
 
 
 @speech
-def test_a_voice_that_is_not_there(elevenlabs):
+def test_an_unknown_voice(elevenlabs):
     with pytest.raises(ApiError) as caught:
         b"".join(elevenlabs.text_to_speech.convert(voice_id="21m00Tcm4TlvDq8ikWAM", text=SPOKEN))
     assert caught.value.status_code == 404
@@ -194,7 +194,7 @@ def test_speech_by_instructions_streamed(openai, tmp_path):
         ({"input": "..."}, "which has nothing to pronounce"),
     ],
 )
-def test_speech_that_cannot_be(openai, wrong, message):
+def test_speech_that_is_refused(openai, wrong, message):
     with pytest.raises(UnprocessableEntityError) as caught:
         openai.audio.speech.create(**{"model": "tts-1", "voice": "alloy", "input": SPOKEN, **wrong})
     assert message in caught.value.body["detail"]
@@ -204,6 +204,6 @@ def test_models(openai):
     assert [model.id for model in openai.models.list()] == [CHECKPOINT, "tiny-speech"]
 
 
-def test_the_model_of_a_request_must_do_what_is_asked(openai):
+def test_a_model_that_cannot_run_the_task(openai):
     with pytest.raises(NotFoundError, match=f"{CHECKPOINT} does not speak"):
         openai.audio.speech.create(model=CHECKPOINT, voice="alloy", input=SPOKEN)

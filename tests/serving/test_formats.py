@@ -1,4 +1,4 @@
-"""Sounds in every format that clients ask for."""
+"""Sounds encoded in every format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decoded(content: bytes, name: str) -> tuple[np.ndarray, int]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_is_sent_is_the_sound(name):
+def test_a_format_encodes_the_sound(name):
     for channels in (1, 2):
         samples, rate = decoded(encode(Sound(tone(channels), RATE, 1), name), name)
         assert rate == (FORMATS[name].rate or RATE)

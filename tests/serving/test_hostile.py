@@ -1,4 +1,4 @@
-"""Requests that no client sends: too large, too slow, too many, malformed. Each gets a 4xx, and costs no memory."""
+"""Requests that no client sends: too large, too slow, too many, malformed. The answer is 4xx, and takes no memory."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_refused_body_is_not_read_for_ever(tmp_path, monkeypatch):
         POST + JSON + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_not_http(tmp_path, content):
+def test_bytes_that_are_not_http(tmp_path, content):
     with answering(tmp_path) as server:
         with connected(server.address) as connection:
             connection.sendall(content)
@@ -147,9 +147,9 @@ def test_what_is_not_http(tmp_path, content):
         assert server.client.get("/healthz").status_code == 200
 
 
-def parts(*wanted: tuple[bytes, bytes]) -> bytes:
+def parts(*fields: tuple[bytes, bytes]) -> bytes:
     head = b"--b\r\ncontent-disposition: form-data; "
-    return b"".join(head + names + b"\r\n\r\n" + body + b"\r\n" for names, body in wanted)
+    return b"".join(head + names + b"\r\n\r\n" + body + b"\r\n" for names, body in fields)
 
 
 MALFORMED = {
@@ -199,7 +199,7 @@ def test_malformed_bodies(tmp_path, case):
 # ---- Many
 
 
-def test_many_connections_that_say_nothing(tmp_path):
+def test_many_idle_connections(tmp_path):
     with answering(tmp_path) as server:
         idle = [connected(server.address) for _ in range(200)]
         try:
@@ -209,7 +209,7 @@ def test_many_connections_that_say_nothing(tmp_path):
                 connection.close()
 
 
-def test_more_connections_than_are_taken(tmp_path, monkeypatch):
+def test_more_connections_than_are_accepted(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "MAX_CONNECTIONS", 20)
     with answering(tmp_path) as server:
         idle = [connected(server.address) for _ in range(30)]

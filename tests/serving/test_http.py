@@ -1,4 +1,4 @@
-"""The routes, on a pipeline that can be held."""
+"""The HTTP routes, with an imitation of a pipeline."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_generation_from_its_request_to_its_sound(tmp_path):
         assert client.get(f"/v1/generations/{done['id']}").status_code == 404
 
 
-def test_events_tell_of_every_step(tmp_path):
+def test_events_of_every_step(tmp_path):
     with answering(tmp_path, held()) as server:
         generation = server.client.post("/v1/generations", json=GENERATION).json()
         url = f"/v1/generations/{generation['id']}"
@@ -109,7 +109,7 @@ def test_delete_cancels_within_a_step(tmp_path):
         ({"seed": 2**63}, "seed: Input should be less than or equal to"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(tmp_path, wrong, message):
+def test_errors_are_one_line(tmp_path, wrong, message):
     with answering(tmp_path) as server:
         answer = server.client.post("/v1/generations", json={**GENERATION, **wrong})
         assert (answer.status_code, list(answer.json())) == (422, ["detail", "message"])
@@ -133,7 +133,7 @@ def test_unknown_models_and_generations(tmp_path):
 # ---- Forms
 
 
-def test_a_form_says_what_json_says(tmp_path):
+def test_a_form_has_the_fields_of_json(tmp_path):
     with answering(tmp_path, held()) as server:
         server.client.post("/v1/generations", json=GENERATION)
         server.pipeline.step_began()  # so that the other waits
@@ -166,7 +166,7 @@ def test_a_form_says_what_json_says(tmp_path):
         ([("audio", ("a.wav", recording())), ("audio", ("b.wav", recording()))], 400, "Too many files"),
     ],
 )
-def test_recordings_that_are_none(tmp_path, files, status, message):
+def test_files_that_are_not_recordings(tmp_path, files, status, message):
     with answering(tmp_path, limits=Limits(duration_s=2)) as server:
         answer = server.client.post("/v1/generations", data={"task": "vary"}, files=files)
         assert answer.status_code == status and message in answer.json()["detail"]
@@ -199,7 +199,7 @@ def test_429_when_the_queue_is_full(tmp_path):
             assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_a_client_that_goes_away_frees_its_slot(tmp_path):
+def test_a_client_that_disconnects_frees_its_place(tmp_path):
     with answering(tmp_path, held(), queue_size=1) as server:
         body = json.dumps(SOUND).encode()
         head = b"POST /v1/sound-generation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -232,7 +232,7 @@ def test_a_request_that_takes_too_long(tmp_path):
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_server_that_stops_answers_those_that_wait(tmp_path):
+def test_a_server_that_stops_answers_waiting_clients(tmp_path):
     with answering(tmp_path, held(), grace_s=60.0) as server:
         runs = server.client.post("/v1/generations", json=GENERATION).json()
         server.pipeline.step_began()
@@ -301,7 +301,7 @@ def test_metrics(tmp_path):
         assert (value("ppaudioldm_queue_length"), value("ppaudioldm_running"), value("ppaudioldm_ready")) == (1, 1, 1)
         server.pipeline.release()
         assert job.wait(60)
-        # It is counted, and its size measured, after those who wait for the job are told.
+        # It is counted, and its size measured, after those that wait for the job have been notified.
         name = 'ppaudioldm_jobs_total{status="succeeded",task="generate"}'
         assert any(value(name) >= 1 or time.sleep(0.05) for _ in range(1000))
         assert value("ppaudioldm_sound_seconds_total") >= 0.5 and value("ppaudioldm_disk_bytes") > 0

@@ -1,4 +1,4 @@
-"""Many clients at once: none is forgotten, and none gets another's sound. How fast: benchmarks/serve_load.py."""
+"""Concurrent clients: each gets its own sound. benchmarks/serve_load.py measures the speed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROMPTS = ("a dog barks", "rain falls on a roof of tin and glass", "a bell")
 DURATION = 0.3
 
 
-def test_each_gets_its_own(server):
-    """Batched with others, of prompts of other lengths, each clip equals the one made alone."""
+def test_every_client_gets_its_own_sound(server):
+    """Batched with others, of prompts of other lengths, each clip equals the one generated alone."""
     numbers = range(24)
     pipeline = AudioLDM.from_pretrained(CHECKPOINT, engine="eager")
 

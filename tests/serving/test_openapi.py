@@ -1,4 +1,4 @@
-"""The OpenAPI document is kept: what it allows is answered as it says, and what it does not is refused.
+"""The answers are those of the OpenAPI document, whose fields derive from the settings and the registry.
 
 schemathesis asks some hundred times here, of a pipeline that takes no time. `make schema` has it ask thousands of
 times, of the smallest checkpoint: that takes minutes.
@@ -112,7 +112,7 @@ def test_methods_that_are_not_allowed(tmp_path):
             assert answer.status_code == 405 and answer.headers["allow"] == methods
 
 
-def test_what_is_asked_is_answered_as_documented(tmp_path, request):
+def test_answers_are_as_documented(tmp_path, request):
     if CASES:
         run(request.getfixturevalue("server").url, tmp_path, "--max-examples", CASES)
         return

@@ -1,4 +1,4 @@
-"""The server killed and stopped while it works, and started again."""
+"""The server is killed, or stopped, while jobs run, and started again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WARM = ("--max-duration", "0.5")  # it is warm sooner
 
 
 def started(client: httpx.Client, request: dict) -> str:
-    """The id of a generation that has begun to be made."""
+    """The id of a generation that has begun to run."""
     generation = client.post("/v1/generations", json=request).json()
     with client.stream("GET", f"/v1/generations/{generation['id']}/events") as events:
         for line in events.iter_lines():
@@ -30,7 +30,7 @@ def started(client: httpx.Client, request: dict) -> str:
 
 
 def check_files(data: Path) -> None:
-    """Every file on disk is whole, and what is there belongs to a job that was said to be made."""
+    """Every file on disk is whole, and belongs to a job whose record names it."""
     for folder in (data / "jobs").iterdir():
         if folder.name == ".lock":
             continue

@@ -33,7 +33,7 @@ def done(job: Job) -> str:
 # ---- One job
 
 
-def test_a_job_is_made_and_kept(tmp_path):
+def test_a_job_succeeds_and_is_kept(tmp_path):
     with service_of(tmp_path) as service:
         job = service.submit(new_request(seed=5))
         states = list(job.states())
@@ -52,7 +52,7 @@ def test_a_job_is_made_and_kept(tmp_path):
             service.sound(job)
 
 
-def test_what_nobody_asks_after_is_not_kept(tmp_path):
+def test_a_job_that_is_not_kept_leaves_nothing_on_disk(tmp_path):
     with service_of(tmp_path) as service:
         job = service.submit(new_request(seed=5), kept=False)
         assert done(job) == "succeeded"
@@ -60,7 +60,7 @@ def test_what_nobody_asks_after_is_not_kept(tmp_path):
         assert service.find(job.id) is None and service.store.size == 0
 
 
-def test_every_change_is_told(tmp_path):
+def test_watchers_are_notified_of_every_step(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
@@ -85,7 +85,7 @@ def test_candidates(tmp_path):
 # ---- Batches
 
 
-def test_those_alike_are_made_at_once_and_sound_as_alone(tmp_path):
+def test_jobs_with_equal_settings_run_as_a_batch_and_sound_as_alone(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, batch_size=4) as service:
@@ -107,7 +107,7 @@ def test_those_alike_are_made_at_once_and_sound_as_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("waiting", "most", "size"), [(1, 4, 1), (3, 4, 2), (9, 4, 4), (5, 5, 4), (3, 0, 1)])
-def test_batches_are_of_few_sizes(waiting, most, size):
+def test_batch_sizes_are_powers_of_two(waiting, most, size):
     assert batch_size(waiting, most) == size
 
 
@@ -123,7 +123,7 @@ def test_candidates_count_in_a_batch(tmp_path):
         assert pipeline.batches == [["first"], ["0", "1"], ["2"]]
 
 
-def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
+def test_a_failing_job_does_not_fail_the_rest_of_its_batch(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
@@ -135,7 +135,7 @@ def test_what_fails_does_not_take_its_neighbours_along(tmp_path):
         assert (bad.state.error, bad.state.reason) == ("it is impossible", "invalid")
 
 
-def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
+def test_an_error_of_the_server_is_not_shown_to_clients(tmp_path, caplog):
     with service_of(tmp_path) as service:
         job = service.submit(new_request("broken"))
         assert done(job) == "failed" and job.state.reason == "broken"
@@ -145,7 +145,7 @@ def test_an_error_of_the_server_is_not_told_to_strangers(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_sound_that_is_not_finite_is_the_servers_error(tmp_path, kept):
+def test_a_waveform_that_is_not_finite_is_an_error_of_the_server(tmp_path, kept):
     with service_of(tmp_path) as service:
         job = service.submit(new_request("nan"), kept=kept)
         assert done(job) == "failed" and job.state.reason == "broken"
@@ -166,7 +166,7 @@ def failing(*_: object) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancel", "remove"])
-def test_ended_while_its_sound_is_written(tmp_path, monkeypatch, how):
+def test_a_job_that_ends_while_its_sound_is_written(tmp_path, monkeypatch, how):
     with service_of(tmp_path) as service:
 
         def write(path, *arguments):
@@ -182,7 +182,7 @@ def test_ended_while_its_sound_is_written(tmp_path, monkeypatch, how):
         assert left == (["job.json"] if how == "cancel" else [])
 
 
-# ---- The end of a job before it is made
+# ---- Jobs that end before they have run
 
 
 def test_cancelled_while_it_runs(tmp_path):
@@ -203,7 +203,7 @@ def test_cancelled_while_it_runs(tmp_path):
             service.sound(job)
 
 
-def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
+def test_a_cancelled_job_does_not_stop_the_rest_of_its_batch(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
@@ -220,7 +220,7 @@ def test_a_neighbour_that_is_cancelled_stops_nobody_else(tmp_path):
         np.testing.assert_array_equal(service.sound(kept).waveform, sound_of(3))
 
 
-def test_the_queue_has_an_end_and_who_leaves_makes_room(tmp_path):
+def test_a_full_queue_has_room_after_a_job_is_cancelled(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, queue_size=2) as service:
@@ -239,7 +239,7 @@ def test_the_queue_has_an_end_and_who_leaves_makes_room(tmp_path):
         assert [done(waits), done(comes)] == ["succeeded", "succeeded"]
 
 
-def test_two_may_not_take_the_last_place(tmp_path):
+def test_concurrent_jobs_cannot_share_the_last_place(tmp_path):
     queue = JobQueue(1, 1)
     jobs = [Job(new_request(), kept=False, timeout_s=100) for _ in range(8)]
     full = []
@@ -258,7 +258,7 @@ def test_two_may_not_take_the_last_place(tmp_path):
     assert len(full) == 7 and len(queue) == 1
 
 
-def test_too_late(tmp_path):
+def test_the_time_limit(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, limits=Limits(timeout_s=1e-6)) as service:
@@ -268,7 +268,7 @@ def test_too_late(tmp_path):
         assert pipeline.batches == []
 
 
-def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
+def test_the_time_limit_of_a_waiting_job_ends_while_another_runs(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline) as service:
@@ -284,7 +284,7 @@ def test_one_that_waits_is_too_late_while_another_runs(tmp_path):
 # ---- The end of the server
 
 
-def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
+def test_stopping_finishes_running_jobs_and_ends_waiting_ones(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, grace_s=PATIENCE) as service:
@@ -302,7 +302,7 @@ def test_stopping_finishes_what_runs_and_gives_back_what_waits(tmp_path):
         assert runs.state.status == "succeeded"
 
 
-def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
+def test_stopping_ends_a_job_that_takes_longer_than_the_grace(tmp_path):
     pipeline = ImitationPipeline()
     pipeline.hold()
     with service_of(tmp_path, pipeline, grace_s=0.0) as service:
@@ -315,7 +315,7 @@ def test_stopping_gives_back_what_takes_longer_than_the_grace(tmp_path):
         assert (runs.state.status, runs.state.reason) == ("failed", "stopped")
 
 
-def test_models_that_cannot_be_run(tmp_path):
+def test_models_that_cannot_run(tmp_path):
     class Broken(ImitationPipeline):
         def generate(self, *_, **__):
             raise MemoryError("all of it")
@@ -331,7 +331,7 @@ def test_models_that_cannot_be_run(tmp_path):
     service.stop()
 
 
-# ---- What cannot be made
+# ---- Requests that are refused
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_models_that_cannot_be_run(tmp_path):
         ({"task": "speak", "parameters": {"text": "x" * 51}}, "text has 51 characters, allowed on this server"),
     ],
 )
-def test_what_is_refused(tmp_path, wrong, message):
+def test_requests_that_are_refused(tmp_path, wrong, message):
     limits = Limits(duration_s=20, steps=10, candidates=2, text_characters=50)
     with service_of(tmp_path, limits=limits) as service:
         options = Options(duration=DURATION, num_inference_steps=2)
@@ -418,7 +418,7 @@ def test_a_result_beyond_the_limit_is_refused(tmp_path, task, parameters, durati
     service.store.close()
 
 
-def test_which_model_does_what():
+def test_the_model_of_a_task():
     deaf = ImitationPipeline("deaf")
     deaf.config = replace(UNTRAINED, audiomae=None)
     models = Models([Model("deaf", deaf), Model("hears", ImitationPipeline("hears"))])
@@ -451,7 +451,7 @@ def test_impossible_settings(owner, setting):
     ("known_sounds", "prompt"),
     [(None, "a sound"), (KnownSounds((Sound("bell", "A bell", "a big bell"),), frozenset({"bell"})), "a big bell")],
 )
-def test_a_model_is_warmed_up_with_what_it_knows(known_sounds, prompt):
+def test_a_model_is_warmed_up_with_a_sound_that_it_knows(known_sounds, prompt):
     asked = []
     pipeline = SimpleNamespace(
         checkpoint=SimpleNamespace(name="few", known_sounds=known_sounds),

@@ -1,4 +1,4 @@
-"""What is kept on disk: for how long, within which budget, and what is left when the server is killed."""
+"""Jobs on disk: how long they are kept, within which budget, and after the server was killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_job(seed: int = 1, **settings) -> Job:
     return Job(new_request(seed=seed, **settings), kept=True, timeout_s=100)
 
 
-def made(seed: int = 1, duration: float = 0.5) -> Result:
+def result_of(seed: int = 1, duration: float = 0.5) -> Result:
     return Result(Sound(sound_of(seed, duration), RATE, seed, 0.25))
 
 
@@ -47,13 +47,13 @@ def files(folder: Path) -> list[str]:
     )
 
 
-def test_what_is_kept_is_there_after_a_restart(tmp_path):
+def test_jobs_are_the_same_after_a_restart(tmp_path):
     store = store_in(tmp_path)
     job = new_job(
         7, task="inpaint", loudness=-20.0, parameters={"ranges": ((0.0, None),)}, guidance_interval=(0.2, 0.8)
     )
     store.add(job)
-    result = Result(made(7).sound, candidates=(made(7).sound, made(8).sound))
+    result = Result(result_of(7).sound, candidates=(result_of(7).sound, result_of(8).sound))
     succeed(store, job, result)
     assert files(tmp_path / job.id) == ["candidate-1.wav", "candidate-2.wav", "job.json", "sound.wav"]
     size = store.size
@@ -67,14 +67,14 @@ def test_what_is_kept_is_there_after_a_restart(tmp_path):
     assert (sound.seed, sound.score, sound.sample_rate) == (8, 0.25, RATE)
 
 
-def test_what_was_not_finished_has_failed_after_a_restart(tmp_path):
+def test_unfinished_jobs_have_failed_after_a_restart(tmp_path):
     store = store_in(tmp_path)
     waits, runs, writes = new_job(1), new_job(2), new_job(3)
     for job in (waits, runs, writes):
         store.add(job)
     runs.start()
     writes.start()
-    store.write_result(writes, made(3))  # killed before it was said to be done
+    store.write_result(writes, result_of(3))  # killed before its state was written
     (tmp_path / writes.id / ".sound-1a2b.wav").write_bytes(b"half")
     store.close()
     again = store_in(tmp_path)
@@ -83,11 +83,11 @@ def test_what_was_not_finished_has_failed_after_a_restart(tmp_path):
     assert {job.state.reason for job in again.jobs()} == {"stopped"}
     assert files(tmp_path / writes.id) == ["job.json"]
     again.close()
-    third = store_in(tmp_path)  # it is not made anew each time
+    third = store_in(tmp_path)  # the state is the same each time
     assert [job.state for job in third.jobs()] == [job.state for job in again.jobs()]
 
 
-def test_folders_that_are_no_jobs(tmp_path, caplog):
+def test_folders_that_are_not_jobs(tmp_path, caplog):
     broken, empty, foreign, lost = (tmp_path / name for name in ("a" * 32, "b" * 32, "mine", "c" * 32))
     for folder in (broken, empty, foreign, lost):
         folder.mkdir()
@@ -97,7 +97,7 @@ def test_folders_that_are_no_jobs(tmp_path, caplog):
     store = store_in(tmp_path)
     job = new_job()
     store.add(job)
-    succeed(store, job, made())
+    succeed(store, job, result_of())
     store.close()
     (tmp_path / job.id / "sound.wav").unlink()
     assert store_in(tmp_path).jobs() == []
@@ -105,7 +105,7 @@ def test_folders_that_are_no_jobs(tmp_path, caplog):
     assert (foreign / "letter.txt").read_text() == "dear" and "is removed" in caplog.text
 
 
-def test_a_name_finds_nothing_but_jobs(tmp_path):
+def test_only_jobs_are_found(tmp_path):
     (tmp_path / "secret").mkdir()
     store = store_in(tmp_path / "jobs")
     assert [store.find(name) for name in ("../secret", "..", "", ".lock", "/etc")] == [None] * 5
@@ -124,8 +124,8 @@ def test_finished_jobs_stay_for_their_time(tmp_path):
     old, new, waits = new_job(1), new_job(2), new_job(3)
     for job in (old, new, waits):
         store.add(job)
-    succeed(store, old, made())
-    succeed(store, new, made())
+    succeed(store, old, result_of())
+    succeed(store, new, result_of())
     old._state = replace(old.state, finished=time.time() - 1001)
     waits.created -= 5000
     store.sweep()
@@ -137,7 +137,7 @@ def test_the_oldest_make_room(tmp_path):
     jobs = [new_job(seed) for seed in range(5)]
     for job in jobs:
         store.add(job)
-        succeed(store, job, made())
+        succeed(store, job, result_of())
         assert store.size <= 150_000
         on_disk = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
         assert on_disk <= store.size
@@ -145,7 +145,7 @@ def test_the_oldest_make_room(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", *(job.id for job in jobs[2:])])
 
 
-def test_what_does_not_fit_at_all(tmp_path):
+def test_jobs_beyond_the_budget(tmp_path):
     store = store_in(tmp_path, budget=100_000)
     recording = tmp_path / "recording"
     recording.write_bytes(bytes(200_000))
@@ -155,11 +155,11 @@ def test_what_does_not_fit_at_all(tmp_path):
     job = new_job()
     store.add(job)
     with pytest.raises(StoreFull):
-        store.write_result(job, made(duration=5))
+        store.write_result(job, result_of(duration=5))
     assert files(tmp_path / job.id) == ["job.json"]
 
 
-def test_a_recording_is_kept_as_long_as_it_is_needed(tmp_path):
+def test_a_recording_is_kept_until_the_job_is_finished(tmp_path):
     store = store_in(tmp_path / "jobs")
     recording = tmp_path / "dog.wav"
     soundfile.write(recording, sound_of(1), RATE)
@@ -171,7 +171,7 @@ def test_a_recording_is_kept_as_long_as_it_is_needed(tmp_path):
         and not recording.exists()
     )
     assert json.loads((tmp_path / "jobs" / job.id / "job.json").read_text())["request"]["audio"] is True
-    succeed(store, job, made())
+    succeed(store, job, result_of())
     assert not job.request.audio.exists()
 
 
@@ -179,14 +179,14 @@ def test_cancelled_while_it_was_written(tmp_path):
     store = store_in(tmp_path)
     job = new_job()
     store.add(job)
-    store.write_result(job, made())
+    store.write_result(job, result_of())
     job.finish("cancelled")
     store.write_final_state(job)
     assert files(tmp_path / job.id) == ["job.json"] and store.size == 4096
     removed = new_job()
     store.add(removed)
     store.remove(removed)
-    assert store.write_result(removed, made()) == () and not (tmp_path / removed.id).exists()
+    assert store.write_result(removed, result_of()) == () and not (tmp_path / removed.id).exists()
 
 
 def test_a_recording_that_was_edited_keeps_its_depth(tmp_path):

@@ -73,4 +73,4 @@ def test_a_failed_job_says_why(service):
 
 
 def test_the_licence_is_shown(service):
-    assert "licence: that of the checkpoint it was made from" in cards.licences(service)
+    assert "licence: that of the checkpoint from which it was converted" in cards.licences(service)

@@ -111,11 +111,19 @@ class Actions:
         jobs = [job for job in self.service.history() if job.id != without]
         return cards.history(jobs[:count], self.service), len(jobs) > count
 
-    def settings_of(self, job_id: str) -> tuple[Task, dict[str, Any]]:
-        """The task of a job, and the values of the components that repeat it. Raises LookupError."""
+    def settings_of(self, job_id: str) -> tuple[Task, dict[str, Any], str]:
+        """The task of a job, the values of the components that repeat it, and what they leave out, in a line.
+
+        Raises LookupError.
+        """
         request = self.find(job_id).request
-        values = form_of(request)
-        return TASKS[request.task], values | {"preset": preset_of(values)}
+        task, values = TASKS[request.task], form_of(request)
+        left_out = [
+            f"{field.label}: the page takes the first of the {len(request.parameters[name])} ranges of this sound."
+            for name, field in parameter_fields(task).items()
+            if field.is_list and len(request.parameters.get(name, ())) > 1
+        ]
+        return task, values | {"preset": preset_of(values)}, " ".join(left_out)
 
     def sound_as_recording(self, job_id: str, index: int) -> Path:
         """Write sound number `index` of a job among the uploads. Raises LookupError, or OSError for a full disk."""

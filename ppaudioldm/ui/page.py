@@ -42,11 +42,18 @@ SHOW_RESULTS = """(...values) => {
 
 
 class LocalBlocks(gr.Blocks):
-    """Gradio's `Blocks`, but a request cannot name an address as a file: Gradio would download it."""
+    """Gradio's `Blocks`, but files have their address below the page, and no request can make Gradio download one."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *arguments: Any, **keywords: Any) -> Any:
         refuse_addresses(inputs)
         return await super().preprocess_data(block_fn, inputs, *arguments, **keywords)
+
+    async def process_api(self, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        # Gradio forgets where the page is mounted when it answers unqueued events: addresses of files would be wrong.
+        root, path = keywords.get("root_path"), self.custom_mount_path or ""
+        if root is not None and not root.endswith(path):
+            keywords["root_path"] = root + path
+        return await super().process_api(*arguments, **keywords)
 
 
 def refuse_addresses(value: Any) -> None:
@@ -225,7 +232,7 @@ class Page:
         return {self._notice: "", **emptied, **self._shown(count, current)}
 
     def _again(self, job_id: str, recordings: Sequence[str | None]) -> Updates:
-        task, values = self._actions.settings_of(job_id)
+        task, values, left_out = self._actions.settings_of(job_id)
         tab = self._tabs[task.name]
         fields = {**self._settings, **tab.fields}
         updates: Updates = {component: values[name] for name, component in fields.items() if name in values}
@@ -234,7 +241,8 @@ class Page:
         if tab.waveform is not None and recording:
             updates |= self._redraw(tab, recording, *(values[name] for name in tab.ends))
         needs_recording = tab.has_recording and (task.audio is Use.REQUIRED or not values["prompt"])
-        hint = "The recording itself was not kept: choose it again" if needs_recording and not recording else ""
+        missing = "The recording itself was not kept: choose it again." if needs_recording and not recording else ""
+        hint = f"{missing} {left_out}".strip()
         notice = cards.message(hint, "note") if hint else ""
         return {**updates, self._tab_bar: gr.update(selected=task.name), self._notice: notice}
 

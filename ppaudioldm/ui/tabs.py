@@ -52,11 +52,11 @@ class Tab:
 def add_tab(task: Task, service: Service, voices: Mapping[str, Voice]) -> Tab:
     """The content of the tab of `task`, in the block that is open."""
     tab = Tab(task)
-    gr.HTML(f'<p class="summary">{sentence(task.summary)}</p>', apply_default_css=False, padding=False)
+    gr.HTML(f'<p class="summary">{sentence(task.summary)}</p>', apply_default_css=False)
     try:
         model = service.models.of(task.name)
     except ModelNotFound as error:
-        gr.HTML(cards.message(f"{error}.", "note"), apply_default_css=False, padding=False)
+        gr.HTML(cards.message(f"{error}.", "note"), apply_default_css=False)
         return tab
     if task.audio is not Use.UNUSED:
         tab.fields["recording"] = _recording(task)
@@ -67,7 +67,7 @@ def add_tab(task: Task, service: Service, voices: Mapping[str, Voice]) -> Tab:
     tab.fields["prompt"] = _speaker(task, voices) if task.speaks else _prompt(task, model)
     if length := duration_field(task, model.default_duration):
         limit = service.settings.limits.duration_s if length.is_slider else None
-        tab.fields |= add_field(at_most(length, limit), f"{task.name}-", empty="as long as the recording")
+        tab.fields |= add_field(at_most(length, limit), f"{task.name}-", empty=f"Empty: {task.duration_help}")
     for parameter in parameters:
         if parameter not in leading:
             _add_parameter(tab, parameter)

@@ -172,6 +172,23 @@ def test_a_sound_is_edited_and_its_settings_used_again(page):
     expect(card).to_have_count(0)
 
 
+def test_a_loop_of_a_prompt_is_upscaled(page):
+    page.get_by_role("tab", name="Loop").click()
+    page.locator("#loop-prompt textarea").fill(PROMPT)
+    page.locator("#loop-duration input").fill("1")
+    page.locator("#loop-button").click()
+    job_id = finished(page)
+    assert duration(page, "#result audio") == pytest.approx(1, abs=0.01)
+    page.locator("#result").get_by_role("button", name="Edit this sound").click()
+    assert duration(page, "#inpaint-recording audio") == pytest.approx(1, abs=0.01)
+    page.get_by_role("tab", name="Upscale").click()
+    assert duration(page, "#upscale-recording audio") == pytest.approx(1, abs=0.01)
+    page.locator("#upscale-cutoff input").fill("4000")
+    page.locator("#upscale-button").click()
+    finished(page, without=job_id)
+    expect(page.locator("#result .facts")).to_contain_text("Upscale")
+
+
 def test_by_keyboard_alone(page):
     page.locator("#generate-prompt textarea").focus()
     page.keyboard.type(PROMPT)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ppaudioldm.generation.options import PRESETS
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
 from ppaudioldm.tasks.registry import TASKS
@@ -49,6 +52,17 @@ def test_values_arrive(service):
     assert request.options.guidance_interval == (0.0, 0.5)
     assert request_of(TASKS["loop"], {**FORM, "duration": 2.0}, service).options.duration == 2.0
     assert request_of(TASKS["upscale"], {**FORM, "cutoff": "6000"}, service).parameters == {"cutoff": 6000}
+
+
+def test_a_job_of_an_earlier_version(service):
+    """Its request was stored with the parameters of all tasks, and a loop was a choice of the tab "Sound"."""
+    stored = dataclasses.asdict(Request(model="fake", task="loop", prompt="an engine", seed=7))
+    del stored["parameters"]
+    others = {"text": None, "phonemes": False, "speed": 1.0, "strength": 0.5, "ranges": [], "frequencies": []}
+    stored |= {**others, "cutoff": None, "duration": 2.5, "audio": False}
+    form = form_of(Request.from_dict(stored, version=1))
+    assert (form["prompt"], form["duration"], form["seed"]) == ("an engine", "2.5", "7")
+    assert request_of(TASKS["loop"], form, service).options.duration == 2.5
 
 
 def test_an_empty_seed_is_a_new_one(service):

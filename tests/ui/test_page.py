@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import gradio
 import pytest
 from fastapi.testclient import TestClient
 
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.page import PORTION, Page, refuse_addresses
@@ -136,6 +138,16 @@ def test_use_these_settings_again(site, page):
     assert updates[page._tab_bar]["selected"] == "generate"
 
 
+def test_what_the_page_cannot_repeat_is_named(site, page):
+    ranges = {"ranges": ((0, 0.1), (0.3, 0.4))}
+    job = site.service.submit(
+        Request(task="inpaint", parameters=ranges, seed=1), audio=shutil.copy(site.uploaded(), site.uploads / "a.wav")
+    )
+    updates = act(page, "again", job.id)
+    assert updates[page._tabs["inpaint"].fields["ranges_to"]] == "0.1"
+    assert "choose it again. Time: the page takes the first of the 2 ranges" in updates[page._notice]
+
+
 def test_edit_and_delete(site, page):
     job = site.service.submit(new_request("rain / thunder"))
     assert job.wait(PATIENCE)
@@ -205,6 +217,22 @@ def test_it_answers_over_http(site):
         session = {"session_hash": "abc", "fn_index": load["id"]}
         answer = browser.post("/ui/gradio_api/run/predict", json={**session, "data": [None], "trigger_id": None})
     assert answer.status_code == 200 and job.id in answer.text
+
+
+def test_an_edited_sound_can_be_played(site):
+    job = site.service.submit(new_request("light rain"))
+    assert job.wait(PATIENCE)
+    with TestClient(site.app) as browser:
+        config = browser.get("/ui/config").json()
+        results = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "result")
+        click = next(d for d in config["dependencies"] if [results, "click"] in d["targets"])
+        event = {"action": "edit", "job": job.id, "index": 0}
+        request = {"session_hash": "abc", "fn_index": click["id"], "event_data": event, "trigger_id": results}
+        request["data"] = [None] * len(click["inputs"])
+        answer = browser.post("/ui/gradio_api/run/predict", json=request).json()
+        addresses = {value["url"] for value in answer["data"] if isinstance(value, dict) and "url" in value}
+        assert len(addresses) == 1
+        assert browser.get(addresses.pop()).status_code == 200
 
 
 def test_only_jobs_are_queued(page):

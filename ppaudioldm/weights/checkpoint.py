@@ -17,13 +17,16 @@ from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
 from ppaudioldm.weights.config_check import check_config
+from ppaudioldm.weights.file_kinds import HEAD_BYTES, is_safetensors, is_zip
 from ppaudioldm.weights.locate import Description, Located, locate
 from ppaudioldm.weights.mapping import Layout, Placement, check_all_used, read_parameters
 from ppaudioldm.weights.paddle_files import read_paddle
 from ppaudioldm.weights.random import random_weight
-from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
+from ppaudioldm.weights.safetensors_files import read_safetensors
+from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor, UnreadableTensor
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json, tokenizer_json
 from ppaudioldm.weights.torch_files import read_torch
+from ppaudioldm.weights.weight_norm import without_weight_norm
 
 PADDLEMIX_FILE = "model_state.pdparams"
 
@@ -46,9 +49,9 @@ class Checkpoint(Description):
 def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool = False) -> Checkpoint:
     """Open a published checkpoint by name (downloading it if necessary), or any file or folder by path.
 
-    The layout is recognised by the content: a published `.pth`, a diffusers folder, our own folder, PaddleMIX's
-    `model_state.pdparams` or its folder. ema: use the exponential moving average of the UNet's weights, which only the
-    published files have.
+    The layout is recognised by the content: a published file (of torch.save, or its tensors as safetensors), a
+    diffusers folder, our own folder, PaddleMIX's `model_state.pdparams` or its folder. ema: use the exponential moving
+    average of the UNet's weights, which only the published files have.
     Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
     """
     located = name_or_path if isinstance(name_or_path, Located) else locate(name_or_path)
@@ -97,20 +100,50 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
 
 
 def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
-    if path.suffix == ".pdparams":
-        tensors = read_paddle(path)
-        config = original_config.read_config(paddlemix.published_shapes(tensors), _scale_factor(tensors), str(path))
-        return _checked(name, "paddlemix", config, tensors, _paddlemix_layout, paddlemix.IGNORED, path)
-    tensors = dict(read_torch(path))
-    shapes = {key: tensor.shape for key, tensor in tensors.items()}
-    config = original_config.read_config(shapes, _scale_factor(tensors), str(path))
+    with naming(path), path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if is_safetensors(head):
+        tensors: Mapping[str, LazyTensor] = read_safetensors(path)
+    elif path.suffix == ".pdparams" and not is_zip(head):  # a pickle, which nothing else marks as Paddle's
+        return _open_paddlemix(name, path)
+    else:
+        tensors = read_torch(path)
+    tensors = without_weight_norm(tensors)
+    config = original_config.read_config(_Shapes(tensors), _scale_factor(tensors, path), str(path))
     ignored = original.IGNORED_WITH_EMA if ema else original.IGNORED
     return _checked(name, "original", config, tensors, partial(original.layout, ema=ema), ignored, path)
 
 
-def _scale_factor(tensors: Mapping[str, LazyTensor]) -> float:
+def _open_paddlemix(name: str, path: Path) -> Checkpoint:
+    tensors = without_weight_norm(read_paddle(path))
+    scale_factor = _scale_factor(tensors, path)
+    config = original_config.read_config(paddlemix.published_shapes(tensors), scale_factor, str(path))
+    return _checked(name, "paddlemix", config, tensors, _paddlemix_layout, paddlemix.IGNORED, path)
+
+
+class _Shapes(Mapping[str, tuple[int, ...]]):
+    """The shapes of tensors, of which those that cannot be read raise an error only when they are asked for."""
+
+    def __init__(self, tensors: Mapping[str, LazyTensor]) -> None:
+        self._tensors = tensors
+
+    def __getitem__(self, key: str) -> tuple[int, ...]:
+        return self._tensors[key].shape
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def _scale_factor(tensors: Mapping[str, LazyTensor], path: Path) -> float:
     stored = tensors.get("scale_factor")
-    return float(stored.read().reshape(-1)[0]) if stored is not None and stored.shape in ((), (1,)) else 1.0
+    with naming(path):
+        return float(stored.read().reshape(-1)[0]) if stored is not None and stored.shape in ((), (1,)) else 1.0
 
 
 def _native_placement(network: str, name: str) -> list[Placement]:
@@ -144,7 +177,8 @@ def _checked(
     for network, shapes in all_shapes.items():
         networks[network], keys = read_parameters(network, shapes, layout, tensors, str(path))
         used |= keys
-    check_all_used(tensors, used, ignored, str(path))
+    readable = [key for key, tensor in tensors.items() if not isinstance(tensor, UnreadableTensor)]
+    check_all_used(readable, used, ignored, str(path))
     _check_size(networks, path)
     return Checkpoint(name, layout_name, config, lambda kind: tokenizer_json(kind, path), networks)
 

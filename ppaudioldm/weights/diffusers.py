@@ -15,6 +15,7 @@ from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
 from ppaudioldm.weights.original import GPT2_RULES, ROBERTA_RULES, T5_RULES, TRANSFORMER_RULES, vocoder_placement
 from ppaudioldm.weights.safetensors_files import read_weights_folder
 from ppaudioldm.weights.tensors import LazyTensor
+from ppaudioldm.weights.weight_norm import without_weight_norm
 
 COMPONENTS = ("unet", "vae", "vocoder", "text_encoder", "text_encoder_2", "language_model", "projection_model")
 WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
@@ -185,4 +186,4 @@ def read_folder(folder: Path) -> dict[str, LazyTensor]:
         if (folder / component).is_dir():
             found = read_weights_folder(folder / component, WEIGHT_STEMS)
             tensors.update({f"{component}/{key}": tensor for key, tensor in found.items()})
-    return tensors
+    return without_weight_norm(tensors)

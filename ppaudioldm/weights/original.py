@@ -297,6 +297,7 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
 # AudioMAE's decoder, and all of AudioMAE in files that lack its encoder.
 IGNORED = re.compile(
     r"logvar|scale_factor|(log_|sqrt_)*(betas|one_minus_.*|alphas_cumprod.*|recip.*)|posterior_.*|lvlb_weights"
+    r"|(.*\.)?ddim_\w+"  # of a sampler that was saved with the model
     r"|model_ema\..*"
     r"|first_stage_model\.loss\..*"
     r"|.*\.(position_ids|relative_position_index|attn_mask|num_batches_tracked)"

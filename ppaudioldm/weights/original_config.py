@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ppaudioldm.config import (
@@ -30,6 +30,7 @@ Config = TypeVar("Config")
 UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
 SAMPLE_RATES = {64: 16000, 256: 48000}
 POSITIONS = f"{PHONEMES}learnable_positional_embedding"  # only speech checkpoints have it
+AUDIOLDM1 = "cond_stage_model.model.text_branch.embeddings.word_embeddings.weight"
 MOST_STAGES = 8  # each costs a pass over all keys
 
 
@@ -39,8 +40,12 @@ def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
     scale_factor: of the VAE's latents. Raises CheckpointError if this is no AudioLDM 2 checkpoint; `where` names the
     file in it.
     """
+    if AUDIOLDM1 in shapes:
+        raise CheckpointError(f"{where}: a checkpoint of AudioLDM 1, which is not supported: only AudioLDM 2's are")
     try:
         return _read_config(shapes, scale_factor)
+    except CheckpointError:
+        raise
     except KeyError as error:
         raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint ({error} not found)") from error
     except (IndexError, ValueError, ZeroDivisionError) as error:
@@ -53,6 +58,12 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     has_phonemes = has_loa and POSITIONS in shapes
     has_audiomae = has_loa and f"{AUDIOMAE}patch_embed.proj.weight" in shapes
     num_tokens = 512 if has_phonemes else 8
+    # Ranking alone needs the first; a file without it may have the copy that conditions the diffusion, or none.
+    copies = (
+        RANKING_CLAP,
+        "cond_stage_models.0.cond_stage_models.0.model." if has_loa else "cond_stage_models.0.model.",
+    )
+    text, audio = (_first_prefix(shapes, copies, branch) for branch in ("text_branch.", "audio_branch."))
     # The copy that conditions the diffusion, or the one inside the LOA module.
     t5_copies = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
     t5_prefixes = [f"cond_stage_models.{copy}" for copy in t5_copies]
@@ -61,14 +72,19 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
         unet=unet_config(shapes),
         vae=vae_config(shapes, vocoder.n_mels, scale_factor),
         vocoder=vocoder,
-        clap_text=clap_text_config(shapes, f"{RANKING_CLAP}text_branch.", f"{RANKING_CLAP}text_projection.0"),
-        clap_audio=clap_audio_config(shapes, f"{RANKING_CLAP}audio_branch.", f"{RANKING_CLAP}audio_projection.0"),
+        clap_text=clap_text_config(shapes, f"{text}text_branch.", f"{text}text_projection.0") if text else None,
+        clap_audio=clap_audio_config(shapes, f"{audio}audio_branch.", f"{audio}audio_projection.0") if audio else None,
         flan_t5=t5_config(shapes, t5_prefixes[0]) if t5_prefixes else None,
         phoneme_encoder=_phoneme_config(shapes) if has_phonemes else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
         loa=_loa_config(shapes, num_tokens) if has_loa else None,
         audiomae=_audiomae_config(shapes, num_tokens) if has_audiomae else None,
     )
+
+
+def _first_prefix(shapes: Shapes, prefixes: Sequence[str], branch: str) -> str | None:
+    """The first of `prefixes` under which there is a tensor of `branch`; None if there is none."""
+    return next((prefix for prefix in prefixes if any(key.startswith(prefix + branch) for key in shapes)), None)
 
 
 def unet_config(shapes: Shapes) -> UNetConfig:

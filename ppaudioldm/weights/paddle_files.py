@@ -10,9 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.weights.file_kinds import check_kind
 from ppaudioldm.weights.pickled_arrays import NUMPY, PickledArray
-from ppaudioldm.weights.safe_pickle import COMMON, FileBytes, checked_shape, read_pickle
-from ppaudioldm.weights.tensors import DTYPES, ComputedTensor, FileTensor, LazyTensor, c_strides
+from ppaudioldm.weights.safe_pickle import COMMON, FileBytes, Placeholder, checked_shape, read_pickle
+from ppaudioldm.weights.state_dict import find_state_dict, without_wrappers
+from ppaudioldm.weights.tensors import (
+    DTYPES,
+    ComputedTensor,
+    FileTensor,
+    LazyTensor,
+    UnreadableTensor,
+    c_strides,
+)
 
 # Paddle stores bfloat16 as NumPy's uint16.
 DTYPE_OF_CODE = {dtype.str[1:]: name for name, dtype in DTYPES.items()}
@@ -23,29 +32,40 @@ def read_paddle(path: str | os.PathLike) -> dict[str, LazyTensor]:
     """The tensors of a state dict that `paddle.save` wrote, such as `model_state.pdparams`.
 
     Entries that are not tensors are left out. Values are read from the file on request: it must not change until then.
-    Raises CheckpointError if the file is something else, is damaged, or calls for anything but arrays.
+    Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
     with naming(path), path.open("rb") as file:
+        check_kind(file)
         end = file.seek(0, os.SEEK_END)
         file.seek(0)
         root = read_pickle(path, file, end, {**COMMON, **NUMPY})
-        if not isinstance(root, dict):
-            raise ValueError(f"holds {shown(root)}, not a dict of tensors")
-        tensors = {}
-        for name, value in root.items():
-            array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
+        state_dict = find_state_dict(root, _has_values)
+        tensors: dict[str, LazyTensor] = {}
+        for name, value in state_dict.items():
+            array = _array(value)
             if isinstance(name, str) and isinstance(array, PickledArray):
                 tensors[name] = _lazy_tensor(path, name, array)
-        _join_slices(tensors, root.get(SPLIT_TABLE, {}))
-        if not tensors:
-            raise ValueError("holds no tensors")
-        return tensors
+            elif isinstance(name, str) and isinstance(array, Placeholder):
+                problem = f"{path}: {shown(name)} is an object of {shown(array.name)}, not a tensor"
+                tensors[name] = UnreadableTensor(problem)
+        _join_slices(tensors, state_dict.get(SPLIT_TABLE, {}))
+        return without_wrappers(tensors)
+
+
+def _has_values(value: object) -> bool:
+    array = _array(value)
+    return isinstance(array, PickledArray) and array.data is not None
+
+
+def _array(value: object) -> object:
+    """The array of an entry, which Paddle may store as a pair of name and array."""
+    return value[1] if isinstance(value, tuple) and len(value) == 2 else value
 
 
 def _lazy_tensor(path: Path, name: str, array: PickledArray) -> LazyTensor:
     if array.data is None or array.dtype is None:
-        raise ValueError(f"{shown(name)} has no values")
+        return UnreadableTensor(f"{path}: {shown(name)} is an array of objects or without values, not a tensor")
     dtype = DTYPE_OF_CODE.get(array.dtype.code)
     if dtype is None:
         raise ValueError(f"{shown(name)} is stored as {shown(array.dtype.code)}, which is not supported")

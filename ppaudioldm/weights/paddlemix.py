@@ -15,7 +15,7 @@ from dataclasses import replace
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.weights import original
 from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
-from ppaudioldm.weights.tensors import LazyTensor
+from ppaudioldm.weights.tensors import LazyTensor, UnreadableTensor
 
 _LAYER = r"layers\.(\d+)"
 _NLP = r"encoder.layers.\1"
@@ -70,6 +70,8 @@ def published_shapes(tensors: Mapping[str, LazyTensor]) -> dict[str, tuple[int, 
     """Shapes by published key, for all keys from which `original_config` reads sizes."""
     shapes = {}
     for key, tensor in tensors.items():
+        if isinstance(tensor, UnreadableTensor):
+            continue
         for theirs, ours in PUBLISHED_NAMES:
             key = re.sub(theirs, ours, key)
         is_linear = key.endswith(SIZE_GIVING_LINEAR) and len(tensor.shape) == 2

@@ -6,28 +6,36 @@ import math
 import re
 
 from ppaudioldm.errors import shown
-from ppaudioldm.weights.safe_pickle import Buildable, Constructors, FileBytes, Symbol, checked_shape
+from ppaudioldm.weights.safe_pickle import Buildable, Constructors, FileBytes, Placeholder, Symbol, checked_shape
 
 
 class PickledDtype(Buildable):
-    """A data type, by NumPy's code such as f4. Object and record types are refused: they can contain anything."""
+    """A data type, by NumPy's code such as f4; with its byte order, such as >f4, where that is not little-endian."""
 
-    def __init__(self, code: object, *_flags: object):
-        if not isinstance(code, str) or not re.fullmatch(r"[biufcSU]\d{1,6}", code):
-            raise ValueError(f"an array of data type {shown(code)}")
+    def __init__(self, code: str):
         self.code = code
         self.itemsize = int(code[1:]) * (4 if code[0] == "U" else 1)
 
     def set_state(self, state: object) -> None:
-        if not isinstance(state, tuple) or len(state) < 5 or state[2:5] != (None, None, None):
-            raise ValueError("an array of records")
+        if not isinstance(state, tuple) or len(state) < 5 or not isinstance(state[1], str) or len(state[1]) != 1:
+            raise ValueError("a data type with an unknown kind of state")
         # "|" is for types of one byte, "=" for the byte order of the writer.
-        if not isinstance(state[1], str) or state[1] not in ("<", "|", "="):
-            raise ValueError(f"an array with byte order {shown(state[1])}; only little-endian ones are read")
+        if state[1] not in "<|=":
+            self.code = state[1] + self.code
+        if state[2:5] != (None, None, None):
+            self.code = "records"
+
+
+def _dtype(code: object, *_flags: object) -> PickledDtype | Placeholder:
+    """Object, record and time types are placeholders: they can contain anything, and no weights."""
+    if isinstance(code, str) and re.fullmatch(r"[biufcSU]\d{1,6}", code):
+        return PickledDtype(code)
+    return Placeholder(f"numpy.dtype {code[:20]}" if isinstance(code, str) else "numpy.dtype")
 
 
 class PickledArray(Buildable):
-    """An array. fortran: the first axis varies fastest. data: None until the pickle sets it."""
+    """An array. fortran: the first axis varies fastest. data: None until the pickle sets it, and for an array whose
+    data type is a placeholder."""
 
     shape: tuple[int, ...] = ()
     dtype: PickledDtype | None = None
@@ -38,6 +46,8 @@ class PickledArray(Buildable):
         if not isinstance(state, tuple) or len(state) != 5:
             raise ValueError("an array with an unknown kind of state")
         _version, shape, dtype, fortran, data = state
+        if isinstance(dtype, Placeholder):
+            return
         if isinstance(data, str):  # a string of Python 2
             data = data.encode("latin1")
         if not isinstance(dtype, PickledDtype) or not isinstance(data, (bytes, FileBytes)):
@@ -51,10 +61,10 @@ class PickledArray(Buildable):
             raise ValueError(f"an array of {needed} bytes whose data has {most} bytes")
 
 
-def _reconstruct(subtype: object, _shape: object, _typecode: object) -> PickledArray:
-    if not isinstance(subtype, Symbol) or subtype.name != "numpy.ndarray":
-        raise ValueError(f"an array of class {shown(getattr(subtype, 'name', subtype))}")
-    return PickledArray()
+def _reconstruct(subtype: object, _shape: object, _typecode: object) -> PickledArray | Placeholder:
+    if not isinstance(subtype, Symbol):
+        raise ValueError(f"an array of class {shown(subtype)}")
+    return PickledArray() if subtype.name == "numpy.ndarray" else Placeholder(subtype.name)
 
 
 def _from_buffer(data: object, dtype: object, shape: object, order: object) -> PickledArray:
@@ -63,10 +73,8 @@ def _from_buffer(data: object, dtype: object, shape: object, order: object) -> P
     return array
 
 
-def _scalar(dtype: object, data: object) -> None:
+def _scalar(_dtype: object, _data: object) -> None:
     """A single number, which is dropped: weights are arrays."""
-    if not isinstance(dtype, PickledDtype) or not isinstance(data, (bytes, str)):
-        raise ValueError("a NumPy number without plain data")
 
 
 CORE: Constructors = {
@@ -75,7 +83,7 @@ CORE: Constructors = {
     "numeric._frombuffer": _from_buffer,
 }
 NUMPY: Constructors = {
-    "numpy.dtype": PickledDtype,
+    "numpy.dtype": _dtype,
     **{f"numpy.core.{name}": function for name, function in CORE.items()},
     **{f"numpy._core.{name}": function for name, function in CORE.items()},  # since NumPy 2
 }

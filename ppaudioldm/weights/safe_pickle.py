@@ -2,7 +2,8 @@
 
 A pickle is a program for a stack machine. This machine has the instructions that PyTorch and Paddle write (protocols 2
 to 5), leaves long byte strings in the file, and lets a file "call" only names that our caller lists, each standing for
-a function of ours. Any other name in a file stays a `Symbol`, a piece of text.
+a function of ours. Any other name in a file stays a `Symbol`, a piece of text, and a call of it a `Placeholder`: files
+of training programs hold hyperparameters, paths and callbacks beside the weights, which need not be understood.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ Constructors = Mapping[str, Callable[..., object]]
 @dataclass(frozen=True)
 class Symbol:
     """The dotted name of a class or function in a file."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
+class Placeholder:
+    """Stands for an object that weights do not need: the result of a call of `name`, which was not called.
+
+    Its arguments, items and state are dropped.
+    """
 
     name: str
 
@@ -64,15 +75,15 @@ def read_pickle(
     """The value of the pickle that starts at the position of `file`, which is left just behind the pickle.
 
     path: names the file in errors. end: no byte at or after this offset is read.
-    constructors: dotted name -> the function of ours that is called in its place. COMMON has the usual ones.
-    persistent: called with each persistent id; None refuses them.
-    Raises CheckpointError for calls of other names, for damage, and for pickles that exceed BUDGET.
+    constructors: dotted name -> the function of ours that is called in its place. COMMON has the usual ones; a call of
+    any other name is a `Placeholder`. persistent: called with each persistent id; None refuses them.
+    Raises CheckpointError for damage, for arguments that our functions refuse, and for pickles that exceed BUDGET.
     """
     with naming(path):
         return _Machine(file, end, constructors, persistent).run()
 
 
-def _ordered_dict() -> dict:
+def _dict(*_default_factory: object) -> dict:
     return {}
 
 
@@ -97,7 +108,8 @@ def _no_bytes() -> bytes:
 
 
 COMMON: Constructors = {
-    "collections.OrderedDict": _ordered_dict,
+    "collections.OrderedDict": _dict,
+    "collections.defaultdict": _dict,
     "_codecs.encode": _encode,
     "builtins.tuple": _tuple,
     "__builtin__.tuple": _tuple,
@@ -267,22 +279,30 @@ class _Machine:
     # Containers
 
     def append(self, items: list) -> None:
-        self.filled(list).extend(items)
+        if (target := self.filled(list)) is not None:
+            target.extend(items)
 
     def set_items(self, items: list) -> None:
-        target = self.filled(dict)
         if len(items) % 2:
             raise ValueError("a key without a value")
-        target.update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
+        if (target := self.filled(dict)) is not None:
+            target.update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
 
     def add_items(self, items: list) -> None:
-        self.filled(set).update(map(checked_key, items))
+        if (target := self.filled(set)) is not None:
+            target.update(map(checked_key, items))
 
-    def filled(self, kind: type[Container]) -> Container:
+    def filled(self, kind: type[Container]) -> Container | None:
+        """The container on top of the stack; None for a placeholder, whose items are dropped."""
         target = self.top()
+        if isinstance(target, Placeholder):
+            return None
         if type(target) is not kind:
             raise ValueError(f"something other than a {kind.__name__} is filled like one")
         return target
+
+    def frozen_set(self) -> None:
+        self.stack.append(frozenset(map(checked_key, self.pop_mark())))
 
     # Names, calls and states
 
@@ -299,22 +319,28 @@ class _Machine:
 
     def call(self) -> None:
         self.spend(CALL_COST)
-        symbol, arguments = self.pops(2)
-        if not isinstance(symbol, Symbol):
-            raise ValueError(f"a call of {shown(symbol)} was refused: it is not a global name")
-        if symbol.name not in self.constructors:
-            raise ValueError(f"a call of {shown(symbol.name)} was refused: weights do not need it")
+        function, arguments = self.pops(2)
+        if not isinstance(function, (Symbol, Placeholder)):
+            raise ValueError(f"a call of {shown(function)} was refused: it is not a global name")
+        if isinstance(function, Placeholder) or function.name not in self.constructors:
+            self.stack.append(Placeholder(function.name))
+            return
         # Passing arguments copies them: a long tuple that is passed repeatedly would cost more than the budget counts.
         if not isinstance(arguments, tuple) or len(arguments) > 16:
-            raise ValueError(f"a call of {shown(symbol.name)} without a short tuple of arguments")
-        self.stack.append(self.constructors[symbol.name](*arguments))
+            raise ValueError(f"a call of {shown(function.name)} without a short tuple of arguments")
+        unknown = next((argument for argument in arguments if isinstance(argument, Placeholder)), None)
+        self.stack.append(unknown or self.constructors[function.name](*arguments))
+
+    def call_with_keywords(self) -> None:
+        self.pop()  # our constructors have none
+        self.call()
 
     def build(self) -> None:
         state, target = self.pop(), self.top()
         if isinstance(target, Buildable):
             target.set_state(state)
-        # PyTorch sets the versions of a network's modules as an attribute of its OrderedDict.
-        elif not (type(target) is dict and type(state) is dict and set(state) <= {"_metadata"}):
+        # A dict's state holds attributes: PyTorch keeps the versions of a network's modules in one, Lightning others.
+        elif not isinstance(target, (Placeholder, dict)):
             raise ValueError(f"a state for {shown(getattr(target, 'name', target))} was refused")
 
     def persistent_id(self) -> None:
@@ -339,19 +365,26 @@ ACTIONS: dict[bytes, Callable[[_Machine], object]] = {
     pickle.SETITEM: lambda m: m.set_items(m.pops(2)),
     pickle.SETITEMS: lambda m: m.set_items(m.pop_mark()),
     pickle.ADDITEMS: lambda m: m.add_items(m.pop_mark()),
+    pickle.FROZENSET: _Machine.frozen_set,
     pickle.GLOBAL: _Machine.global_name,
     pickle.STACK_GLOBAL: _Machine.stack_global,
     pickle.REDUCE: _Machine.call,
     pickle.NEWOBJ: _Machine.call,
+    pickle.NEWOBJ_EX: _Machine.call_with_keywords,
     pickle.BUILD: _Machine.build,
     pickle.BINPERSID: _Machine.persistent_id,
 }
 
 
 def checked_key(key: object) -> object:
-    """`key`, if it is cheap to hash: nested tuples may take exponential time, large numbers be chosen to collide."""
-    if key is None or isinstance(key, (str, bytes, Symbol)) or (isinstance(key, int) and abs(key) < 2**32):
+    """`key`, if it is cheap to hash: large numbers may be chosen to collide. A tuple becomes a placeholder: nested ones
+    may take exponential time."""
+    if key is None or isinstance(key, (str, bytes, float, Symbol, Placeholder, FileBytes)):
         return key
+    if isinstance(key, int) and abs(key) < 2**64:
+        return key
+    if isinstance(key, (tuple, frozenset)):
+        return Placeholder(type(key).__name__)
     raise ValueError(f"{shown(key)} as a key")
 
 

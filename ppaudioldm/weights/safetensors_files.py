@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.weights.file_kinds import check_kind
 from ppaudioldm.weights.safe_pickle import checked_shape
-from ppaudioldm.weights.tensors import DTYPES, FileTensor
+from ppaudioldm.weights.state_dict import without_wrappers
+from ppaudioldm.weights.tensors import DTYPES, FileTensor, UnreadableTensor
 from ppaudioldm.weights.torch_files import read_torch
 
 DTYPE_NAMES = {
@@ -27,6 +29,7 @@ DTYPE_NAMES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+Tensors = Mapping[str, FileTensor | UnreadableTensor]
 INDEX_LIMIT_BYTES = 64 << 20
 
 
@@ -37,6 +40,8 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
     """
     path = Path(path)
     with naming(path):
+        with path.open("rb") as file:
+            check_kind(file)
         try:
             # For its checks only: pages of values that it reads would stay in memory.
             safe_open(path, framework="numpy")
@@ -48,7 +53,8 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
             length = int.from_bytes(file.read(8), "little")
             header = _json(file.read(min(length, size)))
         header.pop("__metadata__", None)
-        return {name: _tensor(path, name, entry, 8 + length, size) for name, entry in header.items()}
+        tensors = {name: _tensor(path, name, entry, 8 + length, size) for name, entry in header.items()}
+        return without_wrappers(tensors)
 
 
 def _json(data: bytes) -> dict:
@@ -73,7 +79,7 @@ def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTe
     return FileTensor(path, start + begin, shape, dtype)
 
 
-def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str]) -> dict[str, FileTensor]:
+def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str]) -> Tensors:
     """The tensors of `<stem>.safetensors`, or else of `<stem>.bin` (from torch.save), in `folder`.
 
     Instead of one file there may be several with an index, `<stem>.safetensors.index.json`.
@@ -90,11 +96,11 @@ def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str
     raise CheckpointError(f"{folder}: holds none of {', '.join(names)}, nor an index of one")
 
 
-def _read(path: Path) -> dict[str, FileTensor]:
+def _read(path: Path) -> Tensors:
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
 
 
-def _read_sharded(index: Path) -> dict[str, FileTensor]:
+def _read_sharded(index: Path) -> Tensors:
     """The tensors that an index lists, each from the file that the index names."""
     with naming(index):
         if index.stat().st_size > INDEX_LIMIT_BYTES:
@@ -102,6 +108,7 @@ def _read_sharded(index: Path) -> dict[str, FileTensor]:
         weight_map = _json(index.read_bytes()).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ValueError("an index without a weight_map")
+        weight_map = without_wrappers(weight_map)
         files = {}
         for name, file in weight_map.items():
             # The name alone is checked: in a download cache, valid files are links out of the folder.

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ppaudioldm.errors import CheckpointError
+
 # Names of data types as safetensors and PyTorch files use them -> how NumPy reads the bytes.
 # NumPy has no bfloat16: its 16 bits are the upper half of a float32.
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -71,6 +73,23 @@ class ComputedTensor:
 
     def read(self) -> np.ndarray:
         return self.compute()
+
+
+@dataclass(frozen=True)
+class UnreadableTensor:
+    """Something that a file has under the key of a tensor, but that cannot be read as one: an error only if it is used.
+
+    problem: one line that names the file, the key, and what it is.
+    """
+
+    problem: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise CheckpointError(self.problem)
+
+    def read(self) -> np.ndarray:
+        raise CheckpointError(self.problem)
 
 
 def c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -22,9 +22,11 @@ import numpy as np
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.weights import pickle_writer as write
+from ppaudioldm.weights.file_kinds import check_kind, is_zip
 from ppaudioldm.weights.pickled_arrays import NUMPY
-from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Symbol, checked_shape, read_pickle
-from ppaudioldm.weights.tensors import DTYPES, FileTensor, LazyTensor, c_strides
+from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Placeholder, Symbol, checked_shape, read_pickle
+from ppaudioldm.weights.state_dict import find_state_dict, without_wrappers
+from ppaudioldm.weights.tensors import DTYPES, FileTensor, LazyTensor, UnreadableTensor, c_strides
 
 STORAGE_CLASSES = {
     "torch.DoubleStorage": "float64",
@@ -68,27 +70,25 @@ class TorchTensor:
     strides: tuple[int, ...]
 
 
-def read_torch(path: str | os.PathLike) -> dict[str, FileTensor]:
-    """The tensors of a file of `torch.save`: of the dict under its key `state_dict`, or else of the file's own dict.
+def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTensor]:
+    """The tensors of a file of `torch.save`: of the file's own dict, or of the state dict inside it.
 
-    Entries that are not tensors are left out. Values are read on request: the file must not change until then.
-    Raises CheckpointError if the file is something else, is damaged, or calls for anything but tensors.
+    Keys are without the names of wrapper modules (see `state_dict`). Entries that are not tensors are left out; those
+    that are objects of an unknown class are `UnreadableTensor`s. Values are read on request: the file must not change
+    until then. Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
     with naming(path), path.open("rb") as file:
-        root, offsets = (_read_zip if file.read(4) == b"PK\x03\x04" else _read_legacy)(path, file)
-        if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
-            root = root["state_dict"]
-        if not isinstance(root, dict):
-            raise ValueError(f"holds {shown(root)}, not a dict of tensors")
-        tensors = {
+        head = check_kind(file)
+        root, offsets = (_read_zip if is_zip(head) else _read_legacy)(path, file)
+        state_dict = without_wrappers(find_state_dict(root, lambda value: isinstance(value, TorchTensor)))
+        return {
             name: _located(path, name, value, offsets)
-            for name, value in root.items()
-            if isinstance(name, str) and isinstance(value, TorchTensor)
+            if isinstance(value, TorchTensor)
+            else UnreadableTensor(f"{path}: {shown(name)} is an object of {shown(value.name)}, not a tensor")
+            for name, value in state_dict.items()
+            if isinstance(name, str) and isinstance(value, (TorchTensor, Placeholder))
         }
-        if not tensors:
-            raise ValueError("holds no tensors")
-        return tensors
 
 
 # Functions that a pickle of PyTorch may call
@@ -198,7 +198,7 @@ def _read_zip(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[int, 
     entries = _zip_entries(file)
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise ValueError("a zip archive, but not one of torch.save: it has no data.pkl")
+        raise ValueError("a zip archive with several data.pkl")
     root = pickles[0].removesuffix("data.pkl")
     start, size = entries.get(root + "byteorder", (0, 0))
     file.seek(start)
@@ -219,6 +219,7 @@ def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, OverflowError) as error:
         raise ValueError(f"a damaged zip archive: {error}") from error
+    _check_archive([info.orig_filename for info in infos])
     entries: dict[str, tuple[int, int]] = {}
     for info in infos:
         name = info.orig_filename
@@ -232,6 +233,20 @@ def _zip_entries(file: BinaryIO) -> dict[str, tuple[int, int]]:
             raise ValueError(f"entry {shown(name)} reaches past the end of the file")
         entries[name] = start, info.file_size
     return entries
+
+
+def _check_archive(names: list[str]) -> None:
+    """Raise ValueError, saying what an archive with these entries is, unless `torch.save` could have written it."""
+    if any(name.endswith("/data.pkl") for name in names):
+        return
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise ValueError("a TorchScript program, not a checkpoint")
+    inside = "an empty zip archive" if not names else f"a zip archive that holds {shown(names[0])}"
+    if any(name.rpartition("/")[2] == "model_index.json" for name in names):
+        raise ValueError(f"{inside} and a diffusers folder: unpack it, and give the folder")
+    if any(name.endswith((".pth", ".ckpt", ".safetensors", ".pdparams")) for name in names):
+        raise ValueError(f"{inside}: unpack it, and give the checkpoint in it")
+    raise ValueError(f"{inside}, not one of torch.save: it has no data.pkl")
 
 
 def _entry_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:

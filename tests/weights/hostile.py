@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ppaudioldm.weights import pickle_writer as write
+from ppaudioldm.weights.pickled_arrays import PickledArray, PickledDtype
+from ppaudioldm.weights.safe_pickle import Placeholder, Symbol
 
 PROTOCOL = pickle.PROTO + b"\x04"
 
@@ -141,6 +143,23 @@ OTHERS: dict[str, Callable[[Path], bytes]] = {
     "call without a tuple": lambda m: write.global_name("os", "mkdir") + pickle.NONE + pickle.REDUCE,
 }
 
+# What is no call of a name at all is refused; everything else is inert: placeholders, and nothing else.
+REFUSED = {
+    "INST",
+    "OBJ",
+    "as a persistent id",
+    "strange persistent id",
+    "state of a class",
+    "EXT1",
+    "EXT2",
+    "EXT4",
+    "PERSID",
+    "NEXT_BUFFER",
+    "tuple of an iterator",
+    "bytes in another encoding",
+    "call of a number",
+}
+
 # Not code, but hard on a reader that trusts the file.
 BROKEN: dict[str, bytes] = {
     "nothing": b"",
@@ -181,6 +200,18 @@ BROKEN: dict[str, bytes] = {
     "deep list": PROTOCOL + b"]" * 100_000 + b"a" * 99_999 + b".",
     "list in itself": PROTOCOL + b"]\x94h\x00a.",
 }
+
+
+def is_inert(value: object) -> bool:
+    """Whether `value` consists of text, numbers, containers, names, and placeholders of what was not called."""
+    if isinstance(value, dict):
+        return all(is_inert(item) for pair in value.items() for item in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(map(is_inert, value))
+    if isinstance(value, PickledArray):
+        return value.data is None
+    kinds = str, bytes, int, float, type(None), Symbol, Placeholder, PickledDtype
+    return type(value) in (*kinds, bool)
 
 
 def _sized(data: bytes) -> bytes:

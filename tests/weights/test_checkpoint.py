@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,18 @@ def test_a_path_comes_before_a_name(layouts, tmp_path, monkeypatch):
     assert open_checkpoint("untrained").layout == "native"
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".ckpt"])
+def test_published_keys_as_safetensors(layouts, tmp_path, suffix):
+    tensors = {key: tensor.read() for key, tensor in read_torch(layouts["original"]).items()}
+    path = tmp_path / f"model{suffix}"
+    save_file(tensors, path)
+    checkpoint = open_checkpoint(path)
+    assert (checkpoint.name, checkpoint.layout) == ("model", "original")
+    assert_same_values(checkpoint, tiny_in("original"))
+    assert_same_values(open_checkpoint(path, ema=True), open_checkpoint(layouts["original"], ema=True))
+    path.unlink()
+
+
 def test_a_file_may_have_any_suffix(layouts, tmp_path):
     path = shutil.copyfile(layouts["original"], tmp_path / "model.ckpt")
     checkpoint = open_checkpoint(path)
@@ -93,6 +107,39 @@ def test_a_checkpoint_without_audiomae(tmp_path, name):
         (path / "config.json").write_text(json.dumps(values))
     checkpoint = open_checkpoint(path)
     assert checkpoint.config == IN_DIFFUSERS and "audiomae" not in checkpoint.networks
+
+
+INNER_CLAP = "cond_stage_models.0.cond_stage_models.0.model."
+
+
+def test_without_the_clap_of_ranking_the_copy_that_conditions_is_read(layouts, tmp_path):
+    tensors = {key: tensor for key, tensor in read_torch(layouts["original"]).items() if not key.startswith("clap.")}
+    path = write_published(tmp_path / "x.pth", tensors)
+    assert_same_values(open_checkpoint(path), tiny_in("original"))
+    path.unlink()
+
+
+def test_without_any_audio_tower_nothing_can_be_ranked(path):
+    left_out = ("clap.", f"{INNER_CLAP}audio_")
+    write_published(path, {key: t for key, t in tiny_tensors().items() if not key.startswith(left_out)})
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.config == replace(UNTRAINED, clap_audio=None) and "clap_audio" not in checkpoint.networks
+
+
+def test_half_a_clap_is_an_error(path):
+    key = "clap.model.audio_branch.norm.bias"
+    write_published(path, {name: tensor for name, tensor in tiny_tensors().items() if name != key})
+    assert open_checkpoint(path).config == UNTRAINED  # the other copy has it
+    left_out = (f"{INNER_CLAP}audio_", key)
+    write_published(path, {name: t for name, t in tiny_tensors().items() if not name.startswith(left_out)})
+    assert f"1 tensors of clap_audio are missing, the first: {key}" in error_of(open_checkpoint, path)
+
+
+def test_a_checkpoint_of_audioldm_1(path):
+    renamed = {key.replace("clap.model.", "cond_stage_model.model."): t for key, t in tiny_tensors().items()}
+    write_published(path, renamed)
+    expected = f"{path}: a checkpoint of AudioLDM 1, which is not supported: only AudioLDM 2's are"
+    assert error_of(open_checkpoint, path) == expected
 
 
 def test_an_incomplete_audiomae(tmp_path):
@@ -171,21 +218,51 @@ def a_list(path: Path) -> None:
         archive.writestr("x/data.pkl", PROTOCOL + pickle.EMPTY_LIST + pickle.STOP)
 
 
+def torch_script(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/constants.pkl", b"x")
+        archive.writestr("x/code/__torch__.py", b"x")
+
+
+def zipped(name: str) -> Callable[[Path], None]:
+    def write_zip(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, b"x" * 1000)
+
+    return write_zip
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 8793600000\n"
+HTML = b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head>"
+INDEX = b'{\n  "_class_name": "AudioLDM2Pipeline",\n  "_diffusers_version": "0.25.0"\n}'
+
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "empty": (lambda path: path.write_bytes(b""), ""),
+    "empty": (lambda path: path.write_bytes(b""), "an empty file"),
     "one byte": (lambda path: path.write_bytes(b"\x80"), ""),
-    "text": (text, ""),
-    "JPEG": (lambda path: path.write_bytes(JPEG), ""),
-    "zeros": (lambda path: path.write_bytes(bytes(100_000)), ""),
-    "zip": (plain_zip, "not one of torch.save"),
-    "safetensors by itself": (safetensors_alone, ""),
+    "text": (text, "a text file, not a checkpoint"),
+    "JPEG": (lambda path: path.write_bytes(JPEG), "a JPEG image"),
+    "zeros": (lambda path: path.write_bytes(bytes(100_000)), "a file of zeros: its download was interrupted"),
+    "zip": (plain_zip, "a zip archive that holds 'song.txt', not one of torch.save"),
+    "compressed zip": (zipped("song.txt"), "a zip archive that holds 'song.txt', not one of torch.save"),
+    "zipped checkpoint": (zipped("a/b.pth"), "a zip archive that holds 'a/b.pth': unpack it, and give the checkpoint"),
+    "zipped folder": (zipped("d/model_index.json"), "a diffusers folder: unpack it, and give the folder"),
+    "TorchScript": (torch_script, "a TorchScript program, not a checkpoint"),
+    "HTML": (lambda path: path.write_bytes(HTML), "an HTML page, not a checkpoint"),
+    "Git LFS": (lambda path: path.write_bytes(LFS), "a pointer of Git LFS, not the file"),
+    "model_index.json": (
+        lambda path: path.write_bytes(INDEX),
+        "the model_index.json of a diffusers folder: give the folder",
+    ),
+    "JSON": (lambda path: path.write_bytes(b'{"a": 1}'), "a JSON file, not a checkpoint"),
+    "gzip": (lambda path: path.write_bytes(gzip.compress(b"x" * 1000)), "a gzip archive: unpack it"),
+    "safetensors by itself": (safetensors_alone, "not an AudioLDM 2 checkpoint"),
     "another model": (another_model, "not an AudioLDM 2 checkpoint ('first_stage_model.vocoder.conv_pre.weight'"),
     "a list": (a_list, "not a dict of tensors"),
     "folder": (lambda path: path.mkdir(), "not a checkpoint folder: it has neither model_index.json"),
 }
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pdparams", ".ckpt"])
+@pytest.mark.parametrize("suffix", [".pth", ".pdparams", ".ckpt", ".safetensors"])
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_foreign_files(tmp_path, kind, suffix):
     make, message = FOREIGN[kind]
@@ -193,8 +270,7 @@ def test_foreign_files(tmp_path, kind, suffix):
     make(path)
     found = error_of(open_checkpoint, path)
     assert found.startswith(f"{path}: ")
-    if suffix != ".pdparams" or kind == "folder":
-        assert message in found
+    assert message in found
 
 
 @pytest.mark.parametrize("name", ["original", "paddlemix"])

@@ -18,7 +18,7 @@ from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights import torch_files
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.torch_files import LEGACY_MAGIC, read_torch, write_torch
-from tests.weights.hostile import BROKEN, LIVE, OTHERS, PROTOCOL
+from tests.weights.hostile import BROKEN, LIVE, OTHERS, PROTOCOL, REFUSED
 
 VALUES = np.arange(24, dtype="<f4")
 
@@ -155,11 +155,26 @@ def test_two_data_types_of_one_storage(tmp_path):
 
 @BOTH
 @pytest.mark.parametrize("trick", [*LIVE, *OTHERS])
-def test_attack_is_refused(tmp_path, make: Callable, trick):
+def test_attack_is_refused_or_inert(tmp_path, make: Callable, trick):
     attack = {**LIVE, **OTHERS}[trick](tmp_path / "made")
-    for content in (as_pickle(attack), one(tensor(storage()) + attack + pickle.POP), one(tensor(attack))):
+    for content in (as_pickle(attack), one(attack)):
         with pytest.raises(CheckpointError, match=str(tmp_path / "a")):
             read_torch(make(tmp_path / "a", content))
+    for content in (
+        one(tensor(storage()) + attack + pickle.POP),
+        as_pickle(write.dict_of(write.text("x"), attack, write.text("w"), tensor(storage()))),
+    ):
+        path = make(tmp_path / "a", content)
+        if trick in {*REFUSED, "no storage"}:
+            with pytest.raises(CheckpointError, match=str(path)):
+                read_torch(path)
+            continue
+        tensors = read_torch(path)
+        np.testing.assert_array_equal(tensors["w"].read(), VALUES)
+        if len(tensors) > 1:  # an error only if it is used
+            for use in (lambda t: t.shape, lambda t: t.read()):
+                with pytest.raises(CheckpointError, match=r"a: 'x' is an object of '.*', not a tensor"):
+                    use(tensors["x"])
     assert not (tmp_path / "made").exists()
 
 

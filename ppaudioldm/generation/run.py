@@ -155,9 +155,7 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
     config, engine, circular = components.config, components.engine, request.audio_condition.circular
     if request.is_scored and (config.clap_text is None or config.clap_audio is None):
         count = len(request.seeds[0])
-        raise ValueError(
-            f"num_waveforms_per_prompt is {count}, allowed: 1, without scores, as there is no CLAP to rank"
-        )
+        raise ValueError(f"num_waveforms_per_prompt is {count}, allowed: 1, unscored, as there is no CLAP to rank")
     plan, monitor = plan_of(components, request), Monitor(progress)
     score = _scorer(components, request, monitor) if request.is_scored else None
     candidates = Candidates(request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates)

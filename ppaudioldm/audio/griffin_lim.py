@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ppaudioldm.audio.limiter import limited
 from ppaudioldm.audio.mel import MEL_16K, MelConfig, mel_filters
 
 ITERATIONS = 64
@@ -55,22 +56,8 @@ def griffin_lim(
             magnitudes = bands.corrected(np.abs(spectrum), mel[block])
             frames.add(following, block, accelerated * (magnitudes / np.maximum(np.abs(accelerated), SMALL)))
         waveform = following / frames.weight
+    # Estimated phases produce peaks beyond full scale.
     return limited(frames.inner(waveform), config.hop_length)
-
-
-def limited(waveform: np.ndarray, block: int) -> np.ndarray:
-    """`waveform` attenuated around samples beyond full scale, so that none exceeds 1: a peak limiter.
-
-    Estimated phases produce such peaks. Clipping them would be audible, and so would attenuating the whole clip. The
-    gain changes over two blocks of `block` samples.
-    """
-    padded = np.pad(np.abs(waveform), (block, block - len(waveform) % block + block))
-    peaks = padded[: len(padded) // block * block].reshape(-1, block).max(1)
-    # A block's gain also suits its neighbours, hence so does every gain interpolated between two blocks.
-    gains = 1 / np.maximum(1, np.maximum(peaks[1:-1], np.maximum(peaks[:-2], peaks[2:])))
-    centres = block * (np.arange(len(gains)) + 0.5)
-    attenuated = waveform * np.interp(np.arange(len(waveform)), centres, gains)
-    return attenuated.clip(-1, 1).astype(np.float32)  # rounding may leave a peak slightly above 1
 
 
 class _Bands:

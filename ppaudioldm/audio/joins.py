@@ -1,15 +1,18 @@
-"""Joining generated sound with a recording: cross-fades of constant power, and gains that match the levels."""
+"""Joining generated sound with a recording: cross-fades of constant power, gains that match levels, limited peaks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from ppaudioldm.audio.levels import exceeds
+from ppaudioldm.audio.limiter import attenuation, limited
+
 FADE_S = 0.02  # seconds of the recording, before and after a generated span, that are cross-faded with it
 COMPARED_S = 0.5  # seconds on either side of a join whose levels are compared
-BLOCK = 1 << 20  # samples that are cross-faded at once
-MAX_GAIN = 4.0  # of generated sound: 12 dB
+MAX_GAIN = 4.0  # of generated sound, by the levels at a join: 12 dB
 
 Span = tuple[int, int]  # samples: from the first up to, not including, the second
 
@@ -29,20 +32,26 @@ def fade_weights(old: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def join(
-    samples: np.ndarray, old: np.ndarray, new: np.ndarray, span: Span, fade: int, gains: Sequence[np.ndarray]
+    samples: np.ndarray,
+    old: np.ndarray,
+    new: np.ndarray,
+    span: Span,
+    fade: int,
+    gains: Sequence[np.ndarray],
+    limit: float = math.inf,
+    block: int = 1,
 ) -> None:
     """Replace `old`, one component of the sum `samples`, by `new` within `span`, in place. All are (n, channels).
 
     old: a copy of the samples, or of one frequency band of them. fade: samples before and after the span over which
     `old` and `new` are cross-faded, fewer at the ends; samples further away are not written to. gains: of `new`, at the
-    start and the end of the span, (channels,) each; between them they change linearly.
+    start and the end of the span, (channels,) each; between them they change linearly. limit: the largest amplitude of
+    the result, no lower than the peak of `samples`; `new` is attenuated where the sum would exceed it, by gains that
+    change over two blocks of `block` samples.
     """
     start, end = span
     first, last = with_fades(span, fade, len(samples))
-    # float32, to save memory: a span may last 10 minutes.
-    position = np.clip((np.arange(first, last) - start) / max(1, end - start), 0, 1).astype(np.float32)[:, None]
-    left, right = (np.asarray(gain, np.float32) for gain in gains)
-    incoming = new[first:last] * (left + (right - left) * position)
+    incoming = new[first:last] * gain_ramp(span, (first, last), gains)
     outgoing = old[first:last]
     old_weight, new_weight = np.zeros((last - first, 1), np.float32), np.ones((last - first, 1), np.float32)
     if first < start:
@@ -51,10 +60,34 @@ def join(
     if end < last:
         side = slice(end - first, last - first)
         new_weight[side], old_weight[side] = fade_weights(incoming[side], outgoing[side])
-    changed = samples[first:last]
-    for block in range(0, last - first, BLOCK):
-        rows = slice(block, block + BLOCK)
-        changed[rows] += (old_weight[rows] - 1) * outgoing[rows] + new_weight[rows] * incoming[rows]
+    old_weight, new_weight = old_weight[:, 0], new_weight[:, 0]
+    for changed, leaving, arriving in zip(samples[first:last].T, outgoing.T, incoming.T, strict=True):
+        removed, added = (old_weight - 1) * leaving, new_weight * arriving
+        joined = changed + (removed + added)
+        within = np.abs(joined).max(initial=0) <= limit
+        changed[:] = joined if within else limited_sum(changed + removed, added, block, limit)
+
+
+def limited_sum(rest: np.ndarray, added: np.ndarray, block: int, limit: float) -> np.ndarray:
+    """`rest` (n,) plus `added` (n,), attenuated where the sum would exceed `limit`: (n,).
+
+    Without a band of it, a sound may exceed the peak that it has with it: then `rest` is attenuated as well.
+    """
+    if exceeds(rest, np.zeros_like(rest), limit):
+        rest = limited(rest, block, limit)
+    return (rest + attenuation(rest, added, limit, block) * added).clip(-limit, limit)  # rounding
+
+
+def gain_ramp(span: Span, shown: Span, gains: Sequence[np.ndarray]) -> np.ndarray:
+    """Gains (samples of `shown`, channels), float32, that change linearly within `span`, and not outside it.
+
+    gains: at its start and at its end, (channels,) each. shown: the samples, from the first up to the second.
+    """
+    start, end = span
+    # float32, to save memory: a span may last 10 minutes.
+    position = np.clip((np.arange(*shown) - start) / max(1, end - start), 0, 1).astype(np.float32)[:, None]
+    left, right = (np.asarray(gain, np.float32) for gain in gains)
+    return left + (right - left) * position
 
 
 def with_fades(span: Span, fade: int, count: int) -> Span:

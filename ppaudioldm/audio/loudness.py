@@ -93,7 +93,7 @@ def _hop_powers(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         weighted = _weighted(piece)[round(before * ratio) : len(piece) - round(after * ratio)]
         rest = np.concatenate([rest, weighted])
         count = len(rest) // hop
-        powers.append((rest[: count * hop].reshape(count, hop, -1) ** 2).mean(1).sum(1))
+        powers.append((rest[: count * hop].reshape(count, hop, rest.shape[1]) ** 2).mean(1).sum(1))
         rest = rest[count * hop :]
     power = np.concatenate(powers)
     return power if len(power) else (rest**2).mean(0).sum(keepdims=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ppaudioldm.audio.griffin_lim import griffin_lim, limited
+from ppaudioldm.audio.griffin_lim import griffin_lim
+from ppaudioldm.audio.limiter import limited
 from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig, log_mel
 from ppaudioldm.config import HifiGanConfig, ModelConfig
 from ppaudioldm.diffusion.noise import POSTERIOR, gaussian

@@ -2,7 +2,7 @@
 
 The latents of what is to be kept constrain the denoising (inpainting); in the result those samples are the recording's
 own. The generated sound is mono, at the checkpoint's rate and at the level of its training data: here it is brought to
-the recording's rate, and in every channel to the level that the recording has beside the join.
+the recording's rate, and in every channel to the loudness of what it replaces, with its peaks limited.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 from ppaudioldm.audio.bands import Band, band_filter, filtered, merged
 from ppaudioldm.audio.joins import COMPARED_S, FADE_S, Span, complement, level, with_fades
+from ppaudioldm.audio.levels import peak_limit
 from ppaudioldm.audio.recording import Recording
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.audio_condition import AudioCondition
@@ -45,6 +46,8 @@ def regenerate(
     bands: Sequence[Band] | None = None,
     prompt: str | None = None,
     resemble: bool = True,
+    absent: bool = False,
+    limit: float | None = None,
     seed: int | None = None,
     progress: ProgressCallback | None = None,
     **settings: Any,
@@ -53,11 +56,14 @@ def regenerate(
 
     spans: samples, in order, apart by more than two fades. bands: Hz, in order and apart; None is everything. options:
     their duration is not used. prompt: what it should sound like there; without one, AudioMAE encodes the recording if
-    the result is to `resemble` it, else the LOA tokens are those of no condition. settings: of `AudioLDM.generate`.
+    the result is to `resemble` it, else the LOA tokens are those of no condition. absent: the recording has nothing in
+    these bands yet. limit: the largest amplitude of the result; None is `peak_limit` of the recording. settings: of
+    `AudioLDM.generate`.
     Raises ValueError as `AudioLDM.generate` does.
     """
     seed = first_seed(seed)
     rate, fade = recording.sample_rate, round(FADE_S * recording.sample_rate)
+    most = peak_limit(recording.samples) if limit is None else limit
     if bands is None:
         _warn_of_lost_frequencies(recording, spans, pipeline.config.sample_rate / 2)
     samples = recording.samples.copy()
@@ -68,12 +74,12 @@ def regenerate(
     def insert(start: int, segment: Segment, clip: Clip) -> EditedClip | None:
         """Join what was generated for `segment`; the result, once that was the last one."""
         clips.append(clip)
-        segment.join(clip.waveforms[0], samples[start : start + len(segment.samples)], fade)
+        segment.join(clip.waveforms[0], samples[start : start + len(segment.samples)], fade, most)
         return _edited(clips, samples, recording, spans, prompt, seed) if len(clips) == len(pieces) else None
 
     result = None
     for index, (start, end, inside) in enumerate(pieces):
-        segment = Segment(recording.samples[start:end], rate, inside, bands, pipeline.config)
+        segment = Segment(recording.samples[start:end], rate, inside, bands, pipeline.config, absent)
         shared = {**settings, "seed": seed, "progress": as_share(progress, index, len(pieces))}
         generate = partial(_generate, pipeline, segment, prompt, resemble, options, shared)
         result = with_partial_result(generate, partial(insert, start, segment))

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.audio.joins import limited_sum
+from ppaudioldm.audio.levels import gain_to_loudness, limiter_block, peak_limit
+from ppaudioldm.audio.loudness import loudness
 from ppaudioldm.audio.recording import AudioSource, Recording, network_input, open_recording
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
@@ -45,11 +48,22 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
         return AudioCondition(pipeline.encode_audio(waveform), strength=strength)
 
     def at_recorded_level(clip: Clip) -> Clip:
-        waveforms = (clip.waveforms[:, :count] / scale).astype(np.float32)
-        return replace(clip, waveforms=waveforms, candidates=None, candidate_scores=None)
+        waveform = matched_to_recording(clip.waveforms[0, :count] / scale, rate, recording)
+        return replace(clip, waveforms=waveform[None], candidates=None, candidate_scores=None)
 
     options = replace(options, duration=len(waveform) / rate)
     return with_partial_result(lambda: generate_from(pipeline, encode, prompt, options, **settings), at_recorded_level)
+
+
+def matched_to_recording(waveform: np.ndarray, rate: int, recording: Recording) -> np.ndarray:
+    """`waveform` (n,) as loud as `recording`, with its peaks limited: (n,) float32. Silence matches anything."""
+    target = loudness(recording.samples, recording.sample_rate)
+    # One loudspeaker plays a mono clip, or two do: between the two, for a recording of several channels.
+    target -= 10 * np.log10(channels) - 1.5 if (channels := recording.samples.shape[1]) > 1 else 0
+    lowest, highest = (-np.inf, np.inf) if target == -np.inf else (target, target)
+    limit, silence = peak_limit(recording.samples), np.zeros_like(waveform)
+    gain = gain_to_loudness(waveform, silence, lowest, highest, rate, limit)
+    return limited_sum(silence, gain * waveform, limiter_block(rate), limit).astype(np.float32)
 
 
 def plan(recording: Recording, duration: float | None, config: ModelConfig | None, strength: float) -> float:

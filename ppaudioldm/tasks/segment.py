@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from ppaudioldm.audio.bands import Band, band_filter, filtered, latent_bands, neighbours
 from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
-from ppaudioldm.audio.joins import COMPARED_S, Span, complement, gain, gains_at_joins, join
+from ppaudioldm.audio.joins import COMPARED_S, Span, complement, gain, gain_ramp, gains_at_joins, join
+from ppaudioldm.audio.levels import channel_loudness, gain_to_loudness, limiter_block
+from ppaudioldm.audio.loudness import ABSOLUTE_GATE
 from ppaudioldm.audio.recording import NETWORK_PEAK, downmixed, resampled, scale_for_networks
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.decoding import latent_frames, mel_config
@@ -19,13 +21,18 @@ from ppaudioldm.generation.options import MIN_DURATION
 SHORTEST_LEVEL_S = 0.1  # seconds of kept samples from which a level can be measured; with less, all samples count
 SHORTEST_REPEAT_S = 1.0  # seconds of kept samples that can be repeated for AudioMAE: less would become a tone
 FLOOR = 2e-4  # of the recording's peak, -74 dB: what is never louder has no level
+# LU by which a generated part may be louder or softer than what it replaces, or than its surroundings where it replaces
+# silence. Within these, its level at the joins decides.
+REPLACED_LU = 1.5
+SURROUNDINGS_LU = 2.5
 
 
 @dataclass(frozen=True)
 class Segment:
     """samples: (n, channels) at `rate` Hz. spans: of samples, to regenerate. bands: of the spans, in Hz; None is all.
 
-    config: of the checkpoint that regenerates them.
+    config: of the checkpoint that regenerates them. absent: the recording has nothing in these bands yet, but for what
+    a filter's transition band holds.
     """
 
     samples: np.ndarray
@@ -33,6 +40,7 @@ class Segment:
     spans: Sequence[Span]
     bands: Sequence[Band] | None
     config: ModelConfig
+    absent: bool = False
 
     @cached_property
     def centred(self) -> np.ndarray:
@@ -88,10 +96,11 @@ class Segment:
             mask[int(start / samples_per_frame) : last, regenerated] = 0
         return mask
 
-    def join(self, generated: np.ndarray, samples: np.ndarray, fade: int) -> None:
+    def join(self, generated: np.ndarray, samples: np.ndarray, fade: int, limit: float) -> None:
         """Write `generated` (n,), at the networks' rate and level, into the spans of `samples`, this segment's own.
 
-        fade: samples before and behind each span over which one gives way to the other.
+        In each channel it gets the loudness of what it replaces, see `_loudness_range`. fade: samples before and behind
+        each span over which one gives way to the other. limit: the largest amplitude of the result.
         """
         old = self.centred
         mono = resampled(generated, self.config.sample_rate, self.rate, len(old)) / self.scale
@@ -105,8 +114,66 @@ class Segment:
             # Frequencies above what the checkpoint's rate can hold are left out of the comparison.
             shared = filtered(old, band_filter([(0, self.config.sample_rate / 2)], self.rate))
             gains = gains_at_joins(shared, new, self.spans, round(COMPARED_S * self.rate), floor)
-        for span, pair in zip(self.spans, gains, strict=True):
-            join(samples, old, new, span, fade, pair)
+        for index, (span, pair) in enumerate(zip(self.spans, gains, strict=True)):
+            matched = self._matched(index, old, new, samples, pair, limit)
+            join(samples, old, new, span, fade, matched, limit, limiter_block(self.rate))
+
+    def _matched(
+        self,
+        index: int,
+        old: np.ndarray,
+        new: np.ndarray,
+        samples: np.ndarray,
+        gains: tuple[np.ndarray, np.ndarray],
+        limit: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`gains` of `new` at the start and the end of span `index`, corrected to the loudness that it should have.
+
+        old, new, samples, limit: as for `joins.join`.
+        """
+        inside = slice(*self.spans[index])
+        lowest, highest = self._loudness_range(index, old)
+        added = new[inside] * gain_ramp(self.spans[index], self.spans[index], gains)
+        rest = samples[inside] - old[inside]
+        factors = [
+            gain_to_loudness(added[:, channel], rest[:, channel], lowest[channel], highest[channel], self.rate, limit)
+            for channel in range(added.shape[1])
+        ]
+        return gains[0] * factors, gains[1] * factors
+
+    def _loudness_range(self, index: int, old: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the greatest loudness in LUFS, (channels,) each, that a sound in span `index` may have.
+
+        old: the bands of the recording that are replaced. The range lies around the loudness of what is replaced; where
+        that is silent or `absent`, of what surrounds it: the same bands beside the span, then the neighbouring bands
+        within it, then the same bands of all that is kept. Where all of these are silent, the generated sound has the
+        level of the network's training data, but a band is no louder than all that is kept.
+        """
+        start, end = self.spans[index]
+        rest = complement(self.spans, len(old))
+        compared = round(COMPARED_S * self.rate)
+        beside = [
+            old[max(a, start - compared) : min(b, end + compared)] for a, b in rest if start in (b, a) or end in (a, b)
+        ]
+        neighbouring = neighbours(self.bands, self.rate / 2) if self.bands is not None else []
+
+        def candidates() -> Iterator[tuple[np.ndarray, float]]:
+            if not self.absent:
+                yield old[start:end], REPLACED_LU
+            yield np.concatenate([*beside, old[:0]]), SURROUNDINGS_LU
+            if neighbouring:
+                taps = band_filter(neighbouring, self.rate)
+                yield filtered(self.centred, taps)[start:end], SURROUNDINGS_LU
+            yield np.concatenate([*(old[a:b] for a, b in rest), old[:0]]), SURROUNDINGS_LU
+
+        for sound, tolerance in candidates():
+            found = channel_loudness(sound, self.rate)
+            if found.max() > -np.inf:
+                audible = np.where(found > -np.inf, ABSOLUTE_GATE, -np.inf)
+                return np.maximum(found - tolerance, audible), found + tolerance
+        most = channel_loudness(self.centred, self.rate) if self.bands is not None else np.full(old.shape[1], -np.inf)
+        unbounded = np.full(old.shape[1], np.inf)
+        return -unbounded, most if most.max() > -np.inf else unbounded
 
     def _kept(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """The part of `samples`, this segment at `rate`, outside all spans; all of it where that is next to nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.audio.bands import CROSSOVER_HZ, spectrum_end
+from ppaudioldm.audio.levels import peak_limit
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording, resampled
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
@@ -53,8 +54,9 @@ def upscale(
     # The crossover is where the recording still has some power.
     bands = [(max(0.0, cutoff - CROSSOVER_HZ / 2), wide.sample_rate / 2)]
     everything = [(0, len(wide.samples))]
+    new = {"bands": bands, "prompt": prompt, "resemble": False, "absent": True, "limit": peak_limit(recording.samples)}
     return with_partial_result(
-        lambda: regenerate(pipeline, wide, everything, options, bands=bands, prompt=prompt, resemble=False, **settings),
+        lambda: regenerate(pipeline, wide, everything, options, **new, **settings),
         lambda clip: replace(clip, cutoff=cutoff),
     )
 

@@ -54,7 +54,13 @@ def upscale(
     # The crossover is where the recording still has some power.
     bands = [(max(0.0, cutoff - CROSSOVER_HZ / 2), wide.sample_rate / 2)]
     everything = [(0, len(wide.samples))]
-    new = {"bands": bands, "prompt": prompt, "resemble": False, "absent": True, "limit": peak_limit(recording.samples)}
+    new: dict[str, Any] = {
+        "bands": bands,
+        "prompt": prompt,
+        "resemble": False,
+        "absent": True,
+        "limit": peak_limit(recording.samples),
+    }
     return with_partial_result(
         lambda: regenerate(pipeline, wide, everything, options, **new, **settings),
         lambda clip: replace(clip, cutoff=cutoff),

@@ -94,3 +94,9 @@ def test_silence_stays(caplog):
 def test_impossible_targets(target):
     with pytest.raises(ValueError, match=r"loudness is .*allowed: -70 to -5 LUFS"):
         at_loudness(np.zeros(9), 48000, target)
+
+
+@pytest.mark.parametrize("count", [1, 50, 1599])
+def test_less_than_a_hop_has_the_loudness_of_its_power(count):
+    samples = np.full((count, 1), 0.1) * np.cos(np.pi * np.arange(count))[:, None]
+    assert -40 < loudness(samples, 16000) < 0

@@ -14,5 +14,8 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Prepared networks go to a folder of the run."""
-    os.environ["PPAUDIOLDM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Translated networks go to a folder of the run, which its worker processes share: each is translated once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "model-cache"
+    folder.mkdir(exist_ok=True)
+    os.environ["PPAUDIOLDM_CACHE"] = str(folder)

@@ -9,16 +9,18 @@ import sys
 import textwrap
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
 import openvino
 import pytest
+from openvino import opset15
 
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
-from ppaudioldm.openvino_engine.engine import MIN_SHAPES, OpenVINOEngine, checked_precision, num_threads
+from ppaudioldm.openvino_engine.engine import MIN_SHAPES, STATIC, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.openvino_engine.test_translated_networks import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
@@ -42,9 +44,15 @@ class FakeCore:
         return self.capabilities
 
 
+@cache
+def model_of(function: str) -> openvino.Model:
+    """The model of a function of CHECKPOINT, translated once for all engines that are tested."""
+    return Translator(CHECKPOINT)(function)
+
+
 @pytest.fixture(scope="module")
 def engine() -> OpenVINOEngine:
-    return OpenVINOEngine(Translator(CHECKPOINT), "f32")
+    return OpenVINOEngine(model_of, "f32")
 
 
 @pytest.fixture(scope="module")
@@ -113,20 +121,29 @@ def test_none_stands_for_an_input_that_the_network_does_not_have(engine):
     np.testing.assert_array_equal(engine.run("unet_step", *inputs, None), engine.run("unet_step", *inputs))
 
 
-def test_unet_is_compiled_once_a_shape_and_the_last_shapes_are_kept(engine, monkeypatch):
-    compiled = []
-    engine.prepare("unet_step")
-    function, compile_one = engine._functions["unet_step"], engine._compile
-    monkeypatch.setattr(engine, "_compile", lambda name, of: compiled.append(of[0]) or compile_one(name, of))
-    function._compiled.clear()
+@pytest.mark.parametrize("function", sorted(STATIC))
+def test_unet_decoder_and_vocoder_are_compiled_once_a_shape_and_the_last_shapes_are_kept(function, monkeypatch):
+    """Whatever the model is: here one that doubles its input."""
+    x = opset15.parameter([-1, 8, -1, 16], np.float32)
+    doubled = opset15.add(x, x)
+    doubled.output(0).get_tensor().set_names({"output"})
+    engine = OpenVINOEngine(lambda name: openvino.Model([doubled], [x]), "f32")
+    compiled, compile_one = [], engine._compile
+    monkeypatch.setattr(engine, "_compile", lambda name, of: compiled.append(of and of[0]) or compile_one(name, of))
     for frames in (1, 2, 1, 2, 3, 2, 1):  # 1 is gone when 3 comes
+        latents = noise(2, 8, 8 * frames, 16)
+        np.testing.assert_array_equal(engine.run(function, latents), 2 * latents)
+    assert compiled == [(2, 8, 8 * frames, 16) for frames in (1, 2, 3, 1)]
+    assert len(engine._functions[function]._compiled) == MIN_SHAPES
+
+
+def test_unet_of_several_shapes_from_one_translation(engine):
+    for frames in (1, 2):
         assert engine.run("unet_step", *EXAMPLES["unet_step"](CONFIG, 2, frames)).shape == (2, 8, 8 * frames, 16)
-    assert [shape[2] for shape in compiled] == [8, 16, 24, 8]
-    assert len(function._compiled) == MIN_SHAPES
 
 
 def test_threads_get_what_they_would_get_alone():
-    engine = OpenVINOEngine(Translator(CHECKPOINT), "f32")
+    engine = OpenVINOEngine(Translator(CHECKPOINT), "f32")  # they translate as well
     sizes = [("loa", 1), ("unet_step", 1), ("loa", 2), ("unet_step", 2)]
     examples = [(function, EXAMPLES[function](CONFIG, batch, 1)) for function, batch in sizes]
     with ThreadPoolExecutor(10) as pool:
@@ -162,7 +179,7 @@ def test_model_may_come_from_elsewhere():
 
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bf16")
 def test_bf16_is_near_f32(engine):
-    half = OpenVINOEngine(Translator(CHECKPOINT), "bf16")
+    half = OpenVINOEngine(model_of, "bf16")
     alone = num_threads(openvino.Core()) == 1  # then FLAN-T5 runs in f32
     for function in ("unet_step", "vae_decoder", "vocoder", "clap_text", *(() if alone else ("flan_t5",))):
         inputs = EXAMPLES[function](CONFIG, 2, 2)

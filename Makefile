@@ -8,10 +8,11 @@ PYTHON :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, but two where each holds networks of full size twice; the tests of a file stay together, since
-# they share what they prepare. One thread in each process: more would wait for each other, five times as long.
+# they share what they prepare. Files begin in the order of their names: xdist would leave those with the fewest tests
+# for the end, and they are the slowest. One thread in each process: more would wait for each other, five times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile
-ON_TWO := -n 2 --dist loadfile
+ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # These see nothing of the framework that runs the networks.
 ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation lists serving sounds storage ui test_cli.py \
 	test_examples.py)
@@ -25,7 +26,7 @@ demo: .venv/.installed
 	@echo "The sound is in output/demo.wav, its spectrogram in output/demo.png"
 
 test: .venv/.installed-test
-	$(PYTEST) $(ON_ALL_CORES)
+	$(PYTEST) $(ON_ALL_CORES) --durations=30
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

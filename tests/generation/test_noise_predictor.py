@@ -39,8 +39,11 @@ def test_deep_features_serve_several_steps(pipeline):
     assert 1e-4 < relative_error(halved, whole) < relative_error(rough, whole)
 
 
-def test_deep_features_of_several_windows(pipeline):
-    settings = {"duration": 11.0, "num_inference_steps": 2}
+def test_deep_features_of_several_windows():
+    config = replace(UNTRAINED, diffusion=replace(UNTRAINED.diffusion, clip_seconds=2.56))
+    checkpoint = random_checkpoint("short", config, 0)
+    pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
+    settings = {"duration": 2.7, "num_inference_steps": 2}  # two windows
     rough, calls = made(pipeline, reuse=2, **settings)
     assert calls == {"unet_contexts": 1, "unet_guided_deep": 2, "unet_guided_shallow": 4}
     together, calls = made(pipeline, reuse=2, batch_size=2, **settings)

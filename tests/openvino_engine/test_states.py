@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.convert import write_native
 from ppaudioldm.weights.locate import locate
+from tests.openvino_engine.test_translated_networks import SMALL
 from tests.support import noise, relative_error
 from tests.tasks.test_speak import FAST, TINY_SPEECH, WISH, checkpoint
 
@@ -129,7 +131,8 @@ def test_threads_make_the_tokens_they_make_alone(engine):
 def speech(tmp_path_factory) -> Path:
     """A small speech checkpoint in a file."""
     folder = tmp_path_factory.mktemp("speech") / "tiny-speech"
-    write_native(random_checkpoint("tiny-speech", TINY_SPEECH, seed=0), folder)
+    config = replace(TINY_SPEECH, unet=replace(SMALL, context_dims=(128,)))
+    write_native(random_checkpoint("tiny-speech", config, seed=0), folder)
     return folder
 
 

@@ -49,11 +49,22 @@ def _number(column: str, value: Any) -> float:
 
 def _whole(column: str, value: Any) -> int:
     try:
-        if isinstance(value, (str, int)) and not isinstance(value, bool):
-            return int(value)
-    except ValueError:
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return int(value) if not isinstance(value, float) and _is_digits(value) else _exact(float(value))
+    except (ValueError, OverflowError):
         pass
     raise ValueError(f"{column} is {_shortened(value)}, expected a whole number")
+
+
+def _is_digits(value: str | int) -> bool:
+    return isinstance(value, int) or "." not in value
+
+
+def _exact(value: float) -> int:
+    """2.0 as 2. Raises ValueError for 2.5."""
+    if value != int(value):
+        raise ValueError
+    return int(value)
 
 
 def _interval(column: str, value: Any) -> tuple[float, float]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -139,3 +140,54 @@ def test_an_enormous_line_takes_little_memory(tmp_path):
         check=True,
     )
     assert done.stdout.splitlines() == ["['first', 'last'] {2: 'longer than 1 MB'}", "True"]
+
+
+# ---- Lists as people have them
+
+
+def test_a_quoted_line_break_is_part_of_the_prompt(tmp_path):
+    found = listed(tmp_path, 'prompt,seed\n"a dog\nbarks",1\na cat,2\n', "list.csv")
+    assert found.lines == [Line(2, "a dog\nbarks", None, {"seed": 1}), Line(4, "a cat", None, {"seed": 2})]
+    assert found.bad == {}
+
+
+def test_a_quote_without_an_end_spoils_its_own_line_only(tmp_path):
+    found = listed(tmp_path, 'prompt,seed\n"a dog,1\na cat,2\n"rain",3\n', "list.csv")
+    assert [line.prompt for line in found.lines] == ["a cat", "rain"]
+    assert list(found.bad) == [2] and "not CSV" in found.bad[2]
+
+
+def test_many_open_quotes_are_read_in_a_moment(tmp_path):
+    content = "prompt\n" + '"x ""\n' * 100_000
+    start = time.perf_counter()
+    found = listed(tmp_path, content, "list.csv")
+    assert len(found.bad) == 100_000 and time.perf_counter() - start < 30
+
+
+def test_tsv(tmp_path):
+    found = listed(tmp_path, "prompt\tname\na dog, a cat; rain\tx\n", "list.tsv")
+    assert found.lines == [Line(2, "a dog, a cat; rain", "x")]
+
+
+def test_json_array(tmp_path):
+    values = ["a dog", {"prompt": "rain", "seed": 2.0, "name": ""}, 3]
+    found = listed(tmp_path, json.dumps(values), "list.json")
+    assert found.lines == [Line(1, "a dog"), Line(2, "rain", None, {"seed": 2})]
+    assert found.bad == {3: "'3' is not a JSON object"}
+
+
+@pytest.mark.parametrize("content", ['{"prompt": "a"}', "[", "[" * 100_000, '"a"'])
+def test_json_that_is_not_a_list(tmp_path, content):
+    with pytest.raises(ValueError, match="list.json is not (a JSON array|JSON)"):
+        listed(tmp_path, content, "list.json")
+
+
+def test_blank_values_of_json_are_absent(tmp_path):
+    found = listed(tmp_path, '{"prompt": "rain", "negative_prompt": "", "seed": " ", "steps": "5.0"}', "list.jsonl")
+    assert found.lines == [Line(1, "rain", None, {"num_inference_steps": 5})]
+
+
+@pytest.mark.parametrize("name", ["list.xlsx", "list.YAML", "list.parquet"])
+def test_another_format_is_refused_by_name(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"{name} is a .* file, allowed: .txt, .csv, .tsv, .json, .jsonl, .ndjson"):
+        listed(tmp_path, "prompt\n", name)

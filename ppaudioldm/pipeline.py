@@ -34,7 +34,7 @@ from ppaudioldm.generation.options import (
     merged_options,
 )
 from ppaudioldm.generation.run import Components, GenerationRequest, run
-from ppaudioldm.generation.text_condition import PromptEncoder
+from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, conditioning_of_embeddings
 from ppaudioldm.weights.locate import Description, locate
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,12 @@ class AudioLDM:
         transcription: str | None = None,
         phonemes: str | None = None,
         audio_condition: AudioCondition | None = None,
+        prompt_embeds: np.ndarray | None = None,
+        attention_mask: np.ndarray | None = None,
+        generated_prompt_embeds: np.ndarray | None = None,
+        negative_prompt_embeds: np.ndarray | None = None,
+        negative_attention_mask: np.ndarray | None = None,
+        negative_generated_prompt_embeds: np.ndarray | None = None,
         keep_candidates: bool = False,
         with_scores: bool = False,
         progress: ProgressCallback | None = None,
@@ -102,8 +108,8 @@ class AudioLDM:
         "draft" (10 steps, reuse 3) or "original" (DDIM, 200 steps, eta 1, the best of 3). Fields of `Options` given as
         keywords (`duration=5`) override it:
 
-        - negative_prompt: what it should not sound like. duration: seconds, exactly kept, from 0.3 to 600; by default
-          10, or the length of the checkpoint's training clips if that is shorter.
+        - negative_prompt: what it should not sound like; a sequence has one for each prompt. duration: seconds, exactly
+          kept, from 0.3 to 600; by default 10, or the length of the checkpoint's training clips if that is shorter.
         - num_inference_steps, guidance_scale, sampler, eta, spacing: of the denoising. guidance_interval: the share of
           the steps, from 0 to 1, that is guided; the others take half the time.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
@@ -115,26 +121,53 @@ class AudioLDM:
         has one for each prompt. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes
         it; a speech checkpoint needs one of them, and the prompt describes the speaker. What does not fit is an error:
         `tasks.speak` speaks texts of any length. audio_condition: what to start from besides the prompt, which may be
-        None where the condition holds LOA tokens. keep_candidates: return all of them too, as `Clip.candidates`.
-        with_scores: CLAP scores a prompt's only candidate, too. progress: called after every step; returning False
-        stops the run with `Cancelled`. `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was
-        complete. Raises ValueError for a value out of range, naming it and what is allowed.
+        None where the condition holds LOA tokens. prompt_embeds, attention_mask, generated_prompt_embeds: FLAN-T5
+        states (B, L, D), their mask (B, L) and LOA tokens (B, N, D) in place of what the text encoders compute from a
+        prompt, which may then be None; with "negative_", in place of the unconditional half. Names and shapes are those
+        of diffusers. keep_candidates: return all of them too, as `Clip.candidates`. with_scores: CLAP scores a prompt's
+        only candidate, too. progress: called after every step; returning False stops the run with `Cancelled`.
+        `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was complete. Raises ValueError for a value
+        out of range, naming it and what is allowed.
         """
-        options = merged_options(options, preset, overrides)
+        negatives = overrides.get("negative_prompt")
+        has_one_each = negatives is not None and not isinstance(negatives, str)
+        options = merged_options(options, preset, overrides | {"negative_prompt": None} if has_one_each else overrides)
         if options.duration is None:
             options = replace(options, duration=self.default_duration)
         condition = audio_condition or AudioCondition()
-        has_loa, is_absent = condition.loa is not None, prompt is None and condition.loa is not None
-        prompts = [""] if is_absent else check_texts([prompt] if isinstance(prompt, str) else prompt)  # type: ignore
+        conditioning = conditioning_of_embeddings(self.config, prompt_embeds, attention_mask, generated_prompt_embeds)
+        unconditional = conditioning_of_embeddings(
+            self.config,
+            negative_prompt_embeds,
+            negative_attention_mask,
+            negative_generated_prompt_embeds,
+            prefix="negative_",
+        )
+        if conditioning is not None and condition.loa is not None:
+            raise ValueError("prompt_embeds and LOA tokens of an audio_condition are both set, allowed: one of them")
+        has_loa = condition.loa is not None or conditioning is not None
+        is_absent = prompt is None and has_loa
+        count = len(conditioning.contexts[0]) if conditioning else 1
+        texts: Any = [prompt] if isinstance(prompt, str) else prompt
+        prompts = [""] * count if is_absent else check_texts(texts)
+        _check_counts(prompts, conditioning, unconditional)
         if not is_absent:
             self._warn_of_unknown_sounds(prompts)
-        # LOA tokens of a recording already hold what is spoken.
-        spoken = None if has_loa else self._phoneme_ids(transcription, phonemes)
-        # Without a prompt there is nothing by which to choose between candidates.
-        count = 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt
         request = GenerationRequest(
-            options, prompts, _seeds(seed, len(prompts), count), spoken, condition, keep_candidates, with_scores
+            options,
+            prompts,
+            _negative_prompts(negatives if has_one_each else options.negative_prompt, len(prompts)),
+            # Without a prompt there is nothing by which to choose between candidates.
+            _seeds(seed, len(prompts), 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt),
+            conditioning,
+            unconditional,
+            # LOA tokens already hold what is spoken.
+            None if has_loa else self._phoneme_ids(transcription, phonemes),
+            condition,
+            keep_candidates,
+            with_scores,
         )
+        _warn_of_unused_settings(request)
         return run(self._components, request, progress)
 
     @property
@@ -225,6 +258,38 @@ def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
     if vocoder == "network" and config.vocoder.method != "network":
         raise ValueError(f"{checkpoint.name} has no vocoder network, its vocoder is {config.vocoder.method}")
     return replace(config, vocoder=replace(config.vocoder, method=vocoder))
+
+
+def _check_counts(prompts: list[str], *conditionings: Conditioning | None) -> None:
+    """Raise ValueError for embeddings of another number than there are prompts."""
+    for conditioning in conditionings:
+        if conditioning is not None and len(conditioning.contexts[0]) != len(prompts):
+            raise ValueError(
+                f"{len(conditioning.contexts[0])} embeddings for {len(prompts)} prompts, allowed: one for each"
+            )
+
+
+def _negative_prompts(negative: str | Sequence[str | None] | None, prompts: int) -> list[str | None]:
+    """The negative prompt of each prompt, None where it is empty. Raises ValueError for another number of them."""
+    if negative is None or isinstance(negative, str):
+        return [negative] * prompts
+    if not isinstance(negative, Sequence):
+        raise ValueError(f"negative_prompt is {negative!r}, allowed: a text, or a list with one for each prompt")
+    if len(negative) != prompts:
+        raise ValueError(
+            f"{len(negative)} negative prompts for {prompts} prompts, allowed: one for all, or one for each"
+        )
+    return [Options(negative_prompt=text).negative_prompt for text in negative]
+
+
+def _warn_of_unused_settings(request: GenerationRequest) -> None:
+    """Without guidance there is no unconditional half: say which settings then change nothing."""
+    if request.options.guidance_scale != 1:
+        return
+    unused = ["negative_prompt"] if any(request.negative_prompts) or request.unconditional else []
+    unused += ["reuse"] if request.options.reuse > 1 else []
+    if unused:
+        logger.warning("guidance_scale is 1, so %s changes nothing", " and ".join(unused))
 
 
 def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int) -> list[list[int]]:

@@ -53,8 +53,9 @@ def open_recording(audio: AudioSource, truncate: bool = False) -> Recording:
     """
     if isinstance(audio, Recording):
         return audio
-    if isinstance(audio, tuple):
+    if isinstance(audio, tuple) and len(audio) == 2:
         return _from_samples(*audio)
+    _check_kind(audio)
     with sound_file(audio) as file:
         if not truncate:
             frames = count_frames(file, MAX_SECONDS * file.samplerate)
@@ -62,6 +63,13 @@ def open_recording(audio: AudioSource, truncate: bool = False) -> Recording:
         subtype = SUBTYPES.get(file.subtype, "float")
     samples, rate = read_audio(audio, mono=False, exact=True)
     return Recording(samples, rate, subtype)
+
+
+def _check_kind(audio: object) -> None:
+    """Raise ValueError for what is neither a file nor samples with their rate."""
+    if not isinstance(audio, (str, os.PathLike)):
+        kind = "an array without its rate" if hasattr(audio, "shape") else f"a {type(audio).__name__}"
+        raise ValueError(f"audio is {kind}, allowed: a file, or a pair (samples, rate in Hz)")
 
 
 def _check_length(count: int, channels: int, rate: int) -> None:

@@ -106,9 +106,11 @@ def _clips(
     elif recording is not None:
         start, end = (share * options.duration for share in INPAINTED)
         task, parameters = TASKS["inpaint"], {"ranges": [(start, end)]}
-    keywords = task.keywords(prompt or None, recording, parameters)
+    keywords = task.keywords(prompt or None, recording, parameters) | settings
+    if not task.takes_duration:
+        del keywords["duration"]
     for seed in seeds:
-        yield task.resolved_function()(pipeline, seed=seed, **keywords, **settings)
+        yield task.resolved_function()(pipeline, seed=seed, **keywords)
 
 
 def _choose_model(options: argparse.Namespace) -> None:

@@ -40,7 +40,9 @@ def item_seeds(seed: int, count: int) -> list[int]:
 
     Raises ValueError where one of them is outside 0 to 2**63 - 1.
     """
-    return [check_seed(check_seed(seed) + k) for k in range(count)]
+    if check_seed(seed) + count - 1 > MAX_SEED:
+        raise ValueError(f"seed is {seed!r}, allowed with {count} candidates: up to {MAX_SEED - count + 1}")
+    return [check_seed(seed) + k for k in range(count)]
 
 
 def check_seed(seed: int) -> int:

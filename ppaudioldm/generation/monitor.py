@@ -27,7 +27,10 @@ class Monitor:
 
     def report(self, stage: str, done: int = 1, total: int = 1) -> None:
         """Call the callback. Raises Cancelled if it returns False."""
-        if self._progress is not None and self._progress(Progress(stage, done, total)) is False:
+        if self._progress is None:
+            return
+        answer = self._progress(Progress(stage, done, total))
+        if answer is not None and not answer:  # NumPy's False, too
             raise Cancelled(f"stopped during {stage}")
 
 

@@ -46,6 +46,7 @@ class Setting:
 
     kind: type of a value; `tuple` is an interval, two numbers from 0 to 1. minimum, maximum: both allowed. choices: of
     a text. flags: on the command line. aliases: further names of its column in a list of prompts. unit: of a number.
+    blank_is_none: a text without a letter in it is None.
     """
 
     help: str
@@ -57,6 +58,7 @@ class Setting:
     aliases: tuple[str, ...] = ()
     metavar: str | None = None
     unit: str = ""
+    blank_is_none: bool = False
 
     def checked(self, name: str, value: Any) -> Any:
         """`value` as a built-in type. Raises ValueError that names it and what is allowed."""
@@ -97,7 +99,12 @@ class Options:
     """
 
     negative_prompt: str | None = _setting(
-        None, "what it should not sound like", str, flags=("-x", "--negative-prompt"), metavar="TEXT"
+        None,
+        "what it should not sound like",
+        str,
+        flags=("-x", "--negative-prompt"),
+        metavar="TEXT",
+        blank_is_none=True,
     )
     duration: float | None = _setting(
         None,
@@ -166,6 +173,9 @@ class Options:
     def __post_init__(self) -> None:
         for name, setting in settings().items():
             value = getattr(self, name)
+            if setting.blank_is_none and isinstance(value, str) and not value.strip():
+                value = None
+                object.__setattr__(self, name, None)
             if value is not None or type(self).__dataclass_fields__[name].default is not None:
                 object.__setattr__(self, name, setting.checked(name, value))
         check_sampler_options(self.sampler, self.eta, self.spacing)
@@ -200,6 +210,12 @@ def take_options(keywords: dict[str, Any]) -> Options:
     options, preset = keywords.pop("options", None), keywords.pop("preset", None)
     overrides = {name: keywords.pop(name) for name in settings() if name in keywords}
     return merged_options(options, preset, overrides)
+
+
+def refuse_duration(keywords: Mapping[str, Any], task: str) -> None:
+    """Raise ValueError for a `duration` among the keywords of a task whose result is as long as its recording."""
+    if keywords.get("duration") is not None:
+        raise ValueError(f"duration is {keywords['duration']!r}, but {task} keeps the length of the recording")
 
 
 def merged_options(options: Options | None, preset: str | None, overrides: Mapping[str, Any]) -> Options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 
@@ -41,12 +41,17 @@ class Components:
 class GenerationRequest:
     """What is to be generated. options: with a duration. seeds: of the candidates of each prompt.
 
-    phonemes: (1, 310) int64, what a speech checkpoint says. with_scores: CLAP scores a prompt's only candidate too.
+    negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
+    by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
+    checkpoint says. with_scores: CLAP scores a prompt's only candidate too.
     """
 
     options: Options
     prompts: list[str]
+    negative_prompts: list[str | None]
     seeds: list[list[int]]
+    conditioning: Conditioning | None = None
+    unconditional: Conditioning | None = None
     phonemes: np.ndarray | None = None
     audio_condition: AudioCondition = field(default_factory=AudioCondition)
     keep_candidates: bool = False
@@ -117,7 +122,7 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
         )
         for batch in batches
     ]
-    functions = needed_functions(config, any(guided), condition, options)
+    functions = needed_functions(config, any(guided), request)
     shape = config.vae.latent_channels, frames, config.latent_bands
     return Plan(num_samples, shape, sampler, scales, batches, schedules, functions)
 
@@ -128,23 +133,22 @@ def windows_per_call(windows: int, items: int, batch_size: int) -> int:
     return max(fitting)
 
 
-def needed_functions(
-    config: ModelConfig, guided: bool, condition: AudioCondition | None = None, options: Options | None = None
-) -> list[str]:
-    """The functions that generation from text runs, in order (see `models.functions`); ranking needs "clap_audio" too.
-
-    A negative prompt in `options` goes through GPT-2 even where the condition holds the prompts' LOA tokens.
-    """
-    options = options or Options()
-    has_negative = options.negative_prompt is not None
-    has_loa = condition is not None and condition.loa is not None
-    predicts_loa = config.loa is not None and (not has_loa or (guided and has_negative))
-    text = ["flan_t5"] if config.flan_t5 else []
-    text += ["clap_text"] if predicts_loa or config.unet.film_dim else []
+def needed_functions(config: ModelConfig, guided: bool, request: GenerationRequest) -> list[str]:
+    """The functions that a generation runs, in order (see `models.functions`); ranking needs "clap_audio" too."""
+    # GPT-2 predicts LOA tokens of the prompts, unless there are some, and of negative prompts.
+    encodes_prompts = request.conditioning is None
+    encodes_negatives = guided and request.unconditional is None
+    predicts_loa = config.loa is not None and (
+        (encodes_prompts and request.audio_condition.loa is None)
+        or (encodes_negatives and any(request.negative_prompts))
+    )
+    encodes = encodes_prompts or encodes_negatives
+    text = ["flan_t5"] if config.flan_t5 and encodes else []
+    text += ["clap_text"] if predicts_loa or (config.unet.film_dim and encodes) else []
     text += ["phoneme_encoder"] if config.phoneme_encoder and predicts_loa else []
     text += ["loa", "gpt2"] if predicts_loa else []
     unet = ["unet_contexts"] if config.contexts else []
-    unet += unet_functions(config, guided, options)
+    unet += unet_functions(config, guided, request.options)
     vocoder = ["vocoder"] if config.vocoder.method == "network" else []
     return [*text, *unet, "vae_decoder", *vocoder]
 
@@ -198,13 +202,23 @@ def _load(engine: Engine, functions: list[str], monitor: Monitor) -> None:
 def _conditioning(
     components: Components, request: GenerationRequest, is_guided: bool
 ) -> tuple[Conditioning, Conditioning | None]:
-    """Of all prompts, and of one unconditional item: the negative prompt if there is one."""
-    encoder, negative = components.prompt_encoder, request.options.negative_prompt
+    """Of all prompts, and their unconditional halves."""
     unconditional = None
     # The unconditional half first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
     if is_guided:
-        unconditional = encoder.encode([negative], request.phonemes) if negative else encoder.unconditional(1)
-    return encoder.encode(request.prompts, request.phonemes, request.audio_condition.loa), unconditional
+        unconditional = request.unconditional or _unconditional(components.prompt_encoder, request)
+    conditioning = request.conditioning
+    if conditioning is None:
+        loa = request.audio_condition.loa
+        conditioning = components.prompt_encoder.encode(request.prompts, request.phonemes, loa)
+    return conditioning, unconditional
+
+
+def _unconditional(encoder: PromptEncoder, request: GenerationRequest) -> Conditioning:
+    """The unconditional half of each prompt: its negative prompt if it has one."""
+    distinct = list(dict.fromkeys(request.negative_prompts))
+    encoded = [encoder.encode([text], request.phonemes) if text else encoder.unconditional(1) for text in distinct]
+    return reduce(concatenated, encoded).take([distinct.index(text) for text in request.negative_prompts])
 
 
 def _repeated(
@@ -214,7 +228,7 @@ def _repeated(
     prompts = [prompt for prompt, _ in batch] * windows_per_call
     taken = conditioning.take(prompts)
     if unconditional is not None:
-        taken = concatenated(unconditional.take([0] * len(prompts)), taken)
+        taken = concatenated(unconditional.take(prompts), taken)
     return padded(taken)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
+from ppaudioldm.config import ModelConfig
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.text.tokenizer import PromptTokenizer
@@ -36,6 +37,58 @@ class Conditioning:
         index = list(items)
         film = None if self.film is None else self.film[index]
         return Conditioning(tuple(c[index] for c in self.contexts), tuple(m[index] for m in self.masks), film)
+
+
+def conditioning_of_embeddings(
+    config: ModelConfig,
+    prompt_embeds: np.ndarray | None,
+    attention_mask: np.ndarray | None,
+    generated_prompt_embeds: np.ndarray | None,
+    prefix: str = "",
+) -> Conditioning | None:
+    """The conditioning of embeddings that a caller has computed, under the names of diffusers; None if there are none.
+
+    prompt_embeds: FLAN-T5 states (B, L, D); attention_mask: (B, L), 1 = attend, by default all.
+    generated_prompt_embeds: LOA tokens (B, N, D). prefix: of these names in messages. Raises ValueError for what the
+    checkpoint lacks, or for another shape.
+    """
+    embeddings = {"flan_t5": prompt_embeds, "loa": generated_prompt_embeds}
+    if all(value is None for value in (*embeddings.values(), attention_mask)):
+        return None
+    if config.unet.film_dim:
+        raise ValueError(f"{prefix}prompt_embeds are set, but the checkpoint is conditioned by FiLM")
+    names = {"flan_t5": f"{prefix}prompt_embeds", "loa": f"{prefix}generated_prompt_embeds"}
+    for name, value in embeddings.items():
+        if (value is None) == (name in config.contexts):
+            problem = "missing" if value is None else "set, but the checkpoint has no use for them"
+            raise ValueError(
+                f"{names[name]} are {problem}: this checkpoint takes {', '.join(names[n] for n in config.contexts)}"
+            )
+    dims = dict(zip(config.contexts, [dim for dim in config.unet.context_dims if dim is not None], strict=True))
+    contexts = {name: _checked_embedding(names[name], embeddings[name], dims[name]) for name in config.contexts}
+    masks = {name: np.ones(context.shape[:2], np.float32) for name, context in contexts.items()}
+    if attention_mask is not None and "flan_t5" in masks:
+        masks["flan_t5"] = _checked_mask(f"{prefix}attention_mask", attention_mask, masks["flan_t5"].shape)
+    sizes = {len(context) for context in contexts.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"{' and '.join(names[name] for name in contexts)} have different batch sizes")
+    return Conditioning(tuple(contexts.values()), tuple(masks.values()), None)
+
+
+def _checked_embedding(name: str, values: object, dim: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[2] != dim or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"{name} are {array.dtype} of shape {array.shape}, expected floats (B, L, {dim})")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} hold values that are not finite")
+    return array.astype(np.float32)
+
+
+def _checked_mask(name: str, values: object, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.asarray(values)
+    if mask.shape != shape or not np.isin(mask, (0, 1)).all() or not mask.any(1).all():
+        raise ValueError(f"{name} has shape {mask.shape}, expected {shape}, of 0 and 1, with a 1 in every row")
+    return mask.astype(np.float32)
 
 
 def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:

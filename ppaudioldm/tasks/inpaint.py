@@ -11,7 +11,7 @@ from ppaudioldm.audio.joins import FADE_S, Span
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.generation.options import MIN_DURATION, take_options
+from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate
@@ -38,10 +38,11 @@ def inpaint(
     recording's own sound, separated at the bands' edges by linear-phase filters CROSSOVER_HZ Hz wide. audio: a file, or
     samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the ranges is processed.
     The generated sound is mono: in each channel it is as loud as the channel is beside it. prompt: what it should sound
-    like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`; a duration is not used.
+    like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`, but for the duration.
     The clip has the recording's rate, channels and depth. Raises ValueError for a range outside the recording, a band
     outside what recording and checkpoint both have, or as `AudioLDM.generate` does.
     """
+    refuse_duration(settings, "inpaint")
     options = take_options(settings)
     TASKS["inpaint"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     TASKS["inpaint"].checked_parameters(prompt, True, {"ranges": ranges, "frequencies": frequencies})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,7 +23,8 @@ from ppaudioldm.audio.recording import Recording
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.generation.options import Options, Progress, ProgressCallback, as_share
+from ppaudioldm.generation.monitor import Monitor
+from ppaudioldm.generation.options import Options, ProgressCallback, as_share
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.segment import Segment
@@ -122,13 +122,11 @@ def generate_from(
     **settings: Any,
 ) -> Clip:
     """`AudioLDM.generate` from a recording, which `encode` turns into a condition in a stage of its own, "encode"."""
-    start = time.perf_counter()
-    if progress is not None and progress(Progress("encode", 0, 1)) is False:
-        raise Cancelled("stopped during encode")
-    condition = encode()
-    seconds = time.perf_counter() - start
+    monitor = Monitor(progress)
+    with monitor.stage("encode"):
+        condition = encode()
     clip = pipeline.generate(prompt, options, audio_condition=condition, progress=progress, **settings)
-    return replace(clip, seconds={"encode": seconds, **clip.seconds})
+    return replace(clip, seconds={**monitor.seconds, **clip.seconds})
 
 
 def with_partial_result(generate: Callable[[], AnyClip], finish: Callable[[AnyClip], Result]) -> Result:

@@ -15,7 +15,7 @@ from ppaudioldm.audio.recording import AudioSource, Recording, network_input, op
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
-from ppaudioldm.generation.options import MIN_DURATION, take_options
+from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.regenerate import first_seed, generate_from, with_partial_result
 from ppaudioldm.tasks.registry import TASKS
@@ -28,10 +28,11 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
 
     audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes; all channels as one. strength:
     above 0, up to 1: the share of the denoising steps that are run, from the recording with the noise of the first of
-    them; near 0 the recording stays as it is, at 1 nothing is left of it. settings: of `AudioLDM.generate`; a duration
-    is not used. The clip is mono, at the checkpoint's rate, as long and as loud as the recording.
+    them; near 0 the recording stays as it is, at 1 nothing is left of it. settings: of `AudioLDM.generate`, but for
+    the duration. The clip is mono, at the checkpoint's rate, as long and as loud as the recording.
     Raises ValueError as `AudioLDM.generate` does.
     """
+    refuse_duration(settings, "restyle")
     options = take_options(settings)
     TASKS["restyle"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     strength = TASKS["restyle"].checked_parameters(prompt, True, {"strength": strength})["strength"]

@@ -13,7 +13,7 @@ from ppaudioldm.audio.levels import peak_limit
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording, resampled
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.generation.options import MIN_DURATION, take_options
+from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate, with_partial_result
@@ -32,10 +32,11 @@ def upscale(
     edge. audio: a file, or samples (n,) or (n, channels) and their rate, up to 10 minutes. The generated sound is mono:
     in each channel it is as loud as the channel is just below the cutoff. prompt: what it should sound like; without
     one, like anything that fits what is below: AudioMAE would encode the recording as a dull one. settings: of
-    `AudioLDM.generate`; a duration is not used. The clip has the recording's channels and depth; `EditedClip.cutoff` is
+    `AudioLDM.generate`, but for the duration. The clip has the recording's channels and depth; `EditedClip.cutoff` is
     where the generated sound begins. Raises ValueError for a recording, or a cutoff, that leaves nothing to generate,
     or as `AudioLDM.generate` does.
     """
+    refuse_duration(settings, "upscale")
     options = take_options(settings)
     TASKS["upscale"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     highest = pipeline.config.sample_rate / 2

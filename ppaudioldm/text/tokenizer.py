@@ -29,6 +29,8 @@ class PromptTokenizer:
             raise CheckpointError(f"not a tokenizer.json for {name}: {str(error)[:200]}") from error
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
+        unknown = getattr(self._tokenizer.model, "unk_token", None) or "<unk>"
+        self._unknown_id = self._tokenizer.token_to_id(unknown)
         self._name = name
         self._max_tokens = max_tokens
         self._pad_token_id = pad_token_id
@@ -48,6 +50,7 @@ class PromptTokenizer:
                     "prompt cut at %d %s tokens, after %r: the rest, %r, is ignored",
                     self._max_tokens, self._name, prompt[max(0, end - 30) : end], _shortened(prompt[end:]),
                 )  # fmt: skip
+            self._warn_of_unknown(prompt, encoding)
         length = max(len(encoding.ids) for encoding in encodings)
         ids = np.full((len(prompts), length), self._pad_token_id, np.int64)
         mask = np.zeros((len(prompts), length), np.float32)
@@ -60,6 +63,17 @@ class PromptTokenizer:
                 f" {self._vocab_size}: this is another model's tokenizer"
             )
         return ids, mask
+
+    def _warn_of_unknown(self, prompt: str, encoding: Any) -> None:
+        """Name what has no token: the text encoder gets the same unknown token for all of it."""
+        pairs = zip(encoding.ids, encoding.offsets, strict=True)
+        unknown = [prompt[start:end].strip() for token, (start, end) in pairs if token == self._unknown_id]
+        texts = [text for text in dict.fromkeys(unknown) if text]
+        if texts:
+            logger.warning(
+                "%s does not know %s: it cannot tell that from other unknown text",
+                self._name, ", ".join(map(repr, map(_shortened, texts[:5]))),
+            )  # fmt: skip
 
 
 def _shortened(text: str) -> str:

@@ -139,3 +139,17 @@ def test_resampled_stays_in_place():
 
 def test_duration():
     assert Recording(np.zeros((100, 1)), 50).duration == 2
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (np.zeros(100, np.float32), "audio is an array without its rate, allowed: a file, or a pair"),
+        (["a.wav", "b.wav"], "audio is a list, allowed: a file, or a pair"),
+        (None, "audio is a NoneType, allowed"),
+        ((np.zeros(100, np.float32),), "audio is a tuple, allowed"),
+    ],
+)
+def test_errors_name_what_was_passed(audio, message):
+    with pytest.raises(ValueError, match=message):
+        open_recording(audio)

@@ -11,6 +11,7 @@ import soundfile
 from ppaudioldm.cli import main
 from ppaudioldm.commands import compat
 from ppaudioldm.generation.clip import Clip
+from ppaudioldm.pipeline import AudioLDM
 from tests.text.test_phonemes import speech
 
 
@@ -39,6 +40,7 @@ def pipeline(monkeypatch, tmp_path):
         return recorder
 
     monkeypatch.setattr(compat, "open_pipeline", open_pipeline)
+    monkeypatch.setattr(AudioLDM, "generate", Recorder.generate)  # what the registry runs
     monkeypatch.chdir(tmp_path)
     return recorder
 

@@ -31,7 +31,7 @@ from ppaudioldm.generation.options import PRESETS, Options, check_texts, merged_
         ({"batch_size": 0}, "batch_size is 0, allowed: 1 to 64"),
         ({"reuse": 11}, "reuse is 11, allowed: 1 to 10"),
         ({"guidance_interval": (0.5, 0.5)}, r"guidance_interval is \(0.5, 0.5\), allowed: a start and an end"),
-        ({"negative_prompt": " "}, "negative_prompt is ' ', allowed: a text that is not empty"),
+        ({"negative_prompt": 3}, "negative_prompt is 3, allowed: a text that is not empty"),
     ],
 )
 def test_a_value_that_is_not_allowed(values, message):
@@ -43,6 +43,12 @@ def test_numbers_of_numpy_become_pythons():
     options = Options(duration=np.float32(2.5), num_inference_steps=np.int64(7), guidance_interval=[0.25, 1])
     assert options == Options(duration=2.5, num_inference_steps=7, guidance_interval=(0.25, 1))
     assert (type(options.duration), type(options.num_inference_steps)) == (float, int)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", None])
+def test_an_empty_negative_prompt_is_none(blank):
+    assert Options(negative_prompt=blank) == Options()
+    assert Options(negative_prompt="music").changed(negative_prompt=blank or "") == Options()
 
 
 def test_every_field_is_a_setting():

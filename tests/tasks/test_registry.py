@@ -11,6 +11,7 @@ import pytest
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.tasks.registry import TASKS, task_of
 from ppaudioldm.tasks.task import Use
+from tests.tasks.examples import sound, untrained
 
 SPEAKS = CHECKPOINTS["audioldm2-speech-gigaspeech"].config
 
@@ -81,3 +82,12 @@ def test_a_checkpoint_without_audiomae_can_follow_a_prompt():
 def test_an_unknown_task():
     with pytest.raises(ValueError, match="unknown task 'sing', choose from generate, speak, vary, "):
         task_of("sing")
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters"), [("restyle", {}), ("inpaint", {"ranges": [(0, 0.1)]}), ("upscale", {"cutoff": 3000.0})]
+)
+def test_a_duration_is_refused_where_the_result_is_as_long_as_the_recording(task, parameters):
+    function = TASKS[task].resolved_function()
+    with pytest.raises(ValueError, match=f"duration is 1.0, but {task} keeps the length of the recording"):
+        function(untrained(), sound(0.5), "rain", duration=1.0, **parameters)

@@ -109,3 +109,26 @@ def test_vocabulary_of_another_model():
 def test_not_a_tokenizer(text):
     with pytest.raises(CheckpointError, match="not a tokenizer.json for CLAP: "):
         PromptTokenizer(text, "CLAP", 512, 1, 300)
+
+
+def words_tokenizer() -> PromptTokenizer:
+    """A word is a token; others are unknown."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "a": 2, "dog": 3}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    return PromptTokenizer(tokenizer.to_str(), "CLAP", 10, 0, 4)
+
+
+def test_what_a_text_encoder_does_not_know_is_named(caplog):
+    ids, _ = words_tokenizer()(["a dog barks, 狗"])
+    assert ids.tolist() == [[2, 3, 1, 1, 1]]
+    assert "CLAP does not know 'barks', ',', '狗'" in caplog.text
+
+
+def test_known_prompts_give_no_warning(caplog):
+    words_tokenizer()(["a dog"])
+    flan_t5()(["狗"])
+    assert caplog.text == ""

@@ -107,7 +107,7 @@ def test_names_in_a_list(pipeline, tmp_path):
     ("flags", "message"),
     [
         (["-t", "x", "-f", "x.wav"], "--file_path is only for --mode sr_inpainting"),
-        (["-t", "x", "-dur", "5"], "this makes 5 s; the original, with audioldm2-full, always 10 s"),
+        (["-t", "x", "-dur", "5"], "this generates 5 s; the original, with audioldm2-full, always 10 s"),
         (["-t", "x", "-tl", "list.txt"], "--text is not used"),
     ],
 )

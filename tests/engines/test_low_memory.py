@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from ppaudioldm.engines.choice import create_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from ppaudioldm.weights.convert import write_native
 from ppaudioldm.weights.locate import locate
 from tests.support import relative_error
 
@@ -53,14 +57,15 @@ def engine(request) -> str:
     return request.param
 
 
-def low(engine: str) -> AudioLDM:
-    description, made = create_engine(locate("untrained"), engine, "cpu", low_memory=True)
+def low(engine: str, checkpoint: str | Path = "untrained") -> AudioLDM:
+    """In f32, as other tests run these networks: they are translated once for all."""
+    description, made = create_engine(locate(checkpoint), engine, "cpu", "f32", low_memory=True)
     return AudioLDM(description, Watched(made))
 
 
 def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
     pipeline = low(engine)
-    usual = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu")
+    usual = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", precision="f32")
     for prompt in ("rain", "a bell"):
         clip = pipeline.generate(prompt, seed=1, **SETTINGS)
         np.testing.assert_array_equal(clip.waveforms, usual.generate(prompt, seed=1, **SETTINGS).waveforms)
@@ -69,9 +74,19 @@ def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
     assert {network for networks in held for network in networks} >= {"clap_text", "flan_t5", "gpt2", "unet", "vocoder"}
 
 
-def test_deep_and_shallow_steps_are_of_one_network(engine):
+@pytest.fixture(scope="module")
+def few_networks(tmp_path_factory) -> Path:
+    """A checkpoint with FLAN-T5 alone in front of a UNet of two levels."""
+    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,), context_dims=(160,))
+    config = replace(UNTRAINED, unet=unet, gpt2=None, loa=None, audiomae=None)
+    folder = tmp_path_factory.mktemp("checkpoint") / "few-networks"
+    write_native(random_checkpoint("few-networks", config, 0), folder)
+    return folder
+
+
+def test_deep_and_shallow_steps_are_of_one_network(engine, few_networks):
     """In turns: each must not let the other go."""
-    pipeline = low(engine)
+    pipeline = low(engine, few_networks)
     pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
     functions = pipeline.engine._functions
     assert {"vocoder"} == set(functions)
@@ -84,7 +99,7 @@ def test_deep_and_shallow_steps_are_of_one_network(engine):
 
 
 def test_threads_get_what_they_would_get_alone(engine):
-    pipeline = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", low_memory=True)
+    pipeline = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", precision="f32", low_memory=True)
 
     def make(seed: int) -> np.ndarray:
         return pipeline.generate("rain", seed=seed, duration=0.5, num_inference_steps=2).waveforms

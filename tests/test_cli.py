@@ -278,7 +278,7 @@ def test_all_that_can_be_written(tmp_path, monkeypatch, capsys):
 
 def test_help_imports_no_framework():
     code = "import sys, ppaudioldm.cli as c\ntry: c.main(['generate', '--help'])\nexcept SystemExit: pass\n"
-    code += "sys.exit(bool({'paddle', 'torch', 'numpy', 'openvino', 'PIL'} & set(sys.modules)))"
+    code += "sys.exit(bool({'paddle', 'torch', 'numpy', 'openvino', 'PIL', 'av'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "examples:" in result.stdout

@@ -16,6 +16,7 @@ FORMATS = {  # extension -> libsndfile's container, and our subtype -> libsndfil
     ".ogg": ("OGG", {"vorbis": "VORBIS"}),
     ".mp3": ("MP3", {"mp3": "MPEG_LAYER_III"}),
 }
+MEDIA_EXTENSIONS = (".m4a", ".aac", ".wma", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".flv", ".3gp", ".amr")  # by PyAV
 PCM_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 LOSSY_CONTAINERS = ("OGG", "MP3")
 WIDE_ENCODINGS = ("PCM_32", "DOUBLE")  # their samples do not fit into float32

@@ -1,4 +1,4 @@
-"""Reading any sound file that libsndfile knows, block by block, in little more memory than the result takes."""
+"""Reading sound files block by block, by libsndfile or PyAV, in little more memory than the result takes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ import math
 import os
 import stat
 from collections.abc import Iterator
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
+from ppaudioldm.audio import media
+from ppaudioldm.audio.containers import (
+    HEAD_BYTES,
+    container_of,
+    first_mp3_frame,
+    missing_share,
+    mp3_states_length,
+    ogg_is_cut,
+)
 from ppaudioldm.audio.formats import MAX_CHANNELS, WIDE_ENCODINGS, PathLike, check_rate, check_samples
 
 logger = logging.getLogger(__name__)
@@ -34,7 +44,7 @@ def read_audio(
 
     sample_rate: resample to this many Hz; None keeps the file's. max_seconds: stop after these, with a warning in the
     log; None reads everything, up to MAX_VALUES. exact: float64 for a file whose samples float32 cannot hold. Memory
-    holds the result, not the whole file. A damaged file is read up to the damage, with a warning in the log.
+    holds the result, not the whole file. A damaged file is read as far as it can be, with a warning in the log.
     Raises ValueError for a file that is not audio, is empty, holds NaN, has more than MAX_CHANNELS if not `mono`, or
     has a rate out of range; OSError for one that cannot be opened.
     """
@@ -42,19 +52,39 @@ def read_audio(
         check_rate(sample_rate)
     if max_seconds is not None and not max_seconds > 0:
         raise ValueError(f"max_seconds is {max_seconds}, expected more than 0")
-    with sound_file(path) as file:
-        check_rate(file.samplerate)
-        if not mono and file.channels > MAX_CHANNELS:
-            raise ValueError(f"the file has {file.channels} channels, allowed: up to {MAX_CHANNELS}")
-        rate = sample_rate or file.samplerate
-        dtype = "float64" if exact and file.subtype in WIDE_ENCODINGS else "float32"
-        seconds = MAX_VALUES / (rate * (1 if mono else file.channels))
+    with sound_file(path) as source:
+        check_rate(source.samplerate)
+        if not mono and source.channels > MAX_CHANNELS:
+            raise ValueError(f"the file has {source.channels} channels, allowed: up to {MAX_CHANNELS}")
+        rate = sample_rate or source.samplerate
+        dtype = "float64" if exact and source.subtype in WIDE_ENCODINGS else "float32"
+        seconds = MAX_VALUES / (rate * (1 if mono else source.channels))
         seconds = min(seconds, math.inf if max_seconds is None else max_seconds)
-        frames = round(min(file.frames, max(1.0, seconds * file.samplerate)))
-        samples = _read(file, frames, rate, mono, dtype)
-        if frames < file.frames and len(file.read(1)):
+        beginning = _Beginning(source, round(min(UNKNOWN_LENGTH, max(1.0, seconds * source.samplerate))), dtype)
+        samples = _read(beginning, source, rate, mono, dtype)
+        if beginning.goes_on:
             logger.warning("%s: only the first %g seconds are used", path, seconds)
     return samples, rate
+
+
+class SoundSource(Protocol):
+    """An open sound file, to be read once.
+
+    name: for messages. samplerate: Hz. subtype: libsndfile's name of the encoding, or of one that holds the decoded
+    samples. frames: samples of each channel; None where the file does not say, or where that would be a guess.
+    """
+
+    name: str
+    samplerate: int
+    channels: int
+    subtype: str
+    frames: int | None
+
+    def blocks(self, dtype: str) -> Iterator[np.ndarray]:
+        """All samples in blocks (n, channels) of `dtype`; of a damaged file what can be read, with a warning."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class _Forward(soundfile.SoundFile):
@@ -66,83 +96,167 @@ class _Forward(soundfile.SoundFile):
         return False
 
 
+class _LibsndfileSource:
+    """A `SoundSource` that libsndfile decodes. loss: a warning for the end of the file, "" for none."""
+
+    def __init__(self, file: soundfile.SoundFile, name: str, is_length_known: bool = True, loss: str = "") -> None:
+        self._file, self.name, self._loss = file, name, loss
+        self.samplerate, self.channels, self.subtype = file.samplerate, file.channels, file.subtype
+        self.frames = file.frames if is_length_known and file.frames < UNKNOWN_LENGTH else None
+        if share := missing_share(file.extra_info):
+            place, promised = file.frames / file.samplerate, file.frames / (1 - share) / file.samplerate
+            self._loss = f"ends after {place:g} s of {promised:g} s, the rest is lost"
+
+    def close(self) -> None:
+        self._file.close()
+
+    def blocks(self, dtype: str) -> Iterator[np.ndarray]:
+        count, file = 0, self._file
+        while count < file.frames:
+            try:
+                block = file.read(max(1, DECODED_VALUES // file.channels), dtype=dtype, always_2d=True)
+            except soundfile.LibsndfileError as error:
+                if not count:
+                    raise
+                place, reason = f"{count / file.samplerate:g} s", error.error_string.strip()
+                logger.warning("%s is damaged after %s, the rest is lost: %s", self.name, place, reason)
+                return
+            if not len(block):
+                if count and self.frames is not None and self.frames - count > DECODED_VALUES:
+                    place, promised = f"{count / file.samplerate:g} s", f"{self.frames / file.samplerate:g} s"
+                    logger.warning("%s ends after %s of %s, the rest is lost", self.name, place, promised)
+                    return
+                break
+            count += len(block)
+            yield block
+        if self._loss:
+            logger.warning("%s %s", self.name, self._loss)
+
+
 @contextlib.contextmanager
-def sound_file(path: PathLike) -> Iterator[soundfile.SoundFile]:
+def sound_file(path: PathLike) -> Iterator[SoundSource]:
     """The sound file `path`, open for reading in the block.
 
-    Raises ValueError, in one line that names the file, for one that is not audio, is not a regular file or cannot be
-    decoded, and for a ValueError of the block; OSError for one that cannot be opened.
+    libsndfile decodes WAV, FLAC, AIFF, Ogg and the like, whose exact length it knows; PyAV decodes MP3 and all
+    that libsndfile does not know. Where PyAV is not installed, libsndfile decodes MP3 as well, up to the length that it
+    finds. Raises ValueError, in one line that names the file, for one that is not audio, is not a regular file or
+    cannot be decoded, and for a ValueError of the block; OSError for one that cannot be opened.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError(f"{path} is a device or pipe, expected a sound file")  # reading could wait or go on forever
-    with open(path, "rb"):
-        pass  # Python's error says why a file cannot be opened; libsndfile's is always "System error"
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(path, "rb"))
+        try:
+            source = _opened(path, file)
+        except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+            # TypeError: headerless formats by their extension
+            raise ValueError(f"{path} is not a sound file that can be read: {_reason(error)}") from error
+        stack.callback(source.close)
+        try:
+            yield source
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{path} is not a sound file that can be read: {_reason(error)}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TypeError):
+        return "it has no header"
+    reason: str = getattr(error, "error_string", str(error)).strip()
+    # What libsndfile says of an MP3 file in which libmpg123 finds no frame.
+    return "it holds no sound that can be decoded" if reason.startswith("File does not exist") else reason
+
+
+def _opened(path: PathLike, file: BinaryIO) -> SoundSource:
+    """The source for `path`, which is open as `file`. Raises ValueError, TypeError or soundfile's error."""
+    kind = container_of(file.read(HEAD_BYTES))
+    file.seek(0)
+    name = str(path)
+    if kind not in (None, "Ogg"):
+        if media.is_installed():
+            return media.MediaSource(name, file)
+        if kind == "MP3":
+            return _mp3_without_media(path, file)
+        raise ValueError(f"{kind} needs PyAV: {media.INSTALL}")
     try:
-        with _Forward(path) as file:
-            yield file
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats by their extension
-        reason = getattr(error, "error_string", "it has no header").strip()
-        raise ValueError(f"{path} is not a sound file that can be read: {reason}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        loss = "ends without the mark of its end, the rest is lost" if kind == "Ogg" and ogg_is_cut(file) else ""
+        return _LibsndfileSource(_Forward(path), name, loss=loss)
+    except soundfile.LibsndfileError:
+        if not media.is_installed():
+            raise
+        file.seek(0)
+        with contextlib.suppress(ValueError):
+            return media.MediaSource(name, file)  # Speex, a video, or a compressed sound in a WAV file
+        raise
 
 
-def count_frames(file: soundfile.SoundFile, limit: float) -> int:
-    """The number of samples of each channel of `file`.
+def _mp3_without_media(path: PathLike, file: BinaryIO) -> SoundSource:
+    """The source for an MP3 file, where PyAV is not installed."""
+    # libmpg123 would write to stderr about a file without frames.
+    if not first_mp3_frame(file):
+        raise ValueError(f"no MP3 frames at its beginning; if it is of another format: {media.INSTALL}")
+    file.seek(0)
+    if mp3_states_length(file):
+        return _LibsndfileSource(_Forward(path), str(path))
+    loss = f"may be read only in part, for it does not state its length: {media.INSTALL} reads all of it"
+    return _LibsndfileSource(_Forward(path), str(path), is_length_known=False, loss=loss)
 
-    If the header lacks it, the file is read to count them, up to `limit` or a few more. Raises ValueError as
+
+def count_frames(source: SoundSource, limit: float) -> int:
+    """The number of samples of each channel of `source`.
+
+    If the file does not say, it is decoded to count them, up to `limit` or a few more. Raises ValueError as
     `read_audio` does.
     """
-    if file.frames < UNKNOWN_LENGTH:
-        return file.frames
+    if source.frames is not None:
+        return source.frames
     count = 0
-    for block in _blocks(file, file.frames, "float32"):
+    for block in source.blocks("float32"):
         count += len(block)
         if count > limit:
             break
     return count
 
 
-def _read(file: soundfile.SoundFile, frames: int, sample_rate: int, mono: bool, dtype: str) -> np.ndarray:
-    """The first `frames` of `file` at `sample_rate`: (samples,) or (samples, channels)."""
-    channels = 1 if mono else file.channels
+class _Beginning:
+    """The blocks of `source` up to `limit` samples of each channel. goes_on: whether there are more, at the end."""
+
+    def __init__(self, source: SoundSource, limit: int, dtype: str) -> None:
+        self._blocks, self._limit = source.blocks(dtype), limit
+        self.goes_on = False
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        count = 0
+        for block in self._blocks:
+            if count + len(block) > self._limit:
+                self.goes_on = True
+                block = block[: self._limit - count]
+            count += len(block)
+            if len(block):
+                yield block
+            if self.goes_on:
+                return
+
+
+def _read(blocks: _Beginning, source: SoundSource, sample_rate: int, mono: bool, dtype: str) -> np.ndarray:
+    """`blocks` of `source` at `sample_rate`: (samples,) or (samples, channels)."""
+    channels = 1 if mono else source.channels
     stream = None
-    if sample_rate != file.samplerate:
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, channels, dtype=dtype)
-    blocks: list[np.ndarray] = []
-    for block in _blocks(file, frames, dtype):
+    if sample_rate != source.samplerate:
+        stream = soxr.ResampleStream(source.samplerate, sample_rate, channels, dtype=dtype)
+    parts: list[np.ndarray] = []
+    for block in blocks:
         check_samples(block, "the file")
         block = block.mean(1, keepdims=True) if mono else block
-        blocks.append(stream.resample_chunk(block) if stream else block)
-    if stream and blocks:
-        blocks.append(stream.resample_chunk(np.zeros((0, channels), dtype), last=True))
-    samples = _concatenated(blocks)
+        parts.append(stream.resample_chunk(block) if stream else block)
+    if stream and parts:
+        parts.append(stream.resample_chunk(np.zeros((0, channels), dtype), last=True))
+    samples = _concatenated(parts)
     if not len(samples):
         raise ValueError("the file holds no samples")
     return samples[:, 0] if mono else samples
-
-
-def _blocks(file: soundfile.SoundFile, frames: int, dtype: str) -> Iterator[np.ndarray]:
-    """The first `frames` of `file` in blocks (n, channels); of a damaged file those before the damage."""
-    count = 0
-    while count < frames:
-        try:
-            size = min(frames - count, max(1, DECODED_VALUES // file.channels))
-            block = file.read(size, dtype=dtype, always_2d=True)
-        except soundfile.LibsndfileError as error:
-            if not count:
-                raise
-            place = f"{count / file.samplerate:g} s"
-            logger.warning("%s is damaged after %s, the rest is lost: %s", file.name, place, error.error_string.strip())
-            return
-        if not len(block):
-            if count and DECODED_VALUES < file.frames - count < UNKNOWN_LENGTH:
-                place, promised = f"{count / file.samplerate:g} s", f"{file.frames / file.samplerate:g} s"
-                logger.warning("%s ends after %s of %s, the rest is lost", file.name, place, promised)
-            return
-        count += len(block)
-        yield block
 
 
 def _concatenated(blocks: list[np.ndarray]) -> np.ndarray:

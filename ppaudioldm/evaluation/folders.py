@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ppaudioldm.audio.formats import MEDIA_EXTENSIONS
 from ppaudioldm.audio.read import read_audio
 from ppaudioldm.lists.prompt_list import read_list
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff")
+EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff", *MEDIA_EXTENSIONS)
 SAMPLE_RATE = 16000  # Hz, at which sounds are compared
 MAX_SECONDS = 30.0  # of a file that are evaluated
 

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
-from ppaudioldm.audio.read import sound_file
+from ppaudioldm.audio.read import count_frames, sound_file
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.serving.generation_fields import answer_from, list_fields, request_from, request_model
 from ppaudioldm.serving.job import STATUSES, Job
@@ -254,7 +254,8 @@ def save_upload(upload: BinaryIO, service: Service) -> Path:
         with path.open("xb") as file:
             shutil.copyfileobj(upload, file)
         with sound_file(path) as opened:
-            seconds, limit = opened.frames / opened.samplerate, service.settings.limits.duration_s
+            limit = service.settings.limits.duration_s
+            seconds = count_frames(opened, limit * opened.samplerate) / opened.samplerate
         if seconds > limit:
             raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed on this server: up to {limit:g}")
     except BaseException as error:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.audio.formats import MEDIA_EXTENSIONS
 from ppaudioldm.audio.read import read_audio, sound_file
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
 
 LISTS = ("metadata.jsonl", "metadata.csv")  # in a folder, as Hugging Face's audio folders have them
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", *MEDIA_EXTENSIONS)
 FILE_COLUMNS = ("file", "file_name", "audio", "path")
 CAPTION_COLUMNS = ("caption", "text")
 LIST_BYTES_LIMIT = 256 << 20

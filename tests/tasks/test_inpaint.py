@@ -11,6 +11,7 @@ import soundfile
 from ppaudioldm.audio.bands import band_filter, filtered
 from ppaudioldm.audio.joins import FADE_S
 from ppaudioldm.audio.mel import MEL_16K, mel_edges
+from ppaudioldm.audio.read import read_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.clip import Cancelled
 from ppaudioldm.generation.options import Progress
@@ -48,7 +49,9 @@ def test_what_is_outside_ranges_and_fades_is_written_as_it_was(tmp_path, name, e
     soundfile.write(tmp_path / name, sound(1, rate, channels), rate, encoding)
     clip = inpaint(KnownPipeline(), tmp_path / name, ranges=[(0.2, 0.4), (0.7, 0.75)], **FAST)
     (path,) = clip.save(tmp_path / ("y.flac" if name.endswith("flac") else "y.wav"))
-    before, _ = soundfile.read(tmp_path / name, dtype="float64", always_2d=True)
+    before, _ = read_audio(tmp_path / name, mono=False, exact=True)
+    if not name.endswith("mp3"):  # of which each decoder rounds in its own way
+        np.testing.assert_array_equal(before, soundfile.read(tmp_path / name, always_2d=True)[0])
     after, after_rate = soundfile.read(path, dtype="float64", always_2d=True)
     assert after_rate == rate and after.shape == before.shape
     if encoding:

@@ -1,0 +1,171 @@
+"""Compressed sound and the sound of videos, decoded by PyAV, which brings FFmpeg; an optional dependency.
+
+Nothing but the opened file is ever read: FFmpeg gets its bytes, no name and no protocol, and formats that refer to
+other files, such as playlists, are not among those allowed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ppaudioldm.audio.containers import container_of, mp3_states_length, ogg_is_cut
+
+logger = logging.getLogger(__name__)
+
+INSTALL = "pip install 'ppaudioldm[media]'"
+FORMATS = "mp3,ogg,aac,mov,asf,matroska,avi,flv,mpeg,mpegts,amr,ac3,eac3,ape,wv,tta,mpc,mpc8,caf,flac,wav,w64,aiff,au"
+CODECS = (
+    "mp3float,mp3,mp2float,mp2,mp1float,mp1,aac,aac_fixed,aac_latm,alac,vorbis,opus,libopus,speex,flac,"
+    "wmav1,wmav2,wmapro,wmalossless,wmavoice,ac3,ac3_fixed,eac3,amrnb,amrwb,ape,wavpack,tta,mpc7,mpc8,"
+    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,"
+    "pcm_u8,pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm,gsm_ms"
+)
+EXACT_SLACK_S = 0.1  # seconds by which a sound may differ from a length that is stated: less than a few packets
+SUBTYPES = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "flt": "FLOAT", "dbl": "DOUBLE"}  # libsndfile's names
+INTEGER_BITS = {"u8": 8, "s16": 16, "s32": 32}
+
+
+def is_installed() -> bool:
+    """Whether PyAV can be imported."""
+    return importlib.util.find_spec("av") is not None
+
+
+class _Bytes:
+    """The bytes of an open file without its name, by whose extension FFmpeg would guess the format."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new position, or -1, an error to FFmpeg, where a damaged file leads to before the first byte."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+
+class MediaSource:
+    """The first sound stream of an open media file, to be read once; `audio.read.SoundSource` describes its attributes.
+
+    Raises ValueError for a file without sound that can be decoded.
+    """
+
+    frames: int | None = None  # whatever a header says
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        import av
+
+        self.name, self._error = name, av.error.FFmpegError
+        kind = container_of(file.read(64))
+        file.seek(0)
+        stated = kind == "MP3" and mp3_states_length(file)
+        file.seek(0)
+        self._is_cut = kind == "Ogg" and ogg_is_cut(file)
+        file.seek(0)
+        allowed = {"format_whitelist": FORMATS, "codec_whitelist": CODECS, "protocol_whitelist": "none"}
+        try:
+            self._container = av.open(_Bytes(file), "r", options=allowed)
+        except self._error as error:
+            raise ValueError(_reason(error)) from None
+        try:
+            streams = self._container.streams.audio
+            if not streams:
+                raise ValueError("it holds no sound")
+            stream = streams[0]
+            if stream.codec_context is None or stream.codec_context.name not in CODECS.split(","):
+                raise ValueError("its sound is of a kind that is not decoded")
+            exact = stated or "mov" in self._container.format.name.split(",")
+            self._seconds: float | None = None
+            if exact and stream.duration is not None and stream.time_base is not None:
+                self._seconds = float(stream.duration * stream.time_base)
+            self._decoded = self._frames(stream)
+            self._first = next(self._decoded, None)
+            if self._first is None:
+                raise ValueError("no sound in it can be decoded")
+            self.samplerate, self.channels = self._first.sample_rate, self._first.layout.nb_channels
+            self._format = self._first.format.name
+            self.subtype = SUBTYPES.get(self._format.removesuffix("p"), "FLOAT")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._container.close()
+
+    def blocks(self, dtype: str) -> Iterator[np.ndarray]:
+        """All samples in blocks (n, channels) of `dtype`; a warning in the log where some are lost."""
+        count, most = 0, None
+        if self._seconds is not None:
+            most = round(self._seconds * self.samplerate)
+        slack = round(EXACT_SLACK_S * self.samplerate)
+        for block in self._arrays(dtype):
+            # The last packet is filled up: what is behind the stated end is no sound.
+            ends = most is not None and most <= count + len(block) <= most + slack
+            shown = block[: most - count] if ends and most is not None and most > count else block
+            if ends and most is not None and most <= count:
+                break
+            count += len(shown)
+            yield shown
+        place = f"{count / self.samplerate:g} s"
+        if most is not None and count < most - slack:
+            logger.warning("%s ends after %s of %g s, the rest is lost", self.name, place, self._seconds)
+        elif self._is_cut:
+            logger.warning("%s ends after %s without the mark of its end, the rest is lost", self.name, place)
+
+    def _arrays(self, dtype: str) -> Iterator[np.ndarray]:
+        frame, self._first = self._first, None
+        while frame is not None:
+            if (frame.sample_rate, frame.layout.nb_channels, frame.format.name) != (
+                self.samplerate,
+                self.channels,
+                self._format,
+            ):
+                logger.warning("%s changes its rate or its channels midway, the rest is lost", self.name)
+                return
+            yield _samples(frame, self.channels, dtype)
+            frame = next(self._decoded, None)
+
+    def _frames(self, stream: Any) -> Iterator[Any]:
+        """The decoded frames; packets that cannot be decoded are left out, with a warning if there are more behind."""
+        damaged = 0
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except self._error as error:
+                logger.warning("%s is damaged, the rest is lost: %s", self.name, _reason(error))
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except self._error:
+                damaged += 1
+                continue
+            for frame in frames:
+                if damaged:
+                    logger.warning("%s is damaged: %d packets are left out", self.name, damaged)
+                    damaged = 0
+                if frame.samples:
+                    yield frame
+
+
+def _samples(frame: Any, channels: int, dtype: str) -> np.ndarray:
+    """The samples (n, channels) of a PyAV frame, full scale being 1."""
+    array = frame.to_ndarray()
+    samples = array.T if frame.format.is_planar else array.reshape(-1, channels)
+    bits = INTEGER_BITS.get(frame.format.name.removesuffix("p"))
+    if bits is None:
+        return np.ascontiguousarray(samples, dtype)
+    centred = samples.astype(np.float64) - (128 if bits == 8 else 0)
+    return (centred / 2 ** (bits - 1)).astype(dtype)
+
+
+def _reason(error: Any) -> str:
+    return str(error.strerror or error).splitlines()[0]

@@ -25,31 +25,44 @@ from ppaudioldm.config import (
 )
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.weights.diffusers import COMPONENTS
+from ppaudioldm.weights.diffusers_fields import check_names, check_pipeline, check_values
+from ppaudioldm.weights.file_kinds import LFS_POINTER, is_lfs_pointer
 
 logger = logging.getLogger(__name__)
 
+SCHEDULER = "scheduler/scheduler_config.json"
+FEATURE_EXTRACTOR = "feature_extractor/preprocessor_config.json"
 DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, for a config.json without one
 
 
 def read_config(folder: Path) -> ModelConfig:
     """The configuration in the config.json files of `folder`. Raises CheckpointError."""
-    configs = {name: _read_json(folder / name / "config.json") for name in COMPONENTS}
+    if (folder / "model_index.json").is_file():
+        check_pipeline(_read_json(folder / "model_index.json"), folder)
+    files = {f"{name}/config.json": _read_json(folder / name / "config.json") for name in COMPONENTS}
+    files[SCHEDULER] = _read_json(folder / SCHEDULER)
+    if (folder / FEATURE_EXTRACTOR).is_file():
+        files[FEATURE_EXTRACTOR] = _read_json(folder / FEATURE_EXTRACTOR)
+    configs = {name: files[f"{name}/config.json"] for name in COMPONENTS}
+    if (kind := configs["text_encoder_2"].get("model_type")) not in ("t5", "vits"):
+        raise CheckpointError(f"text_encoder_2/config.json: model_type is {short(kind)}, expected 't5' or 'vits'")
+    check_values(folder, files)
     try:
-        return _to_config(configs, _read_json(folder / "scheduler" / "scheduler_config.json"))
+        config = _to_config(configs, files[SCHEDULER])
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         reason = repr(error)[:200]
         raise CheckpointError(f"{folder}: a config.json of this diffusers folder is incomplete: {reason}") from error
+    check_names(folder, files)
+    return config
 
 
 def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any]) -> ModelConfig:
     clap, second, gpt2, vocoder = (
         configs[name] for name in ("text_encoder", "text_encoder_2", "language_model", "vocoder")
     )
-    projection, kind = configs["projection_model"], second.get("model_type")
-    if kind not in ("t5", "vits"):
-        raise CheckpointError(f"text_encoder_2/config.json: model_type is {short(kind)}, expected 't5' or 'vits'")
+    projection, kind = configs["projection_model"], second["model_type"]
     return ModelConfig(
         unet=_unet_config(configs["unet"]),
         vae=_vae_config(configs["vae"], vocoder["model_in_dim"]),
@@ -172,8 +185,6 @@ def _t5_config(t5: dict[str, Any]) -> T5Config:
 def _phoneme_config(vits: dict[str, Any], projection: dict[str, Any]) -> PhonemeEncoderConfig:
     """From a VitsModel, of which the text encoder is used; its position table belongs to the projection model."""
     default = PhonemeEncoderConfig()
-    if (activation := vits.get("hidden_act", "relu")) != "relu":
-        raise CheckpointError(f"text_encoder_2/config.json: hidden_act is {short(activation)}, expected 'relu'")
     return PhonemeEncoderConfig(
         vocab_size=vits["vocab_size"],
         hidden_size=vits.get("hidden_size", default.hidden_size),
@@ -187,11 +198,16 @@ def _phoneme_config(vits: dict[str, Any], projection: dict[str, Any]) -> Phoneme
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
+        if is_lfs_pointer(path):
+            raise CheckpointError(f"{path}: {LFS_POINTER}")
         if path.stat().st_size > 1 << 20:
             raise CheckpointError(f"{path}: too large for a configuration")
         values = json.loads(path.read_text("utf-8"))
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: not found") from error
+        missing = "a link to a file that does not exist" if path.is_symlink() else "not found"
+        raise CheckpointError(f"{path}: {missing}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(values, dict):

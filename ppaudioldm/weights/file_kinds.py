@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import BinaryIO
 
 HEAD_BYTES = 1024
@@ -10,9 +11,10 @@ HEAD_BYTES = 1024
 LFS_POINTER = (
     "a pointer of Git LFS, not the file that it stands for: fetch that with `git lfs pull`, or download it again"
 )
+LFS_SIGNATURE = b"version https://git-lfs.github.com/spec/"
 # The first bytes of a file -> what it is.
 SIGNATURES: dict[bytes, str] = {
-    b"version https://git-lfs.github.com/spec/": LFS_POINTER,
+    LFS_SIGNATURE: LFS_POINTER,
     b"GGUF": "a GGUF file of llama.cpp",
     b"\x89HDF": "an HDF5 file",
     b"\x89PNG": "a PNG image",
@@ -70,6 +72,12 @@ def is_safetensors(head: bytes) -> bool:
 def is_zip(head: bytes) -> bool:
     """Whether a file that begins with `head` is a zip archive, as `torch.save` writes."""
     return head.startswith(b"PK\x03\x04")
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether the file at `path` is a pointer that a clone without Git LFS leaves in place of a file."""
+    with path.open("rb") as file:
+        return file.read(len(LFS_SIGNATURE)) == LFS_SIGNATURE
 
 
 def check_kind(file: BinaryIO) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ DTYPE_NAMES = {
     "BOOL": "bool",
 }
 Tensors = Mapping[str, FileTensor | UnreadableTensor]
+SUFFIXES = (".safetensors", ".bin")
+_SHARD = re.compile(r"-\d+-of-\d+")
 INDEX_LIMIT_BYTES = 64 << 20
 
 
@@ -82,21 +85,47 @@ def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTe
 def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str]) -> Tensors:
     """The tensors of `<stem>.safetensors`, or else of `<stem>.bin` (from torch.save), in `folder`.
 
-    Instead of one file there may be several with an index, `<stem>.safetensors.index.json`.
+    Instead of one file there may be several with an index, `<stem>.safetensors.index.json`. Where there is none of
+    these, the only variant is read, such as `<stem>.fp16.safetensors` or `<stem>.safetensors.index.fp16.json`.
     stem_candidates: such as ("diffusion_pytorch_model", "model", "pytorch_model"), the preferred first.
-    Raises CheckpointError if none of these files exists, or if one is damaged.
+    Raises CheckpointError if none of these files exists, if there are several variants, or if a file is damaged.
     """
     folder = Path(folder)
-    names = [f"{stem}{suffix}" for suffix in (".safetensors", ".bin") for stem in stem_candidates]
+    names = [f"{stem}{suffix}" for suffix in SUFFIXES for stem in stem_candidates]
     for name in names:
-        if (folder / name).is_file():
-            return _read(folder / name)
-        if (folder / f"{name}.index.json").is_file():
-            return _read_sharded(folder / f"{name}.index.json")
-    raise CheckpointError(f"{folder}: holds none of {', '.join(names)}, nor an index of one")
+        for path in (folder / name, folder / f"{name}.index.json"):
+            if path.is_file() or path.is_symlink():
+                return _read_any(path)
+    variants = _variants(folder, stem_candidates)
+    if len(variants) > 1:
+        raise CheckpointError(f"{folder}: holds several variants, {', '.join(map(shown, variants))}: keep one of them")
+    for files in variants.values():
+        return _read_any(files[0])
+    raise CheckpointError(f"{folder}: holds none of {', '.join(names)}, nor an index or a variant of one")
+
+
+def _variants(folder: Path, stems: Sequence[str]) -> dict[str, list[Path]]:
+    """Name of a variant, such as fp16 -> its files or indices, the preferred first."""
+    found: dict[str, list[Path]] = {}
+    names = sorted(path.name for path in folder.glob("*"))
+    for suffix in SUFFIXES:
+        for stem in stems:
+            file = rf"{re.escape(stem)}\.([\w-]+){re.escape(suffix)}"
+            index = rf"{re.escape(stem + suffix)}\.index\.([\w-]+)\.json"
+            for name in names:
+                match = re.fullmatch(file, name) or re.fullmatch(index, name)
+                if match and not _SHARD.search(match[1]):
+                    found.setdefault(match[1], []).append(folder / name)
+    return found
+
+
+def _read_any(path: Path) -> Tensors:
+    return _read_sharded(path) if path.suffix == ".json" else _read(path)
 
 
 def _read(path: Path) -> Tensors:
+    if path.is_symlink() and not path.exists():  # as a download that stopped leaves it in a cache
+        raise CheckpointError(f"{path}: a link to a file that does not exist")
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
 
 

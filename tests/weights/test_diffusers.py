@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.models.build import network_names, parameter_shapes
-from ppaudioldm.weights import diffusers, diffusers_config
+from ppaudioldm.weights import diffusers, diffusers_config, diffusers_fields
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
@@ -167,6 +168,85 @@ def test_several_files_a_component(copy_of):
     assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
 
 
+def as_variant(folder: Path, variant: str, suffix: str, shards: int = 1) -> None:
+    """Replace the weights of every component of `folder` by a variant, as `save_pretrained(variant=...)` names it."""
+    for path in list(folder.rglob("*.safetensors")):
+        tensors = load_file(path)
+        path.unlink()
+        stem = "pytorch_model" if (suffix, path.stem) == (".bin", "model") else path.stem
+        index = {}
+        for shard in range(shards):
+            number = f"-{shard + 1:05}-of-{shards:05}" if shards > 1 else ""
+            file = path.with_name(f"{stem}.{variant}{number}{suffix}")
+            part = {key: tensors[key] for key in sorted(tensors)[shard::shards]}
+            if suffix == ".bin":
+                write_torch(file, [(key, stored(values)) for key, values in part.items()], wrap=None)
+            else:
+                save_file(part, file)
+            index.update(dict.fromkeys(part, file.name))
+        if shards > 1:
+            path.with_name(f"{stem}{suffix}.index.{variant}.json").write_text(json.dumps({"weight_map": index}))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+@pytest.mark.parametrize("shards", [1, 2])
+def test_the_only_variant_is_read(copy_of, suffix, shards):
+    folder = copy_of("diffusers")
+    as_variant(folder, "fp16", suffix, shards)
+    assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_the_plain_file_is_preferred_to_a_variant(copy_of, suffix):
+    folder = copy_of("diffusers")
+    for path in list(folder.rglob("*.safetensors")):
+        zeros = {key: np.zeros_like(values) for key, values in load_file(path).items()}
+        save_file(zeros, path.with_name(f"{path.stem}.fp16.safetensors"))
+        if suffix == ".bin":  # even one that is a pickle
+            stem = path.stem if path.stem == "diffusion_pytorch_model" else "pytorch_model"
+            write_torch(path.with_name(f"{stem}.bin"), [(k, stored(v)) for k, v in load_file(path).items()], wrap=None)
+            path.unlink()
+    assert_same_values(open_checkpoint(folder), tiny_in("diffusers"))
+
+
+def test_several_variants_and_no_plain_file(copy_of):
+    folder = copy_of("diffusers")
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    for variant in ("fp16", "non_ema"):
+        path.with_name(f"{path.stem}.{variant}.safetensors").write_bytes(path.read_bytes())
+    path.unlink()
+    expected = f"{folder / 'vae'}: holds several variants, 'fp16', 'non_ema': keep one of them"
+    assert error_of(open_checkpoint, folder) == expected
+
+
+@pytest.mark.parametrize("file", ["unet/diffusion_pytorch_model.safetensors", "unet/config.json"])
+def test_a_pointer_of_git_lfs(copy_of, file):
+    folder = copy_of("diffusers")
+    (folder / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    assert error_of(open_checkpoint, folder).startswith(f"{folder / file}: a pointer of Git LFS, not the file")
+
+
+def test_a_dangling_link(copy_of):
+    folder = copy_of("diffusers")
+    for file in ("unet/diffusion_pytorch_model.safetensors", "unet/config.json"):
+        (folder / file).unlink()
+        (folder / file).symlink_to("../../../blobs/nowhere")
+        assert error_of(open_checkpoint, folder) == f"{folder / file}: a link to a file that does not exist"
+
+
+@pytest.mark.parametrize(
+    "pipeline, message",
+    [
+        ("AudioLDMPipeline", "a diffusers folder of AudioLDM 1, which is not supported: only AudioLDM 2's are"),
+        ("MusicLDMPipeline", "a diffusers folder of 'MusicLDMPipeline', expected 'AudioLDM2Pipeline'"),
+    ],
+)
+def test_folders_of_other_pipelines(copy_of, pipeline, message):
+    folder = copy_of("diffusers")
+    change_json(folder / "model_index.json", _class_name=pipeline)
+    assert error_of(open_checkpoint, folder) == f"{folder}: {message}"
+
+
 def test_pickles_instead_of_safetensors(copy_of):
     folder = copy_of("diffusers")
     for path in list(folder.rglob("*.safetensors")):
@@ -221,7 +301,7 @@ WRONG = {
     "text_encoder_2": [
         ({"model_type": "bert"}, "text_encoder_2/config.json: model_type is 'bert', expected 't5' or 'vits'"),
         ({"model_type": "vits"}, "incomplete: KeyError('max_seq_length')"),
-        ({"model_type": "vits", "hidden_act": "gelu"}, "hidden_act is 'gelu', expected 'relu'"),
+        ({"model_type": "vits", "hidden_act": "gelu"}, "hidden_act is 'gelu', expected \"relu\""),
         ({"num_layers": 10**6}, "flan_t5.num_layers is 1000000, expected 1 to 128"),
         ({"d_model": 161}, "flan_t5"),
     ],
@@ -243,6 +323,109 @@ def test_wrong_configurations(tmp_path, component, values, message):
     for name in diffusers.COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
     assert message in error_of(open_checkpoint, tmp_path)
+
+
+CHANGED = [
+    (
+        "scheduler/scheduler_config.json",
+        "prediction_type",
+        "sample",
+        '\'sample\', expected "epsilon" or "v_prediction"',
+    ),
+    ("scheduler/scheduler_config.json", "clip_sample", True, "True, expected false"),
+    ("scheduler/scheduler_config.json", "beta_schedule", "linear", "'linear', expected \"scaled_linear\""),
+    ("scheduler/scheduler_config.json", "rescale_betas_zero_snr", True, "True, expected false"),
+    ("scheduler/scheduler_config.json", "trained_betas", [0.1], "[0.1], expected null"),
+    ("scheduler/scheduler_config.json", "thresholding", True, "True, expected false"),
+    ("unet/config.json", "norm_num_groups", 16, "16, expected 32"),
+    ("unet/config.json", "act_fn", "gelu", '\'gelu\', expected "silu" or "swish"'),
+    ("unet/config.json", "norm_eps", 1e-6, "1e-06, expected 1e-05"),
+    ("unet/config.json", "flip_sin_to_cos", False, "False, expected true"),
+    ("unet/config.json", "only_cross_attention", True, "True, a field that is not supported"),
+    ("unet/config.json", "class_embed_type", "simple_projection", "'simple_projection', a field that is not supported"),
+    ("vae/config.json", "norm_num_groups", 16, "16, expected 32"),
+    ("vae/config.json", "shift_factor", 0.1, "0.1, expected null or 0"),
+    ("vae/config.json", "mid_block_add_attention", False, "False, expected true"),
+    ("vae/config.json", "down_block_types", ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"], "expected"),
+    ("vocoder/config.json", "leaky_relu_slope", 0.2, "0.2, expected 0.1"),
+    ("vocoder/config.json", "normalize_before", True, "True, expected false"),
+    ("language_model/config.json", "activation_function", "relu", "'relu', expected \"gelu_new\""),
+    ("language_model/config.json", "n_inner", 100, "100, expected 512"),
+    ("language_model/config.json", "layer_norm_epsilon", 1e-6, "1e-06, expected 1e-05"),
+    ("text_encoder_2/config.json", "feed_forward_proj", "relu", "'relu', expected \"gated-gelu\""),
+    ("text_encoder_2/config.json", "dense_act_fn", "silu", "'silu', expected \"gelu_new\""),
+    ("text_encoder_2/config.json", "layer_norm_epsilon", 1e-5, "1e-05, expected 1e-06"),
+    ("text_encoder/config.json", "text_config.layer_norm_eps", 1e-3, "0.001, expected 1e-05 or 1e-12"),
+    ("text_encoder/config.json", "audio_config.layer_norm_eps", 1e-3, "0.001, expected 1e-05"),
+    ("text_encoder/config.json", "audio_config.enable_fusion", True, "True, expected false"),
+    ("text_encoder/config.json", "audio_config.patch_stride", [2, 2], "2, expected 4"),
+    ("text_encoder/config.json", "projection_hidden_act", "gelu", "'gelu', expected \"relu\""),
+    ("projection_model/config.json", "new_field", 1, "1, a field that is not supported"),
+    ("feature_extractor/preprocessor_config.json", "sampling_rate", 44100, "44100, expected 48000"),
+]
+
+
+@pytest.mark.parametrize("file, name, value, message", CHANGED)
+def test_fields_that_change_what_is_computed(layouts, tmp_path, file, name, value, message):
+    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    section, _, leaf = name.rpartition(".")
+    values = json.loads((tmp_path / file).read_text())
+    (values[section] if section else values)[leaf] = value
+    (tmp_path / file).write_text(json.dumps(values))
+    found = error_of(open_checkpoint, tmp_path)
+    assert found.startswith(f"{tmp_path / file}: ") and f"{leaf} " in found.replace("'", "") and message in found
+
+
+def test_fields_that_are_off_or_notes_change_nothing(tmp_path):
+    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    for file in diffusers_fields.FIELDS:
+        change_json(tmp_path / file, _note="x", future_option=False, other_option=None)
+    change_json(tmp_path / "vae/config.json", shift_factor=0.0, act_fn="swish", force_upcast=True)
+    change_json(tmp_path / "unet/config.json", freq_shift=0.0, norm_eps=0.00001)
+    assert diffusers_config.read_config(tmp_path) == IN_DIFFUSERS
+
+
+def test_what_the_libraries_write_of_their_defaults_is_known(tmp_path):
+    """Every field that the installed diffusers and transformers write, with our values where those differ."""
+    library, transformers = pytest.importorskip("diffusers"), pytest.importorskip("transformers")
+    configs = diffusers_config.write_configs(UNTRAINED)
+    classes = {
+        "unet/config.json": library.AudioLDM2UNet2DConditionModel,
+        "vae/config.json": library.AutoencoderKL,
+        "projection_model/config.json": library.AudioLDM2ProjectionModel,
+        "scheduler/scheduler_config.json": library.DDIMScheduler,
+    }
+    for name, cls in classes.items():
+        parameters = inspect.signature(cls.__init__).parameters
+        defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+        configs[name] = {**json.loads(json.dumps(defaults)), **configs[name]}
+    hugging_face = {
+        "text_encoder_2/config.json": transformers.T5Config(feed_forward_proj="gated-gelu"),
+        "language_model/config.json": transformers.GPT2Config(),
+        "vocoder/config.json": transformers.SpeechT5HifiGanConfig(),
+    }
+    for name, config in hugging_face.items():
+        configs[name] = {**json.loads(config.to_json_string(use_diff=False)), **configs[name]}
+    clap = json.loads(transformers.ClapConfig().to_json_string(use_diff=False))
+    ours = configs["text_encoder/config.json"]
+    configs["text_encoder/config.json"] = {
+        **clap, **ours, **{p: {**clap[p], **ours[p]} for p in ("text_config", "audio_config")}
+    }  # fmt: skip
+    assert diffusers_config.read_config(write_folder(tmp_path, configs)) == IN_DIFFUSERS
+
+
+@pytest.mark.parametrize(
+    "name", ["PNDM", "DPMSolverMultistep", "EulerDiscrete", "EulerAncestralDiscrete", "UniPCMultistep"]
+)
+def test_other_samplers_of_the_same_noise_schedule(tmp_path, name):
+    library = pytest.importorskip("diffusers")
+    configs = diffusers_config.write_configs(UNTRAINED)
+    ours = configs["scheduler/scheduler_config.json"]
+    parameters = inspect.signature(getattr(library, f"{name}Scheduler").__init__).parameters
+    fields = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    kept = {key: ours[key] for key in ("beta_start", "beta_end", "beta_schedule", "prediction_type")}
+    configs["scheduler/scheduler_config.json"] = {**fields, **kept, "_class_name": f"{name}Scheduler"}
+    assert diffusers_config.read_config(write_folder(tmp_path, configs)) == IN_DIFFUSERS
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * (1 << 20) + b'"'])

@@ -68,7 +68,7 @@ def test_torch_save(tmp_path, zipped, wrapped):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_whole_network_is_refused(tmp_path, zipped):
     torch.save(torch.nn.Linear(2, 3), tmp_path / "a", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match=r"a call of 'torch\.nn\.modules\.linear\.Linear' was refused"):
+    with pytest.raises(ValueError, match=r"holds an object of 'torch\.nn\.modules\.linear\.Linear', not a dict"):
         read_torch(tmp_path / "a")
 
 

@@ -57,6 +57,7 @@ class MediaSource:
     """
 
     frames: int | None = None  # whatever a header says
+    warns = True
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         import av
@@ -114,9 +115,9 @@ class MediaSource:
             yield shown
         place = f"{count / self.samplerate:g} s"
         if most is not None and count < most - slack:
-            logger.warning("%s ends after %s of %g s, the rest is lost", self.name, place, self._seconds)
+            self._warn("%s ends after %s of %g s, the rest is lost", self.name, place, self._seconds)
         elif self._is_cut:
-            logger.warning("%s ends after %s without the mark of its end, the rest is lost", self.name, place)
+            self._warn("%s ends after %s without the mark of its end, the rest is lost", self.name, place)
 
     def _arrays(self, dtype: str) -> Iterator[np.ndarray]:
         frame, self._first = self._first, None
@@ -126,7 +127,7 @@ class MediaSource:
                 self.channels,
                 self._format,
             ):
-                logger.warning("%s changes its rate or its channels midway, the rest is lost", self.name)
+                self._warn("%s changes its rate or its channels midway, the rest is lost", self.name)
                 return
             yield _samples(frame, self.channels, dtype)
             frame = next(self._decoded, None)
@@ -139,7 +140,7 @@ class MediaSource:
             try:
                 packet = next(packets, None)
             except self._error as error:
-                logger.warning("%s is damaged, the rest is lost: %s", self.name, _reason(error))
+                self._warn("%s is damaged, the rest is lost: %s", self.name, _reason(error))
                 return
             if packet is None:
                 return
@@ -150,10 +151,14 @@ class MediaSource:
                 continue
             for frame in frames:
                 if damaged:
-                    logger.warning("%s is damaged: %d packets are left out", self.name, damaged)
+                    self._warn("%s is damaged: %d packets are left out", self.name, damaged)
                     damaged = 0
                 if frame.samples:
                     yield frame
+
+    def _warn(self, message: str, *arguments: object) -> None:
+        if self.warns:
+            logger.warning(message, *arguments)
 
 
 def _samples(frame: Any, channels: int, dtype: str) -> np.ndarray:

@@ -71,7 +71,8 @@ class SoundSource(Protocol):
     """An open sound file, to be read once.
 
     name: for messages. samplerate: Hz. subtype: libsndfile's name of the encoding, or of one that holds the decoded
-    samples. frames: samples of each channel; None where the file does not say, or where that would be a guess.
+    samples. frames: samples of each channel; None where the file does not say, or where that would be a guess. warns:
+    whether `blocks` logs what is lost.
     """
 
     name: str
@@ -79,6 +80,7 @@ class SoundSource(Protocol):
     channels: int
     subtype: str
     frames: int | None
+    warns: bool
 
     def blocks(self, dtype: str) -> Iterator[np.ndarray]:
         """All samples in blocks (n, channels) of `dtype`; of a damaged file what can be read, with a warning."""
@@ -98,6 +100,8 @@ class _Forward(soundfile.SoundFile):
 
 class _LibsndfileSource:
     """A `SoundSource` that libsndfile decodes. loss: a warning for the end of the file, "" for none."""
+
+    warns = True
 
     def __init__(self, file: soundfile.SoundFile, name: str, is_length_known: bool = True, loss: str = "") -> None:
         self._file, self.name, self._loss = file, name, loss
@@ -119,18 +123,22 @@ class _LibsndfileSource:
                 if not count:
                     raise
                 place, reason = f"{count / file.samplerate:g} s", error.error_string.strip()
-                logger.warning("%s is damaged after %s, the rest is lost: %s", self.name, place, reason)
+                self._warn("%s is damaged after %s, the rest is lost: %s", self.name, place, reason)
                 return
             if not len(block):
                 if count and self.frames is not None and self.frames - count > DECODED_VALUES:
                     place, promised = f"{count / file.samplerate:g} s", f"{self.frames / file.samplerate:g} s"
-                    logger.warning("%s ends after %s of %s, the rest is lost", self.name, place, promised)
+                    self._warn("%s ends after %s of %s, the rest is lost", self.name, place, promised)
                     return
                 break
             count += len(block)
             yield block
         if self._loss:
-            logger.warning("%s %s", self.name, self._loss)
+            self._warn("%s %s", self.name, self._loss)
+
+    def _warn(self, message: str, *arguments: object) -> None:
+        if self.warns:
+            logger.warning(message, *arguments)
 
 
 @contextlib.contextmanager
@@ -182,7 +190,7 @@ def _opened(path: PathLike, file: BinaryIO) -> SoundSource:
         raise ValueError(f"{kind} needs PyAV: {media.INSTALL}")
     try:
         loss = "ends without the mark of its end, the rest is lost" if kind == "Ogg" and ogg_is_cut(file) else ""
-        return _LibsndfileSource(_Forward(path), name, loss=loss)
+        opened = _LibsndfileSource(_Forward(path), name, loss=loss)
     except soundfile.LibsndfileError:
         if not media.is_installed():
             raise
@@ -190,6 +198,10 @@ def _opened(path: PathLike, file: BinaryIO) -> SoundSource:
         with contextlib.suppress(ValueError):
             return media.MediaSource(name, file)  # Speex, a video, or a compressed sound in a WAV file
         raise
+    if opened.subtype.startswith("MPEG"):  # with other bytes before its first frame
+        opened.close()
+        return media.MediaSource(name, file) if media.is_installed() else _mp3_without_media(path, file)
+    return opened
 
 
 def _mp3_without_media(path: PathLike, file: BinaryIO) -> SoundSource:
@@ -207,12 +219,12 @@ def _mp3_without_media(path: PathLike, file: BinaryIO) -> SoundSource:
 def count_frames(source: SoundSource, limit: float) -> int:
     """The number of samples of each channel of `source`.
 
-    If the file does not say, it is decoded to count them, up to `limit` or a few more. Raises ValueError as
-    `read_audio` does.
+    If the file does not say, it is decoded to count them, up to `limit` or a few more; what is lost is left for
+    `read_audio` to log. Raises ValueError as that does.
     """
     if source.frames is not None:
         return source.frames
-    count = 0
+    count, source.warns = 0, False
     for block in source.blocks("float32"):
         count += len(block)
         if count > limit:

@@ -21,7 +21,7 @@ def extend(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **
 
     It begins with the recording's own samples, to the bit, but for the last FADE_S seconds of them, over which the
     continuation takes over. audio: a file, or samples (n,) or (n, channels) and their rate, of which the network sees
-    the last seconds. The continuation is mono: in each channel it is as loud as the channel is at its end. prompt: what
+    the last seconds. The continuation is mono: in each channel it is as loud as what is before it. prompt: what
     it should sound like; without one, like the recording. settings: of `AudioLDM.generate`. The clip has the
     recording's rate, channels and depth.
     Raises ValueError for a duration that the recording has already, or as `AudioLDM.generate` does.

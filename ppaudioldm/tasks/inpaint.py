@@ -37,10 +37,11 @@ def inpaint(
     for FADE_S seconds before and behind each range over which they are cross-faded; other frequencies are the
     recording's own sound, separated at the bands' edges by linear-phase filters CROSSOVER_HZ Hz wide. audio: a file, or
     samples (n,) or (n, channels) and their rate, up to 10 minutes, of which only what is near the ranges is processed.
-    The generated sound is mono: in each channel it is as loud as the channel is beside it. prompt: what it should sound
-    like there; without one, like the rest of the recording. settings: of `AudioLDM.generate`, but for the duration.
-    The clip has the recording's rate, channels and depth. Raises ValueError for a range outside the recording, a band
-    outside what recording and checkpoint both have, or as `AudioLDM.generate` does.
+    The generated sound is mono: in each channel it is as loud as what it replaces, or as what surrounds a silence.
+    prompt: what it should sound like there; without one, like the rest of the recording. settings: of
+    `AudioLDM.generate`, but for the duration. The clip has the recording's rate, channels and depth. Raises ValueError
+    for a range outside the recording, a band outside what recording and checkpoint both have, or as `AudioLDM.generate`
+    does.
     """
     refuse_duration(settings, "inpaint")
     options = take_options(settings)

@@ -167,12 +167,20 @@ def test_bytes_of_mp3_frames(header, expected):
     assert mp3_frame_bytes(bytes.fromhex(header)) == expected
 
 
-def test_the_first_frame_is_found_behind_a_tag_and_junk(tmp_path):
+def test_the_first_frame_is_found_behind_junk(tmp_path, capfd, caplog):
     path = write_audio(tmp_path / "x.mp3", SOUND, RATE)
     content = path.read_bytes()
     path.write_bytes(bytes(100) + content)
     with path.open("rb") as file:
         assert first_mp3_frame(file)[:8] == content[:8]
+    assert abs(len(read_audio(path)[0]) - len(SOUND)) < 3000 and not caplog.text and not capfd.readouterr().err
+
+
+def test_what_is_lost_is_logged_once(tmp_path, caplog):
+    path = write_audio(tmp_path / "x.mp3", SOUND, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    open_recording(path)
+    assert caplog.text.count("the rest is lost") == 1
 
 
 # ---- Other formats

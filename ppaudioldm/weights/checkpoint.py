@@ -16,6 +16,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
+from ppaudioldm.weights.components import PADDLEMIX_FILE
 from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.file_kinds import HEAD_BYTES, is_safetensors, is_zip
 from ppaudioldm.weights.locate import Description, Located, locate
@@ -27,8 +28,6 @@ from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor, UnreadableTen
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json, tokenizer_json
 from ppaudioldm.weights.torch_files import read_torch
 from ppaudioldm.weights.weight_norm import without_weight_norm
-
-PADDLEMIX_FILE = "model_state.pdparams"
 
 
 @dataclass(frozen=True)

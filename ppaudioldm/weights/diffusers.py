@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ppaudioldm.config import ModelConfig, UNetConfig
+from ppaudioldm.weights.components import COMPONENTS
 from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
 from ppaudioldm.weights.original import GPT2_RULES, ROBERTA_RULES, T5_RULES, TRANSFORMER_RULES, vocoder_placement
 from ppaudioldm.weights.safetensors_files import read_weights_folder
 from ppaudioldm.weights.tensors import LazyTensor
 from ppaudioldm.weights.weight_norm import without_weight_norm
 
-COMPONENTS = ("unet", "vae", "vocoder", "text_encoder", "text_encoder_2", "language_model", "projection_model")
 WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 RESNET = {"emb_proj": "time_emb_proj", "shortcut": "conv_shortcut"}

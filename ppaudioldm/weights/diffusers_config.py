@@ -24,14 +24,12 @@ from ppaudioldm.config import (
     short,
 )
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.weights.diffusers import COMPONENTS
+from ppaudioldm.weights.components import COMPONENTS, FEATURE_EXTRACTOR, SCHEDULER
 from ppaudioldm.weights.diffusers_fields import check_names, check_pipeline, check_values
 from ppaudioldm.weights.file_kinds import LFS_POINTER, is_lfs_pointer
 
 logger = logging.getLogger(__name__)
 
-SCHEDULER = "scheduler/scheduler_config.json"
-FEATURE_EXTRACTOR = "feature_extractor/preprocessor_config.json"
 DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, for a config.json without one
 
 

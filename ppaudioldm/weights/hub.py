@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from ppaudioldm.checkpoints import CheckpointInfo
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.weights.components import COMPONENTS
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +20,11 @@ FOLDER_FILES = ("model_index.json", "*/config.json", "*/*.json", "*/*.safetensor
 PICKLE_FILES = ("*/*.bin",)
 
 
-def fetch_file(repo: str, filename: str) -> Path:
-    """The local path of `filename` in `repo`, downloaded unless cached. Raises CheckpointError in one line."""
+def fetch_file(repo: str, filename: str, name: str = "") -> Path:
+    """The local path of `filename` in `repo`, downloaded unless cached. Raises CheckpointError in one line.
+
+    name: of what is downloaded, in an error.
+    """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repo, filename)
@@ -27,7 +33,7 @@ def fetch_file(repo: str, filename: str) -> Path:
     try:
         return Path(hf_hub_download(repo, filename))
     except Exception as error:
-        raise _download_error(f"{repo}/{filename}", error) from error
+        raise _download_error(name or repo, repo, f"{repo}/{filename}", error) from error
 
 
 def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
@@ -40,29 +46,69 @@ def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
             "downloading %s (about %.1f GB) from %s; its weights are licensed %s", name, info.download_gb, info.repo,
             info.licence,
         )  # fmt: skip
-    return fetch_file(info.repo, info.filename) if info.filename else _fetch_folder(info.repo)
+    return fetch_file(info.repo, info.filename, name) if info.filename else _fetch_folder(info.repo, name)
 
 
-def _fetch_folder(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
+def _fetch_folder(repo: str, name: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
 
     try:
         folder = Path(snapshot_download(repo, allow_patterns=list(FOLDER_FILES)))
-        if _has_weights(folder, ("safetensors",)):
-            return folder
-        return Path(snapshot_download(repo, allow_patterns=[*FOLDER_FILES, *PICKLE_FILES]))
+        if not has_weights(folder / "unet", ("safetensors",)):
+            folder = Path(snapshot_download(repo, allow_patterns=[*FOLDER_FILES, *PICKLE_FILES]))
+        if not is_complete(folder):
+            # Without a connection, what the cache has of a folder counts as all of it: find out whether there is one.
+            HfApi().model_info(repo)
+        return folder
     except Exception as error:
-        raise _download_error(repo, error) from error
+        raise _download_error(name, repo, repo, error) from error
 
 
-def _has_weights(folder: Path, extensions: Sequence[str]) -> bool:
-    return any(next(folder.glob(f"unet/*.{extension}"), None) for extension in extensions)
+def is_complete(folder: Path) -> bool:
+    """Whether every component of the diffusers folder `folder` has its configuration and weights."""
+    parts = [folder / component for component in COMPONENTS]
+    configs = [folder / "scheduler" / "scheduler_config.json", *(part / "config.json" for part in parts)]
+    return all(config.is_file() for config in configs) and all(has_weights(part) for part in parts)
 
 
-def _download_error(what: str, error: Exception) -> CheckpointError:
+def has_weights(folder: Path, extensions: Sequence[str] = ("safetensors", "bin")) -> bool:
+    """Whether `folder` has a file of weights with one of `extensions`, and every shard that an index of it names."""
+    files = [file for extension in extensions for file in folder.glob(f"*.{extension}")]
+    for index in folder.glob("*.index*.json"):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+            shards = set(json.loads(index.read_text("utf-8")).get("weight_map").values())
+            files += [folder / str(shard) for shard in shards]
+    return bool(files) and all(file.is_file() for file in files)
+
+
+def snapshot_of(cache: Path) -> Path:
+    """The files of a repository in `cache`, a folder models--owner--name of the hub's cache: those of `main`, or else
+    the only ones. Raises CheckpointError if there are none."""
+    with contextlib.suppress(OSError):
+        commit = (cache / "refs" / "main").read_text("utf-8").strip()
+        if commit.isalnum() and (cache / "snapshots" / commit).is_dir():
+            return cache / "snapshots" / commit
+    snapshots = sorted(path for path in (cache / "snapshots").glob("*") if path.is_dir())
+    if len(snapshots) != 1:
+        raise CheckpointError(f"{cache}: a folder of the hub's cache with {len(snapshots)} snapshots, expected 1")
+    return snapshots[0]
+
+
+def _is_begun(repo: str) -> bool:
+    """Whether the cache holds a piece of `repo`."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    return any(next(cache.glob(pattern), None) for pattern in ("blobs/*", "snapshots/*/*"))
+
+
+def _download_error(name: str, repo: str, what: str, error: Exception) -> CheckpointError:
     """One line for any of the errors that huggingface_hub and its HTTP client raise."""
     from huggingface_hub import constants
 
+    if getattr(error, "response", None) is None and _is_begun(repo):
+        forbidden = " (HF_HUB_OFFLINE=1)" if constants.HF_HUB_OFFLINE else ""
+        return CheckpointError(f"the download of {name} is incomplete and the hub cannot be reached{forbidden}")
     if constants.HF_HUB_OFFLINE:
         reason = "it is not in the local cache, and HF_HUB_OFFLINE=1 forbids a download"
     else:

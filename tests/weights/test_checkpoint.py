@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
+from ppaudioldm.weights.locate import BUILT_IN, files_read, locate
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
 from ppaudioldm.weights.torch_files import read_torch, write_torch
 from tests.weights.examples import (
@@ -62,10 +64,111 @@ def test_random_by_name():
     assert_same_values(checkpoint, random_checkpoint("untrained", UNTRAINED, 0))
 
 
-def test_a_path_comes_before_a_name(layouts, tmp_path, monkeypatch):
+def test_a_name_comes_before_a_folder_of_that_name(layouts, tmp_path, monkeypatch, caplog):
     shutil.copytree(layouts["native"], tmp_path / "untrained")
     monkeypatch.chdir(tmp_path)
-    assert open_checkpoint("untrained").layout == "native"
+    assert open_checkpoint("untrained").layout == "random"
+    expected = "untrained is the published checkpoint; the one in this folder is ./untrained"
+    assert [record.getMessage() for record in caplog.records] == [expected]
+    for path in ("./untrained", tmp_path / "untrained", Path("untrained"), "../" + tmp_path.name + "/untrained"):
+        assert open_checkpoint(path).layout == "native"
+    (tmp_path / "tiny").mkdir()
+    assert locate("tiny").path == BUILT_IN / "tiny"
+
+
+# Folders of the hub's cache
+
+
+def cached(folder: Path, content: Path, commits: tuple[str, ...] = ("abc",)) -> Path:
+    """A folder models--owner--name of the hub's cache with `content` as its last commit."""
+    cache = folder / "models--owner--name"
+    for commit in commits:
+        (cache / "snapshots" / commit).mkdir(parents=True)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commits[-1])
+    if content.is_dir():
+        shutil.copytree(content, cache / "snapshots" / commits[-1], dirs_exist_ok=True)
+    else:
+        (cache / "snapshots" / commits[-1] / content.name).symlink_to(content)
+    return cache
+
+
+@pytest.mark.parametrize("name", ["original", "diffusers"])
+def test_the_folder_of_a_repository_in_the_hubs_cache(layouts, tmp_path, name):
+    cache = cached(tmp_path, layouts[name], ("old", "new"))
+    for path in (cache, str(cache), cache / "snapshots" / "new"):
+        checkpoint = open_checkpoint(path)
+        assert checkpoint.layout == name
+        assert_same_values(checkpoint, tiny_in(name))
+    (cache / "refs" / "main").unlink()
+    expected = f"{cache}: a folder of the hub's cache with 2 snapshots, expected 1"
+    assert error_of(open_checkpoint, cache) == expected
+    (cache / "snapshots" / "old").rmdir()
+    assert open_checkpoint(cache).layout == name
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "x.pth", "config.json"])
+def test_dangling_links_of_a_cache(tmp_path, file):
+    cache = cached(tmp_path, tmp_path / file)
+    broken = cache / "snapshots" / "abc" / file
+    assert broken.is_symlink() and not broken.exists()
+    for path in (cache, broken.parent):
+        assert error_of(open_checkpoint, path) == f"{broken}: a link to a file that does not exist"
+    assert error_of(open_checkpoint, broken) == f"{broken}: a link to a file that does not exist"
+
+
+# What a cache of translated networks depends on
+
+
+@pytest.mark.parametrize("name", ["diffusers", "native"])
+def test_the_fingerprint_of_a_folder_is_of_the_files_that_are_read(copy_of, name):
+    folder = copy_of(name)
+    before = locate(folder).fingerprint()
+    for output in ("rain.wav", "rain.json", "out/rain.wav", "README.md", "unet/notes.txt"):
+        (folder / output).parent.mkdir(exist_ok=True)
+        (folder / output).write_text("{}")
+    assert locate(folder).fingerprint() == before
+    read = {"diffusers": "unet/config.json", "native": "config.json"}[name]
+    for file in (read, "tokenizer/tokenizer.json", next(folder.rglob("*.safetensors")).relative_to(folder)):
+        previous = locate(folder).fingerprint()
+        (folder / file).write_bytes((folder / file).read_bytes() + b" ")
+        assert locate(folder).fingerprint() != previous
+
+
+@pytest.mark.parametrize("name", ["original", "paddlemix"])
+def test_the_fingerprint_of_a_file_is_of_its_tokenizers_too(copy_of, name):
+    path = copy_of(name)
+    fingerprints = {locate(path).fingerprint()}
+    (path.with_suffix("") / "tokenizer").mkdir(parents=True)
+    (path.with_suffix("") / "rain.wav").write_text("x")
+    assert locate(path).fingerprint() in fingerprints
+    for content in ("{}", "{} "):
+        (path.with_suffix("") / "tokenizer" / "tokenizer.json").write_text(content)
+        fingerprints.add(locate(path).fingerprint())
+    assert len(fingerprints) == 3
+
+
+def test_every_file_that_opening_reads_is_in_the_fingerprint(layouts, monkeypatch):
+    """As the interpreter sees it: every file under the checkpoint that is opened is one of `files_read`."""
+    opened: set[Path] = set()
+
+    def hook(event: str, arguments: tuple) -> None:
+        if recording and event == "open" and isinstance(arguments[0], (str, Path)):
+            opened.add(Path(arguments[0]))
+
+    recording = True
+    sys.addaudithook(hook)
+    for name in ("diffusers", "native", "original", "paddlemix"):
+        checkpoint = open_checkpoint(layouts[name])
+        if name != "paddlemix":
+            for kind in TOKENIZERS:
+                checkpoint.tokenizer_json(kind)
+        for network in checkpoint.networks.values():
+            next(iter(network.values())).read()
+    recording = False
+    known = {file for name in layouts for file in files_read(layouts[name])}
+    read = {path for path in opened if any(path.is_relative_to(layouts[name].parent) for name in layouts)}
+    assert read and read <= known
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".ckpt"])

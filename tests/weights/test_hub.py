@@ -166,6 +166,34 @@ def test_offline_without_a_cache(tmp_path, name):
     assert "it is not in the local cache, and HF_HUB_OFFLINE=1 forbids a download" in message
 
 
+INCOMPLETE = "the download of {} is incomplete and the hub cannot be reached"
+
+
+@pytest.mark.parametrize(
+    "missing", ["unet/config.json", "scheduler/scheduler_config.json", "vae/diffusion_pytorch_model.safetensors"]
+)
+def test_half_a_folder_without_a_network(hub: Hub, tmp_path, missing):
+    name = NAMES["diffusers"]
+    folder = Path(result(in_process(LOCATE, name, tmp_path, HF_ENDPOINT=hub.url)))
+    (folder / missing).resolve().unlink()  # the link to it stays, as after a download that stopped
+    assert error(in_process(LOCATE, name, tmp_path, HF_ENDPOINT=NOWHERE)) == INCOMPLETE.format(name)
+    offline = error(in_process(LOCATE, name, tmp_path, HF_HUB_OFFLINE="1"))
+    assert offline == INCOMPLETE.format(name) + " (HF_HUB_OFFLINE=1)"
+    (folder / missing).unlink()
+    assert error(in_process(LOCATE, name, tmp_path, HF_ENDPOINT=NOWHERE)) == INCOMPLETE.format(name)
+    again = Path(result(in_process(LOCATE, name, tmp_path, HF_ENDPOINT=hub.url)))  # and goes on where it stopped
+    assert (again / missing).is_file()
+
+
+def test_half_a_file_without_a_network(tmp_path):
+    info = CHECKPOINTS[NAMES["original"]]
+    cache = tmp_path / "hub" / f"models--{info.repo.replace('/', '--')}"
+    (cache / "blobs").mkdir(parents=True)
+    (cache / "blobs" / "0123.incomplete").write_bytes(b"x" * 1000)
+    message = error(in_process(LOCATE, NAMES["original"], tmp_path, HF_HUB_OFFLINE="1"))
+    assert message == INCOMPLETE.format(NAMES["original"]) + " (HF_HUB_OFFLINE=1)"
+
+
 @pytest.mark.parametrize("layout, status", [("original", 404), ("diffusers", 401), ("diffusers", 503)])
 def test_a_mirror_that_fails(hub: Hub, tmp_path, layout, status):
     hub.status, name = status, NAMES[layout]

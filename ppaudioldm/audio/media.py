@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ppaudioldm.audio.containers import container_of, mp3_states_length, ogg_is_cut
+from ppaudioldm.audio.formats import MAX_CHANNELS
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ CODECS = (
 )
 EXACT_SLACK_S = 0.1  # seconds by which a sound may differ from a length that is stated: less than a few packets
 SUBTYPES = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "flt": "FLOAT", "dbl": "DOUBLE"}  # libsndfile's names
+PLANES = 8  # pointers to channels in an FFmpeg frame
 INTEGER_BITS = {"u8": 8, "s16": 16, "s32": 32}
 
 
@@ -90,7 +92,11 @@ class MediaSource:
             if self._first is None:
                 raise ValueError("no sound in it can be decoded")
             self.samplerate, self.channels = self._first.sample_rate, self._first.layout.nb_channels
+            if self.channels > MAX_CHANNELS:
+                raise ValueError(f"its sound has {self.channels} channels, allowed: up to {MAX_CHANNELS}")
             self._format = self._first.format.name
+            # PyAV reads beyond the pointers to the channels of a planar frame that has eight or more.
+            self._packed = av.AudioResampler(self._first.format.packed, self._first.layout, self.samplerate)
             self.subtype = SUBTYPES.get(self._format.removesuffix("p"), "FLOAT")
         except BaseException:
             self.close()
@@ -129,7 +135,15 @@ class MediaSource:
             ):
                 self._warn("%s changes its rate or its channels midway, the rest is lost", self.name)
                 return
-            yield _samples(frame, self.channels, dtype)
+            frames = [frame]
+            if frame.format.is_planar and self.channels >= PLANES:
+                try:
+                    frames = self._packed.resample(frame)
+                except (self._error, ValueError) as error:
+                    self._warn("%s is damaged, the rest is lost: %s", self.name, _reason(error))
+                    return
+            for converted in frames:
+                yield _samples(converted, self.channels, dtype)
             frame = next(self._decoded, None)
 
     def _frames(self, stream: Any) -> Iterator[Any]:
@@ -173,4 +187,4 @@ def _samples(frame: Any, channels: int, dtype: str) -> np.ndarray:
 
 
 def _reason(error: Any) -> str:
-    return str(error.strerror or error).splitlines()[0]
+    return (str(getattr(error, "strerror", None) or error) or "unknown error").splitlines()[0]

@@ -206,6 +206,36 @@ def test_lossless_samples_are_kept_to_the_bit(tmp_path):
     np.testing.assert_allclose(found, SOUND, atol=1 / 32768)
 
 
+def in_channels(path: Path, container: str, codec: str, layout: str, count: int) -> None:
+    """Write a file of `count` channels, each with a tone of its own."""
+    samples = np.stack([0.2 * np.sin(2 * np.pi * (200 + 100 * c) * TIME[:RATE]) for c in range(count)], 1)
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=RATE, layout=layout)
+        sample_format = stream.codec_context.format.name
+        resampler = av.AudioResampler(sample_format, layout, RATE, frame_size=stream.codec_context.frame_size or 1024)
+        packed = np.ascontiguousarray(samples, np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate = RATE
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(piece))
+        file.mux(stream.encode(None))
+
+
+def test_eight_channels(tmp_path):
+    """PyAV itself would read beyond the eight pointers of a frame."""
+    in_channels(tmp_path / "x.m4a", "ipod", "aac", "7.1", 8)
+    found = open_recording(tmp_path / "x.m4a").samples
+    assert found.shape[1] == 8 and abs(len(found) - RATE) < 2500
+    for found_channel, channel in zip(np.abs(np.fft.rfft(found[:RATE], axis=0)).T, range(8), strict=True):
+        assert channel == 3 or abs(found_channel.argmax() - (200 + 100 * channel)) <= 1  # 3 is for low frequencies
+
+
+def test_more_than_eight_channels_are_refused(tmp_path):
+    in_channels(tmp_path / "x.wv", "wv", "wavpack", "hexadecagonal", 16)
+    with pytest.raises(ValueError, match=r"x.wv is not a sound file .*: its sound has 16 channels, allowed: up to 8"):
+        read_audio(tmp_path / "x.wv")
+
+
 @pytest.mark.parametrize("name", ["a.m4a", "a.wma", "a.webm", "a.avi", "a.flv"])
 def test_without_pyav_the_error_names_the_extra(tmp_path, monkeypatch, name):
     path = encoded(tmp_path / name, *FORMATS[name])

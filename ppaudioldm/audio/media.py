@@ -83,7 +83,8 @@ class MediaSource:
             stream = streams[0]
             if stream.codec_context is None or stream.codec_context.name not in CODECS.split(","):
                 raise ValueError("its sound is of a kind that is not decoded")
-            exact = stated or "mov" in self._container.format.name.split(",")
+            self._is_filled_up = "mov" in self._container.format.name.split(",")
+            exact = stated or self._is_filled_up
             self._seconds: float | None = None
             if exact and stream.duration is not None and stream.time_base is not None:
                 self._seconds = float(stream.duration * stream.time_base)
@@ -112,8 +113,8 @@ class MediaSource:
             most = round(self._seconds * self.samplerate)
         slack = round(EXACT_SLACK_S * self.samplerate)
         for block in self._arrays(dtype):
-            # The last packet is filled up: what is behind the stated end is no sound.
-            ends = most is not None and most <= count + len(block) <= most + slack
+            # The last packet of MP4 is filled up: what is behind the stated end is no sound. In MP3 FFmpeg knows.
+            ends = self._is_filled_up and most is not None and 0 < most <= count + len(block) <= most + slack
             shown = block[: most - count] if ends and most is not None and most > count else block
             if ends and most is not None and most <= count:
                 break

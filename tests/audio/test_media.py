@@ -95,6 +95,11 @@ def test_an_mp3_of_variable_bitrate_is_read_whole(tmp_path, caplog):
     assert len(beginning) == 5 * RATE and "only the first 5 seconds are used" in caplog.text
 
 
+@pytest.mark.parametrize("count", [1, 200, 2000])
+def test_a_short_mp3_is_read(tmp_path, caplog, count):
+    assert len(read_audio(write_audio(tmp_path / "x.mp3", SOUND[:count], RATE))[0]) >= count and not caplog.text
+
+
 def test_an_mp3_longer_than_allowed_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ppaudioldm.audio.recording.MAX_SECONDS", 5)
     without_xing(tmp_path / "x.mp3")

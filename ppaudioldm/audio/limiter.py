@@ -1,4 +1,4 @@
-"""A peak limiter: gains that keep samples within a limit and change too slowly to be heard as clipping."""
+"""A peak limiter: gains that keep samples within a limit and change too slowly to sound like clipping."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ppaudioldm.audio.containers import mp3_frame_bytes
 from ppaudioldm.serving.settings import Limits
 from tests.imitation import RATE, ImitationPipeline
 from tests.serving.examples import answering, finished, new_request, sound_of, until
@@ -172,6 +173,28 @@ def test_files_that_are_not_recordings(tmp_path, files, status, message):
         assert answer.status_code == status and message in answer.json()["detail"]
         assert str(tmp_path) not in answer.text
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("kind", ["flac from a pipe", "mp3 without a stated length"])
+def test_a_recording_whose_length_is_only_known_when_it_is_decoded(tmp_path, kind):
+    def upload(seconds: float) -> bytes:
+        if kind == "flac from a pipe":
+            content = bytearray(recording(seconds))
+            content[21] &= 0xF0
+            content[22:26] = bytes(4)
+            return bytes(content)
+        buffer = io.BytesIO()
+        soundfile.write(buffer, sound_of(3, seconds), RATE, format="MP3")
+        content = bytearray(buffer.getvalue())
+        return bytes(content[mp3_frame_bytes(content[:4]) :])
+
+    with answering(tmp_path, limits=Limits(duration_s=2)) as server:
+        for seconds, status in ((1.5, 202), (4, 422)):
+            answer = server.client.post(
+                "/v1/generations", data={"task": "vary"}, files={"audio": ("a", upload(seconds))}
+            )
+            assert answer.status_code == status, answer.text
+        assert "lasts 2." in answer.json()["detail"] and "allowed on this server: up to 2" in answer.json()["detail"]
 
 
 def test_other_content_types(tmp_path):

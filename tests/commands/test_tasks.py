@@ -13,6 +13,9 @@ import soundfile
 from ppaudioldm.cli import main
 from ppaudioldm.generation.clip import Interrupted
 from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from ppaudioldm.weights.convert import write_native
+from tests.generation.test_length import SMALL
 from tests.tasks.examples import sound
 from tests.test_cli import failure
 
@@ -71,12 +74,13 @@ def test_the_others(arguments, file, samples, rate, folder, capsys):
         (["extend", "--audio", "dog.wav", "rain", "--duration", "11", "--low-memory"], True),
     ],
 )
-def test_what_is_made_at_once_is_made_with_little_memory(arguments, is_low, folder, capsys, monkeypatch):
+def test_what_is_made_at_once_is_made_with_little_memory(arguments, is_low, folder, monkeypatch):
     opened, chosen = AudioLDM.from_pretrained, []
     monkeypatch.setattr(
         AudioLDM, "from_pretrained", lambda name, **settings: chosen.append(settings) or opened(name, **settings)
     )
-    report(capsys, *arguments)
+    write_native(random_checkpoint("small", SMALL, 0), folder / "small")
+    assert main([*arguments, *FAST, "-c", str(folder / "small"), "--json"]) == 0
     assert [settings["low_memory"] for settings in chosen] == [is_low]
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ if framework.NAME != "paddle":
     pytest.skip("networks are translated by Paddle", allow_module_level=True)
 
 from ppaudioldm import pipeline
-from ppaudioldm.checkpoints import TINY
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.engines.choice import create_engine
 from ppaudioldm.generation.clip import Clip
@@ -34,7 +35,8 @@ from ppaudioldm.openvino_engine import cache as model_cache
 from ppaudioldm.openvino_engine.cache import ModelCache
 from ppaudioldm.openvino_engine.engine import OpenVINOEngine
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.weights.convert import write_random
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from ppaudioldm.weights.convert import write_native, write_random
 from ppaudioldm.weights.locate import locate
 from tests.openvino_engine.test_translated_networks import EXAMPLES
 from tests.support import noise, relative_error
@@ -151,8 +153,11 @@ def test_later_start_compiles_nothing_of_a_unet_of_four_levels(tmp_path):
 
     The deepest level of this UNet has two columns, which have a convolution of their own.
     """
-    models = ModelCache(locate("tiny"), False, "f32", tmp_path)
-    inputs = EXAMPLES["unet_guided_step"](TINY, 1, 1)
+    unet = replace(UNTRAINED.unet, channel_mult=(1, 1, 1, 1), attention_levels=(3,))
+    config = replace(UNTRAINED, unet=unet)
+    write_native(random_checkpoint("four-levels", config, 0), tmp_path / "four-levels")
+    models = ModelCache(locate(tmp_path / "four-levels"), False, "f32", tmp_path)
+    inputs = EXAMPLES["unet_guided_step"](config, 1, 1)
     first = OpenVINOEngine(models.model, "f32", models).run("unet_guided_step", *inputs)
     again = OpenVINOEngine(unavailable, "f32", models)
     np.testing.assert_array_equal(again.run("unet_guided_step", *inputs), first)

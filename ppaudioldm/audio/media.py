@@ -154,7 +154,7 @@ class MediaSource:
         while True:
             try:
                 packet = next(packets, None)
-            except self._error as error:
+            except (self._error, IndexError) as error:  # IndexError: PyAV, of a stream that only appears midway
                 self._warn("%s is damaged, the rest is lost: %s", self.name, _reason(error))
                 return
             if packet is None:

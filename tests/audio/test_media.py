@@ -261,6 +261,18 @@ def test_a_video_without_sound(tmp_path):
         read_audio(tmp_path / "x.mp4")
 
 
+def test_a_stream_that_appears_midway_ends_the_sound(tmp_path, monkeypatch, caplog):
+    path = encoded(tmp_path / "a.m4a", "ipod", "aac")
+    with path.open("rb") as file:
+        source = media.MediaSource("a.m4a", file)
+
+        def demux(_: object) -> None:
+            raise IndexError("list index out of range")
+
+        monkeypatch.setattr(source, "_container", type("Container", (), {"demux": lambda *_: map(demux, [0])})())
+        assert list(source._frames(None)) == [] and "a.m4a is damaged, the rest is lost" in caplog.text
+
+
 def test_a_seek_to_before_the_file_is_no_exception(tmp_path):
     """FFmpeg seeks where a damaged header sends it."""
     (tmp_path / "x").write_bytes(b"abc")

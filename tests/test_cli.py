@@ -126,7 +126,6 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "--guidance-scale", "nan"], "guidance_scale is nan"),
         (["generate", "x", "--sampler", "euler"], "'euler' (choose from"),
         (["generate", "x", "--preset", "best"], "'best' (choose from"),
-        (["generate", "x", "--negative-prompt", ""], "negative_prompt is ''"),
         (["generate", "x", "-c", "untrained", "--seed", "-1"], "seed is -1"),
         (["generate", "x", "-c", "untrained", "--device", "tpu"], "device 'tpu'"),
         (["generate", "x", "-c", "untrained", "--eta", "1"], "eta"),

@@ -263,7 +263,10 @@ def test_progress_can_stop_the_run(stage, done):
         ({"batch_size": True}, "batch_size is True, allowed"),
         ({"seed": -1}, "seed is -1, allowed: whole numbers from 0 to 9223372036854775807"),
         ({"seed": 2**63}, "seed is 9223372036854775808, allowed"),
-        ({"seed": 2**63 - 1, "num_waveforms_per_prompt": 2}, "seed is 9223372036854775807, allowed with 2 candidates: up to 9223372036854775806"),
+        (
+            {"seed": 2**63 - 1, "num_waveforms_per_prompt": 2},
+            "seed is 9223372036854775807, allowed with 2 candidates: up to 9223372036854775806",
+        ),
         ({"seed": 1.5}, "seed is 1.5, allowed"),
         ({"preset": "slow"}, "unknown preset 'slow', choose from fast, fine, draft, original"),
         ({"sampler": "euler"}, "sampler is 'euler', allowed: ddim, plms, ddpm, dpm"),

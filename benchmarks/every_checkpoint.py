@@ -84,9 +84,9 @@ def rows(name: str, folder: Path, engines: list[str]) -> Iterator[dict[str, Any]
 
 def is_right(config: Any, result: dict[str, Any], error: float) -> bool:
     samples = round(SECONDS * config.vocoder.sample_rate)
-    heard = str([config.audiomae.num_tokens, config.audiomae.hidden_size]) if config.audiomae else ""
+    loa = str([config.audiomae.num_tokens, config.audiomae.hidden_size]) if config.audiomae else ""
     shape, rate = str([1, samples]), config.vocoder.sample_rate
-    return (result["clip"], result["Hz"], result["LOA heard"]) == (shape, rate, heard) and error < SAME
+    return (result["clip"], result["Hz"], result["LOA heard"]) == (shape, rate, loa) and error < SAME
 
 
 def in_process(engine: str, path: Path, folder: Path) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def run(engine: str, path: Path, folder: Path) -> dict[str, Any]:
         phonemes=PHONEMES if pipeline.config.phoneme_encoder else None,
     )
     np.save(folder / f"{engine}.npy", clip.waveforms)
-    heard = pipeline.encode_loa(clip.waveforms[0]) if pipeline.config.audiomae else None
+    loa = pipeline.encode_loa(clip.waveforms[0]) if pipeline.config.audiomae else None
     assert np.isfinite(clip.waveforms).all() and np.abs(clip.waveforms).max() > 0
     return {
         "clip": str(list(clip.waveforms.shape)),
         "Hz": clip.sample_rate,
-        "LOA heard": "" if heard is None else str(list(heard.shape)),
+        "LOA heard": "" if loa is None else str(list(loa.shape)),
         "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1),
         "s": round(time.perf_counter() - start),
     }

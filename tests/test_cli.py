@@ -226,8 +226,11 @@ sys.exit(cli.main(sys.argv[1:]))
 def test_interrupt_stops_within_a_step(tmp_path):
     path = tmp_path / "x.wav"
     command = [sys.executable, "-c", ANNOUNCING, "generate", "x", "-c", "untrained", "--steps", "1000", "-o", str(path)]
-    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it is ignored in a shell's background
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    # In a shell's background it is ignored.
+    default_handler = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=default_handler
+    )
     assert process.stdout.readline() == "in the middle of the steps\n"
     process.send_signal(signal.SIGINT)
     start = time.monotonic()

@@ -79,8 +79,8 @@ def from_its_file(name: str) -> tuple[Checkpoint, np.ndarray, np.ndarray | None]
         checkpoint = open_checkpoint(path)
         engine = EagerEngine(checkpoint, "cpu")
         waveforms = sound(checkpoint, engine)
-        heard = encode_loa(checkpoint, engine, waveforms[0]) if checkpoint.config.audiomae else None
-        return checkpoint, waveforms, heard
+        loa = encode_loa(checkpoint, engine, waveforms[0]) if checkpoint.config.audiomae else None
+        return checkpoint, waveforms, loa
 
 
 def sound(checkpoint: Checkpoint, engine: Any) -> np.ndarray:
@@ -93,7 +93,7 @@ def sound(checkpoint: Checkpoint, engine: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_loads_strictly_and_sounds(name):
-    checkpoint, waveforms, heard = from_its_file(name)
+    checkpoint, waveforms, loa = from_its_file(name)
     assert checkpoint.config == SMALL[name] and checkpoint.layout == CHECKPOINTS[name].layout
     assert checkpoint.config.sample_rate == (48000 if name == "audioldm_48k" else 16000)
     assert waveforms.shape == (1, round(SECONDS * checkpoint.config.sample_rate))
@@ -102,7 +102,7 @@ def test_loads_strictly_and_sounds(name):
         built_alike = next(build for build in BUILDS if replace(SMALL[build], audiomae=None) == SMALL[name])
         np.testing.assert_array_equal(waveforms, from_its_file(built_alike)[1])
     elif checkpoint.config.audiomae:
-        assert heard.shape == (512 if "speech" in name else 8, 128)
+        assert loa.shape == (512 if "speech" in name else 8, 128)
 
 
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")

@@ -23,7 +23,7 @@ WIDE = replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, sample_rate=48000))
 SIREN = np.sin(2000 * np.sin(np.arange(40000) / 4000)).astype(np.float32) / 3
 
 
-def heard(waveform: np.ndarray, config: ModelConfig = UNTRAINED) -> np.ndarray:
+def loa_of(waveform: np.ndarray, config: ModelConfig = UNTRAINED) -> np.ndarray:
     checkpoint = random_checkpoint("some", config, 0)
     return encode_loa(checkpoint, EagerEngine(checkpoint, "cpu"), waveform)
 
@@ -44,14 +44,14 @@ def test_time_is_in_the_order_of_the_tokens():
     longer = np.concatenate([SIREN] * 4)
     changed = longer.copy()
     changed[len(longer) // 2 :] = 0.1 * noise(len(longer) // 2)
-    distances = np.linalg.norm(heard(changed) - heard(longer), axis=1)
+    distances = np.linalg.norm(loa_of(changed) - loa_of(longer), axis=1)
     assert distances[4:].min() > 1.5 * distances[:4].max()
 
 
 def test_a_checkpoint_of_another_rate_hears_the_same():
     wide = soxr.resample(SIREN, 16000, 48000)
-    assert relative_error(heard(wide, WIDE), heard(SIREN)) < 1e-2
-    assert relative_error(heard(wide), heard(SIREN)) > 1e-1
+    assert relative_error(loa_of(wide, WIDE), loa_of(SIREN)) < 1e-2
+    assert relative_error(loa_of(wide), loa_of(SIREN)) > 1e-1
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,20 @@ def test_a_checkpoint_of_another_rate_hears_the_same():
 )
 def test_hears_the_beginning(config, seconds):
     long = 0.1 * noise(13 * config.sample_rate)
-    expected = heard(long, config)
+    expected = loa_of(long, config)
     assert expected.shape == (8, 128)
-    assert relative_error(heard(long[: round((seconds + 0.1) * config.sample_rate)], config), expected) < 1e-2
-    assert relative_error(heard(long[: round((seconds - 0.5) * config.sample_rate)], config), expected) > 1e-2
+    assert relative_error(loa_of(long[: round((seconds + 0.1) * config.sample_rate)], config), expected) < 1e-2
+    assert relative_error(loa_of(long[: round((seconds - 0.5) * config.sample_rate)], config), expected) > 1e-2
 
 
 @pytest.mark.parametrize("samples", [1, 399, 16000])
 def test_short_ones_and_silence(samples):
-    assert np.isfinite(heard(np.zeros(samples, np.float32))).all()
+    assert np.isfinite(loa_of(np.zeros(samples, np.float32))).all()
 
 
 def test_a_checkpoint_without_audiomae():
     with pytest.raises(ValueError, match="^some has no AudioMAE, which encodes recordings: .* tiny, .*-full, "):
-        heard(SIREN, replace(UNTRAINED, audiomae=None))
+        loa_of(SIREN, replace(UNTRAINED, audiomae=None))
     assert "audioldm_48k" not in audiomae_names()
 
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_without_audiomae():
 )
 def test_refuses(waveform, message):
     with pytest.raises(ValueError, match=message):
-        heard(waveform)
+        loa_of(waveform)
 
 
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
@@ -98,7 +98,7 @@ def test_openvino_hears_the_same(config):
 
     checkpoint = random_checkpoint("some", config, 0)
     found = encode_loa(checkpoint, OpenVINOEngine(Translator(checkpoint), "f32"), SIREN)
-    assert relative_error(found, heard(SIREN, config)) < 1e-5
+    assert relative_error(found, loa_of(SIREN, config)) < 1e-5
 
 
 def test_published_sizes():

@@ -78,7 +78,7 @@ def test_refuses(engine, waveform):
 
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
 def test_silence_through_openvino():
-    """Silence is the extreme of what is heard: -100 dB everywhere."""
+    """Silence is the extreme of the input: -100 dB everywhere."""
     from ppaudioldm.openvino_engine.engine import OpenVINOEngine
     from ppaudioldm.openvino_engine.translator import Translator
 

@@ -42,13 +42,13 @@ class KnownPipeline:
         self.config = config
         self.checkpoint = SimpleNamespace(name=name)
         self.loudness = loudness
-        self.heard: list[np.ndarray] = []
+        self.encoded: list[np.ndarray] = []
         self.conditions: list[AudioCondition] = []
         self.calls: list[dict[str, Any]] = []
 
     def encode_audio(self, waveform: np.ndarray) -> np.ndarray:
         assert waveform.dtype == np.float32 and np.abs(waveform).max() <= 1.001
-        self.heard.append(waveform)
+        self.encoded.append(waveform)
         frames = latent_frames(self.config, len(waveform))
         return np.zeros((self.config.vae.latent_channels, frames, self.config.latent_bands), np.float32)
 
@@ -62,7 +62,7 @@ class KnownPipeline:
         condition = audio_condition
         self.conditions.append(condition)
         self.calls.append({"prompt": prompt, **asdict(options), **settings})
-        waveform = self.heard[-1].copy()
+        waveform = self.encoded[-1].copy()
         assert len(waveform) == round(options.duration * self.config.sample_rate)
         if condition.keep_mask is not None:
             assert condition.keep_mask.shape == condition.init_latents.shape[1:]

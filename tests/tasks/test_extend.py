@@ -29,18 +29,18 @@ def test_the_beginning_is_the_recording(tmp_path, encoding):
 def test_the_network_sees_the_end_and_makes_the_rest():
     pipeline = KnownPipeline()
     extend(pipeline, (sound(100, 8000), 8000), duration=104, **FAST)
-    assert len(pipeline.heard[0]) == round(10.24 * RATE)
+    assert len(pipeline.encoded[0]) == round(10.24 * RATE)
     keep = pipeline.conditions[0].keep_mask
     assert keep[:156].all() and not keep[156:].any()  # 6.24 s of 10.24
     # Where the recording ends there is no silence, which would say that it is over.
-    levels = pipeline.heard[0][: 10 * RATE].reshape(100, -1).std(1)
+    levels = pipeline.encoded[0][: 10 * RATE].reshape(100, -1).std(1)
     assert levels.min() > 0.8 * levels.max()
 
 
 def test_a_long_continuation():
     pipeline = KnownPipeline()
     clip = extend(pipeline, (sound(3, 1000), 1000), duration=60, **FAST)
-    assert clip.waveforms.shape == (1, 60_000) and len(pipeline.heard) == 1
+    assert clip.waveforms.shape == (1, 60_000) and len(pipeline.encoded) == 1
 
 
 def test_on_networks():

@@ -108,7 +108,7 @@ def test_only_what_is_near_is_processed():
     pipeline = KnownPipeline()
     recording = sound(120, 8000)
     clip = inpaint(pipeline, (recording, 8000), ranges=[(50, 51), (52, 53), (100, 112)], **FAST)
-    assert [round(len(heard) / RATE, 2) for heard in pipeline.heard] == [11.24 + 1, 12 + 2 * 2.56]
+    assert [round(len(encoded) / RATE, 2) for encoded in pipeline.encoded] == [11.24 + 1, 12 + 2 * 2.56]
     assert len(clip.kept) == 4 and clip.seconds["denoise"] == 2 and clip.seconds["encode"] >= 0
     np.testing.assert_array_equal(
         clip.waveforms[0][kept_samples(clip, 960_000)], recording[:, 0][kept_samples(clip, 960_000)]
@@ -197,7 +197,7 @@ def test_a_click_in_the_range_has_no_say_in_the_level():
     recording = sound(2, level=0.01)
     recording[12000] = 1
     clip = inpaint(pipeline, (recording, RATE), ranges=[(0.7, 0.8)], **FAST)
-    assert np.isclose(np.abs(np.delete(pipeline.heard[0], np.arange(11200, 12800))).max(), 0.5, rtol=0.01)
+    assert np.isclose(np.abs(np.delete(pipeline.encoded[0], np.arange(11200, 12800))).max(), 0.5, rtol=0.01)
     assert np.abs(clip.waveforms).max() < 0.1
 
 
@@ -288,7 +288,7 @@ def test_settings_are_looked_at_before_the_work():
             inpaint(pipeline, (sound(1), RATE), ranges=[(0.2, 0.4)], **settings)
     with pytest.raises(ValueError, match="prompt is ''"):
         inpaint(pipeline, (sound(1), RATE), "", ranges=[(0.2, 0.4)])
-    assert not pipeline.heard
+    assert not pipeline.encoded
 
 
 def test_spans_and_bands_that_touch_are_one():

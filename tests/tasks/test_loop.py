@@ -60,8 +60,8 @@ def test_the_network_sees_the_end_before_the_start():
     time = np.arange(3 * RATE)
     recording = np.where(time < 1.5 * RATE, 0.01, 0.2)[:, None] * sound(3, level=1)
     loop(pipeline, "wind", (recording, RATE), **FAST)
-    (heard,) = pipeline.heard
-    assert heard[:RATE].std() > 5 * heard[2 * RATE :].std()
+    (encoded,) = pipeline.encoded
+    assert encoded[:RATE].std() > 5 * encoded[2 * RATE :].std()
     keep = pipeline.conditions[0].keep_mask
     assert keep[:24].all() and not keep[25:50].any() and keep[51:].all()
 
@@ -69,7 +69,7 @@ def test_the_network_sees_the_end_before_the_start():
 def test_only_the_seam_is_processed():
     pipeline = KnownPipeline()
     loop(pipeline, "wind", (sound(500, 1000), 1000), **FAST)
-    assert len(pipeline.heard[0]) == round(10.24 * RATE)
+    assert len(pipeline.encoded[0]) == round(10.24 * RATE)
 
 
 @pytest.mark.parametrize("rest", [0, 1, 100, 639])

@@ -25,8 +25,8 @@ def gain_to(recording: np.ndarray, waveform: np.ndarray) -> float:
 
 def test_the_less_the_strength_the_nearer_to_the_recording():
     recording = sound(0.32)
-    heard = 0.5 * recording[:, 0] / np.abs(recording).max()
-    alone = untrained().decode_latents(untrained().encode_audio(heard)[None])[0, :5120]
+    encoded = 0.5 * recording[:, 0] / np.abs(recording).max()
+    alone = untrained().decode_latents(untrained().encode_audio(encoded)[None])[0, :5120]
     alone *= gain_to(recording, alone)
     errors = [relative_error(made(strength, recording), alone) for strength in (0.2, 0.6, 1.0)]
     assert errors[0] < errors[1] < errors[2] and errors[0] < 0.5
@@ -38,7 +38,7 @@ def test_it_is_as_long_and_as_loud_as_the_recording():
     recording = sound(1.23, 44100, 2, level=0.003)
     clip = restyle(pipeline, (recording, 44100), "A dog", **FAST)
     assert clip.waveforms.shape == (1, round(1.23 * RATE)) and clip.sample_rate == RATE
-    assert np.isclose(np.abs(pipeline.heard[0]).max(), 0.5, rtol=0.01) and pipeline.conditions[0].strength == 0.5
+    assert np.isclose(np.abs(pipeline.encoded[0]).max(), 0.5, rtol=0.01) and pipeline.conditions[0].strength == 0.5
     assert np.abs(clip.waveforms).max() < 0.02
 
 

@@ -121,7 +121,7 @@ def test_the_command(tmp_path, capsys):
     command = ["train", "joint", "-c", BASE, "--data", str(recordings), "--config", str(tmp_path / "settings.json")]
     assert main([*command, "--steps", "2", "-o", str(tmp_path / "run")]) == 0
     assert main(["assemble", str(tmp_path / "run"), str(tmp_path / "mine")]) == 0
-    assert open_checkpoint(tmp_path / "mine").known_sounds is None  # it heard what no list tells
+    assert open_checkpoint(tmp_path / "mine").known_sounds is None  # it was trained on what no list tells
     capsys.readouterr()
     assert main(["train", "vae", "-c", BASE]) == 2
     assert "--checkpoint is for the stage joint, not for vae" in capsys.readouterr().err

@@ -1,6 +1,9 @@
-"""The names that a user may choose from. Imports nothing, so that `--help` can list them."""
+"""The names that a user may choose from. Imports nothing else of the package, so that `--help` can list them."""
 
 from __future__ import annotations
+
+import os
+import sys
 
 FRAMEWORKS = ("paddle", "torch")
 ENGINES = ("auto", "openvino", "eager")
@@ -9,6 +12,21 @@ VOCODERS = ("network", "griffin-lim")
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`
 AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
+
+
+def chosen_framework(name: str | None = None) -> str:
+    """`name`, or $PPAUDIOLDM_FRAMEWORK, or "paddle": the framework that this process uses, or will.
+
+    Raises ValueError for an unknown one, and for another than the process uses since it imported networks.
+    """
+    chosen = name or os.environ.get("PPAUDIOLDM_FRAMEWORK") or FRAMEWORKS[0]
+    origin = "" if name else " in PPAUDIOLDM_FRAMEWORK"
+    if chosen not in FRAMEWORKS:
+        raise ValueError(f"unknown framework {chosen!r}{origin}, choose from {list(FRAMEWORKS)}")
+    used = getattr(sys.modules.get("ppaudioldm.framework"), "NAME", chosen)
+    if chosen != used:
+        raise ValueError(f"framework {chosen!r}{origin} was chosen too late: this process already uses {used!r}")
+    return chosen
 
 
 def check_sampler_options(sampler: str, eta: float | None, spacing: str | None) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.choices import FRAMEWORKS
+from ppaudioldm.choices import chosen_framework
 
 
 def usable_cores() -> int:
@@ -56,9 +56,7 @@ def kept_signal_handlers() -> Iterator[None]:
             sigaction(int(number), handler, None)
 
 
-NAME = os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle")
-if NAME not in FRAMEWORKS:
-    raise ValueError(f"unknown framework {NAME!r} in PPAUDIOLDM_FRAMEWORK, choose from {list(FRAMEWORKS)}")
+NAME = chosen_framework()
 
 Tensor = Any  # paddle.Tensor or torch.Tensor: a type checker could follow only one of them
 
@@ -96,22 +94,21 @@ else:
         """Without oneDNN on a CPU, with which PyTorch 2.13 with several threads has errors of 2 to 20 % for some sizes.
 
         Seen for 768 to 384 channels, kernel 10, stride 5, 24 frames, batch 2, as in the second stage of the 48 kHz
-        vocoder.
+        vocoder. It calls PyTorch's own kernel: the switch that turns oneDNN off is one for all threads.
         """
 
         def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-            with without_onednn():
+            if x.device.type != "cpu":
                 return super().forward(x, output_size)
-
-    @contextlib.contextmanager
-    def without_onednn() -> Iterator[None]:
-        """Inside, PyTorch uses its own kernels, in all threads."""
-        before = xp.backends.mkldnn.enabled
-        xp.backends.mkldnn.enabled = False
-        try:
-            yield
-        finally:
-            xp.backends.mkldnn.enabled = before
+            assert output_size is None and self.groups == 1
+            # Under autocast `x` has another precision than the weights, and this kernel does not convert.
+            weight, bias = self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype)
+            geometry = ([0, self.padding[0]], [0, self.output_padding[0]], [1, self.dilation[0]])
+            kernel, stride = [1, self.kernel_size[0]], [1, self.stride[0]]
+            convolved = xp.ops.aten.slow_conv_transpose2d(
+                x.unsqueeze(2), weight.unsqueeze(2), kernel, bias, stride, *geometry
+            )
+            return convolved.squeeze(2)
 
     def empty_weights() -> Any:
         """Parameters of layers constructed inside take no memory until `assign_weights`."""

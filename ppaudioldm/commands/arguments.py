@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.choices import AUDIO_FORMATS, ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS
+from ppaudioldm.choices import AUDIO_FORMATS, ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS, chosen_framework
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options, Setting, settings
 
 if TYPE_CHECKING:
@@ -166,9 +166,9 @@ def add_framework(command: argparse.ArgumentParser) -> None:
 
 
 def choose_framework(options: argparse.Namespace) -> None:
-    """Must come before the first import of a module that uses `framework`."""
+    """Must come before the first import of a module that uses `framework`. Raises ValueError if it comes too late."""
     if options.framework:
-        os.environ["PPAUDIOLDM_FRAMEWORK"] = options.framework
+        os.environ["PPAUDIOLDM_FRAMEWORK"] = chosen_framework(options.framework)
 
 
 def open_pipeline(options: argparse.Namespace) -> AudioLDM:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_SPEECH_CHECKPOINT
-from ppaudioldm.choices import ENGINES
+from ppaudioldm.choices import ENGINES, chosen_framework
 from ppaudioldm.commands.arguments import add_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.generation.options import Options, check_texts
@@ -118,7 +118,7 @@ def _choose_model(options: argparse.Namespace) -> None:
     options.checkpoint = options.model_name
     if options.device == "auto":
         options.device = None
-    elif options.device.startswith("cuda") and _framework(options) == "paddle":
+    elif options.device.startswith("cuda") and chosen_framework(options.framework) == "paddle":
         options.device = options.device.replace("cuda", "gpu", 1)
     if not options.transcription:
         if CHECKPOINTS[options.checkpoint].config.phoneme_encoder is not None:
@@ -134,10 +134,6 @@ def _choose_model(options: argparse.Namespace) -> None:
     from ppaudioldm.text.phonemes import to_phonemes
 
     to_phonemes(options.transcription)  # a missing extra, or a text without words, is found before a download
-
-
-def _framework(options: argparse.Namespace) -> str:
-    return options.framework or os.environ.get("PPAUDIOLDM_FRAMEWORK") or "paddle"
 
 
 def _notify_differences(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
-from ppaudioldm.choices import ENGINES
+from ppaudioldm.choices import ENGINES, chosen_framework
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.weights.locate import Description, Located
 
@@ -40,6 +40,7 @@ def create_engine(
 
 def chosen_engine(engine: str | None, device: str | None, precision: str, compile_step: bool) -> str:
     """ "openvino" or "eager". Raises the ValueErrors of `create_engine`, which need no checkpoint."""
+    chosen_framework()  # an error if $PPAUDIOLDM_FRAMEWORK names another one than this process uses
     name = checked_engine(engine)
     if name == "auto":
         name = "openvino" if _is_for_cpu(device) else "eager"
@@ -78,7 +79,7 @@ def _eager(
 
 def _is_for_cpu(device: str | None) -> bool:
     """Whether `device`, or else the default, is a CPU. Imports a framework only if Paddle for GPUs is installed."""
-    if os.environ.get("PPAUDIOLDM_FRAMEWORK", "paddle") != "paddle":
+    if chosen_framework() != "paddle":
         return False  # only Paddle's networks can be translated to OpenVINO
     if device is not None:
         return device == "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.choices import PRECISIONS
 from ppaudioldm.engines.states import Stateful, empty_states
-from ppaudioldm.models.build import build_empty
+from ppaudioldm.models.build import NETWORKS, build_empty
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
@@ -44,6 +45,10 @@ class EagerEngine:
         self._low_memory = low_memory
         self._networks: dict[str, Any] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
+        # One for each network, so that two networks load at once, and each is loaded once. With low memory the networks
+        # share one: loading one drops the others.
+        shared = threading.Lock()
+        self._loading = {name: shared if low_memory else threading.Lock() for name in NETWORKS}
 
     def prepare(self, function: str) -> None:
         if not self._low_memory:
@@ -51,20 +56,20 @@ class EagerEngine:
 
     def _ready(self, function: str) -> Callable[..., Any]:
         """The method that is `function`; its network is loaded if necessary."""
-        if (found := self._functions.get(function)) is not None:
-            return found
         network, method = network_and_method(function)
-        loaded = self._networks.get(network)
-        if loaded is None:
-            if self._low_memory:
-                self._networks, self._functions = {}, {}
-            loaded = self._networks[network] = self._loaded(network)
-        run = getattr(loaded, method)
-        if self._compile_step and function in STEPS:
-            # On a GPU this records CUDA graphs: a step is one kernel launch instead of thousands.
-            run = framework.xp.compile(run, mode="reduce-overhead")
-        self._functions[function] = run
-        return run
+        with self._loading[network]:
+            if (found := self._functions.get(function)) is not None:
+                return found
+            loaded = self._networks.get(network)
+            if loaded is None:
+                if self._low_memory:
+                    self._networks, self._functions = {}, {}
+                loaded = self._networks[network] = self._loaded(network)
+            run = getattr(loaded, method)
+            if self._compile_step and function in STEPS:
+                run = _compiled(run)
+            self._functions[function] = run
+            return run
 
     def run(self, function: str, *inputs: Any) -> Any:
         run = self._ready(function)
@@ -115,6 +120,18 @@ class EagerEngine:
         dtype = framework.dtype_of(self.precision)
         float32_input = 1 if function in (*STEPS, "unet") else None
         return [x if i == float32_input else _converted(x, dtype) for i, x in enumerate(inputs)]
+
+
+def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run` by torch.compile. On a GPU this records CUDA graphs: a step is one kernel launch instead of thousands."""
+    compiled = framework.xp.compile(run, mode="reduce-overhead")
+
+    def run_compiled(*inputs: Any) -> Any:
+        # A copy: the output is a buffer of the graph, which the next call overwrites. Samplers, and the deep features
+        # of `reuse`, keep it for longer.
+        return compiled(*inputs).clone()
+
+    return run_compiled
 
 
 def _converted(x: Any, dtype: Any) -> Any:

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from ppaudioldm.choices import chosen_framework
 from ppaudioldm.cli import main
 from ppaudioldm.commands import compat
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.pipeline import AudioLDM
 from tests.text.test_phonemes import speech
+
+GPUS = {"paddle": "gpu:0", "torch": "cuda:0"}  # as each framework spells the first one
 
 
 class Recorder:
@@ -73,7 +76,8 @@ def test_defaults_are_the_originals(pipeline, tmp_path):
 
 
 def test_every_flag(pipeline, tmp_path, capsys):
-    flags = ["-t", "rain|drops", "-s", "here", "--model_name", "audioldm_48k", "-d", "cuda:0", "--framework", "paddle"]
+    flags = ["-t", "rain|drops", "-s", "here", "--model_name", "audioldm_48k", "-d", "cuda:0"]
+    flags += ["--framework", chosen_framework()]
     flags += ["-b", "2", "--ddim_steps", "50", "-gs", "2.5", "-dur", "5", "-n", "4", "--seed", "7"]
     assert main(["compat", *flags]) == 0
     assert made(tmp_path / "here") == ["drops_0.wav", "drops_1.wav"]
@@ -90,7 +94,7 @@ def test_every_flag(pipeline, tmp_path, capsys):
     }
     assert second == first | {"seed": 11}  # beyond the candidates of the first
     (options,) = pipeline.opened
-    assert (options.checkpoint, options.device) == ("audioldm_48k", "gpu:0")
+    assert (options.checkpoint, options.device) == ("audioldm_48k", GPUS[chosen_framework()])
     assert capsys.readouterr().err == ""
 
 
@@ -165,7 +169,7 @@ def test_the_command_makes_sound(tmp_path, mode):
     tone = 0.3 * np.sin(np.arange(8000) / 10)
     soundfile.write(tmp_path / "x.wav", tone, 8000)
     flags = ["-t", "rain", "-s", str(tmp_path / "out"), "--model_name", "untrained", "--ddim_steps", "2", "-n", "1"]
-    flags += ["-dur", "2", "--mode", mode, "-f", str(tmp_path / "x.wav"), "--framework", compat._framework(options())]
+    flags += ["-dur", "2", "--mode", mode, "-f", str(tmp_path / "x.wav"), "--framework", chosen_framework()]
     assert main(["compat", *flags]) == 0
     assert made(tmp_path / "out") == ["rain.wav"]
     samples, rate = soundfile.read(next((tmp_path / "out").rglob("*.wav")))

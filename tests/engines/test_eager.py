@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +14,7 @@ from ppaudioldm import framework
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.models.build import build_empty
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
@@ -19,13 +25,16 @@ only_paddle = pytest.mark.skipif(framework.NAME != "paddle", reason="what Paddle
 
 
 def guided_step(engine: EagerEngine) -> np.ndarray:
+    return engine.to_numpy(step(engine, noise(1, 8, 8, 16)))
+
+
+def step(engine: EagerEngine, latents: np.ndarray) -> Any:
     """One guided UNet step, as the pipeline runs it."""
     contexts = [engine.asarray(noise(2, 8, 128, seed=1)), engine.asarray(noise(2, 5, 160, seed=2))]
     masks = [engine.asarray(np.ones(shape, np.float32)) for shape in ((2, 8), (2, 5))]
-    latents = engine.asarray(noise(1, 8, 8, 16))
     features = engine.asarray(timestep_features(np.array([500]), UNTRAINED.unet.model_channels))
     projected = engine.run("unet_contexts", contexts)
-    return engine.to_numpy(engine.run("unet_guided_step", latents, features, projected, masks))
+    return engine.run("unet_guided_step", engine.asarray(latents), features, projected, masks)
 
 
 def waveform(engine: EagerEngine) -> np.ndarray:
@@ -40,6 +49,82 @@ def test_half_precision(precision, limit):
     error = relative_error(guided_step(half), guided_step(exact))
     assert 1e-5 < error < limit  # it is half precision, and no worse than that
     assert relative_error(waveform(half), waveform(exact)) < limit
+
+
+def in_threads(*calls: Callable[[], Any]) -> None:
+    """All `calls` at once, each in a thread of its own."""
+    begin = threading.Barrier(len(calls))
+    threads = [threading.Thread(target=lambda call=call: (begin.wait(), call())) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_threads_that_need_a_network_at_once_load_it_once(monkeypatch):
+    loaded: list[str] = []
+
+    def slowly(engine: EagerEngine, network: str) -> Any:
+        loaded.append(network)
+        time.sleep(0.05)
+        return build_empty(network, UNTRAINED)
+
+    monkeypatch.setattr(EagerEngine, "_loaded", slowly)
+    engine = EagerEngine(CHECKPOINT, "cpu")
+    in_threads(*[lambda: engine.prepare("vocoder")] * 4, *[lambda: engine.prepare("unet_guided_step")] * 2)
+    assert sorted(loaded) == ["unet", "vocoder"]
+
+
+def test_two_networks_load_at_the_same_time(monkeypatch):
+    """One does not wait for the other, which a lock for all of them would cause."""
+    both = threading.Barrier(2)
+
+    def together(engine: EagerEngine, network: str) -> Any:
+        both.wait(timeout=20)
+        return build_empty(network, UNTRAINED)
+
+    monkeypatch.setattr(EagerEngine, "_loaded", together)
+    engine = EagerEngine(CHECKPOINT, "cpu")
+    in_threads(lambda: engine.prepare("vocoder"), lambda: engine.prepare("vae_decoder"))
+    assert engine._networks.keys() == {"vocoder", "vae_decoder"}
+
+
+def test_with_low_memory_threads_never_hold_two_networks(monkeypatch):
+    most: list[int] = []
+
+    def counted(engine: EagerEngine, network: str) -> Any:
+        most.append(len(engine._networks))  # besides the one that is loaded now
+        time.sleep(0.01)
+        most.append(len(engine._networks))
+        return build_empty(network, UNTRAINED)
+
+    monkeypatch.setattr(EagerEngine, "_loaded", counted)
+    engine = EagerEngine(CHECKPOINT, "cpu", low_memory=True)
+    in_threads(*[lambda name=name: engine._ready(name) for name in ("vocoder", "vae_decoder", "gpt2", "vae_encoder")])
+    assert max(most) == 0 and len(engine._networks) == 1
+
+
+@only_torch
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_outputs_of_a_compiled_step_stay_as_they_are(monkeypatch, precision):
+    """A CUDA graph returns its own buffer each time, which the next call overwrites: here a stand-in does."""
+
+    def graph_of(function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        buffers: list[Any] = []
+
+        def replay(*inputs: Any) -> Any:
+            output = function(*inputs)
+            buffers[:] = buffers or [output.clone()]
+            return buffers[0].copy_(output)
+
+        return replay
+
+    monkeypatch.setattr(framework.xp, "compile", graph_of)
+    engine = EagerEngine(CHECKPOINT, "cpu", precision, compile_step=True)
+    first = step(engine, noise(1, 8, 8, 16))
+    before = engine.to_numpy(first).copy()
+    assert relative_error(engine.to_numpy(step(engine, noise(1, 8, 8, 16, seed=7))), before) > 0.1
+    assert np.array_equal(engine.to_numpy(first), before)
 
 
 @only_torch

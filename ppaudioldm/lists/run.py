@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
 from ppaudioldm.lists.prompt_list import Line, PromptList, read_list
 from ppaudioldm.lists.write import OutputOptions, write_clip
@@ -30,17 +29,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Item:
-    """A valid line. seed: None draws a new one. key: the same for the same line in every run. file: its name."""
+    """A valid line. seed: None draws a new one. key: the same for the same line in every run. file: its name.
+
+    earlier_keys: those that earlier versions may have written for it.
+    """
 
     line: Line
     options: Options
     seed: int | None
     key: str
+    earlier_keys: tuple[str, ...] = ()
     file: str = ""
 
     @property
     def title(self) -> str:
         return self.line.name or self.line.prompt
+
+    def is_among(self, keys: Set[str]) -> bool:
+        """Whether one of its keys is."""
+        return self.key in keys or not keys.isdisjoint(self.earlier_keys)
 
 
 @dataclass
@@ -95,14 +102,14 @@ def generate_list(
     prompt_list = read_list(list_path)
     if prompt_list.unused:
         logger.warning("%s: columns without a meaning here: %s", list_path, ", ".join(prompt_list.unused)[:200])
-    fixed = [str(checkpoint), extension, dataclasses.asdict(output)]
+    keys = KeyMaker([str(checkpoint), extension], output)
     report = report or ListReport()
     report.total = len(prompt_list.lines) + len(prompt_list.bad)
     report.failed |= prompt_list.bad
-    items = list(_items(prompt_list, settings, seed, fixed, report.failed))
+    items = list(_items(prompt_list, settings, seed, keys, report.failed))
     with opened(Path(folder)) as manifest:
-        done = {record.get("key") for record in manifest.records}
-        waiting = _planned([item for item in items if item.key not in done], manifest, extension, output)
+        done = {str(record.get("key")) for record in manifest.records}
+        waiting = _planned([item for item in items if not item.is_among(done)], manifest, extension, output)
         report.existing = len(items) - len(waiting)
         _warn_of_other_sounds(manifest, items)
         if waiting:
@@ -113,10 +120,9 @@ def generate_list(
 
 
 def _items(
-    prompt_list: PromptList, settings: dict[str, Any], seed: int | None, fixed: list[Any], failed: dict[int, str]
+    prompt_list: PromptList, settings: dict[str, Any], seed: int | None, keys: KeyMaker, failed: dict[int, str]
 ) -> Iterator[Item]:
     """The valid lines; those with invalid settings are added to `failed`."""
-    seen: dict[str, int] = {}
     for line in prompt_list.lines:
         try:
             own = {keyword: value for keyword, value in line.settings.items() if keyword != "seed"}
@@ -127,15 +133,10 @@ def _items(
         except ValueError as error:
             failed[line.number] = str(error)
             continue
-        # The batch size does not change the sound.
-        values = dataclasses.asdict(options) | {"batch_size": None}
-        content = json.dumps([line.prompt, line.name, values, line_seed, *fixed])
-        repeated = seen.get(content, 0)
-        seen[content] = repeated + 1
-        key = hashlib.sha256(f"{repeated} {content}".encode()).hexdigest()[:16]
+        (key, *earlier), repeated = keys.keys(line, options, line_seed)
         if line_seed is not None and "seed" not in line.settings:
             line_seed += repeated * options.num_waveforms_per_prompt
-        yield Item(line, options, line_seed, key)
+        yield Item(line, options, line_seed, key, tuple(earlier))
 
 
 def _planned(items: Iterable[Item], manifest: Manifest, extension: str, output: OutputOptions) -> list[Item]:
@@ -177,7 +178,7 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _warn_of_other_sounds(manifest: Manifest, items: Iterable[Item]) -> None:
-    keys = {item.key for item in items}
+    keys = {key for item in items for key in (item.key, *item.earlier_keys)}
     others = sum(record.get("key") not in keys for record in manifest.records)
     if others:
         logger.warning(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.cli import main
+from ppaudioldm.generation.options import PRESETS, Options, Setting
 from ppaudioldm.lists.run import generate_list
 from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.pipeline import AudioLDM
@@ -169,6 +171,62 @@ def test_other_settings_are_other_sounds(tmp_path):
         assert counted(path, tmp_path / "out", **settings) == []
     assert counted(path, tmp_path / "out", batch_size=8) == []
     assert len({record["file"] for record in records(tmp_path / "out")}) == 5
+
+
+# The keys that other versions wrote for LINES with 25 steps and a loudness of -20.
+LINES = ("prompt,name,duration,seed,negative_prompt", "a dog,,,,", "a dog,,,,", "a cat,purr,2.5,7,hum")
+OF_FIRST_VERSION = ("9e32b56c74a943cb", "79efc4aa15e09e75", "ecaa1df54b7e2c8d")
+OF_0_1_0 = ("1537aec964d7f94a", "a5b5044bf327f4eb", "7a9b98890243b9dd")
+
+
+def begun(folder: Path, keys: tuple[str, ...]) -> None:
+    """A manifest that another version wrote, which was stopped before the last of `keys`."""
+    folder.mkdir()
+    for number, key in enumerate(keys[:-1]):
+        (folder / f"{number}.wav").write_bytes(b"RIFF")
+        record = {
+            "line": number + 2,
+            "key": key,
+            "prompt": "a dog",
+            "file": f"{number}.wav",
+            "files": [f"{number}.wav"],
+        }
+        with (folder / "manifest.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+@pytest.mark.parametrize("keys", [OF_FIRST_VERSION, OF_0_1_0])
+def test_a_list_of_an_earlier_version_goes_on(tmp_path, caplog, keys):
+    path = write_list(tmp_path, *LINES, name="list.csv")
+    begun(tmp_path / "out", keys)
+    output = OutputOptions(loudness=-20.0)
+    assert counted(path, tmp_path / "out", num_inference_steps=25, output=output) == [["a cat"]]
+    assert not caplog.text  # of sounds of other lines
+    begun(tmp_path / "more", keys)  # a longer clip is another sound
+    more = counted(path, tmp_path / "more", num_inference_steps=25, output=output, duration=11.0)
+    assert more == [["a dog"], ["a dog"], ["a cat"]]
+
+
+def test_a_list_goes_on_when_a_version_adds_a_setting(tmp_path, monkeypatch):
+    path = write_list(tmp_path, "a", "b")
+    run(path, tmp_path / "out")
+    (tmp_path / "out" / "b.wav").unlink()
+
+    @dataclass(frozen=True)
+    class LaterOptions(Options):
+        warmth: int = field(default=3, metadata={"setting": Setting("how warm", int, minimum=1, maximum=9)})
+
+    @dataclass(frozen=True)
+    class LaterOutput(OutputOptions):
+        subtitles: bool = False
+
+    monkeypatch.setattr("ppaudioldm.generation.options.Options", LaterOptions)
+    monkeypatch.setitem(PRESETS, "fast", LaterOptions())
+    assert counted(path, tmp_path / "out", output=LaterOutput()) == [["b"]]
+    assert counted(path, tmp_path / "out", output=LaterOutput(), warmth=3) == []
+    # What differs from the default is another sound.
+    assert counted(path, tmp_path / "out", output=LaterOutput(), warmth=4) == [["a"], ["b"]]
+    assert counted(path, tmp_path / "out", output=LaterOutput(subtitles=True)) == [["a"], ["b"]]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -1,5 +1,6 @@
 # make demo    a first sound in output/demo.wav, and its picture
-# make test    the tests; make browser, make lint, make parity: what CI runs besides; make schema: by hand
+# make test    the tests; make browser, make lint, make parity: what CI runs besides
+# make install-test, make schema: by hand
 # make clean   remove the environment and everything built
 #
 # Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.
@@ -15,9 +16,9 @@ ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # These see nothing of the framework that runs the networks.
 ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation lists serving sounds storage ui test_cli.py \
-	test_examples.py)
+	test_distribution.py test_examples.py)
 
-.PHONY: demo test browser lint parity schema clean
+.PHONY: demo test browser lint parity install-test schema clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -39,6 +40,10 @@ parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_TWO) tests/parity
 	PPAUDIOLDM_FRAMEWORK=torch $(PYTEST) $(ON_ALL_CORES) $(ON_ANY_FRAMEWORK)
 
+# Real environments from the built wheel, one for each framework: gigabytes to download, minutes.
+install-test: .venv/.installed-test
+	$(BIN)/python -m pytest --durations=0 tests/environments
+
 # Thousands of requests that the server's OpenAPI document allows, and that it does not: minutes.
 schema: .venv/.installed-test
 	PPAUDIOLDM_SCHEMA_CASES=60 $(PYTEST) -s tests/serving/test_openapi.py
@@ -58,7 +63,7 @@ clean:
 
 .venv/.installed: .venv/.made pyproject.toml
 	@echo "Installing ppaudioldm into .venv: a few minutes the first time, some 300 MB of downloads"
-	@$(PIP) --editable .
+	@$(PIP) --editable ".[cpu]"
 	@touch $@
 
 .venv/.installed-test: .venv/.made pyproject.toml

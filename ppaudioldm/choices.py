@@ -1,9 +1,11 @@
-"""The names that a user may choose from. Imports nothing else of the package, so that `--help` can list them."""
+"""The names that a user may choose from. Imports no framework and nothing heavy, so that `--help` can list them."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+from ppaudioldm.installed import is_installed
 
 FRAMEWORKS = ("paddle", "torch")
 ENGINES = ("auto", "openvino", "eager")
@@ -15,11 +17,13 @@ AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
 
 
 def chosen_framework(name: str | None = None) -> str:
-    """`name`, or $PPAUDIOLDM_FRAMEWORK, or "paddle": the framework that this process uses, or will.
+    """`name`, or $PPAUDIOLDM_FRAMEWORK, or the one that is installed, Paddle before PyTorch: what this process uses.
 
+    "paddle" where neither is installed: networks that OpenVINO has in its cache need none.
     Raises ValueError for an unknown one, and for another than the process uses since it imported networks.
     """
-    chosen = name or os.environ.get("PPAUDIOLDM_FRAMEWORK") or FRAMEWORKS[0]
+    installed = next(filter(is_installed, FRAMEWORKS), FRAMEWORKS[0])
+    chosen = name or os.environ.get("PPAUDIOLDM_FRAMEWORK") or installed
     origin = "" if name else " in PPAUDIOLDM_FRAMEWORK"
     if chosen not in FRAMEWORKS:
         raise ValueError(f"unknown framework {chosen!r}{origin}, choose from {list(FRAMEWORKS)}")

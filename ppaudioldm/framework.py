@@ -1,9 +1,8 @@
 """Paddle or PyTorch behind one set of names: the only module that depends on which of them is used.
 
-Networks are written once against `xp` (array functions), `nn` (layers) and `F` (functions) from here. Paddle is the
-default; the environment variable PPAUDIOLDM_FRAMEWORK=torch (or `--framework torch`) selects PyTorch. A process uses
-one framework: the one selected when this module is first imported. That import takes a second or more, so no module
-that `--help` needs imports this one.
+Networks are written once against `xp` (array functions), `nn` (layers) and `F` (functions) from here. A process uses
+one framework: the one that `choices.chosen_framework` selects when this module is first imported. That import takes a
+second or more, so no module that `--help` needs imports this one.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.choices import chosen_framework
+from ppaudioldm.installed import missing_framework
 
 
 def usable_cores() -> int:
@@ -71,7 +71,10 @@ if NAME == "paddle":
     # It also sets handlers that end the process on SIGTERM.
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), kept_signal_handlers():
         warnings.simplefilter("ignore")
-        import paddle as xp
+        try:
+            import paddle as xp
+        except ModuleNotFoundError as error:
+            raise missing_framework(NAME, error) from error
     _root.handlers[:] = _handlers
     _root.setLevel(_level)
     import paddle.nn.functional as F
@@ -84,7 +87,7 @@ else:
     try:
         import torch as xp
     except ModuleNotFoundError as error:
-        raise ValueError("PyTorch is not installed: pip install 'ppaudioldm[torch]'") from error
+        raise missing_framework(NAME, error) from error
     import torch.nn.functional as F
     from torch import nn
 

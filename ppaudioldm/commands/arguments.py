@@ -162,7 +162,7 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
 
 
 def add_framework(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--framework", choices=FRAMEWORKS, help="default: paddle, or $PPAUDIOLDM_FRAMEWORK")
+    command.add_argument("--framework", choices=FRAMEWORKS, help="default: $PPAUDIOLDM_FRAMEWORK, or the one installed")
 
 
 def choose_framework(options: argparse.Namespace) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib import metadata
 
 from ppaudioldm.choices import ENGINES, chosen_framework
 from ppaudioldm.engines.engine import Engine
+from ppaudioldm.installed import INSTALL_OPENVINO, is_installed
 from ppaudioldm.weights.locate import Description, Located
+
+logger = logging.getLogger(__name__)
 
 
 def checked_engine(name: str | None) -> str:
@@ -34,6 +38,8 @@ def create_engine(
     an unknown value or an impossible combination.
     """
     if chosen_engine(engine, device, precision, compile_step) == "eager":
+        if checked_engine(engine) == "auto" and _is_for_cpu(device):
+            logger.warning("OpenVINO would run this faster than Paddle itself: %s", INSTALL_OPENVINO)
         return _eager(located, device, precision, ema, compile_step, low_memory)
     return _openvino(located, precision, ema, low_memory)
 
@@ -43,7 +49,7 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
     chosen_framework()  # an error if $PPAUDIOLDM_FRAMEWORK names another one than this process uses
     name = checked_engine(engine)
     if name == "auto":
-        name = "openvino" if _is_for_cpu(device) else "eager"
+        name = "openvino" if _is_for_cpu(device) and is_installed("openvino") else "eager"
     if name == "eager":
         from ppaudioldm.engines import eager
 
@@ -53,6 +59,8 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
         raise ValueError(f"device is {device!r}, but the openvino engine runs on the cpu only")
     if compile_step:
         raise ValueError("compile_step is for the eager engine; openvino always compiles")
+    if not is_installed("openvino"):
+        raise ValueError(f"the openvino engine needs OpenVINO: {INSTALL_OPENVINO}")
     from ppaudioldm.openvino_engine import engine as openvino
 
     openvino.checked_precision(precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import openvino
@@ -16,6 +17,10 @@ if framework.NAME != "paddle":
 
 from ppaudioldm.openvino_engine.paddle_program import translate
 
+logger = logging.getLogger(__name__)
+
+PADDLE = "3.3"  # whose traced programs are known; its users may have installed another, such as paddlepaddle-gpu
+
 
 class Translator:
     """Translates functions of `checkpoint`. Keeps the network of the last one, whose memory its models share."""
@@ -23,6 +28,9 @@ class Translator:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self._last: tuple[str, Any] = "", None
+        version = framework.xp.__version__
+        if version.split(".")[:2] != PADDLE.split("."):
+            logger.warning("Paddle is %s, but translation to OpenVINO is tested with %s", version, PADDLE)
 
     def __call__(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`."""

@@ -88,7 +88,7 @@ def train(options: argparse.Namespace) -> None:
 
         clips = read_recordings(options.data, settings.duration)
     process = parallel.join(device)
-    stop = _StopSignals()
+    stop = _StopSignals(is_alone=process.count == 1)
     try:
         loop.train(
             stage_class(settings, process.device, clips),
@@ -124,16 +124,19 @@ def _check_installed() -> None:
 
 
 class _StopSignals:
-    """Ctrl-C or SIGTERM ends training after the current step, with its state saved; a second one at once."""
+    """Ctrl-C or SIGTERM ends training after the current step, with its state saved; a second one at once.
+
+    is_alone: False for one of several processes. Their launcher repeats its signals, and kills those that do not end.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
-        self._requested = False
+    def __init__(self, is_alone: bool) -> None:
+        self._requested, self._is_alone = False, is_alone
         self._former_handlers = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        if self._requested:
+        if self._requested and self._is_alone:
             raise KeyboardInterrupt
         self._requested = True
 

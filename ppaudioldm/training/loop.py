@@ -28,6 +28,8 @@ from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked
 logger = logging.getLogger(__name__)
 
 MAX_BAD_STEPS = 20  # in a row with gradients that are not finite
+SAVING_SHARE = 0.1  # of the time, at most
+GO_ON, STOP, FAILED = range(3)  # what a process proposes before a step; the largest of all of them happens
 
 
 class Stage(Protocol):
@@ -73,12 +75,12 @@ class _LossModule(nn.Module):
 
 
 class Trainer:
-    """A stage in training: its optimizers, averaged weights and the number of steps done."""
+    """A stage in training: its optimizers, averaged weights, and the number of steps and of batches done."""
 
     def __init__(self, stage: Stage, process: parallel.Process) -> None:
         self.stage = stage
         self.process = process
-        self.step = 0
+        self.step = self.batches = 0
         learned = {name: learned_parameters(network) for name, network in stage.networks.items()}
         self._weights = {f"{name}.{key}": p for name, network in stage.networks.items() for key, p in _all(network)}
         parameters = {f"{name}.{key}": p for name, group in learned.items() for key, p in group.items()}
@@ -109,6 +111,7 @@ class Trainer:
             logged.update({"rate": rate, **scalars})
         self._average.update(self.step)
         self.step += 1
+        self.batches += self.process.count
         return logged
 
     def averaged(self) -> Any:
@@ -127,7 +130,7 @@ class Trainer:
         arrays.update({f"average/{name}": array for name, array in self._average.state().items()})
         for update, (_, optimizer, _) in self._updates.items():
             arrays.update({f"optimizer/{update}/{key}": array for key, array in optimizer.state().items()})
-        return State(self.step, _facts(stage, self.process), arrays)
+        return State(self.step, {**_facts(stage, self.process), "batches": self.batches}, arrays)
 
     def load(self, state: State) -> None:
         """Continue from `state`. Raises ValueError for other names or shapes."""
@@ -135,7 +138,7 @@ class Trainer:
         self._average.load_state(state.section("average"))
         for update, (_, optimizer, _) in self._updates.items():
             optimizer.load_state(state.section(f"optimizer/{update}"))
-        self.step = state.step
+        self.step, self.batches = state.step, state.batches
 
     def _count_bad(self, is_finite: bool) -> None:
         self._bad_steps = 0 if is_finite else self._bad_steps + 1
@@ -156,9 +159,10 @@ def train(
 ) -> dict[str, float]:
     """Train `stage` up to `run.steps`, resuming what `folder` holds. Returns the last line of the log.
 
-    should_stop is called after each step, progress(step, values) with each line of the log. A killed run resumes from
-    its last saved state, at most `run.save_minutes` old, with the same numbers as if it had not been stopped. With
-    several processes should_stop and `run.minutes` have no effect. Raises ValueError if `folder` holds another stage,
+    should_stop is called after each step, progress(step, values) with each line of the log. If it is true in one of
+    several processes, all of them stop after the same step. A killed run resumes from its last saved state with the
+    same numbers as if it had not been stopped; that state is at most `run.save_minutes` old, or ten times what a save
+    takes. Another number of processes goes on with the next batches. Raises ValueError if `folder` holds another stage,
     another model, or a run of the other framework; OSError if the disk is full, with the state before as it was.
     """
     process = process or parallel.Process(device=framework.default_device())
@@ -167,24 +171,38 @@ def train(
     trainer = Trainer(stage, process)
     with locked(folder) if process.is_first else nullcontext():
         notes = resume(trainer, folder)
+        _check_same_step(trainer, folder)
         recorder = _RunRecorder(trainer, run, folder, notes, progress) if process.is_first else None
-        first = trainer.step * process.count + process.rank
+        first = trainer.batches + process.rank
+        stop, failure = False, None
         with closing(iterate_batches(stage.data, first, process.count, run.workers)) as data:
             while trainer.step < run.steps:
                 try:
-                    batch = next(data)
-                except (ValueError, OSError):  # a bad recording: the progress so far is saved
-                    if recorder:
-                        recorder.save()
-                    raise
-                values = trainer.train_step(batch, computed_in)
-                stop = process.count == 1 and (should_stop() or bool(recorder and recorder.is_over()))
-                if recorder:
-                    recorder.after_step(values, stop)
-                if stop:
+                    batch = {} if stop else next(data)
+                except (ValueError, OSError) as error:  # a bad recording: the progress so far is saved
+                    failure = error
+                if parallel.largest(FAILED if failure else STOP if stop else GO_ON, process) != GO_ON:
                     break
+                values = trainer.train_step(batch, computed_in)
+                stop = should_stop() or bool(recorder and recorder.is_over())
+                if recorder:
+                    recorder.after_step(values)
+        if recorder:
+            recorder.finish()
     parallel.wait(process)
+    if failure:
+        raise failure
     return recorder.last if recorder else {}
+
+
+def _check_same_step(trainer: Trainer, folder: Path) -> None:
+    """Raise CheckpointError in every process if they resume at different steps."""
+    most = parallel.largest(trainer.step, trainer.process)
+    if parallel.largest(int(trainer.step != most), trainer.process):
+        raise CheckpointError(
+            f"{folder}: process {trainer.process.rank} finds step {trainer.step} there, another one step {most}:"
+            " all processes need the same folder"
+        )
 
 
 def resume(trainer: Trainer, folder: Path) -> list[str]:
@@ -193,7 +211,7 @@ def resume(trainer: Trainer, folder: Path) -> list[str]:
     if state is None:
         return []
     facts, expected = state.facts, _facts(trainer.stage, trainer.process)
-    for name in ("stage", "framework", "processes", "model"):
+    for name in ("stage", "framework", "model"):
         if lines := differences({name: facts.get(name)}, {name: expected[name]}, common=True):
             raise CheckpointError(f"{folder / STATE_FILE}: belongs to another run: {'; '.join(lines[:3])}")
     try:
@@ -201,6 +219,7 @@ def resume(trainer: Trainer, folder: Path) -> list[str]:
     except ValueError as error:
         raise CheckpointError(f"{folder / STATE_FILE}: {error}") from error
     notes = differences(facts.get("settings"), expected["settings"])
+    notes += differences({"processes": facts.get("processes", 1)}, {"processes": expected["processes"]})
     for note in notes:
         logger.warning("resuming at step %d with a changed setting: %s", trainer.step, note)
     return notes
@@ -235,14 +254,15 @@ class _RunRecorder:
     ) -> None:
         self.last: dict[str, float] = {}
         self._trainer, self._run, self._folder, self._progress = trainer, run, folder, progress
-        self._start = self._saved = self._lap_start = time.monotonic()
-        self._lap_step = trainer.step
+        self._start = self._lap_start = time.monotonic()
+        self._save_at = self._start + 60 * run.save_minutes
+        self._lap_step = self._saved_step = trainer.step
         self._log = Log(folder, trainer.step)
         if notes:
             self._log.write(trainer.step, notes=notes)
 
-    def after_step(self, values: Mapping[str, Any], stop: bool) -> None:
-        """Write what is due after a step with the scalars `values`. stop: it is the last step of this process."""
+    def after_step(self, values: Mapping[str, Any]) -> None:
+        """Write what is due after a step with the scalars `values`."""
         step, run = self._trainer.step, self._run
         is_last = step == run.steps
         if step % run.log_every == 0 or is_last:
@@ -255,12 +275,20 @@ class _RunRecorder:
             with self._trainer.averaged():
                 self._write_line(self._trainer.stage.evaluate())
                 self._trainer.stage.sample(samples, step)
-        if stop or is_last or time.monotonic() - self._saved > 60 * run.save_minutes:
-            self.save()
+        if time.monotonic() > self._save_at:
+            self._save()
 
-    def save(self) -> None:
+    def finish(self) -> None:
+        """Save the state, unless that has been done since the last step."""
+        if self._saved_step != self._trainer.step:
+            self._save()
+
+    def _save(self) -> None:
+        start = time.monotonic()
         save_state(self._folder, self._trainer.state())
-        self._saved = time.monotonic()
+        end = time.monotonic()
+        self._saved_step = self._trainer.step
+        self._save_at = end + max(60 * self._run.save_minutes, (end - start) * (1 / SAVING_SHARE - 1))
 
     def is_over(self) -> bool:
         """Whether the time limit has passed."""

@@ -68,6 +68,16 @@ def leave(process: Process) -> None:
         xp.distributed.destroy_process_group()
 
 
+def largest(number: int, process: Process) -> int:
+    """The largest `number` of all processes, each of which has to call this."""
+    if process.count == 1:
+        return number
+    numbers = xp.full([1], number, dtype=xp.int64)
+    numbers = numbers.to(process.device) if NAME == "torch" else numbers
+    xp.distributed.all_reduce(numbers, op=xp.distributed.ReduceOp.MAX)
+    return int(numbers.item())
+
+
 def wait(process: Process) -> None:
     """A barrier: wait until all processes have called it."""
     if process.count > 1:

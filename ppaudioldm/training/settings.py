@@ -29,7 +29,9 @@ class RunConfig:
     minutes: float = 0.0  # stop after so many, with the state saved; 0: only `steps` count
     log_every: int = 20  # steps
     evaluate_every: int = 500  # steps; samples are written then too
-    save_minutes: float = 2.0  # between two saved states
+    save_minutes: float = (
+        2.0  # at least, between two saved states; more where saving would take over a tenth of the time
+    )
     precision: str = "auto"  # of PRECISIONS: "auto" takes bf16 where the device is faster with it
     workers: int = 0  # processes that prepare batches; 0: the training process prepares them itself
 

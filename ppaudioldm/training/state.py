@@ -26,12 +26,19 @@ class State:
     """The state of a run between two steps.
 
     arrays: `weights/NETWORK.PARAMETER`, `average/NETWORK.PARAMETER`, `optimizer/UPDATE/PARAMETER:VALUE`. facts: stage,
-    framework, model, settings and number of processes, which the run that resumes it is compared with.
+    framework, model, settings and number of processes, which the run that resumes it is compared with; and the number
+    of batches.
     """
 
-    step: int  # the number of steps done, which is also the index of the next batch
+    step: int  # the number of steps done
     facts: dict[str, Any]
     arrays: Mapping[str, np.ndarray]
+
+    @property
+    def batches(self) -> int:
+        """The number of batches of all processes so far, which is the index of the next one."""
+        # Version 0.1.0 did not write it, and only went on with as many processes as before.
+        return int(self.facts.get("batches", self.step * self.facts.get("processes", 1)))
 
     def section(self, name: str) -> dict[str, np.ndarray]:
         """The arrays under `name/`."""

@@ -53,6 +53,7 @@ MODEL = ModelConfig(
     loa=LoaConfig((32, 32), 32),
     diffusion=DiffusionConfig(prediction="v"),
 )
+AUDIOMAE = replace(tiny.AUDIOMAE, hidden_size=32, num_layers=3, num_heads=1)
 
 
 @pytest.fixture(autouse=True)
@@ -62,25 +63,29 @@ def samples_of_few_steps(monkeypatch):
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """Settings whose finished runs hold initial weights."""
-    monkeypatch.setattr(tiny, "AUDIOMAE", replace(tiny.AUDIOMAE, hidden_size=32, num_layers=3, num_heads=1))
     monkeypatch.setattr(encoded, "STATISTICS_CLIPS", 2)
+    monkeypatch.setattr(tiny, "AUDIOMAE", AUDIOMAE)
+    return settings_in(tmp_path)
+
+
+def settings_in(folder):
+    """Settings whose finished runs, in `folder`, hold initial weights."""
     networks = {
         name: build_trainable(name, NETWORKS[name][0], config, 0)
         for name, config in (("clap_text", MODEL.clap_text), ("vae_encoder", MODEL.vae), ("vae_decoder", MODEL.vae))
     }
-    networks["audiomae"] = build_trainable("audiomae", AudioMAE, tiny.AUDIOMAE, 0)
+    networks["audiomae"] = build_trainable("audiomae", AudioMAE, AUDIOMAE, 0)
     for run, names in (("vae", ("vae_encoder", "vae_decoder")), ("clap", ("clap_text",)), ("audiomae", ("audiomae",))):
         arrays = {
             f"weights/{name}.{key}": framework.to_numpy(value)
             for name in names
             for key, value in networks[name].named_parameters()
         }
-        (tmp_path / run).mkdir()
-        save_state(tmp_path / run, State(1, {"stage": run, "model": {"encoder": as_values(tiny.AUDIOMAE)}}, arrays))
+        (folder / run).mkdir()
+        save_state(folder / run, State(1, {"stage": run, "model": {"encoder": as_values(AUDIOMAE)}}, arrays))
     for kind in ("clap", "flan_t5"):
-        write_tokenizer(kind, tmp_path / "tokenizers", train_tokenizer(kind, ["a tone number 1"], 300))
-    places = {name: str(tmp_path / name) for name in ("vae", "clap", "audiomae", "tokenizers", "encoded")}
+        write_tokenizer(kind, folder / "tokenizers", train_tokenizer(kind, ["a tone number 1"], 300))
+    places = {name: str(folder / name) for name in ("vae", "clap", "audiomae", "tokenizers", "encoded")}
     return JointSettings(
         **places,
         duration=SAMPLES / 16000,

@@ -130,6 +130,41 @@ def test_a_run_that_is_stopped_keeps_its_state(tmp_path):
     assert load_state(tmp_path).step == 4
 
 
+def test_saving_takes_at_most_a_tenth_of_the_time(tmp_path, monkeypatch):
+    """A clock that only data, a second each, and saves, five seconds each, advance."""
+    clock, saves = [0.0], []
+
+    def save(folder, saved):
+        clock[0] += 5
+        saves.append(saved.step)
+
+    class Slow(LineStage):
+        def data(self, index):
+            clock[0] += 1
+            return super().data(index)
+
+    monkeypatch.setattr(loop, "save_state", save)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    loop.train(Slow(), replace(RUN, steps=200, evaluate_every=10**6), tmp_path)
+    assert saves == [1, 47, 93, 139, 185, 200], "45 s apart, and at the end"
+    saves.clear()
+    minutes = replace(RUN, steps=200, evaluate_every=10**6, save_minutes=1)
+    loop.train(Slow(), minutes, tmp_path / "minutes")
+    assert saves == [61, 122, 183, 200]
+
+
+def test_a_state_of_version_0_1_0_goes_on(tmp_path):
+    """It has the number of steps and of processes, but not of batches."""
+    loop.train(LineStage(), replace(RUN, steps=3), tmp_path)
+    saved = load_state(tmp_path)
+    facts = {name: value for name, value in saved.facts.items() if name != "batches"}
+    for processes, first in ((1, 3), (4, 12)):
+        state.save_state(tmp_path, replace(saved, facts={**facts, "processes": processes}))
+        stage = LineStage()
+        loop.train(stage, replace(RUN, steps=5), tmp_path)
+        assert stage.seen == [first, first + 1]
+
+
 def test_a_time_limit_ends_a_run_with_a_state(tmp_path):
     loop.train(LineStage(), replace(RUN, minutes=1e-9), tmp_path)
     assert load_state(tmp_path).step == 1

@@ -1,10 +1,13 @@
-"""`train`: one training stage, started or resumed. `assemble`: a checkpoint out of trained stages."""
+"""`train`: one training stage or all of them, started or resumed. `assemble`: a checkpoint out of trained stages."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ from ppaudioldm.training.stages import stage_classes
 # The stages of a model, and the sound classifier of `evaluate`.
 CLASSIFIER = ("ppaudioldm.evaluation.train_classifier", "ClassifierSettings", "ClassifierStage")
 STAGES = {**MODEL_STAGES, "classifier": CLASSIFIER}
+CHAIN = "chain"  # all stages of a model, and the checkpoint that they make
 EPILOG = """\
-A run keeps its state, log and samples in its folder; the same command resumes it. Several processes:
+A run keeps its state, log and samples in its folder; the same command resumes it. `train chain` trains all stages of a
+model one after the other, each in a folder of its own, and writes the checkpoint FOLDER/model. Several processes:
   torchrun --nproc-per-node 2 $(which ppaudioldm) train vae --framework torch ...
   python -m paddle.distributed.launch --nproc_per_node 2 $(which ppaudioldm) train vae ...
 """
@@ -30,12 +35,18 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_argument = command.add_argument
-    add_argument("stage", metavar="STAGE", choices=list(STAGES), help=", ".join(STAGES))
+    add_argument("stage", metavar="STAGE", choices=[*STAGES, CHAIN], help=", ".join([*STAGES, CHAIN]))
     add_argument(
         "--config", type=Path, metavar="FILE", help="settings as TOML; those it leaves out are the small model's"
     )
     add_argument("--print-config", action="store_true", help="print all settings as TOML and stop")
-    add_argument("-o", "--output", type=Path, metavar="FOLDER", help="for state, log and samples; default: runs/STAGE")
+    add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="for state, log and samples; default: runs/STAGE, of a chain runs",
+    )
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
     add_argument("-c", "--checkpoint", metavar="NAME", help="joint: fine-tune this checkpoint; default: a new model")
     add_argument("--steps", type=int, metavar="N", help="train up to step N")
@@ -59,6 +70,13 @@ def add(commands: Any) -> None:
 def train(options: argparse.Namespace) -> None:
     choose_framework(options)
     _check_installed()
+    if options.stage == CHAIN:
+        _train_chain(options)
+    else:
+        _train_stage(options)
+
+
+def _train_stage(options: argparse.Namespace) -> None:
     from ppaudioldm.training.settings import read_settings, to_toml, with_overrides
 
     settings_class, stage_class = stage_classes(*STAGES[options.stage])
@@ -79,7 +97,7 @@ def train(options: argparse.Namespace) -> None:
     folder = options.output or Path("runs", options.stage)
 
     from ppaudioldm import framework
-    from ppaudioldm.training import loop, parallel
+    from ppaudioldm.training import loop
 
     device = framework.checked_device(options.device) if options.device else None
     clips = None
@@ -87,17 +105,74 @@ def train(options: argparse.Namespace) -> None:
         from ppaudioldm.training.recordings import read_recordings
 
         clips = read_recordings(options.data, settings.duration)
-    process = parallel.join(device)
-    stop = _StopSignals(is_alone=process.count == 1)
-    try:
+    with _joined(device) as (process, should_stop):
         loop.train(
             stage_class(settings, process.device, clips),
             settings.run,
             folder,
             process,
-            should_stop=stop.is_requested,
+            should_stop=should_stop,
             progress=lambda step, values: print(_line(step, settings.run.steps, values), flush=True),
         )
+
+
+def _train_chain(options: argparse.Namespace) -> None:
+    for name in ("steps", "checkpoint"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is for one stage, not for the chain")
+    from ppaudioldm.training.chain import ChainSettings, run_chain
+    from ppaudioldm.training.settings import read_settings, to_toml
+
+    settings = ChainSettings()
+    if options.config:
+        settings = read_settings(options.config, settings)
+    if options.print_config:
+        print(f"# ppaudioldm train chain --config FILE\n{to_toml(settings)}", end="")
+        return
+    folder = options.output or Path("runs")
+
+    from ppaudioldm import framework
+    from ppaudioldm.training.recordings import read_recordings
+
+    device = framework.checked_device(options.device) if options.device else None
+    with _joined(device) as (process, should_stop):
+        is_complete = run_chain(
+            settings,
+            folder,
+            process,
+            minutes=options.minutes or 0.0,
+            clips=partial(read_recordings, options.data) if options.data else None,
+            should_stop=should_stop,
+            progress=lambda name, step, values: print(f"{name} {step}  {_values(values)}", flush=True),
+        )
+    if process.is_first:
+        _write_model(settings, folder, is_complete)
+
+
+def _write_model(settings: Any, folder: Path, is_complete: bool) -> None:
+    """Write the checkpoint of the chain in `folder`, as far as it is trained."""
+    from ppaudioldm.training.assemble import count_parameters
+    from ppaudioldm.training.chain import assemble_chain
+    from ppaudioldm.weights.convert import write_native
+
+    checkpoint = assemble_chain(settings, folder)
+    if checkpoint:
+        write_native(checkpoint, folder / "model", "float16")
+        print(f"{folder / 'model'}  ({count_parameters(checkpoint) / 1e6:.1f} M parameters)")
+    if not is_complete:
+        print("stopped before the end: the same command resumes")
+
+
+@contextmanager
+def _joined(device: str | None) -> Iterator[tuple[Any, Callable[[], bool]]]:
+    """This process among those that a launcher started, and whether a signal asks to stop. Raises KeyboardInterrupt at
+    the end if one did."""
+    from ppaudioldm.training import parallel
+
+    process = parallel.join(device)
+    stop = _StopSignals(is_alone=process.count == 1)
+    try:
+        yield process, stop.is_requested
     finally:
         parallel.leave(process)
         stop.restore()
@@ -149,4 +224,8 @@ class _StopSignals:
 
 
 def _line(step: int, steps: int, values: dict[str, float]) -> str:
-    return f"{step}/{steps}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return f"{step}/{steps}  {_values(values)}"
+
+
+def _values(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

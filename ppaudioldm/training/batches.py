@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 
@@ -17,18 +17,24 @@ BatchSource = Callable[[int], Batch]
 AHEAD = 2  # batches that a worker prepares beyond the one it works on
 
 
-def iterate_batches(data: BatchSource, first: int, stride: int, workers: int) -> Generator[Batch, None, None]:
-    """data(first), data(first + stride), ... without end. Close the generator to end its workers."""
-    if not workers:
+def iterate_batches(
+    data: BatchSource, first: int, stride: int, workers: int, in_thread: bool = False
+) -> Generator[Batch, None, None]:
+    """data(first), data(first + stride), ... without end. Close the generator to end its workers.
+
+    in_thread: without workers, prepare the next batch in a thread while the caller uses the last one.
+    """
+    if not workers and not in_thread:
         while True:
             yield data(first)
             first += stride
     # Spawned, for the frameworks' threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool: Executor = ProcessPoolExecutor(workers, context) if workers else ThreadPoolExecutor(1)
     waiting: deque[Future[Batch]] = deque()
     try:
         while True:
-            while len(waiting) < workers * (1 + AHEAD):
+            while len(waiting) < max(1, workers) * (1 + AHEAD):
                 waiting.append(pool.submit(data, first))
                 first += stride
             yield waiting.popleft().result()

@@ -106,7 +106,7 @@ class ClapStage:
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
         if not Path(settings.tokenizers).exists():
-            write_tokenizers(Path(settings.tokenizers), dataset_captions(clips))
+            write_tokenizers(Path(settings.tokenizers), dataset_captions(clips), settings.text.vocab_size)
         self.data = CaptionPairs(clips, settings)
         self._held_out = held_out_of(clips)
         audio = build_trainable("clap_audio", ClapAudio, settings.audio, settings.seed, device)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.audio.mel import log_mel
 
 HOP_LENGTH = 160  # samples a mel frame
@@ -57,6 +58,22 @@ def held_out_of(clips: Dataset) -> Dataset:
 def mel_of(clip: CaptionedClip) -> np.ndarray:
     """The log-mel spectrogram (frames, 64) of `clip`, one frame for every whole 10 ms."""
     return log_mel(clip.waveform)[: len(clip.waveform) // HOP_LENGTH]
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """What the frozen encoders of the joint stage take: mel (frames, 64), fbank (fbank_frames, 128), and the caption.
+
+    fbank_frames: 0 for none. It pickles where `clips` does, and imports no framework.
+    """
+
+    clips: Dataset
+    fbank_frames: int
+
+    def __call__(self, number: int) -> dict[str, Any]:
+        clip = self.clips(number)
+        fbank = {"fbank": audiomae_fbank(clip.waveform, self.fbank_frames)} if self.fbank_frames else {}
+        return {"caption": clip.caption.encode(), "mel": mel_of(clip), **fbank}
 
 
 def seeded_rng(*numbers: int) -> np.random.Generator:

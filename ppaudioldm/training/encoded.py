@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +15,9 @@ import numpy as np
 from ppaudioldm.errors import naming
 
 CAPTION_BYTES = 400
-PRESENT = "is_there"  # the field that is 1 in encoded rows; its name is part of the file format
+PRESENT = "is_there"  # the field that is not 0 in encoded rows; its name is part of the file format
 BLOCK_BYTES = 1 << 20  # written at once
+ENCODED_AT_ONCE = 64  # clips, which bounds the memory
 STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents are measured
 
 
@@ -35,11 +36,12 @@ class Layout:
 
 
 class EncodedClips:
-    """Rows of `Layout` by the index of a clip, each computed when it is first read.
+    """Rows of `Layout` by the number of a clip, each computed when it is first read.
 
-    encode(indices) returns the fields of these clips, without PRESENT. The file is named by a hash of `source`, on
-    which its values depend, and grows with `count`. One process writes at a time; it may be killed at any moment.
-    Raises CheckpointError if the disk has no room for all rows.
+    There is room for `count` clips. Clip number `count` takes the row of clip 0, and so on: of clips that are replaced
+    over time, the file has the newest. encode(numbers) returns the fields of these clips, without PRESENT. The file is
+    named by a hash of `source`, on which its values depend, and grows with `count`. One process writes at a time; it
+    may be killed at any moment. Raises CheckpointError if the disk has no room for all rows.
     """
 
     def __init__(
@@ -61,14 +63,30 @@ class EncodedClips:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, indices: Sequence[int]) -> np.ndarray:
-        """The rows of `indices`, a structured array."""
-        missing = sorted({int(n) for n in indices if not self._rows[PRESENT][n]})
-        if missing:
-            for name, values in self._encode(missing).items():
-                self._rows[name][missing] = values
-            self._rows[PRESENT][missing] = 1
-        return np.array(self._rows[np.asarray(indices)])
+    def __getitem__(self, numbers: Sequence[int]) -> np.ndarray:
+        """The rows of the clips `numbers`, a structured array; no two may share a row."""
+        self.add(numbers)
+        return np.array(self._rows[np.asarray(numbers) % len(self)])
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """Those of the clips `numbers` that are not in the file, in order."""
+        present = self._rows[PRESENT]
+        return sorted({int(n) for n in numbers if present[n % len(self)] != self._mark(n)})
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Encode those of the clips `numbers` that are missing."""
+        missing = self.missing(numbers)
+        for start in range(0, len(missing), ENCODED_AT_ONCE):
+            added = missing[start : start + ENCODED_AT_ONCE]
+            rows = [n % len(self) for n in added]
+            self._rows[PRESENT][rows] = 0
+            for name, values in self._encode(added).items():
+                self._rows[name][rows] = values
+            self._rows[PRESENT][rows] = [self._mark(n) for n in added]
+
+    def _mark(self, number: int) -> int:
+        """The value of PRESENT in the row of this clip: how often the row has been used, from 1 to 255 and again."""
+        return 1 + number // len(self) % 255
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each latent channel, rounded to three digits: the same on every machine."""
@@ -99,3 +117,23 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Window:
+    """The clips that a batch is drawn from: the newest `size` of those so far.
+
+    uses: how often each is drawn on average before it leaves the window; 0: always the first `size` clips.
+    """
+
+    size: int
+    uses: float = 0.0
+
+    FIRST = 8  # training begins with a share of 1 / FIRST of the clips
+
+    def at(self, drawn: int) -> range:
+        """The clips from which to draw after `drawn` draws."""
+        if not self.uses:
+            return range(self.size)
+        end = max(1, self.size // self.FIRST) + int(drawn / self.uses)
+        return range(max(0, end - self.size), end)

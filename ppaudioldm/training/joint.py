@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
@@ -25,15 +24,16 @@ from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.engines.states import Stateful, empty_states
-from ppaudioldm.framework import Tensor, xp
+from ppaudioldm.framework import F, Tensor, xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.sounds import LEVEL_A
-from ppaudioldm.training import tiny
+from ppaudioldm.training import precision, tiny
+from ppaudioldm.training.ahead import Ahead
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
-from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips, held_out_of, mel_of, seeded_rng
-from ppaudioldm.training.encoded import EncodedClips, Layout, decode_captions, fingerprint
+from ppaudioldm.training.dataset import ClipFeatures, Dataset, SynthesisedClips, held_out_of, seeded_rng
+from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
@@ -45,6 +45,8 @@ from ppaudioldm.weights.config_check import check_config
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
 AUDIO_SAMPLES = 4
+COMPILED_TOKENS = 64
+BATCHES_AHEAD = 4  # whose clips the workers synthesise while a batch is trained on
 SAMPLE_STEPS = 20  # denoising steps of the samples
 MEL_RANGE = (-12.0, 4.0)  # natural logarithms, of the spectrograms of sounds
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
@@ -69,25 +71,26 @@ class JointSettings:
     learned: tuple[str, ...] = LEARNED  # the networks to train; the others stay as in the checkpoint
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
-    clips: int = 6000  # in the training set; may grow from one run to the next
-    batch_size: int = 8
+    clips: int = 20000  # in the training set at a time; may grow from one run to the next
+    clip_uses: float = 20.0  # on average, then a clip is replaced by a new one; 0: the clips stay the same
+    workers: int = 0  # processes that synthesise or read clips ahead of time; 0: the training process does
+    batch_size: int = 16
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
     loa_steps: int = 200  # at the start, which train GPT-2 and text encoder without the UNet
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=300, decay_steps=12000)
+        default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=500, decay_steps=100_000)
     )
-    held_out: int = 32  # clips for evaluation
-    ema: float = 0.998
+    held_out: int = 64  # clips for evaluation
+    ema: float = 0.9995
     seed: int = 0
-    # f32: no CPU computes operations as small as these faster in bf16.
-    run: RunConfig = field(default_factory=lambda: RunConfig(steps=12000, precision="f32"))
+    run: RunConfig = field(default_factory=lambda: RunConfig(steps=100_000, evaluate_every=1000))
 
     def __post_init__(self) -> None:
         check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
-        check_range(self, 0, LARGEST, "loa_weight", "loa_steps", "seed")
+        check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed")
         check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
         if not self.learned or not set(self.learned) <= set(LEARNED):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(LEARNED)}")
@@ -99,7 +102,8 @@ class JointSettings:
             )
         check_config(self.model)
         step = self.model.unet.downsampling
-        if self.latent_frames % step or not self.latent_frames:
+        mel_frames = round(self.duration * self.model.sample_rate) // self.model.vocoder.hop_length
+        if mel_frames % (step * self.model.vae.downsampling) or not mel_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate
             raise ValueError(f"duration is {self.duration:g}, allowed: multiples of {seconds:g} seconds")
 
@@ -116,9 +120,14 @@ def settings_for(name_or_path: str) -> JointSettings:
         checkpoint=name_or_path,
         model=model,
         duration=model.diffusion.clip_seconds,
+        clips=6000,
+        clip_uses=0,
+        batch_size=8,
         loa_steps=0,
         optimizer=OptimizerConfig(rate=1e-4, warmup=50, decay_steps=2000),
-        run=RunConfig(steps=2000, precision="f32"),
+        held_out=32,
+        ema=0.998,
+        run=RunConfig(steps=2000),
     )
 
 
@@ -132,6 +141,7 @@ class JointStage:
         self.ema = settings.ema
         self.updates: Mapping[str, tuple[str, ...]] = {"all": settings.learned}
         self._device = device
+        self._computed_in = precision.resolve_precision(settings.run.precision, device)
         self._schedule = NoiseSchedule(settings.model.diffusion)
         self._alpha_bars = self._schedule.alphas_cumprod.astype(np.float32)
         pretrained = _pretrained(settings)
@@ -158,8 +168,8 @@ class JointStage:
         """Build the frozen VAE, CLAP and AudioMAE, and open the cache of the clips that they encode."""
         settings, model, device = self.settings, self.settings.model, self._device
         self.clap_text = frozen_network("clap_text", model, pretrained.clap_text, device)
-        self._audiomae_config = pretrained.audiomae_config
         self._audiomae = None
+        self._fbank_frames = pretrained.audiomae_config.frames if pretrained.audiomae else 0
         if pretrained.audiomae:
             self._audiomae = frozen_network(
                 "audiomae", replace(model, audiomae=pretrained.audiomae_config), pretrained.audiomae, device
@@ -172,9 +182,16 @@ class JointStage:
         source = {"vae": fingerprint(encoder), "audiomae": fingerprint(pretrained.audiomae), "clips": repr(clips)}
         held_out = held_out_of(clips)
         folder = Path(settings.encoded)
-        self._clips = EncodedClips(folder, settings.clips, layout, source, lambda n: self._encode(clips, n))
+        self._ahead = Ahead(ClipFeatures(clips, self._fbank_frames), settings.workers)
+        replaced = {"replaced_from": settings.clips} if settings.clip_uses else {}
+        self._clips = EncodedClips(
+            folder, settings.clips, layout, source | replaced, lambda n: self._encode(self._ahead(n))
+        )
+        features = ClipFeatures(held_out, self._fbank_frames)
         source["clips"] = repr(held_out)
-        self._held_out = EncodedClips(folder, settings.held_out, layout, source, lambda n: self._encode(held_out, n))
+        self._held_out = EncodedClips(
+            folder, settings.held_out, layout, source, lambda n: self._encode([features(number) for number in n])
+        )
         self.mean, self.deviation = pretrained.latents or self._clips.statistics()
         _, decoder = pretrained.vae(self.mean, self.deviation)
         self.decoder = frozen_network("vae_decoder", model, decoder, device)
@@ -189,9 +206,12 @@ class JointStage:
     def data(self, index: int) -> dict[str, np.ndarray]:
         """A batch: latents, AudioMAE's LOA tokens, token ids; and all random draws, such as noise and timesteps."""
         settings = self.settings
-        generator = seeded_rng(settings.seed, index)
         size = settings.batch_size
-        rows = self._clips[generator.integers(0, settings.clips, size).tolist()]
+        if settings.workers:
+            for later in range(index + 1, index + 1 + BATCHES_AHEAD):
+                self._ahead.plan(self._clips.missing(self._draw(later)[0]))
+        numbers, generator = self._draw(index)
+        rows = self._clips[numbers]
         is_conditional = generator.random(size) >= settings.unconditional
         captions = [
             caption if keep else "" for caption, keep in zip(decode_captions(rows), is_conditional, strict=True)
@@ -211,6 +231,13 @@ class JointStage:
         if self._audiomae is not None:
             batch["loa"] = rows["loa"].astype(np.float32)
         return batch
+
+    def _draw(self, index: int) -> tuple[list[int], np.random.Generator]:
+        """The numbers of the clips in the batch of this index, and the generator for its other random draws."""
+        settings = self.settings
+        generator = seeded_rng(settings.seed, index)
+        window = Window(settings.clips, settings.clip_uses).at(index * settings.batch_size)
+        return generator.integers(window.start, window.stop, settings.batch_size).tolist(), generator
 
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of v (or the noise), the same weight at all timesteps, and of GPT-2's own LOA tokens.
@@ -264,7 +291,11 @@ class JointStage:
         """Mean squared error of the UNet's prediction: v, or the noise."""
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]
         signal, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-        contexts, masks = [loa, states], [xp.ones_like(loa[:, :, 0]), batch["t5_mask"]]
+        mask = batch["t5_mask"]
+        if "unet" in self.settings.run.compile:  # it is compiled for each length of the text
+            padding = -states.shape[1] % COMPILED_TOKENS
+            states, mask = F.pad(states, (0, 0, 0, padding)), F.pad(mask, (0, padding))
+        contexts, masks = [loa, states], [xp.ones_like(loa[:, :, 0]), mask]
         noisy = signal * latents + sigma * noise
         predicted = self._unet(noisy, batch["time_features"], contexts, masks)
         is_v = self._schedule.prediction == "v"
@@ -278,21 +309,16 @@ class JointStage:
         shape = (1, -1, 1, 1)
         return ((latents - self.mean.reshape(shape)) / self.deviation.reshape(shape)).astype(np.float32)
 
-    def _encode(self, dataset: Dataset, indices: Sequence[int]) -> dict[str, Any]:
-        """The fields of `EncodedClips` for the clips of `indices`."""
-        clips = [dataset(index) for index in indices]
-        fields: dict[str, Any] = {"caption": [clip.caption.encode() for clip in clips]}
-        with framework.no_grad():
-            mels = framework.from_numpy(np.stack([mel_of(clip) for clip in clips]), self._device)
+    def _encode(self, clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The fields of `EncodedClips` for clips as `ClipFeatures` returns them."""
+        fields: dict[str, Any] = {"caption": [clip["caption"] for clip in clips]}
+        with framework.no_grad(), precision.autocast(self._computed_in, self._device):
+            mels = framework.from_numpy(np.stack([clip["mel"] for clip in clips]), self._device)
             fields["latents"] = framework.to_numpy(self.encoder(mels)[0])
             if self._audiomae is not None:
-                fields["loa"] = framework.to_numpy(self._audiomae(self._fbanks(clips)))
+                fbanks = framework.from_numpy(np.stack([clip["fbank"] for clip in clips]), self._device)
+                fields["loa"] = framework.to_numpy(self._audiomae(fbanks))
         return fields
-
-    def _fbanks(self, clips: Sequence[CaptionedClip]) -> Tensor:
-        """AudioMAE's input (B, frames, n_mels)."""
-        frames = self._audiomae_config.frames
-        return framework.from_numpy(np.stack([audiomae_fbank(clip.waveform, frames) for clip in clips]), self._device)
 
     def evaluate(self) -> dict[str, float]:
         """Error of the predicted clean latents (x0) of held-out clips, with the right, an empty and a wrong caption.

@@ -23,7 +23,7 @@ from ppaudioldm.training.batches import BatchSource, iterate_batches
 from ppaudioldm.training.initialise import learned_parameters
 from ppaudioldm.training.optimizer import Optimizer, OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values, differences
-from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked, save_state
+from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked, save_state, trained_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,11 @@ class Trainer:
             )
         self._bad_steps = 0
 
-    def train_step(self, batch: Mapping[str, Any], computed_in: str) -> dict[str, Tensor]:
-        """One training step: all updates, in order. computed_in: "f32" or "bf16". Returns scalars for the log."""
+    def train_step(self, batch: Mapping[str, Any], computed_in: str, share: float = 0.0) -> dict[str, Tensor]:
+        """One training step: all updates, in order. Returns scalars for the log.
+
+        computed_in: "f32" or "bf16". share: of the run's time that has passed, if it is limited, 0 to 1.
+        """
         tensors = {name: framework.from_numpy(array, self.process.device) for name, array in batch.items()}
         logged: dict[str, Any] = {}
         for module, optimizer, config in self._updates.values():
@@ -106,7 +109,7 @@ class Trainer:
             with precision.autocast(computed_in, self.process.device):
                 loss, scalars = module(tensors)
             loss.backward()
-            rate = config.rate_at(self.step)
+            rate = config.rate_at(self.step, share)
             self._count_bad(math.isfinite(optimizer.step(rate)))
             logged.update({"rate": rate, **scalars})
         self._average.update(self.step)
@@ -121,6 +124,7 @@ class Trainer:
         for network in self.stage.networks.values():
             network.eval()
             stack.callback(network.train)
+        stack.enter_context(precision.not_compiled())
         stack.enter_context(framework.no_grad())
         return stack
 
@@ -168,14 +172,18 @@ def train(
     process = process or parallel.Process(device=framework.default_device())
     computed_in = precision.resolve_precision(run.precision, process.device)
     folder.mkdir(parents=True, exist_ok=True)
+    if run.total_minutes and process.count > 1:
+        raise ValueError(f"total_minutes is {run.total_minutes:g}, allowed with {process.count} processes: 0")
+    precision.compile_networks(stage.networks, run.compile)
     trainer = Trainer(stage, process)
     with locked(folder) if process.is_first else nullcontext():
         notes = resume(trainer, folder)
         _check_same_step(trainer, folder)
         recorder = _RunRecorder(trainer, run, folder, notes, progress) if process.is_first else None
         first = trainer.batches + process.rank
-        stop, failure = False, None
-        with closing(iterate_batches(stage.data, first, process.count, run.workers)) as data:
+        stop, failure = bool(recorder and recorder.share() >= 1), None
+        in_thread = process.device != "cpu"  # a CPU is busy with the step itself
+        with closing(iterate_batches(stage.data, first, process.count, run.workers, in_thread)) as data:
             while trainer.step < run.steps:
                 try:
                     batch = {} if stop else next(data)
@@ -183,10 +191,11 @@ def train(
                     failure = error
                 if parallel.largest(FAILED if failure else STOP if stop else GO_ON, process) != GO_ON:
                     break
-                values = trainer.train_step(batch, computed_in)
-                stop = should_stop() or bool(recorder and recorder.is_over())
+                share = recorder.share() if recorder else 0.0
+                values = trainer.train_step(batch, computed_in, share)
+                stop = should_stop() or share >= 1 or bool(recorder and recorder.is_over())
                 if recorder:
-                    recorder.after_step(values)
+                    recorder.after_step(values, trainer.step == run.steps or share >= 1)
         if recorder:
             recorder.finish()
     parallel.wait(process)
@@ -258,13 +267,13 @@ class _RunRecorder:
         self._save_at = self._start + 60 * run.save_minutes
         self._lap_step = self._saved_step = trainer.step
         self._log = Log(folder, trainer.step)
+        self._seconds_before = trained_seconds(folder)
         if notes:
             self._log.write(trainer.step, notes=notes)
 
-    def after_step(self, values: Mapping[str, Any]) -> None:
-        """Write what is due after a step with the scalars `values`."""
+    def after_step(self, values: Mapping[str, Any], is_last: bool) -> None:
+        """Write what is due after a step with the scalars `values`. is_last: of the whole run."""
         step, run = self._trainer.step, self._run
-        is_last = step == run.steps
         if step % run.log_every == 0 or is_last:
             self.last = {name: float(value) for name, value in values.items()}
             self.last["seconds"] = self._seconds_per_step()
@@ -293,6 +302,11 @@ class _RunRecorder:
     def is_over(self) -> bool:
         """Whether the time limit has passed."""
         return bool(self._run.minutes) and time.monotonic() - self._start > 60 * self._run.minutes
+
+    def share(self) -> float:
+        """The share of `total_minutes` that has passed, 0 without a limit."""
+        limit = self._run.total_minutes
+        return (self._seconds_before + time.monotonic() - self._start) / (60 * limit) if limit else 0.0
 
     def _seconds_per_step(self) -> float:
         """The mean since the last call."""

@@ -33,12 +33,10 @@ class OptimizerConfig:
         check_range(self, 0, 1, "rate", "final", "beta1", "beta2", "weight_decay")
         check_range(self, 0, LARGEST, "warmup", "decay_steps", "max_norm")
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate at step 0, 1, ..."""
+    def rate_at(self, step: int, share: float = 0.0) -> float:
+        """The learning rate at step 0, 1, ... share: of the run's time that has passed, if it is limited, 0 to 1."""
         warm = min(1.0, (step + 1) / max(self.warmup, 1))
-        if not self.decay_steps:
-            return self.rate * warm
-        progress = min(1.0, step / self.decay_steps)
+        progress = min(1.0, max(share, step / self.decay_steps if self.decay_steps else 0.0))
         return self.rate * warm * (self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2)
 
 
@@ -54,9 +52,9 @@ class Optimizer:
         self._inner: Any
         if NAME == "torch":
             groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-            on_cpu = all(p.device.type == "cpu" for p in self._parameters.values())
-            # Fused: on a CPU the default takes nine times as long.
-            self._inner = xp.optim.AdamW(groups, lr=config.rate, betas=betas, fused=on_cpu or None)
+            # Fused, on the devices that have it: on a CPU the default takes nine times as long.
+            self._fused = {p.device.type for p in self._parameters.values()} <= {"cpu", "cuda"}
+            self._inner = xp.optim.AdamW(groups, lr=config.rate, betas=betas, fused=self._fused or None)
         else:
             names = {p.name for p in decayed}
             self._inner = xp.optimizer.AdamW(
@@ -111,7 +109,7 @@ class Optimizer:
                 raise ValueError(f"the optimizer's state has {name!r}, which this optimizer does not train")
             parameter = self._parameters[name]
             if NAME == "torch":
-                device = "cpu" if kind == "step" else str(parameter.device)
+                device = "cpu" if kind == "step" and not self._fused else str(parameter.device)
                 loaded.setdefault(parameter, {})[kind] = framework.from_numpy(value, device)
             else:
                 loaded[f"{parameter.name}_{kind}"] = xp.to_tensor(value)

@@ -1,7 +1,9 @@
-"""Mixed precision: bf16 arithmetic on devices that are faster with it, float32 weights."""
+"""Arithmetic of a step: bf16 on devices that are faster with it, with float32 weights; compiled networks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ppaudioldm.framework import NAME, xp
@@ -32,3 +34,20 @@ def autocast(precision: str, device: str) -> Any:
     if NAME == "torch":
         return xp.autocast(device.split(":")[0], dtype=xp.bfloat16, enabled=precision == "bf16")
     return xp.amp.auto_cast(enable=precision == "bf16", dtype="bfloat16", level="O1")
+
+
+def compile_networks(networks: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Have those of `networks` called `names` compiled by PyTorch when they first run, in training mode.
+
+    Raises ValueError for a name that is not among them, and with Paddle.
+    """
+    for name in names:
+        if name not in networks or NAME != "torch":
+            allowed = f"some of {', '.join(networks)}" if NAME == "torch" else "none with Paddle"
+            raise ValueError(f"compile is {list(names)}, allowed: {allowed}")
+        networks[name].compile()
+
+
+def not_compiled() -> Any:
+    """A context in which compiled networks run as they are, since other shapes would be compiled first."""
+    return xp.compiler.set_stance("force_eager") if NAME == "torch" else nullcontext()

@@ -27,19 +27,23 @@ class RunConfig:
 
     steps: int = 1000
     minutes: float = 0.0  # stop after so many, with the state saved; 0: only `steps` count
+    # Of training in all, however often it was stopped; the learning rate decays to its end in this time, if `steps` do
+    # not take it there earlier. 0: no limit. With a limit, a resumed run has other learning rates than one in one go.
+    total_minutes: float = 0.0
     log_every: int = 20  # steps
     evaluate_every: int = 500  # steps; samples are written then too
     save_minutes: float = (
         2.0  # at least, between two saved states; more where saving would take over a tenth of the time
     )
     precision: str = "auto"  # of PRECISIONS: "auto" takes bf16 where the device is faster with it
+    compile: tuple[str, ...] = ()  # networks to compile, with PyTorch: a minute each, then a GPU is faster
     workers: int = 0  # processes that prepare batches; 0: the training process prepares them itself
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {shown(self.precision)}, allowed: {', '.join(PRECISIONS)}")
         check_range(self, 1, LARGEST, "steps", "log_every", "evaluate_every")
-        check_range(self, 0, 1_000_000, "minutes", "save_minutes", "workers")
+        check_range(self, 0, 1_000_000, "minutes", "total_minutes", "save_minutes", "workers")
 
 
 def check_range(settings: Any, least: float, most: float, *names: str) -> None:

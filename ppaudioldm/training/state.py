@@ -107,6 +107,16 @@ class Log:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 
+def trained_seconds(folder: Path) -> float:
+    """How long the run in `folder` has been trained, by the lines of its log, each of which covers the steps before."""
+    seconds, before = 0.0, 0
+    for line in read_log(folder):
+        if "seconds" in line:
+            seconds += line["seconds"] * (line["step"] - before)
+            before = line["step"]
+    return seconds
+
+
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The lines of the log in `folder`, without one that was written incompletely."""
     path = folder / LOG_FILE

@@ -16,14 +16,15 @@ from ppaudioldm.weights.tokenizer_files import TOKENIZERS
 
 # The special tokens of the published tokenizers, with the same ids.
 SPECIAL = {"clap": ["<s>", "<pad>", "</s>", "<unk>"], "flan_t5": ["<pad>", "</s>", "<unk>"]}
+HAN = r"\p{Han}"  # one Chinese character
 TEMPLATE = {"clap": "<s> $A </s>", "flan_t5": "$A </s>"}
 
 
 def train_tokenizer(kind: str, captions: Iterable[str], size: int = VOCABULARY) -> str:
     """The tokenizer.json for "clap" or "flan_t5" of at most `size` tokens, byte-level BPE.
 
-    Text is lowercased and white space collapsed, so that "A  Bell" and "a bell" are the same. The same captions give
-    the same tokenizer.
+    Text is lowercased and white space collapsed, so that "A  Bell" and "a bell" are the same. Chinese characters stay
+    apart, so that a word has the same tokens in every sentence. The same captions give the same tokenizer.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -32,7 +33,9 @@ def train_tokenizer(kind: str, captions: Iterable[str], size: int = VOCABULARY) 
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(HAN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=True)]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=special,
@@ -62,10 +65,13 @@ def dataset_captions(clips: Dataset) -> Iterator[str]:
     return (caption for _, caption in clips.entries) if isinstance(clips, Recordings) else sound_captions()
 
 
-def write_tokenizers(folder: Path, captions: Iterable[str]) -> None:
-    """Train both tokenizers and write them under `folder` as in a checkpoint: tokenizer/ and tokenizer_2/."""
+def write_tokenizers(folder: Path, captions: Iterable[str], size: int = VOCABULARY) -> None:
+    """Train both tokenizers and write them under `folder` as in a checkpoint: tokenizer/ and tokenizer_2/.
+
+    size: the number of tokens of each, at most.
+    """
     captions = list(captions)
     for kind, (name, _) in TOKENIZERS.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / name / "tokenizer.json") as path:
-            path.write_text(train_tokenizer(kind, captions), "utf-8")
+            path.write_text(train_tokenizer(kind, captions, size), "utf-8")

@@ -26,7 +26,7 @@ from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.training import encoded, loop, tiny
 from ppaudioldm.training.dataset import seeded_rng
-from ppaudioldm.training.encoded import EncodedClips, Layout, decode_captions
+from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint import JointSettings, JointStage
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -50,7 +50,7 @@ MODEL = ModelConfig(
     clap_audio=None,
     flan_t5=T5Config(300, 32, 1, 1, 32, 32),
     gpt2=GPT2Config(32, 1, 1, 64),
-    loa=LoaConfig((32, 32), 32),
+    loa=LoaConfig((32, 32), 32, tiny.LOA_TOKENS),
     diffusion=DiffusionConfig(prediction="v"),
 )
 AUDIOMAE = replace(tiny.AUDIOMAE, hidden_size=32, num_layers=3, num_heads=1)
@@ -90,6 +90,7 @@ def settings_in(folder):
         **places,
         duration=SAMPLES / 16000,
         clips=3,
+        clip_uses=0,
         batch_size=3,
         loa_steps=2,
         held_out=2,
@@ -291,3 +292,59 @@ def test_clips_are_encoded_once(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
     more = EncodedClips(tmp_path, 20, Layout((4,)), {"vae": "x"}, encode)
     assert more[[19, 3]]["latents"][:, 0].tolist() == [19, 3] and asked == [1, 3, 2, 1, 19]
+
+
+def test_a_new_clip_takes_the_row_of_an_old_one(tmp_path):
+    asked = []
+
+    def encode(numbers):
+        asked.extend(numbers)
+        return {"latents": np.array(numbers, np.float32)[:, None] * np.ones((1, 4)), "caption": [b""] * len(numbers)}
+
+    def opened():
+        return EncodedClips(tmp_path, 4, Layout((4,)), {}, encode)
+
+    clips = opened()
+    assert clips[[0, 3, 6, 5]]["latents"][:, 0].tolist() == [0, 3, 6, 5]
+    assert clips.missing([0, 1, 2, 3, 5, 6]) == [1, 2] and clips.missing([4, 9]) == [4, 9]
+    assert opened()[[4, 3]]["latents"][:, 0].tolist() == [4, 3]
+    assert asked == [0, 3, 5, 6, 4] and clips.missing([0]) == [0]
+
+
+def test_each_clip_is_used_as_often_as_set():
+    """Draws from the window while it moves: after the first ones, which are used more often."""
+    generator, window = np.random.default_rng(0), Window(200, 5.0)
+    assert window.at(0) == range(25) and Window(200).at(10**6) == range(200)
+    assert window.at(10**6) == range(25 + 200_000 - 200, 25 + 200_000)
+    draws = [generator.integers(at.start, at.stop) for at in (window.at(drawn) for drawn in range(10_000))]
+    uses = np.bincount(draws)
+    assert uses[500:1500].mean() == pytest.approx(5, rel=0.1)
+
+
+def test_clips_are_replaced_over_time_and_synthesised_ahead(settings):
+    """The batches are the same whether workers synthesise their clips or not."""
+    settings = replace(settings, clips=8, clip_uses=1.0, batch_size=4)
+    plain = JointStage(settings, clips=NoiseClips(SAMPLES))
+    batches = [plain.data(index) for index in range(4)]
+    assert plain._clips.missing([0]), "the first clips have been replaced"
+    for file in Path(settings.encoded).iterdir():
+        file.unlink()
+    ahead = JointStage(replace(settings, workers=1), clips=NoiseClips(SAMPLES))
+    for index in range(4):
+        for name, array in ahead.data(index).items():
+            np.testing.assert_allclose(array, batches[index][name], rtol=0.01, atol=0.01, err_msg=name)
+
+
+@pytest.mark.skipif(framework.NAME == "paddle", reason="PyTorch compiles")
+def test_the_text_of_a_compiled_unet_has_few_lengths_and_the_same_loss(settings):
+    run = replace(settings.run, compile=("unet",))
+    stages = [JointStage(replace(settings, run=run), clips=NoiseClips(SAMPLES)) for run in (settings.run, run)]
+    lengths, found = [], []
+    for stage in stages:
+        predict = stage._unet
+        stage._unet = lambda *inputs, predict=predict: lengths.append(inputs[2][1].shape[1]) or predict(*inputs)
+        with framework.no_grad():
+            batch = {name: framework.from_numpy(array) for name, array in stage.data(6).items()}
+            found.append(float(stage.loss("all", batch)[1]["v_error"]))
+    assert lengths[0] < 64 and lengths[1] == 64
+    assert found[0] == pytest.approx(found[1], rel=1e-5)

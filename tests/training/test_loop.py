@@ -1,8 +1,10 @@
 """The loop, on a stage small enough to see through: a line through points."""
 
+import itertools
 import json
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,12 +14,15 @@ from ppaudioldm import framework
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.framework import Linear, nn
 from ppaudioldm.training import loop, state
+from ppaudioldm.training.batches import iterate_batches
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.parallel import Process
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import load_state, read_log
+from tests.training.support import stop_after
 
 RUN = RunConfig(steps=12, log_every=1, evaluate_every=6, save_minutes=0, precision="f32")
 
@@ -304,3 +309,42 @@ def test_workers_make_the_same_batches(tmp_path):
     ):
         for _ in range(8):
             assert np.array_equal(next(here)["x"], next(there)["x"])
+
+
+def test_a_limited_time_ends_the_run_and_its_rate(tmp_path, monkeypatch):
+    """A second a step: of ten seconds in all, four in the first call."""
+    clock = itertools.count()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: seconds[0])
+    seconds, stage = [0.0], LineStage()
+    stage.data = lambda index: (seconds.__setitem__(0, float(next(clock))), LineStage.data(stage, index))[1]
+    run = replace(RUN, steps=100, total_minutes=1 / 6, evaluate_every=100)
+    loop.train(stage, run, tmp_path, should_stop=stop_after(4))
+    other = LineStage()
+    other.data = stage.data
+    loop.train(other, run, tmp_path)
+    lines = read_log(tmp_path)
+    rates = [line["rate"] for line in lines if "rate" in line]
+    assert 9 <= len(rates) <= 12 and "held_out" in lines[-1]
+    assert rates[1:] == sorted(rates[1:], reverse=True) and rates[-1] < 0.1 * rates[1], "after the warm-up"
+    steps = load_state(tmp_path).step
+    loop.train(LineStage(), run, tmp_path)
+    assert load_state(tmp_path).step == steps, "nothing is left"
+    with pytest.raises(ValueError, match="total_minutes is 1, allowed with 2 processes: 0"):
+        loop.train(LineStage(), replace(RUN, total_minutes=1), tmp_path, Process(count=2))
+
+
+def test_batches_of_a_thread_are_the_same():
+    with closing(iterate_batches(lambda index: {"x": np.full(1, index)}, 3, 2, 0, in_thread=True)) as batches:
+        assert [int(batch["x"][0]) for batch in itertools.islice(batches, 5)] == [3, 5, 7, 9, 11]
+
+
+@pytest.mark.skipif(framework.NAME == "paddle", reason="PyTorch compiles")
+def test_a_compiled_network_learns_the_same(tmp_path):
+    loop.train(LineStage(), RUN, tmp_path / "plain")
+    loop.train(LineStage(), replace(RUN, compile=("line",)), tmp_path / "compiled")
+    assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
+
+
+def test_networks_that_cannot_be_compiled(tmp_path):
+    with pytest.raises(ValueError, match=r"compile is \['curve'\], allowed: (some of line|none with Paddle)"):
+        loop.train(LineStage(), replace(RUN, compile=("curve",)), tmp_path)

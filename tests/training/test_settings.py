@@ -10,6 +10,7 @@ from ppaudioldm.config import AudioMAEConfig
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.training import tiny
 from ppaudioldm.training.audiomae import AudioMAESettings
+from ppaudioldm.training.chain import ChainSettings
 from ppaudioldm.training.clap import ClapSettings
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -103,7 +104,7 @@ MODEL = replace(JointSettings().model, audiomae=None, clap_audio=None)
     [
         Settings(name='"quoted"\n\x7f é 𝄞', rate=1e-7, kinds=("a", "b")),
         JointSettings(),
-        JointSettings(model=replace(MODEL, unet=replace(MODEL.unet, context_dims=(128, 128, None), film_dim=None))),
+        JointSettings(model=replace(MODEL, unet=replace(MODEL.unet, context_dims=(128, 192, None), film_dim=None))),
     ],
 )
 def test_settings_as_toml_read_back_to_the_same(tmp_path, settings):
@@ -118,21 +119,22 @@ def test_settings_as_toml_read_back_to_the_same(tmp_path, settings):
 
 
 def test_a_network_that_the_defaults_lack_is_added(tmp_path):
-    audiomae = "frames = 256\npooling = 4\nhidden_size = 128\nnum_heads = 4"
+    audiomae = "frames = 512\npooling = 4\nhidden_size = 128\nnum_heads = 4"
     (tmp_path / "a.toml").write_text(f"[model.audiomae]\n{audiomae}\n[model.gpt2]\nmax_positions = 99\n")
     default = JointSettings(model=MODEL)
     settings = read_settings(tmp_path / "a.toml", default)
-    assert settings.model.audiomae == AudioMAEConfig(frames=256, pooling=4, hidden_size=128, num_heads=4)
+    assert settings.model.audiomae == AudioMAEConfig(frames=512, pooling=4, hidden_size=128, num_heads=4)
     assert settings.model.gpt2 == replace(MODEL.gpt2, max_positions=99)
 
 
 def test_the_examples_of_the_documentation_are_settings(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
     examples = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         (tmp_path / "a.toml").write_text(example, "utf-8")
-        assert read_settings(tmp_path / "a.toml", JointSettings()).kinds
+        defaults = ChainSettings() if "runs = [" in example else JointSettings()
+        assert read_settings(tmp_path / "a.toml", defaults).kinds
 
 
 def test_differences_are_told_one_by_one():
@@ -155,10 +157,10 @@ def test_the_rate_warms_up_and_falls_along_a_cosine():
 @pytest.mark.parametrize(
     ("settings", "values", "message"),
     [
-        (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, allowed: multiples of 4 up to 256"),
-        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, allowed: multiples of 4 up to 50"),
+        (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, allowed: multiples of 8 up to 512"),
+        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, allowed: multiples of 8 up to 50"),
         (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, allowed: 1 to"),
-        (JointSettings(), {"duration": 2.6}, "duration is 2.6, allowed: multiples of 0.32 seconds"),
+        (JointSettings(), {"duration": 2.6}, "duration is 2.6, allowed: multiples of 0.64 seconds"),
         (VAESettings(), {"optimizer": {"rate": -0.1}}, "settings.optimizer: rate is -0.1, allowed: 0 to 1"),
         (VAESettings(), {"vae": {"channels": -4}}, "settings: vae.channels is -4, expected 1 to 16384"),
         (VAESettings(), {"vae": {"channels": 33}}, "vae has 33 channels, expected a multiple of 32 up to 16384"),

@@ -10,6 +10,7 @@ import pytest
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training.dataset import SynthesisedClips
 from ppaudioldm.training.recordings import Recordings
+from ppaudioldm.training.tiny import VOCABULARY
 from ppaudioldm.training.vocabulary import dataset_captions, sound_captions, train_tokenizer, write_tokenizers
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
@@ -17,7 +18,7 @@ CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy ra
 
 
 def tokens(text: str, kind: str, prompt: str) -> np.ndarray:
-    ids, mask = PromptTokenizer(text, kind, 100, 0, 1024)([prompt])
+    ids, mask = PromptTokenizer(text, kind, 100, 0, VOCABULARY)([prompt])
     assert mask.all()
     return ids[0]
 
@@ -61,3 +62,14 @@ def test_a_checkpoint_finds_them(tmp_path):
     write_tokenizers(tmp_path, CAPTIONS)
     for kind in ("clap", "flan_t5"):
         assert tokenizer_json(kind, tmp_path) == train_tokenizer(kind, CAPTIONS)
+
+
+def test_a_chinese_word_has_the_same_tokens_in_every_sentence():
+    captions = ["一只狗在叫", "下雨的声音", "先下雨，然后狗叫", "狗"] * 5
+    text = train_tokenizer("flan_t5", captions, 400)
+    dog = tokens(text, "flan_t5", "狗")
+    assert len(dog) == 2, "one token, and the end"
+    for caption in captions[:3]:
+        length = len(tokens(text, "flan_t5", caption)) - 1
+        assert length == len(caption)
+        assert (dog[0] in tokens(text, "flan_t5", caption)) == ("狗" in caption)

@@ -23,7 +23,7 @@ from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.generation.clip import Clip
-from ppaudioldm.generation.decoding import decode, encode, latent_frames, padded_log_mel, vocode
+from ppaudioldm.generation.decoding import OnChunk, decode, encode, latent_frames, padded_log_mel, vocode
 from ppaudioldm.generation.loa import encode_loa
 from ppaudioldm.generation.options import (
     MAX_DURATION,
@@ -199,18 +199,21 @@ class AudioLDM:
         """AudioMAE's LOA tokens (N, 768) of a recording (samples,), for `AudioCondition.loa`; see `generation.loa`."""
         return encode_loa(self.checkpoint, self.engine, waveform)
 
-    def encode_audio(self, waveform: np.ndarray, seed: int | None = None) -> np.ndarray:
+    def encode_audio(
+        self, waveform: np.ndarray, seed: int | None = None, on_chunk: OnChunk | None = None
+    ) -> np.ndarray:
         """Latents (channels, T, bands) float32, scaled as the UNet sees them, of a recording.
 
         waveform: (samples,) floating point at `config.sample_rate`, up to 10 minutes; T is `latent_frames` of its
-        duration, the rest is filled with silence. With a seed a sample of the VAE's posterior, else its mean.
+        duration, the rest is filled with silence. With a seed a sample of the VAE's posterior, else its mean. on_chunk:
+        called with how many of the chunks of a long recording are done, and of how many; what it raises ends the work.
         Raises ValueError for a waveform that is empty, too long, not finite, not 1-D or not floating point.
         """
         waveform = checked_waveform(waveform)
         if len(waveform) > MAX_DURATION * self.config.sample_rate:
             seconds = len(waveform) / self.config.sample_rate
             raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed: up to {MAX_DURATION:g}")
-        return encode(self.engine, self.config, padded_log_mel(self.config, waveform), seed)
+        return encode(self.engine, self.config, padded_log_mel(self.config, waveform), seed, on_chunk)
 
     def decode_latents(self, latents: np.ndarray, circular: bool = False) -> np.ndarray:
         """The waveforms (B, T * samples_per_latent) float32 of scaled latents (B, channels, T, bands) float32.

@@ -24,7 +24,8 @@ class ImitationPipeline:
     """Stands in for `AudioLDM`: its clips are `noise_of` their seeds, after `steps` that report their progress.
 
     samples: of every clip; by default as many as its duration has. score: of every clip. errors: raised for a prompt
-    with such a word in it; one with "nan" gives samples that are not numbers. batches: the prompts of each call.
+    with such a word in it; one with "nan" gives samples that are not numbers, one with "gap" in its second candidate.
+    batches: the prompts of each call.
     After `hold`, each step waits for `release`.
     """
 
@@ -85,6 +86,7 @@ class ImitationPipeline:
         samples = self._samples or round(duration * RATE)
         candidates = np.stack([[noise_of(s + k, samples) for k in range(count)] for s in seeds])
         candidates[["nan" in prompt for prompt in prompts]] = np.nan
+        candidates[["gap" in prompt for prompt in prompts], 1:2] = np.nan
         scores = None if self._score is None else (self._score,) * len(prompts)
         kept = candidates if keep_candidates else None
         return Clip(candidates[:, 0], RATE, tuple(prompts), tuple(seeds), scores, candidates=kept)

@@ -8,7 +8,8 @@ between the mel spectrogram of the result and the input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -20,31 +21,40 @@ MOMENTUM = 0.99  # 0 is plain Griffin-Lim
 SPREADING_STEPS = 30
 MAX_CORRECTION = 4.0  # factor on a band in one iteration, up or down
 BLOCK_FRAMES = 128  # frames that are computed at once: they fit into a core's cache, and long clips need little memory
+REPORT_S = 0.05  # seconds from one report to the next, or as long as a block takes
+MAX_LOG_MEL = 20.0  # more is too large for a waveform
 SMALL = np.float32(1e-9)
 
 
 def griffin_lim(
-    log_mel: np.ndarray, config: MelConfig = MEL_16K, seed: int = 0, iterations: int = ITERATIONS
+    log_mel: np.ndarray,
+    config: MelConfig = MEL_16K,
+    seed: int = 0,
+    iterations: int = ITERATIONS,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """A waveform (frames * hop_length,) float32 in [-1, 1] whose spectrogram is near `log_mel` (frames, n_mels).
 
     log_mel: natural logarithms, frame i centred on sample i * hop_length, as `audio.mel.log_mel` returns it. The
-    initial phases are drawn with `seed`; the same arguments give the same waveform. Raises ValueError for another
+    initial phases are drawn with `seed`; the same arguments give the same waveform. on_step: called, some 20 times a
+    second, with how many steps are done, and of how many; what it raises ends the work. Raises ValueError for another
     shape, or for values that are not finite or too large for a waveform.
     """
     log_mel = np.asarray(log_mel)
     if log_mel.ndim != 2 or log_mel.shape[1] != config.n_mels or not len(log_mel):
         raise ValueError(f"expected a log-mel spectrogram (frames, {config.n_mels}), got shape {list(log_mel.shape)}")
-    if not np.isfinite(log_mel).all() or log_mel.max() > 20:
-        raise ValueError("the log-mel spectrogram holds values that are not finite or above 20")
+    if not has_waveform(log_mel):
+        raise ValueError(f"the log-mel spectrogram holds values that are not finite or above {MAX_LOG_MEL:g}")
     mel = np.exp(log_mel.astype(np.float32))
     bands, frames = _Bands(config), _Frames(len(mel), config)
+    step = _counter(on_step, (1 + iterations) * len(list(frames.blocks())))
     waveform = frames.silence()
     random = np.random.default_rng(seed)
     for block in frames.blocks():
         magnitudes = bands.spread(mel[block])
         phases = random.random(magnitudes.shape, np.float32) * np.float32(2 * np.pi)
         frames.add(waveform, block, magnitudes * np.exp(1j * phases))
+        step()
     waveform /= frames.weight
     last = np.zeros((len(mel), config.n_fft // 2 + 1), np.complex64)
     for _ in range(iterations):
@@ -55,9 +65,30 @@ def griffin_lim(
             last[block] = spectrum
             magnitudes = bands.corrected(np.abs(spectrum), mel[block])
             frames.add(following, block, accelerated * (magnitudes / np.maximum(np.abs(accelerated), SMALL)))
+            step()
         waveform = following / frames.weight
     # Estimated phases produce peaks beyond full scale.
     return limited(frames.inner(waveform), config.hop_length)
+
+
+def has_waveform(log_mel: np.ndarray) -> bool:
+    """Whether `griffin_lim` takes these values: finite, and not too large for a waveform."""
+    return bool(np.isfinite(log_mel).all() and log_mel.max() <= MAX_LOG_MEL)
+
+
+def _counter(on_step: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    """A function to call after each of `total` steps, which reports them to `on_step`: not all, but the last."""
+    done, reported = 0, time.perf_counter()
+
+    def step() -> None:
+        nonlocal done, reported
+        done += 1
+        now = time.perf_counter()
+        if on_step is not None and (done == total or now >= reported + REPORT_S):
+            reported = now
+            on_step(done, total)
+
+    return step
 
 
 class _Bands:

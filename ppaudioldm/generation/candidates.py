@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_mel
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.clip import Clip
+
+logger = logging.getLogger(__name__)
 
 MARGIN = 0.5  # seconds beyond what CLAP reads, so that resampling has no edge there
 
@@ -18,7 +22,8 @@ class Candidates:
 
     seeds: of the candidates of each prompt, the same number for each. score(prompt, waveforms): how well waveforms
     (B, samples) fit the prompt with that index, (B,), higher is better; None to score nothing and keep the first.
-    keep_all: keep every candidate, not only the best of each prompt. Only what is kept takes memory.
+    keep_all: keep every candidate, not only the best of each prompt. Only what is kept takes memory. A candidate that
+    is not finite is never the best while there is another one.
     """
 
     def __init__(
@@ -32,46 +37,58 @@ class Candidates:
         self._prompts, self._seeds, self._score = prompts, seeds, score
         shape = len(prompts), len(seeds[0])
         self._complete = np.zeros(shape, bool)
+        self._finite = np.zeros(shape, bool)  # complete, and of finite samples
         self._scores = np.full(shape, -np.inf, np.float32)
         self._best = np.zeros(len(prompts), np.int64)  # index of the candidate
-        self._waveforms = np.empty((len(prompts), num_samples), np.float32)
+        self._waveforms = np.full((len(prompts), num_samples), np.nan, np.float32)
         self._all = np.empty((*shape, num_samples), np.float32) if keep_all else None
 
     def add(self, prompt: int, candidate: int, waveform: np.ndarray) -> None:
         """Add the waveform of the prompt and the candidate with these indices."""
+        is_finite = bool(np.isfinite(waveform).all())
         # Stored before it is scored, so that it is not lost if scoring is stopped.
-        if not self._complete[prompt].any():
+        if is_finite and not self._finite[prompt].any():
             self._best[prompt], self._waveforms[prompt] = candidate, waveform
         if self._all is not None:
-            self._all[prompt, candidate] = waveform
-        self._complete[prompt, candidate] = True
-        if self._score is None:
-            return
-        self._scores[prompt, candidate] = self._score(prompt, waveform[None])[0]
-        if self._scores[prompt, candidate] > self._scores[prompt, self._best[prompt]]:
+            self._all[prompt, candidate] = waveform if is_finite else np.nan
+        self._complete[prompt, candidate], self._finite[prompt, candidate] = True, is_finite
+        if not is_finite:
+            seed, text = self._seeds[prompt][candidate], self._prompts[prompt]
+            logger.warning("the networks computed samples that are not finite for seed %d of %.60r", seed, text)
+        elif self._score is not None:
+            self._rank(prompt, candidate, waveform, float(self._score(prompt, waveform[None])[0]))
+
+    def _rank(self, prompt: int, candidate: int, waveform: np.ndarray, score: float) -> None:
+        """Keep `waveform` if it is the best so far. A score that is not finite is none."""
+        if score > self._scores[prompt, self._best[prompt]] and math.isfinite(score):
             self._best[prompt], self._waveforms[prompt] = candidate, waveform
+        self._scores[prompt, candidate] = score if math.isfinite(score) else -np.inf
 
     def clip(self, sample_rate: int, seconds: dict[str, float]) -> Clip | None:
         """The best candidate of each prompt that has one; None if no prompt has.
 
-        Where all are kept, each prompt gives as many as the one with the fewest has.
+        If all are complete, each prompt has one, which is NaN where none was finite. Where all are kept, each prompt
+        gives as many as the one with the fewest has; those that were not finite are NaN.
         """
-        rows = np.flatnonzero(self._complete.any(1))
+        whole = bool(self._complete.all())
+        rows = np.flatnonzero(self._complete.any(1) if whole else self._finite.any(1))
         if not len(rows):
             return None
         count = int(self._complete[rows].sum(1).min())
         best = self._best[rows]
-        is_scored = bool(np.isfinite(self._scores[rows, best]).all())
-        whole = len(rows) == len(self._prompts)
+        scores = np.where(np.isfinite(self._scores), self._scores, np.nan)[rows]
+        # Of what is finite; a run that is stopped may leave the last one without.
+        is_scored = bool(np.isfinite(scores[np.arange(len(rows)), best])[self._finite[rows].any(1)].all())
+        is_scored = is_scored and self._score is not None
         return Clip(
-            self._waveforms if whole else self._waveforms[rows],
+            self._waveforms if len(rows) == len(self._prompts) else self._waveforms[rows],
             sample_rate,
             tuple(self._prompts[int(row)] for row in rows),
             tuple(self._seeds[int(row)][int(i)] for row, i in zip(rows, best, strict=True)),
-            tuple(float(score) for score in self._scores[rows, best]) if is_scored else None,
+            tuple(float(row[i]) for row, i in zip(scores, best, strict=True)) if is_scored else None,
             seconds,
             None if self._all is None else self._all[rows, :count],
-            self._scores[rows, :count] if self._all is not None and is_scored else None,
+            scores[:, :count] if self._all is not None and is_scored else None,
         )
 
 

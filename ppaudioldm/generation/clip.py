@@ -17,7 +17,8 @@ class Clip:
     waveforms: (prompts, samples) float32 in [-1, 1], at `sample_rate` Hz. seeds: of each; the same seed and settings
     give the same waveform. scores: CLAP similarity of each with its prompt, -1 to 1, or None where CLAP was not asked.
     seconds: how long each stage took. candidates: all of them, if they were kept, those of a prompt in the order of
-    their seeds: (prompts, candidates, samples). candidate_scores: (prompts, candidates), or None as `scores`.
+    their seeds: (prompts, candidates, samples). candidate_scores: (prompts, candidates), or None as `scores`. Where the
+    networks computed samples that are not finite, a waveform is NaN, and so is its score; it is never the best.
     """
 
     waveforms: np.ndarray

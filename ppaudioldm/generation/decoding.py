@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ppaudioldm.audio.griffin_lim import griffin_lim
+from ppaudioldm.audio.griffin_lim import griffin_lim, has_waveform
 from ppaudioldm.audio.limiter import limited
 from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig, log_mel
 from ppaudioldm.config import HifiGanConfig, ModelConfig
@@ -39,7 +39,13 @@ def latent_windows(config: ModelConfig, frames: int, circular: bool = False) -> 
     return windows_over(frames, min(config.window_frames, unit * math.ceil(frames / unit)), circular)
 
 
-def encode(engine: Engine, config: ModelConfig, mel: np.ndarray, seed: int | None = None) -> np.ndarray:
+def encode(
+    engine: Engine,
+    config: ModelConfig,
+    mel: np.ndarray,
+    seed: int | None = None,
+    on_chunk: OnChunk | None = None,
+) -> np.ndarray:
     """Latents (channels, T, bands) float32, scaled, of a log-mel spectrogram (T * vae.downsampling, n_mels).
 
     The mean of the VAE's posterior; a sample of it with a seed.
@@ -47,7 +53,11 @@ def encode(engine: Engine, config: ModelConfig, mel: np.ndarray, seed: int | Non
     factor = config.vae.downsampling
     windows = windows_over(len(mel) // factor, config.window_frames)
     chunks = windows.scaled(factor).cut(mel[None], np.concatenate)
-    outputs = [[engine.to_numpy(x) for x in engine.run("vae_encoder", engine.asarray(chunk))] for chunk in chunks]
+    outputs = []
+    for done, chunk in enumerate(chunks, 1):
+        outputs.append([engine.to_numpy(x) for x in engine.run("vae_encoder", engine.asarray(chunk))])
+        if on_chunk is not None:
+            on_chunk(done, len(chunks))
     mean, log_variance = (windows.blend(arrays, np.asarray, np.concatenate) for arrays in zip(*outputs, strict=True))
     if seed is not None:
         mean = mean + np.exp(0.5 * log_variance) * gaussian(mean.shape[1:], [seed], POSTERIOR)
@@ -72,9 +82,12 @@ def decode(
 def vocode(
     engine: Engine, config: ModelConfig, mel: Array, circular: bool = False, on_chunk: OnChunk | None = None
 ) -> np.ndarray:
-    """The waveform (B, frames * hop_length) float32 of a log-mel spectrogram (B, frames, n_mels)."""
+    """The waveform (B, frames * hop_length) float32 of a log-mel spectrogram (B, frames, n_mels).
+
+    NaN for an item that is not finite, which leaves the others as they are.
+    """
     if config.vocoder.method == "griffin-lim":
-        return _without_network(config, engine.to_numpy(mel), circular)
+        return _without_network(config, engine.to_numpy(mel), circular, on_chunk)
     hop, context = config.vocoder.hop_length, receptive_field(config.vocoder)
     begin, count = 0, mel.shape[1] * hop
     if circular:
@@ -93,15 +106,28 @@ def vocode(
     return waveform[:, begin : begin + count]
 
 
-def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool) -> np.ndarray:
+def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool, on_chunk: OnChunk | None) -> np.ndarray:
     """`vocode` by Griffin-Lim."""
     hop, frames, mels = config.vocoder.hop_length, mel.shape[1], mel_config(config)
+
+    def synthesised_items(mel: np.ndarray) -> np.ndarray:
+        made = np.full((len(mel), mel.shape[1] * hop), np.nan, np.float32)
+        for index, item in enumerate(mel):
+
+            def on_step(done: int, total: int, before: int = index) -> None:
+                if on_chunk is not None:
+                    on_chunk(before * total + done, len(mel) * total)
+
+            if has_waveform(item):
+                made[index] = griffin_lim(item, mels, on_step=on_step)
+        return made
+
     if not circular:
-        return np.stack([griffin_lim(item, mels) for item in mel])
+        return synthesised_items(mel)
     # The end is synthesised twice, the second time as what precedes the start, and cross-fades from one to the other.
     faded = min(LOOP_FADE, frames)
     around = np.arange(-2 * faded, frames + faded) % frames
-    synthesised = np.stack([griffin_lim(item[around], mels) for item in mel])
+    synthesised = synthesised_items(mel[:, around])
     waveform = synthesised[:, 2 * faded * hop :][:, : frames * hop].copy()
     share = np.linspace(0, np.pi / 2, faded * hop, dtype=np.float32)
     before = synthesised[:, faded * hop : 2 * faded * hop]

@@ -166,9 +166,10 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
     calls = StepCounter(monitor, "denoise", plan.num_unet_calls)
     try:
         _load(engine, plan.functions, monitor)
-        with monitor.stage("text"):
-            conditioning, unconditional = _conditioning(components, request, plan.is_guided)
-            monitor.report("text")
+        encoded = StepCounter(monitor, "text", _text_steps(components.prompt_encoder, request, plan.is_guided))
+        with monitor.stage("text", total=encoded.total):
+            conditioning, unconditional = _conditioning(components, request, plan.is_guided, encoded.add)
+            monitor.report("text", encoded.total, encoded.total)
         for batch, schedule in zip(plan.batches, plan.schedules, strict=True):
             with monitor.stage("denoise", calls.done, plan.num_unet_calls):
                 repeated = _repeated(conditioning, unconditional, batch, schedule.windows_per_call)
@@ -199,25 +200,38 @@ def _load(engine: Engine, functions: list[str], monitor: Monitor) -> None:
             monitor.report("load", done, len(functions))
 
 
+def _text_steps(encoder: PromptEncoder, request: GenerationRequest, is_guided: bool) -> int:
+    """How often `_conditioning` calls `on_step`; at least 1, for the progress of the stage."""
+    steps = 0
+    if request.conditioning is None:
+        steps += len(request.prompts) * encoder.num_steps(request.audio_condition.loa is not None)
+    if is_guided and request.unconditional is None:
+        steps += len(set(filter(None, request.negative_prompts))) * encoder.num_steps(has_loa=False)
+    return max(1, steps)
+
+
 def _conditioning(
-    components: Components, request: GenerationRequest, is_guided: bool
+    components: Components, request: GenerationRequest, is_guided: bool, on_step: Callable[[], None]
 ) -> tuple[Conditioning, Conditioning | None]:
     """Of all prompts, and their unconditional halves."""
-    unconditional = None
+    encoder, unconditional = components.prompt_encoder, None
     # The unconditional half first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
     if is_guided:
-        unconditional = request.unconditional or _unconditional(components.prompt_encoder, request)
+        unconditional = request.unconditional or _unconditional(encoder, request, on_step)
     conditioning = request.conditioning
     if conditioning is None:
         loa = request.audio_condition.loa
-        conditioning = components.prompt_encoder.encode(request.prompts, request.phonemes, loa)
+        conditioning = encoder.encode(request.prompts, request.phonemes, loa, on_step)
     return conditioning, unconditional
 
 
-def _unconditional(encoder: PromptEncoder, request: GenerationRequest) -> Conditioning:
+def _unconditional(encoder: PromptEncoder, request: GenerationRequest, on_step: Callable[[], None]) -> Conditioning:
     """The unconditional half of each prompt: its negative prompt if it has one."""
     distinct = list(dict.fromkeys(request.negative_prompts))
-    encoded = [encoder.encode([text], request.phonemes) if text else encoder.unconditional(1) for text in distinct]
+    encoded = [
+        encoder.encode([text], request.phonemes, on_step=on_step) if text else encoder.unconditional(1)
+        for text in distinct
+    ]
     return reduce(concatenated, encoded).take([distinct.index(text) for text in request.negative_prompts])
 
 

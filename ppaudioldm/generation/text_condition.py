@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.engines.engine import Engine
+from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.locate import Description
@@ -137,29 +137,41 @@ class PromptEncoder:
         return self._engine.run_numpy("clap_text", *self._clap_tokenizer(prompts))
 
     def encode(
-        self, prompts: Sequence[str], phonemes: np.ndarray | None = None, loa: np.ndarray | None = None
+        self,
+        prompts: Sequence[str],
+        phonemes: np.ndarray | None = None,
+        loa: np.ndarray | None = None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> Conditioning:
         """The conditioning of `prompts`.
 
         phonemes: (1, 310) int64, what each of them says, for a speech checkpoint. loa: (N, 768) float32 tokens for each
-        of them, in place of GPT-2's. Each prompt is encoded alone: GPT-2's positions count padding, so a prompt padded
-        to the length of another would have other LOA tokens.
+        of them, in place of GPT-2's. on_step: called `num_steps` times for each; what it raises ends the work. Each
+        prompt is encoded alone: GPT-2's positions count padding, so a prompt padded to the length of another would have
+        other LOA tokens.
         """
-        return reduce(concatenated, [self._encode(prompt, phonemes, loa) for prompt in prompts])
+        return reduce(concatenated, [self._encode(prompt, phonemes, loa, on_step) for prompt in prompts])
 
-    def _encode(self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None) -> Conditioning:
+    def num_steps(self, has_loa: bool) -> int:
+        """The steps in which a prompt is encoded: its text, and each LOA token that GPT-2 predicts if it has none."""
+        return 1 + (self._config.loa.num_tokens if self._config.loa and not has_loa else 0)
+
+    def _encode(
+        self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None, on_step: Callable[[], None]
+    ) -> Conditioning:
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
             ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
         clap = self.embed_text([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
+        on_step()
         if config.loa and loa is not None:
             found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
         elif config.loa:
             assert clap is not None
             second = found["flan_t5"] if config.phoneme_encoder is None else self._spoken(phonemes)
-            found["loa"] = self._loa(clap, *second)
+            found["loa"] = self._loa(clap, *second, on_step)
         return self._conditions(found, clap)
 
     def unconditional(self, batch: int) -> Conditioning:
@@ -188,7 +200,9 @@ class PromptEncoder:
         states, mask = engine.run("phoneme_encoder", engine.asarray(phonemes))
         return engine.to_numpy(states), engine.to_numpy(mask)
 
-    def _loa(self, clap: np.ndarray, states: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _loa(
+        self, clap: np.ndarray, states: np.ndarray, mask: np.ndarray, on_step: Callable[[], None]
+    ) -> tuple[np.ndarray, np.ndarray]:
         config, engine = self._config, self._engine
         assert config.loa and config.gpt2
         batch = len(clap)
@@ -197,10 +211,17 @@ class PromptEncoder:
             [engine.asarray(clap[:, None]), engine.asarray(states)],
             [engine.asarray(np.ones((batch, 1), np.float32)), engine.asarray(mask)],
         )
+        gpt2 = engine.start("gpt2")
+
+        def one_token(embeddings: Array, mask: Array) -> Array:
+            hidden = gpt2(embeddings, mask)
+            on_step()
+            return hidden
+
         tokens = generate_loa(
             prefix,
             prefix_mask,
-            engine.start("gpt2"),
+            one_token,
             config.loa.num_tokens,
             engine.concat,
             config.gpt2.max_positions,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
@@ -232,12 +234,16 @@ class _Run:
                 self.generate([item])
             return
         for index, (item, seed) in enumerate(zip(items, seeds, strict=True)):
-            self.write(item, clip, index, seed)
+            if np.isfinite(clip.waveforms[index]).all():
+                self.write(item, clip, index, seed)
+            else:
+                self.report.failed[item.line.number] = "the networks computed samples that are not finite"
 
     def write(self, item: Item, clip: Clip, index: int, seed: int) -> None:
         folder = self.manifest.folder
         written = write_clip(folder / item.file, clip, self.output, seed, index, staging_path)
-        files = self.output.files(folder / item.file, item.options.num_waveforms_per_prompt)
+        files = [written["file"], *([written["spectrogram"]] if self.output.spectrogram else [])]
+        files += [candidate["file"] for candidate in written.get("candidates", ())]
         settings = dataclasses.asdict(item.options)
         if item.options.duration is None:
             settings["duration"] = written["samples"] / written["sample_rate"]
@@ -246,7 +252,7 @@ class _Run:
             "key": item.key,
             **{name: value for name, value in written.items() if name not in ("spectrogram", "candidates")},
             "file": item.file,
-            "files": [path.name for path in files],
+            "files": [Path(file).name for file in files],
             "checkpoint": self.checkpoint,
             "settings": settings,
         }

@@ -50,7 +50,7 @@ def write_clip(
     """Write the sound number `index` of `clip` as `path`, with its further files; returns a report for JSON.
 
     first_seed: of its first candidate. place: maps the path of a file to where it is written for now. Each file appears
-    complete or not at all.
+    complete or not at all. A candidate that is not finite is neither written nor in the report.
     Raises ValueError or OutputError as `Clip.save` does.
     """
 
@@ -77,6 +77,8 @@ def write_clip(
         report["candidates"] = []
         scores = None if clip.candidate_scores is None else clip.candidate_scores[index]
         for i, seed in enumerate(item_seeds(first_seed, len(clip.candidates[index]))):
+            if not np.isfinite(clip.candidates[index, i]).all():
+                continue
             target = _candidate_path(path, i)
             write(target, clip.candidates[index, i])
             score = None if scores is None else float(scores[i])

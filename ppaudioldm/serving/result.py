@@ -88,5 +88,7 @@ def result_of(request: Request, clip: Clip, index: int = 0) -> Result:
         scores = None if clip.candidate_scores is None else clip.candidate_scores[index]
         seeds = item_seeds(request.seed, len(clip.candidates[index]))
         for i, seed in enumerate(seeds):
+            if not np.isfinite(clip.candidates[index, i]).all():
+                continue  # the others are not lost for it
             candidates.append(sound(clip.candidates[index, i], seed, None if scores is None else float(scores[i])))
     return Result(best, tuple(candidates), clip.seconds)

@@ -23,6 +23,7 @@ from ppaudioldm.audio.recording import Recording
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
+from ppaudioldm.generation.decoding import OnChunk
 from ppaudioldm.generation.monitor import Monitor
 from ppaudioldm.generation.options import Options, ProgressCallback, as_share
 from ppaudioldm.pipeline import AudioLDM
@@ -97,11 +98,12 @@ def _generate(
 ) -> Clip:
     """The whole `segment` as the network generates it from what is kept."""
 
-    def encode() -> AudioCondition:
+    def encode(on_chunk: OnChunk) -> AudioCondition:
         loa = None
         if prompt is None:
             loa = pipeline.encode_loa(segment.repeated) if resemble else _unconditional_loa(pipeline)
-        return AudioCondition(pipeline.encode_audio(segment.waveform), segment.keep_mask, loa=loa)
+        latents = pipeline.encode_audio(segment.waveform, on_chunk=on_chunk)
+        return AudioCondition(latents, segment.keep_mask, loa=loa)
 
     return generate_from(pipeline, encode, prompt, replace(options, duration=segment.duration), **settings)
 
@@ -114,17 +116,20 @@ def _unconditional_loa(pipeline: AudioLDM) -> np.ndarray:
 
 def generate_from(
     pipeline: AudioLDM,
-    encode: Callable[[], AudioCondition],
+    encode: Callable[[OnChunk], AudioCondition],
     prompt: str | None,
     options: Options,
     *,
     progress: ProgressCallback | None = None,
     **settings: Any,
 ) -> Clip:
-    """`AudioLDM.generate` from a recording, which `encode` turns into a condition in a stage of its own, "encode"."""
+    """`AudioLDM.generate` from a recording, which `encode` turns into a condition in a stage of its own, "encode".
+
+    encode: takes a function to call with how many chunks of the recording are encoded, and of how many.
+    """
     monitor = Monitor(progress)
     with monitor.stage("encode"):
-        condition = encode()
+        condition = encode(partial(monitor.report, "encode"))
     clip = pipeline.generate(prompt, options, audio_condition=condition, progress=progress, **settings)
     return replace(clip, seconds={**monitor.seconds, **clip.seconds})
 

@@ -15,6 +15,7 @@ from ppaudioldm.audio.recording import AudioSource, Recording, network_input, op
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.decoding import OnChunk
 from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.regenerate import first_seed, generate_from, with_partial_result
@@ -45,8 +46,8 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
     count = len(waveform)
     waveform = np.pad(waveform, (0, max(0, int(np.ceil(MIN_DURATION * rate)) - count)))
 
-    def encode() -> AudioCondition:
-        return AudioCondition(pipeline.encode_audio(waveform), strength=strength)
+    def encode(on_chunk: OnChunk) -> AudioCondition:
+        return AudioCondition(pipeline.encode_audio(waveform, on_chunk=on_chunk), strength=strength)
 
     def at_recorded_level(clip: Clip) -> Clip:
         waveform = matched_to_recording(clip.waveforms[0, :count] / scale, rate, recording)

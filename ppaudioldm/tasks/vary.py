@@ -10,6 +10,7 @@ from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.decoding import OnChunk
 from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.regenerate import first_seed, generate_from
@@ -31,7 +32,7 @@ def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **se
     options = replace(options, duration=plan(recording, options.duration, pipeline.config))
     settings["seed"] = first_seed(settings.get("seed"))
 
-    def encode() -> AudioCondition:
+    def encode(on_chunk: OnChunk) -> AudioCondition:
         waveform, _ = network_input(recording, pipeline.config.sample_rate)
         return AudioCondition(loa=pipeline.encode_loa(waveform))
 

@@ -283,6 +283,22 @@ def test_what_fails_does_not_stop_the_others(tmp_path):
     assert counted(path, tmp_path / "out") == [["explode"]]
 
 
+@pytest.mark.parametrize("batch_size", [1, 12])
+def test_what_is_not_finite_does_not_lose_the_rest(tmp_path, batch_size):
+    """Neither another line nor another candidate; the line without a sound is tried again."""
+    path = write_list(tmp_path, "a dog", "nan", "a cat with a gap")
+    output = OutputOptions(all_candidates=True)
+    for already in (0, 2):
+        report = run(path, tmp_path / "out", seed=5, num_waveforms_per_prompt=3, batch_size=batch_size, output=output)
+        assert (report.generated, report.existing) == (2 - already, already)
+        assert report.failed == {2: "the networks computed samples that are not finite"}
+    dog, cat = records(tmp_path / "out")
+    assert [candidate["seed"] for candidate in dog["candidates"]] == [5, 6, 7]
+    assert [candidate["file"] for candidate in cat["candidates"]] == [f"a_cat_with_a_gap_{i}.wav" for i in (1, 3)]
+    assert cat["files"] == ["a_cat_with_a_gap.wav", "a_cat_with_a_gap_1.wav", "a_cat_with_a_gap_3.wav"]
+    assert sorted(os.listdir(tmp_path / "out")) == sorted([*dog["files"], *cat["files"], "manifest.jsonl"])
+
+
 def test_a_full_disk_stops_the_run(tmp_path, monkeypatch):
     path = write_list(tmp_path, "a", "b")
 

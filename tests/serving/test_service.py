@@ -82,6 +82,16 @@ def test_candidates(tmp_path):
             np.testing.assert_array_equal(service.sound(job, 3).waveform, sound_of(7))
 
 
+def test_a_candidate_that_is_not_finite_does_not_lose_the_others(tmp_path):
+    with service_of(tmp_path) as service:
+        for kept in (True, False):
+            request = new_request("a gap", seed=5, num_waveforms_per_prompt=3, keep_candidates=True)
+            job = service.submit(request, kept=kept)
+            assert done(job) == "succeeded"
+            assert [info.seed for info in job.state.sounds] == [5, 5, 7]
+            np.testing.assert_array_equal(service.sound(job, 2).waveform, sound_of(7))
+
+
 # ---- Batches
 
 

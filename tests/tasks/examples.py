@@ -13,7 +13,7 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip
-from ppaudioldm.generation.decoding import latent_frames
+from ppaudioldm.generation.decoding import OnChunk, latent_frames
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.pipeline import AudioLDM
 
@@ -46,7 +46,7 @@ class KnownPipeline:
         self.conditions: list[AudioCondition] = []
         self.calls: list[dict[str, Any]] = []
 
-    def encode_audio(self, waveform: np.ndarray) -> np.ndarray:
+    def encode_audio(self, waveform: np.ndarray, on_chunk: OnChunk | None = None) -> np.ndarray:
         assert waveform.dtype == np.float32 and np.abs(waveform).max() <= 1.001
         self.encoded.append(waveform)
         frames = latent_frames(self.config, len(waveform))

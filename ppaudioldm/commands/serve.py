@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +92,11 @@ def run(options: argparse.Namespace, finish: Finish) -> None:
     _notify_of_models(models, settings)
     app = finish(service, create_app(service, voices), voices)
     run_server(service, app, settings.host, settings.port, notify)
+    if service.is_abandoned:
+        # A thread prepares a network, and would be ended in the middle of a library's code, which may crash.
+        notify("stopped while a network was prepared")
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

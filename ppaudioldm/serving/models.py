@@ -12,6 +12,7 @@ from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.generation.noise_predictor import unet_functions
+from ppaudioldm.generation.options import ProgressCallback
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
@@ -138,8 +139,11 @@ class Models:
         model.check(request)
         return replace(request, model=model.name), model
 
-    def warm_up(self, longest: float) -> None:
-        """Run each once, for up to `longest` seconds of sound, so that no request waits for compilation."""
+    def warm_up(self, longest: float, progress: ProgressCallback | None = None) -> None:
+        """Run each once, for up to `longest` seconds of sound, so that no request waits for compilation.
+
+        Raises Cancelled when `progress` returns False.
+        """
         for model in self.all:
             known = model.pipeline.checkpoint.known_sounds
             model.pipeline.generate(
@@ -148,4 +152,5 @@ class Models:
                 duration=min(model.default_duration, longest),
                 num_inference_steps=1,
                 seed=0,
+                progress=progress,
             )

@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
         """
         if self.should_exit:
             self.force_exit = True
-            self._service.stop_running()
+            self._service.end_grace()
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

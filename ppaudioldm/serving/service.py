@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 IDLE_S = 30.0  # seconds after which an idle worker removes old jobs
 RECENT_BATCHES = 8  # their mean time predicts that of the next one
 FIRST_GUESS_S = 5  # before any batch has run
+STEP_S = 10.0  # seconds in which a job that is to stop reaches its next step; the preparation of a network has none
 
 
 class Service:
@@ -66,6 +67,8 @@ class Service:
         self.failure = ""  # why the models cannot run
         self.running: Sequence[Job] = ()
         self._batch_seconds: list[float] = []  # of the last batches
+        self._grace_end = self._end = math.inf  # when running jobs are to stop, and when they are left, if it is closed
+        self.is_abandoned = False  # whether `stop` has left the worker in the preparation of a network
         self._ready = threading.Event()
         self._stop_running = threading.Event()
         self._worker = threading.Thread(target=self._run_worker, name="worker", daemon=True)
@@ -87,9 +90,12 @@ class Service:
         return self._ready.wait(timeout)
 
     def close(self) -> None:
-        """Accept no more jobs, and end those that wait; running jobs go on."""
+        """Accept no more jobs, and end those that wait; running jobs go on. A warm-up, which no client needs, ends."""
         if not self.queue.is_closed:
-            self._closed = time.monotonic()
+            self._grace_end = time.monotonic() + self.settings.grace_s
+            self._end = min(self._end, self._grace_end + (STEP_S if self._ready.is_set() else 0.0))
+            if not self._ready.is_set():
+                self._stop_running.set()
             self.on_close()
         for job in self.queue.close():
             self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)
@@ -98,13 +104,25 @@ class Service:
         """End running jobs at their next step, with the best of the candidates that are complete by then."""
         self._stop_running.set()
 
+    def end_grace(self) -> None:
+        """`stop_running`, and `stop` waits for no more than their next step."""
+        self.stop_running()
+        self._end = min(self._end, time.monotonic() + STEP_S)
+
     def stop(self) -> None:
-        """Close, let running jobs finish within the settings' `grace_s`, then end them; returns when all is done."""
+        """Close, let running jobs finish within the settings' `grace_s`, then end them.
+
+        Returns when all is done, or the worker has not reached its next step in time, as it cannot while it prepares a
+        network: its jobs have failed then, and it `is_abandoned`.
+        """
         self.close()
-        if self._worker.is_alive():
-            self._worker.join(max(0.0, self._closed + self.settings.grace_s - time.monotonic()))
-            self.stop_running()
-            self._worker.join()
+        while self._worker.is_alive() and time.monotonic() < self._end:
+            if time.monotonic() >= self._grace_end:
+                self.stop_running()
+            self._worker.join(0.1)
+        self.is_abandoned = self._worker.is_alive()
+        for job in self.running if self.is_abandoned else ():
+            self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)
         self.store.close()
 
     # ---- Jobs
@@ -225,7 +243,9 @@ class Service:
     def _run_worker(self) -> None:
         try:
             if self._warm_up:
-                self.models.warm_up(self.settings.limits.duration_s)
+                self.models.warm_up(self.settings.limits.duration_s, lambda at: not self._stop_running.is_set())
+        except Cancelled:
+            return
         except Exception as error:
             logger.debug("the models cannot run", exc_info=True)
             self.failure = f"{type(error).__name__}: {error}"

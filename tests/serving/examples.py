@@ -159,7 +159,7 @@ def answering(
     pipeline = pipeline or ImitationPipeline()
     models = [Model(one.checkpoint.name, one) for one in (pipeline, *others)]
     service = Service(Models(models), Settings(folder, **settings))
-    service.models.warm_up = lambda longest: None  # type: ignore[method-assign]
+    service.models.warm_up = lambda longest, progress: None  # type: ignore[method-assign]
     lines: list[str] = []
     ready = threading.Event()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,3 +126,28 @@ def test_stopped_while_it_works(lives, grace):
     assert (second["status"], second["reason"]) == ("failed", "stopped")
     if grace == "60s":
         assert life.later_audio[life.running].status_code == 200
+
+
+# A server whose preparation of a network takes for ever, and cannot be interrupted.
+PREPARING = """
+import sys, time
+from ppaudioldm.cli import main
+from ppaudioldm.engines.eager import EagerEngine
+EagerEngine.prepare = lambda engine, function: (print("preparing", flush=True), time.sleep(1000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_stopped_while_it_prepares_a_network(tmp_path):
+    command = [sys.executable, "-c", PREPARING, "serve", "-c", "tiny", "--engine", "eager", "--grace", "1s"]
+    command += ["--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == "preparing\n"
+        server.send_signal(signal.SIGTERM)
+        try:
+            _, errors = server.communicate(timeout=PATIENCE / 2)
+        finally:
+            server.kill()
+    assert server.returncode == 0 and "stopped while a network was prepared" in errors
+    assert "Traceback" not in errors

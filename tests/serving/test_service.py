@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import Options
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
@@ -20,6 +23,7 @@ from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_siz
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Limits, Settings
+from ppaudioldm.serving.store import Store
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.imitation import PATIENCE, ImitationPipeline
 from tests.serving.examples import DURATION, new_request, service_of, sound_of
@@ -323,6 +327,67 @@ def test_stopping_ends_a_job_that_takes_longer_than_the_grace(tmp_path):
         pipeline.release(1)
         service.stop()
         assert (runs.state.status, runs.state.reason) == ("failed", "stopped")
+
+
+class Preparing(ImitationPipeline):
+    """Each generation begins with the preparation of a network, which ends when `prepared` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.prepared = threading.Event(), threading.Event()
+
+    def generate(self, *arguments: Any, **settings: Any) -> Clip:
+        self.begun.set()
+        assert self.prepared.wait(PATIENCE)
+        return super().generate(*arguments, **settings)
+
+
+def test_a_warm_up_ends_when_the_server_stops(tmp_path):
+    """At its next step, without waiting for the grace."""
+    pipeline = ImitationPipeline()
+    pipeline.hold()
+    service = Service(Models([Model("fake", pipeline)]), Settings(tmp_path, grace_s=PATIENCE))
+    service.start()
+    pipeline.step_began()
+    service.close()
+    pipeline.release(1)
+    begin = time.monotonic()
+    service.stop()
+    assert time.monotonic() - begin < PATIENCE / 4
+    assert not service.is_abandoned and not service.is_ready and service.failure == ""
+    assert not pipeline.entered.acquire(blocking=False)  # no step after that
+
+
+@pytest.mark.parametrize("second_signal", [False, True])
+def test_a_warm_up_that_prepares_a_network_is_left_after_the_grace(tmp_path, second_signal, monkeypatch):
+    monkeypatch.setattr("ppaudioldm.serving.service.STEP_S", 0.2)
+    pipeline = Preparing()
+    service = Service(Models([Model("fake", pipeline)]), Settings(tmp_path, grace_s=PATIENCE if second_signal else 0.2))
+    service.start()
+    assert pipeline.begun.wait(PATIENCE)
+    service.close()
+    if second_signal:
+        service.end_grace()
+    begin = time.monotonic()
+    service.stop()
+    assert time.monotonic() - begin < PATIENCE / 4 and service.is_abandoned
+    Store(tmp_path, 1.0, 1000).close()  # the folder is free for the next server
+    pipeline.prepared.set()
+    service._worker.join(PATIENCE)
+    assert not service.is_ready
+
+
+def test_a_job_that_prepares_a_network_fails_after_the_grace(tmp_path, monkeypatch):
+    monkeypatch.setattr("ppaudioldm.serving.service.STEP_S", 0.2)
+    pipeline = Preparing()
+    with service_of(tmp_path, pipeline, grace_s=0.0) as service:
+        job = service.submit(new_request())
+        assert pipeline.begun.wait(PATIENCE)
+        service.stop()
+        assert (job.state.status, job.state.reason) == ("failed", "stopped") and service.is_abandoned
+        pipeline.prepared.set()
+        service._worker.join(PATIENCE)
+        assert job.state.reason == "stopped"
 
 
 def test_models_that_cannot_run(tmp_path):

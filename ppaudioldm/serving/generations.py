@@ -29,7 +29,7 @@ from ppaudioldm.serving.responses import (
     in_thread,
     validation_message,
 )
-from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.service import Service, StoreBroken
 from ppaudioldm.serving.store import UPLOAD
 
 HEARTBEAT_S = 15.0  # seconds without a change after which a stream of events sends a comment
@@ -206,7 +206,7 @@ def routes(service: Service) -> APIRouter:
     @router.delete(
         "/{id}",
         response_model=Generation,
-        responses=error_responses(404),
+        responses=error_responses(404, 503),
         summary="Cancel it, or remove a finished one",
     )
     async def delete(id: str) -> Generation:
@@ -225,7 +225,10 @@ async def _parsed(model: type[BaseModel], request: HTTPRequest) -> tuple[BaseMod
         return _validated(partial(model.model_validate_json, strict=True), await request.body()), None
     if kind != "multipart/form-data":
         raise HTTPException(415, f"content-type is {kind[:100]!r}, allowed: application/json, multipart/form-data")
-    form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    try:
+        form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    except OSError as error:  # a large recording is a temporary file meanwhile
+        raise StoreBroken.of("the recording cannot be received", error) from error
     values: dict[str, Any] = {}
     upload, repeated = None, list_fields()
     for name, value in form.multi_items():
@@ -248,7 +251,10 @@ def _validated(validate: Callable[[Any], BaseModel], values: Any) -> BaseModel:
 
 
 def save_upload(upload: BinaryIO, service: Service) -> Path:
-    """A file with the content of `upload`, a recording. Raises ValueError if it is none, or is too long."""
+    """A file with the content of `upload`, a recording.
+
+    Raises ValueError if it is none, or is too long; StoreBroken if the disk does not take it.
+    """
     path = service.settings.folder / f"{UPLOAD}{secrets.token_hex(16)}"
     try:
         with path.open("xb") as file:
@@ -260,6 +266,8 @@ def save_upload(upload: BinaryIO, service: Service) -> Path:
             raise ValueError(f"the recording lasts {seconds:.1f} seconds, allowed on this server: up to {limit:g}")
     except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StoreBroken.of("the recording cannot be kept", error) from error
         if isinstance(error, ValueError):
             raise ValueError(f"audio: {str(error).replace(str(path), 'the recording')}") from None
         raise

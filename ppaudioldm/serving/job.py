@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ppaudioldm.generation.options import Progress
+from ppaudioldm.serving.listeners import Listeners
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.result import Result, Sound
 
@@ -69,9 +70,6 @@ class State:
         return self.status in FINISHED
 
 
-Watcher = Callable[[], None]
-
-
 class Job:
     """kept: whether it stays on disk when it is finished. timeout_s: seconds from now in which it must finish."""
 
@@ -84,7 +82,7 @@ class Job:
         self._deadline = time.monotonic() + timeout_s
         self._state = State()
         self._changed = threading.Condition()
-        self._watchers: list[Watcher] = []
+        self._watchers: Listeners[[]] = Listeners("a job changed")
 
     @property
     def state(self) -> State:
@@ -117,27 +115,17 @@ class Job:
             if self._state.is_finished:
                 return False
             self._state = replace(self._state, **changes)
-            watchers = list(self._watchers)
             self._changed.notify_all()
-        for watcher in watchers:
-            watcher()
+        self._watchers()
         return True
 
     def restore(self, state: State, created: float) -> None:
         """Set a state that was read from disk."""
         self._state, self.created = state, created
 
-    def watch(self, watcher: Watcher) -> Callable[[], None]:
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call `watcher` after every change, in the thread that caused it; returns a function that ends that."""
-        with self._changed:
-            self._watchers.append(watcher)
-
-        def end() -> None:
-            with self._changed:
-                if watcher in self._watchers:
-                    self._watchers.remove(watcher)
-
-        return end
+        return self._watchers.add(watcher)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until it is finished; False if that takes longer than `timeout` seconds."""

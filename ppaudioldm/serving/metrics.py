@@ -15,7 +15,7 @@ BUCKETS_SIZE = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The measurements of `service`, which calls this object. Each server has a registry of its own."""
+    """The measurements of `service`, to which this object listens. Each server has a registry of its own."""
 
     def __init__(self, service: Service) -> None:
         registry = self._registry = CollectorRegistry()
@@ -45,7 +45,8 @@ class Metrics:
         for task in service.models.tasks():
             for status in FINISHED:
                 self._jobs.labels(task, status)
-        service.on_batch, service.on_job_end = self._count_batch, self._count_job
+        service.hooks.batch.add(self._count_batch)
+        service.hooks.job_end.add(self._count_job)
 
     def _count_batch(self, jobs: Sequence[Job], seconds: float) -> None:
         self._took.observe(seconds)

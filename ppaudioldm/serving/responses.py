@@ -21,7 +21,7 @@ from ppaudioldm.serving.formats import FORMATS, MEDIA_TYPES, checked_format, enc
 from ppaudioldm.serving.job import BROKEN, INVALID, STOPPED, TOO_LATE, Job
 from ppaudioldm.serving.request_gate import error_body
 from ppaudioldm.serving.result import Sound
-from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service
+from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
 
 Value = TypeVar("Value")
 
@@ -52,7 +52,7 @@ _DESCRIPTIONS = {
     422: "A value is not allowed",
     429: "The queue is full: try again after the seconds of Retry-After",
     431: "There are too many headers",
-    503: "The server is starting, or stopping",
+    503: "The server is starting or stopping, or its disk does not take the job",
     504: "It was not finished within the time limit",
 }
 _OF_EVERY_ROUTE = (400, 401, 408, 413, 422, 431)
@@ -97,6 +97,7 @@ def add_error_handlers(app: FastAPI, service: Service) -> None:
     app.add_exception_handler(ModelNotFound, handler(404))
     app.add_exception_handler(QueueFull, handler(429))
     app.add_exception_handler(QueueClosed, handler(503))
+    app.add_exception_handler(StoreBroken, handler(503))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StarletteHTTPException, _http_error)
 

@@ -31,8 +31,8 @@ def serve(
 ) -> None:
     """Start `service`, answer on host:port until SIGINT or SIGTERM, and stop the service.
 
-    notify: called with messages for the user. Raises OSError for an address that cannot be used, ValueError if the
-    models cannot run.
+    notify: called with messages for the user. Raises OSError for an address that cannot be used, ValueError if no
+    job can run any more.
     """
     config = uvicorn.Config(
         app,
@@ -49,12 +49,12 @@ def serve(
     with _bound(host, port) as listening:
         name = f"[{host}]" if ":" in host else host
         notify(f"listening on http://{name}:{listening.getsockname()[1]}")
-        service.on_ready = lambda: notify("ready")
-        service.on_failure = server.stop_soon
+        service.hooks.ready.add(lambda: notify("ready"))
+        service.hooks.failure.add(server.stop_soon)
         service.start()
         server.run(sockets=[listening])
     if service.failure:
-        raise ValueError(f"the models cannot run: {service.failure}")
+        raise ValueError(service.failure)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,47 +25,53 @@ from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.generation.clip import Cancelled
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
+from ppaudioldm.serving.listeners import Listeners
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.result import Result, Sound, result_of, run_requests
 from ppaudioldm.serving.settings import Settings
-from ppaudioldm.serving.store import STOPPED_MESSAGE, Store, StoreFull
+from ppaudioldm.serving.store import STOPPED_MESSAGE, Store, StoreBroken, StoreFull
 from ppaudioldm.tasks.registry import TASKS
 
-__all__ = ["ModelNotFound", "QueueClosed", "QueueFull", "Service"]
+__all__ = ["ModelNotFound", "QueueClosed", "QueueFull", "Service", "StoreBroken"]
 
 logger = logging.getLogger(__name__)
 
 IDLE_S = 30.0  # seconds after which an idle worker removes old jobs
+SERVER_ERROR = "the server has an error, see its log"
 RECENT_BATCHES = 8  # their mean time predicts that of the next one
 FIRST_GUESS_S = 5  # before any batch has run
 STEP_S = 10.0  # seconds in which a job that is to stop reaches its next step; the preparation of a network has none
 
 
-class Service:
-    """Owns the models, the queue, the store and the worker thread. It calls, if set:
+@dataclass(frozen=True)
+class Hooks:
+    """What a service calls: each holds any number of listeners, see `Listeners.add`.
 
-    on_batch(jobs, seconds) after every batch; on_job_end(job) for every finished job; on_ready() once the models have
-    run; on_failure() when they cannot run; on_close() when it begins to stop.
+    batch: (jobs, seconds) after every batch. job_end: for every job that ended. ready: once the models have run.
+    failure: when no job can run any more. close: when it begins to stop.
+    """
+
+    batch: Listeners[[Sequence[Job], float]] = field(default_factory=lambda: Listeners("a batch ended"))
+    job_end: Listeners[[Job]] = field(default_factory=lambda: Listeners("a job ended"))
+    ready: Listeners[[]] = field(default_factory=lambda: Listeners("the models are ready"))
+    failure: Listeners[[]] = field(default_factory=lambda: Listeners("no job can run"))
+    close: Listeners[[]] = field(default_factory=lambda: Listeners("the service stops"))
+
+
+class Service:
+    """Owns the models, the queue, the store and the worker thread, and calls its `hooks`.
+
     Raises ValueError if another server uses the settings' folder.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        settings: Settings,
-        on_batch: Callable[[Sequence[Job], float], None] = lambda jobs, seconds: None,
-        on_job_end: Callable[[Job], None] = lambda job: None,
-    ) -> None:
+    def __init__(self, models: Models, settings: Settings) -> None:
         self.models, self.settings = models, settings
         self.store = Store(settings.folder, settings.keep_s, settings.disk_bytes)
         self.queue = JobQueue(settings.queue_size, settings.batch_size)
-        self.on_batch, self.on_job_end = on_batch, on_job_end
-        self.on_ready: Callable[[], None] = lambda: None
-        self.on_failure: Callable[[], None] = lambda: None
-        self.on_close: Callable[[], None] = lambda: None
-        self.failure = ""  # why the models cannot run
+        self.hooks = Hooks()
+        self.failure = ""  # why no job can run
         self.running: Sequence[Job] = ()
         self._batch_seconds: list[float] = []  # of the last batches
         self._grace_end = self._end = math.inf  # when running jobs are to stop, and when they are left, if it is closed
@@ -96,7 +103,7 @@ class Service:
             self._end = min(self._end, self._grace_end + (STEP_S if self._ready.is_set() else 0.0))
             if not self._ready.is_set():
                 self._stop_running.set()
-            self.on_close()
+            self.hooks.close()
         for job in self.queue.close():
             self._finish(job, FAILED, error=STOPPED_MESSAGE, reason=STOPPED)
 
@@ -141,7 +148,8 @@ class Service:
 
         kept: the result stays on disk, else only in the job. audio: the recording, a file that is moved into the job's
         folder. A default duration beyond the limit is reduced to the limit. Raises ValueError for a request that cannot
-        be fulfilled or is beyond the limits, ModelNotFound where no model can run it, QueueFull, QueueClosed.
+        be fulfilled or is beyond the limits, ModelNotFound where no model can run it, QueueFull, QueueClosed, and
+        StoreBroken if the disk does not take it.
         """
         if audio is not None:
             kept, request = True, dataclasses.replace(request, audio=audio)
@@ -160,10 +168,15 @@ class Service:
                 self.store.add(job, audio)
             except StoreFull as error:
                 raise QueueFull(str(error)) from None
+            except OSError as error:
+                raise StoreBroken.of("the job cannot be kept", error) from error
         try:
             self.queue.put(job)
         except (QueueFull, QueueClosed):
-            self.store.remove(job)
+            try:
+                self.store.remove(job)
+            except OSError:
+                self.cancel(job)
             raise
         return job
 
@@ -195,9 +208,9 @@ class Service:
         """A job that is kept."""
         return self.store.find(job_id)
 
-    def history(self) -> list[Job]:
-        """The jobs that are kept, the newest first."""
-        return self.store.jobs()
+    def history(self, limit: int | None = None) -> list[Job]:
+        """The jobs that are kept, or `limit` of them, the newest first."""
+        return self.store.jobs(limit)
 
     def sound(self, job: Job, index: int = 0) -> Sound:
         """A sound of the job's result: 0 is the best, then the candidates. Raises LookupError if it does not exist."""
@@ -213,9 +226,12 @@ class Service:
         return self._finish(job, CANCELLED)
 
     def remove(self, job: Job) -> None:
-        """Remove it and its files; a job that is not finished is cancelled."""
+        """Remove it and its files; a job that is not finished is cancelled. Raises StoreBroken."""
         self.cancel(job)
-        self.store.remove(job)
+        try:
+            self.store.remove(job)
+        except OSError as error:
+            raise StoreBroken.of("the job cannot be removed", error) from error
 
     def expire(self, job: Job) -> None:
         """End it: its time limit has passed."""
@@ -233,35 +249,42 @@ class Service:
         if job.kept:
             try:
                 self.store.write_final_state(job)
-            except OSError as error:
-                logger.error("the state of job %s cannot be written: %s", job.id, error)
-        self.on_job_end(job)
+            except Exception:  # the other jobs of its batch must end, too
+                logger.exception("the state of job %s cannot be written", job.id)
+        self.hooks.job_end(job)
         return True
 
     # ---- The worker
 
     def _run_worker(self) -> None:
+        """Run jobs until the queue is closed. Whatever ends it, no job is left waiting."""
+        doing = "the models cannot run"
         try:
             if self._warm_up:
                 self.models.warm_up(self.settings.limits.duration_s, lambda at: not self._stop_running.is_set())
-        except Cancelled:
+            self._ready.set()
+            self.hooks.ready()
+            doing = "the worker of the server ended"
+            while self._work():
+                pass
+        except Cancelled:  # of a warm-up
             return
-        except Exception as error:
-            logger.debug("the models cannot run", exc_info=True)
-            self.failure = f"{type(error).__name__}: {error}"
+        except BaseException as error:
+            logger.debug(doing, exc_info=True)
+            self.failure = f"{doing}: {type(error).__name__}: {error}"
             self.close()
-            self.on_failure()
-            return
-        self._ready.set()
-        self.on_ready()
-        while True:
-            jobs = self.queue.take(IDLE_S)
-            if jobs:
-                self._run(jobs)
-            elif self.queue.is_closed:
-                return
-            self._expire_waiting()
-            self.store.sweep()
+            self.hooks.failure()
+
+    def _work(self) -> bool:
+        """Run the next jobs and clean up; False once there will be none."""
+        jobs = self.queue.take(IDLE_S)
+        if jobs:
+            self._run(jobs)
+        elif self.queue.is_closed:
+            return False
+        _attempt(self._expire_waiting)
+        _attempt(self.store.sweep)
+        return True
 
     def _run(self, jobs: Sequence[Job]) -> None:
         jobs = [job for job in jobs if self._is_pending(job)]
@@ -269,24 +292,26 @@ class Service:
             return
         start = time.perf_counter()
         self.running = jobs
-        for job in jobs:
-            job.start()
         try:
+            for job in jobs:
+                job.start()
             self._generate(jobs)
         except Exception as error:  # the worker must go on
             for job in jobs:
                 self._fail(job, error)
         finally:
             self.running = ()
+            for job in jobs:  # if the worker ends
+                self._finish(job, FAILED, error=SERVER_ERROR, reason=BROKEN)
             seconds = time.perf_counter() - start
             self._batch_seconds = [*self._batch_seconds, seconds][-RECENT_BATCHES:]
-            self.on_batch(jobs, seconds)
+            self.hooks.batch(jobs, seconds)
 
     def _generate(self, jobs: Sequence[Job]) -> None:
         """Run `jobs`, which have equal settings, as one batch; if that fails, each alone."""
 
         def progress(at: Progress) -> bool:
-            self._expire_waiting()
+            _attempt(self._expire_waiting)
             pending = [job for job in jobs if self._is_pending(job) and job.report(at)]
             return bool(pending) and not self._stop_running.is_set()
 
@@ -314,7 +339,7 @@ class Service:
             self._finish(job, FAILED, error=_message_for_client(error, job.request), reason=INVALID)
             return
         logger.error("job %s failed", job.id, exc_info=error)
-        self._finish(job, FAILED, error="the server has an error, see its log", reason=BROKEN)
+        self._finish(job, FAILED, error=SERVER_ERROR, reason=BROKEN)
 
     def _succeed(self, job: Job, result: Result, complete: bool = True) -> None:
         if job.is_finished:
@@ -349,6 +374,15 @@ class Service:
     def _expire_waiting(self) -> None:
         for job in self.queue.expired():
             self.expire(job)
+
+
+def _attempt(clean_up: Callable[[], None]) -> None:
+    """Call `clean_up`, which is tried again later; an error is logged, for the worker must go on."""
+    try:
+        clean_up()
+    except Exception as error:
+        logger.error("cleaning up failed: %s: %s", type(error).__name__, error)
+        logger.debug("cleaning up failed", exc_info=True)
 
 
 def _message_for_client(error: ValueError, request: Request) -> str:

@@ -12,14 +12,14 @@ from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
-from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service
+from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards
 from ppaudioldm.ui.field import Form, parameter_fields, setting_fields
 from ppaudioldm.ui.form import form_of, preset_of, request_of
 
-MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed)  # the page shows them, as one line
+MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed, StoreBroken)  # the page shows them, as one line
 UPDATE_EVERY_S = 0.15  # faster changes of a job cannot be seen
 
 
@@ -103,12 +103,12 @@ class Actions:
 
     def unfinished(self) -> str:
         """The id of the newest job if it waits or runs; "" if not."""
-        jobs = self.service.history()
+        jobs = self.service.history(1)
         return jobs[0].id if jobs and not jobs[0].is_finished else ""
 
     def history(self, count: int, without: str = "") -> tuple[str, bool]:
         """HTML of up to `count` jobs, without the one of that id, and whether there are more."""
-        jobs = [job for job in self.service.history() if job.id != without]
+        jobs = [job for job in self.service.history(count + 2) if job.id != without]
         return cards.history(jobs[:count], self.service), len(jobs) > count
 
     def settings_of(self, job_id: str) -> tuple[Task, dict[str, Any], str]:

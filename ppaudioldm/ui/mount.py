@@ -109,8 +109,11 @@ def _close_with(app: FastAPI, service: Service, page: Any) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(page.stop_event.set)
 
-        service.on_close = close
-        async with lifespan(app) as state:
-            yield state
+        end = service.hooks.close.add(close)
+        try:
+            async with lifespan(app) as state:
+                yield state
+        finally:
+            end()
 
     app.router.lifespan_context = watched

@@ -177,7 +177,7 @@ def answering(
     finally:
         service.stop_running()
         pipeline.release()
-        service.on_failure()
+        service.hooks.failure()
         thread.join(PATIENCE)
         assert not thread.is_alive()
 

@@ -131,6 +131,35 @@ def test_unknown_models_and_generations(tmp_path):
             assert server.client.delete(f"/v1/generations/{name}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("function", "detail"),
+    [
+        ("ppaudioldm.serving.store.atomic_path", "the job cannot be kept: No space left on device"),
+        ("ppaudioldm.serving.generations.shutil.copyfileobj", "the recording cannot be kept: No space left on device"),
+        ("starlette.requests.Request.form", "the recording cannot be received: No space left on device"),
+    ],
+)
+def test_a_full_disk_takes_no_job(tmp_path, monkeypatch, function, detail):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with answering(tmp_path) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(function, full)
+            answer = server.client.post(
+                "/v1/generations", data={"task": "vary"}, files={"audio": ("a.wav", recording())}
+            )
+            assert (answer.status_code, answer.json()["detail"]) == (503, detail)
+            assert server.client.get("/readyz").status_code == 200
+        assert server.service.history() == [] and [path.name for path in tmp_path.iterdir()] == [".lock"]
+        id = server.client.post("/v1/generations", json=GENERATION).json()["id"]
+        with monkeypatch.context() as patch:
+            assert server.service.find(id).wait(100)
+            patch.setattr("pathlib.Path.unlink", full)
+            assert server.client.delete(f"/v1/generations/{id}").status_code == 503
+        assert server.client.delete(f"/v1/generations/{id}").status_code == 200
+
+
 # ---- Forms
 
 
@@ -263,7 +292,7 @@ def test_a_server_that_stops_answers_waiting_clients(tmp_path):
         with server.client.stream("GET", f"/v1/generations/{runs['id']}/events") as events:
             lines = events.iter_lines()
             next(lines)
-            server.service.on_failure()  # as SIGTERM does
+            server.service.hooks.failure()  # as SIGTERM does
             job = server.service.find(waits["id"])
             assert job.wait(60) and job.state.reason == "stopped"
             server.pipeline.release()

@@ -21,7 +21,7 @@ from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_size
 from ppaudioldm.serving.request import Request
-from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.service import Service, StoreBroken
 from ppaudioldm.serving.settings import Limits, Settings
 from ppaudioldm.serving.store import Store
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
@@ -397,13 +397,107 @@ def test_models_that_cannot_run(tmp_path):
 
     service = Service(Models([Model("broken", Broken())]), Settings(tmp_path))
     died = threading.Event()
-    service.on_failure = died.set
+    service.hooks.failure.add(died.set)
     service.start()
     assert died.wait(PATIENCE)
-    assert service.failure == "MemoryError: all of it" and not service.is_ready
+    assert service.failure == "the models cannot run: MemoryError: all of it" and not service.is_ready
     with pytest.raises(QueueClosed):
         service.submit(new_request())
     service.stop()
+
+
+# ---- The worker goes on, or the server refuses
+
+
+@pytest.mark.parametrize("broken", ["store.sweep", "queue.expired", "store.write_final_state"])
+def test_the_worker_survives_its_housekeeping(tmp_path, monkeypatch, caplog, broken):
+    with service_of(tmp_path) as service:
+        owner, name = broken.split(".")
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(service, owner), name, raising(RuntimeError("a fault")))
+            assert done(service.submit(new_request())) == "succeeded"
+            assert done(service.submit(new_request())) == "succeeded"
+        assert done(service.submit(new_request())) == "succeeded" and service.is_ready
+        assert "a fault" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["batch", "job_end", "ready"])
+def test_the_worker_survives_a_listener_that_fails(tmp_path, caplog, hook):
+    service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path))
+    called = []
+    getattr(service.hooks, hook).add(raising(RuntimeError("a listener")))
+    getattr(service.hooks, hook).add(lambda *_: called.append(hook))  # the first does not silence it
+    service.start(warm_up=False)
+    jobs = [service.submit(new_request()) for _ in range(2)]
+    jobs[0].watch(raising(RuntimeError("a watcher")))
+    assert [done(job) for job in jobs] == ["succeeded", "succeeded"]
+    service.stop()
+    assert called and "a listener failed" in caplog.text and not service.failure
+
+
+def test_a_worker_that_ends_leaves_no_job_waiting(tmp_path):
+    """Only what no worker survives ends it, such as a library that exits."""
+    pipeline = ImitationPipeline(errors={"exits": SystemExit(3)})
+    pipeline.hold()
+    with service_of(tmp_path, pipeline) as service:
+        failed = threading.Event()
+        service.hooks.failure.add(failed.set)
+        first = service.submit(new_request("first"))
+        pipeline.step_began()
+        exits, waits = service.submit(new_request("exits")), service.submit(new_request("waits", num_inference_steps=7))
+        pipeline.release()
+        assert [done(job) for job in (first, exits, waits)] == ["succeeded", "failed", "failed"]
+        assert (exits.state.reason, waits.state.reason) == ("broken", "stopped")
+        assert failed.wait(PATIENCE) and not service.is_ready
+        assert service.failure == "the worker of the server ended: SystemExit: 3"
+        with pytest.raises(QueueClosed):
+            service.submit(new_request())
+    assert {job.state.status for job in service.history()} == {"succeeded", "failed"}
+
+
+def test_every_listener_is_called(tmp_path):
+    service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path))
+    called = []
+    for name in ("ready", "close", "batch", "job_end"):
+        for number in range(2):
+            getattr(service.hooks, name).add(lambda *_, number=number, name=name: called.append((name, number)))
+    service.hooks.ready.add(lambda: called.append("ended"))()
+    service.start(warm_up=False)
+    assert done(service.submit(new_request(), kept=False)) == "succeeded"
+    service.stop()
+    assert [hook for hook in called if hook[0] != "job_end"] == [
+        ("ready", 0),
+        ("ready", 1),
+        ("batch", 0),
+        ("batch", 1),
+        ("close", 0),
+        ("close", 1),
+    ]
+    assert ("job_end", 0) in called and ("job_end", 1) in called
+    with pytest.raises(AttributeError):
+        service.hooks.ready = lambda: None  # type: ignore[misc]
+
+
+def test_a_job_whose_record_cannot_be_written_is_not_accepted(tmp_path, monkeypatch):
+    pipeline = ImitationPipeline()
+    with service_of(tmp_path / "jobs", pipeline) as service:
+        audio = recorded(tmp_path, 0.5)
+        with monkeypatch.context() as patch:
+            patch.setattr("ppaudioldm.serving.store.atomic_path", raising(OSError(28, "No space left on device")))
+            for path in (None, audio):
+                with pytest.raises(StoreBroken, match="the job cannot be kept: No space left on device"):
+                    service.submit(new_request(task="vary" if path else "generate"), audio=path)
+            assert done(service.submit(new_request(), kept=False)) == "succeeded"
+        assert service.history() == [] and len(service.queue) == 0 and audio.exists()
+        assert pipeline.batches == [["a dog barks"]]
+        assert done(service.submit(new_request())) == "succeeded"
+
+
+def raising(error: BaseException) -> Any:
+    def fail(*_: Any) -> None:
+        raise error
+
+    return fail
 
 
 # ---- Requests that are refused

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,10 +101,116 @@ def test_folders_that_are_not_jobs(tmp_path, caplog):
     store.add(job)
     succeed(store, job, result_of())
     store.close()
-    (tmp_path / job.id / "sound.wav").unlink()
-    assert store_in(tmp_path).jobs() == []
-    assert sorted(os.listdir(tmp_path)) == [".lock", "mine"]
-    assert (foreign / "letter.txt").read_text() == "dear" and "is removed" in caplog.text
+    again = store_in(tmp_path)
+    assert again.jobs()[0].id == job.id and "set aside" in caplog.text
+    assert sorted(os.listdir(tmp_path)) == sorted([".lock", "mine", broken.name, job.id])
+    assert (foreign / "letter.txt").read_text() == "dear"
+
+
+# ---- Records that cannot be read
+
+
+def raising(error: Exception) -> Any:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+def finished_in(folder: Path, seed: int = 1) -> Job:
+    """A job that succeeded in a store that was closed."""
+    store, job = store_in(folder), new_job(seed)
+    store.add(job)
+    succeed(store, job, result_of(seed))
+    store.close()
+    return job
+
+
+@pytest.mark.parametrize("function", ["pathlib.Path.read_text", "ppaudioldm.serving.store._size"])
+def test_a_disk_that_fails_for_a_moment_removes_nothing(tmp_path, monkeypatch, caplog, function):
+    job = finished_in(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(function, raising(OSError(errno.EIO, "Input/output error")))
+        store = store_in(tmp_path)
+    assert store.jobs() == [] and f"{job.id} is set aside, it cannot be read: OSError" in caplog.text
+    store.sweep()
+    store.close()
+    (found,) = store_in(tmp_path).jobs()
+    assert (found.id, found.state) == (job.id, job.state)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"[" * 100_000, b"\xff", b'{"version": 2}', b'{"version": 2, "created": 1']
+)
+def test_a_record_that_is_none_is_set_aside(tmp_path, caplog, content):
+    job = finished_in(tmp_path)
+    (tmp_path / job.id / "job.json").write_bytes(content)
+    store = store_in(tmp_path)
+    store.sweep()
+    assert store.jobs() == [] and f"{job.id} is set aside" in caplog.text
+    assert files(tmp_path / job.id) == ["job.json", "sound.wav"]
+
+
+# ---- A disk that takes nothing
+
+
+@pytest.mark.parametrize(
+    "function", ["ppaudioldm.serving.store.atomic_path", "pathlib.Path.mkdir", "shutil.move", "os.replace"]
+)
+def test_a_job_that_the_disk_does_not_take_is_not_kept(tmp_path, monkeypatch, function):
+    store = store_in(tmp_path / "jobs")
+    recording = tmp_path / "dog.wav"
+    recording.write_bytes(bytes(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(function, raising(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            store.add(new_job(task="vary"), recording)
+    assert store.jobs() == [] and store.size == 0 and files(tmp_path / "jobs") == []
+    assert recording.exists()
+    store.add(new_job(task="vary"), recording)
+
+
+def test_a_state_that_the_disk_does_not_take_is_written_later(tmp_path, monkeypatch, caplog):
+    store, job = store_in(tmp_path), new_job()
+    store.add(job)
+    with monkeypatch.context() as patch:
+        patch.setattr("ppaudioldm.serving.store.atomic_path", raising(OSError(errno.EROFS, "Read-only file system")))
+        succeed(store, job, result_of())
+        store.sweep()
+        assert caplog.text.count("cannot be written now: [Errno 30] Read-only file system") == 1
+        with monkeypatch.context() as refusing, pytest.raises(OSError, match="Read-only"):
+            refusing.setattr("pathlib.Path.unlink", raising(OSError(errno.EROFS, "Read-only file system")))
+            store.remove(job)
+    assert store.jobs() == [job]
+    store.sweep()
+    store.close()
+    (found,) = store_in(tmp_path).jobs()
+    assert found.state == job.state and found.state.status == "succeeded"
+
+
+# ---- Many jobs
+
+
+def test_keeping_house_looks_at_no_job_that_stays(tmp_path, monkeypatch):
+    """So it takes as long with many as with few."""
+    store = store_in(tmp_path)
+    for seed in range(20):
+        job = new_job(seed)
+        store.add(job)
+        job.finish("failed", error="it is impossible", reason="invalid")
+        store.write_final_state(job)
+    looked_at = []
+    state = Job.state
+    monkeypatch.setattr(Job, "state", property(lambda job: looked_at.append(job.id) or state.fget(job)))
+    monkeypatch.setattr(
+        Job, "is_finished", property(lambda job: looked_at.append(job.id) or state.fget(job).is_finished)
+    )
+    store.sweep()
+    new = new_job()
+    store.add(new)
+    assert store.size == 21 * 4096
+    assert len(set(looked_at) - {new.id}) == 1  # the oldest
+    assert [job.id for job in store.jobs(2)] == [new.id, job.id]
 
 
 def test_only_jobs_are_found(tmp_path):

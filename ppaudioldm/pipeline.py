@@ -19,7 +19,7 @@ from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.choice import chosen_engine, create_engine
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.errors import CheckpointError
+from ppaudioldm.errors import CheckpointError, quoted
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.generation.clip import Clip
@@ -257,7 +257,7 @@ def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
     if vocoder is None:
         return config
     if vocoder not in VOCODERS:
-        raise ValueError(f"unknown vocoder {vocoder!r}, choose from {', '.join(VOCODERS)}")
+        raise ValueError(f"unknown vocoder {quoted(vocoder)}, choose from {', '.join(VOCODERS)}")
     if vocoder == "network" and config.vocoder.method != "network":
         raise ValueError(f"{checkpoint.name} has no vocoder network, its vocoder is {config.vocoder.method}")
     return replace(config, vocoder=replace(config.vocoder, method=vocoder))
@@ -277,7 +277,7 @@ def _negative_prompts(negative: str | Sequence[str | None] | None, prompts: int)
     if negative is None or isinstance(negative, str):
         return [negative] * prompts
     if not isinstance(negative, Sequence):
-        raise ValueError(f"negative_prompt is {negative!r}, allowed: a text, or a list with one for each prompt")
+        raise ValueError(f"negative_prompt is {quoted(negative)}, allowed: a text, or a list with one for each prompt")
     if len(negative) != prompts:
         raise ValueError(
             f"{len(negative)} negative prompts for {prompts} prompts, allowed: one for all, or one for each"

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import soxr
 
+from ppaudioldm.errors import quoted
+
 logger = logging.getLogger(__name__)
 
 MIN_LOUDNESS, MAX_LOUDNESS = -70.0, -5.0  # LUFS, of a normalised sound
@@ -76,7 +78,7 @@ def at_loudness(waveform: np.ndarray, sample_rate: int, target: float) -> np.nda
 def check_loudness(target: float) -> None:
     """Raise ValueError for a `target` outside MIN_LOUDNESS to MAX_LOUDNESS, in LUFS."""
     if not MIN_LOUDNESS <= target <= MAX_LOUDNESS:
-        raise ValueError(f"loudness is {target!r}, allowed: {MIN_LOUDNESS:g} to {MAX_LOUDNESS:g} LUFS")
+        raise ValueError(f"loudness is {quoted(target)}, allowed: {MIN_LOUDNESS:g} to {MAX_LOUDNESS:g} LUFS")
 
 
 def _hop_powers(samples: np.ndarray, sample_rate: int) -> np.ndarray:

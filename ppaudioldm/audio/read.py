@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
-import stat
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
@@ -24,6 +22,7 @@ from ppaudioldm.audio.containers import (
     ogg_is_cut,
 )
 from ppaudioldm.audio.formats import MAX_CHANNELS, WIDE_ENCODINGS, PathLike, check_rate, check_samples
+from ppaudioldm.storage.regular import is_device_or_pipe
 
 logger = logging.getLogger(__name__)
 
@@ -150,8 +149,7 @@ def sound_file(path: PathLike) -> Iterator[SoundSource]:
     finds. Raises ValueError, in one line that names the file, for one that is not audio, is not a regular file or
     cannot be decoded, and for a ValueError of the block; OSError for one that cannot be opened.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+    if is_device_or_pipe(path):
         raise ValueError(f"{path} is a device or pipe, expected a sound file")  # reading could wait or go on forever
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(path, "rb"))

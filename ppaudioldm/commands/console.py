@@ -23,10 +23,6 @@ def notify_if_random(pipeline: AudioLDM) -> None:
         notify(f"note: {name} has random weights, so this is noise and not the sound of the prompt")
 
 
-def one_line(message: object) -> str:
-    return " ".join(str(message).splitlines()) or type(message).__name__
-
-
 class ProgressBar:
     """A bar on stderr, where that is a terminal: the stage, the steps of the longest one, and the time left.
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.commands.arguments import open_pipeline, output_options_of, settings_of
-from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random, one_line
+from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
+from ppaudioldm.errors import one_line
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.lists.columns import column_names
 from ppaudioldm.tasks.registry import TASKS

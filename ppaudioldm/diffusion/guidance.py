@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from ppaudioldm.diffusion.schedule import Array
+from ppaudioldm.errors import quoted
 
 
 def needs_unconditional(guidance_scale: float) -> bool:
     """Whether guidance needs the unconditional prediction too. Raises ValueError on a scale that is not finite."""
     if not math.isfinite(guidance_scale):
-        raise ValueError(f"guidance_scale is {guidance_scale!r}, allowed: finite numbers")
+        raise ValueError(f"guidance_scale is {quoted(guidance_scale)}, allowed: finite numbers")
     return guidance_scale != 1.0
 
 

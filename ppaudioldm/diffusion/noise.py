@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ppaudioldm.errors import quoted
+
 MAX_SEED = 2**63 - 1
 
 # Purposes of draws: those of different purposes or steps are independent.
@@ -41,7 +43,7 @@ def item_seeds(seed: int, count: int) -> list[int]:
     Raises ValueError where one of them is outside 0 to 2**63 - 1.
     """
     if check_seed(seed) + count - 1 > MAX_SEED:
-        raise ValueError(f"seed is {seed!r}, allowed with {count} candidates: up to {MAX_SEED - count + 1}")
+        raise ValueError(f"seed is {quoted(seed)}, allowed with {count} candidates: up to {MAX_SEED - count + 1}")
     return [check_seed(seed) + k for k in range(count)]
 
 
@@ -52,7 +54,7 @@ def check_seed(seed: int) -> int:
     except TypeError:
         value = -1
     if isinstance(seed, bool) or not 0 <= value <= MAX_SEED:
-        raise ValueError(f"seed is {seed!r}, allowed: whole numbers from 0 to {MAX_SEED}")
+        raise ValueError(f"seed is {quoted(seed)}, allowed: whole numbers from 0 to {MAX_SEED}")
     return value
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ppaudioldm.choices import SAMPLERS, check_sampler_options
 from ppaudioldm.diffusion.schedule import Array, NoiseSchedule, SamplingPath, add_noise
+from ppaudioldm.errors import quoted
 
 # Measured on a mixture of Gaussians, whose noise is known, with guidance 3.5 and 20 steps: distance from the exact
 # result 0.006, karras 0.008, linear 0.012, leading 0.015.
@@ -39,12 +40,12 @@ def make_sampler(
     Raises ValueError that names the value and what is allowed, also for an option that the sampler does not have.
     """
     if name not in SAMPLERS:
-        raise ValueError(f"sampler is {name!r}, allowed: {', '.join(SAMPLERS)}")
+        raise ValueError(f"sampler is {quoted(name)}, allowed: {', '.join(SAMPLERS)}")
     check_sampler_options(name, eta, spacing)
     if not (math.isfinite(eta or 0.0) and (eta or 0.0) >= 0):
-        raise ValueError(f"eta is {eta!r}, allowed: finite numbers from 0 up")
+        raise ValueError(f"eta is {quoted(eta)}, allowed: finite numbers from 0 up")
     if not 0 < strength <= 1:
-        raise ValueError(f"strength is {strength!r}, allowed: above 0, at most 1")
+        raise ValueError(f"strength is {quoted(strength)}, allowed: above 0, at most 1")
 
     spacing = spacing or (DPM_SPACING if name == "dpm++" else "leading")
     path = schedule.path(num_inference_steps, spacing, to_zero=name in ("ddpm", "dpm++"))

@@ -16,6 +16,7 @@ import numpy as np
 
 from ppaudioldm.choices import SPACINGS
 from ppaudioldm.config import DiffusionConfig
+from ppaudioldm.errors import quoted
 
 PREDICTIONS = ("epsilon", "v")
 KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
@@ -44,7 +45,7 @@ class NoiseSchedule:
 
     def __init__(self, config: DiffusionConfig) -> None:
         if config.prediction not in PREDICTIONS:
-            raise ValueError(f"diffusion.prediction is {config.prediction!r}, allowed: {', '.join(PREDICTIONS)}")
+            raise ValueError(f"diffusion.prediction is {quoted(config.prediction)}, allowed: {', '.join(PREDICTIONS)}")
         if config.num_train_timesteps < 1:
             raise ValueError(f"diffusion.num_train_timesteps is {config.num_train_timesteps}, at least 1 is needed")
         if not 0 < config.beta_start <= config.beta_end < 1:
@@ -110,7 +111,7 @@ class NoiseSchedule:
         elif spacing in ("log-snr", "karras"):
             return self._path_between_timesteps(num_steps, rho=math.inf if spacing == "log-snr" else KARRAS_RHO)
         else:
-            raise ValueError(f"spacing is {spacing!r}, allowed: {', '.join(SPACINGS)}")
+            raise ValueError(f"spacing is {quoted(spacing)}, allowed: {', '.join(SPACINGS)}")
         # From timestep 0, only the clean latents are left to go to.
         end = 1.0 if to_zero or timesteps[-1] == 0 else self.alpha_bar(0)
         return SamplingPath(tuple(timesteps), tuple(self.alpha_bar(t) for t in timesteps), end)
@@ -157,6 +158,7 @@ def check_count(num_inference_steps: int, num_train_timesteps: int) -> int:
         count = 0
     if isinstance(num_inference_steps, bool) or not 1 <= count <= num_train_timesteps:
         raise ValueError(
-            f"num_inference_steps is {num_inference_steps!r}, allowed: whole numbers from 1 to {num_train_timesteps}"
+            f"num_inference_steps is {quoted(num_inference_steps)}, allowed: whole numbers from 1 to"
+            f" {num_train_timesteps}"
         )
     return count

@@ -19,6 +19,7 @@ from ppaudioldm import framework
 from ppaudioldm.audio.mel import MEL_16K, log_mel
 from ppaudioldm.errors import naming
 from ppaudioldm.framework import F, Linear, Tensor, nn, xp
+from ppaudioldm.storage.regular import open_regular
 
 FORMAT = "ppaudioldm sound classifier"
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
@@ -123,7 +124,7 @@ def open_classifier(path: str | Path, device: str = "cpu") -> SoundClassifier:
         if Path(path).stat().st_size > FILE_BYTES_LIMIT:
             raise ValueError(f"larger than {FILE_BYTES_LIMIT >> 20} MB: no classifier")
         try:
-            with safe_open(str(path), "numpy") as file:
+            with open_regular(path), safe_open(str(path), "numpy") as file:
                 config = _config(file.metadata() or {})
                 weights = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
             return SoundClassifier(config, weights, device)

@@ -10,6 +10,7 @@ import numpy as np
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.samplers import Sampler
 from ppaudioldm.engines.engine import Array
+from ppaudioldm.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class AudioCondition:
     def check(self, config: ModelConfig, frames: int) -> None:
         """Raise ValueError, in one line, for what does not fit a generation of `frames` latent frames."""
         if not isinstance(self.strength, (int, float)) or not 0 < self.strength <= 1:
-            raise ValueError(f"strength is {self.strength!r}, allowed: above 0, at most 1")
+            raise ValueError(f"strength is {quoted(self.strength)}, allowed: above 0, at most 1")
         if self.init_latents is None:
             if self.strength < 1:
-                raise ValueError(f"strength is {self.strength!r}, but there are no init_latents to start from")
+                raise ValueError(f"strength is {quoted(self.strength)}, but there are no init_latents to start from")
             if self.keep_mask is not None:
                 raise ValueError("keep_mask is set, but there are no init_latents to keep")
         else:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
+from ppaudioldm.errors import quoted
 
 MIN_DURATION = 0.3  # seconds
 MAX_DURATION = 600.0
@@ -69,7 +70,7 @@ class Setting:
         is_kind = _is_whole(value) if self.kind is int else is_number(value)
         low, high = self.minimum, self.maximum
         if not is_kind or (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"{name} is {value!r}, allowed: {self.allowed}")
+            raise ValueError(f"{name} is {quoted(value)}, allowed: {self.allowed}")
         # NumPy's numbers become Python's; Python's stay as they are, since files hold keys made of them.
         return value if type(value) in (int, float) else self.kind(value)
 
@@ -83,7 +84,7 @@ class Setting:
 
     def _checked_text(self, name: str, value: Any) -> str:
         if self.choices and value not in self.choices:
-            raise ValueError(f"{name} is {value!r}, allowed: {', '.join(self.choices)}")
+            raise ValueError(f"{name} is {quoted(value)}, allowed: {', '.join(self.choices)}")
         return check_texts([value], name)[0]
 
 
@@ -184,13 +185,13 @@ class Options:
     def from_preset(cls, preset: str, **overrides: Any) -> Options:
         """The settings called `preset`, with those of `overrides` that are not None. Raises ValueError."""
         if preset not in PRESETS:
-            raise ValueError(f"unknown preset {preset!r}, choose from {', '.join(PRESETS)}")
+            raise ValueError(f"unknown preset {quoted(preset)}, choose from {', '.join(PRESETS)}")
         return PRESETS[preset].changed(**overrides)
 
     def changed(self, **overrides: Any) -> Options:
         """These settings, with those of `overrides` that are not None. Raises ValueError, or TypeError for a name."""
         if unknown := set(overrides) - set(settings()):
-            raise TypeError(f"unknown setting {min(unknown)!r}, choose from {', '.join(settings())}")
+            raise TypeError(f"unknown setting {quoted(min(unknown))}, choose from {', '.join(settings())}")
         changes = {name: value for name, value in overrides.items() if value is not None}
         if changes.get("sampler", self.sampler) != self.sampler:
             changes = {"eta": None, "spacing": None, **changes}  # these belong to the sampler that is replaced
@@ -215,7 +216,7 @@ def take_options(keywords: dict[str, Any]) -> Options:
 def refuse_duration(keywords: Mapping[str, Any], task: str) -> None:
     """Raise ValueError for a `duration` among the keywords of a task whose result is as long as its recording."""
     if keywords.get("duration") is not None:
-        raise ValueError(f"duration is {keywords['duration']!r}, but {task} keeps the length of the recording")
+        raise ValueError(f"duration is {quoted(keywords['duration'])}, but {task} keeps the length of the recording")
 
 
 def merged_options(options: Options | None, preset: str | None, overrides: Mapping[str, Any]) -> Options:
@@ -232,16 +233,16 @@ def merged_options(options: Options | None, preset: str | None, overrides: Mappi
 def check_texts(texts: Sequence[str], name: str = "prompt") -> list[str]:
     """`texts` if each is a text with something in it. Raises ValueError."""
     if not isinstance(texts, Sequence):
-        raise ValueError(f"{name} is {texts!r}, allowed: a text, or a list of texts")
+        raise ValueError(f"{name} is {quoted(texts)}, allowed: a text, or a list of texts")
     if not texts:
         raise ValueError(f"{name} is an empty list, allowed: one text or more")
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{name} is {text!r}, allowed: a text that is not empty")
+            raise ValueError(f"{name} is {quoted(text)}, allowed: a text that is not empty")
         if len(text) > MAX_PROMPT:
             raise ValueError(f"{name} has {len(text)} characters, allowed: up to {MAX_PROMPT}")
         if any("\ud800" <= character <= "\udfff" for character in text):  # of bytes that are not UTF-8
-            raise ValueError(f"{name} is {text[:60]!r}, allowed: text of whole characters")
+            raise ValueError(f"{name} is {quoted(text[:60])}, allowed: text of whole characters")
     return list(texts)
 
 
@@ -261,7 +262,7 @@ def _is_whole(value: object) -> bool:
 def _checked_interval(name: str, value: Any) -> tuple[float, float]:
     is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
     if not is_pair or not 0 <= value[0] < value[1] <= 1:
-        raise ValueError(f"{name} is {value!r}, allowed: a start and an end, 0 <= start < end <= 1")
+        raise ValueError(f"{name} is {quoted(value)}, allowed: a start and an end, 0 <= start < end <= 1")
     return value[0], value[1]
 
 

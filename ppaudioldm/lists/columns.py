@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import Setting, settings
 
 LEFT_OUT = ("batch_size",)  # of the settings: it belongs to a run, not to a sound
@@ -34,7 +35,7 @@ def _parser_of(setting: Setting) -> Parse:
 
 def _text(column: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{column} is {value!r}, expected a text")
+        raise ValueError(f"{column} is {quoted(value)}, expected a text")
     return value
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
-import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ppaudioldm.errors import one_line
 from ppaudioldm.generation.options import check_texts
 from ppaudioldm.lists.columns import columns
+from ppaudioldm.storage.regular import is_device_or_pipe
 
 MAX_LINE = 1 << 20  # bytes; a prompt may have 100,000 characters
 MAX_LIST = 1 << 28  # bytes that are kept of all lines
@@ -69,7 +70,7 @@ def read_list(path: str | os.PathLike[str]) -> PromptList:
     extension = path.suffix.lower()
     if extension in NOT_LISTS:
         raise ValueError(f"{path} is a {extension} file, allowed: {', '.join(LISTS)}")
-    if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
+    if is_device_or_pipe(path):
         raise ValueError(f"{path} is a device or pipe, expected a list of prompts")
     with open(path, "rb") as file:
         if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
@@ -239,7 +240,7 @@ def _table(path: Path, lines: _Lines, delimiter: str | None) -> Iterator[Record]
 def _header(text: str, delimiter: str) -> list[str]:
     columns = [column.strip().lower() for column in _parsed_row([text], delimiter)]
     if "prompt" not in columns:
-        raise ValueError(f"no column is called prompt, only {', '.join(columns)[:200]}")
+        raise ValueError(f"no column is called prompt, only {one_line(', '.join(columns)[:200])}")
     return columns
 
 
@@ -276,7 +277,7 @@ def _parsed_row(lines: Iterable[str], delimiter: str) -> list[str]:
     try:
         return next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error as error:
-        raise ValueError(f"not CSV: {error}") from error
+        raise ValueError(f"not CSV: {one_line(error)}") from error
 
 
 # ---- Values

@@ -16,6 +16,7 @@ import numpy as np
 from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
+from ppaudioldm.errors import one_line, quoted
 from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
@@ -96,14 +97,16 @@ def generate_list(
     output = output or OutputOptions()
     output.check()
     if extension not in FORMATS:
-        raise ValueError(f"unknown format {extension!r}, choose from {', '.join(FORMATS)}")
+        raise ValueError(f"unknown format {quoted(extension)}, choose from {', '.join(FORMATS)}")
     if seed is not None:
         check_seed(seed)
     settings["preset"] = preset
     Options.from_preset(**settings)
     prompt_list = read_list(list_path)
     if prompt_list.unused:
-        logger.warning("%s: columns without a meaning here: %s", list_path, ", ".join(prompt_list.unused)[:200])
+        logger.warning(
+            "%s: columns without a meaning here: %s", list_path, one_line(", ".join(prompt_list.unused)[:200])
+        )
     keys = KeyMaker([str(checkpoint), extension], output)
     report = report or ListReport()
     report.total = len(prompt_list.lines) + len(prompt_list.bad)

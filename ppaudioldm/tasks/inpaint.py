@@ -11,6 +11,7 @@ from ppaudioldm.audio.joins import FADE_S, Span
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
@@ -105,5 +106,5 @@ def _numbers(pair: Range, name: str, most: float) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{name} is {pair!r}, allowed: two numbers")
+        raise ValueError(f"{name} is {quoted(pair)}, allowed: two numbers")
     return low, high

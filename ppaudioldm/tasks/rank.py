@@ -9,6 +9,7 @@ import numpy as np
 from ppaudioldm.audio.formats import PathLike
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.read import read_audio
+from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import check_texts
 from ppaudioldm.pipeline import AudioLDM
 
@@ -23,7 +24,7 @@ def rank(pipeline: AudioLDM, files: Sequence[PathLike], prompts: Sequence[str]) 
     """
     check_texts(prompts)
     if isinstance(files, (str, bytes)) or not len(files):
-        raise ValueError(f"files is {files!r}, allowed: a list of one or more")
+        raise ValueError(f"files is {quoted(files)}, allowed: a list of one or more")
     if pipeline.config.clap_text is None or pipeline.config.clap_audio is None:
         raise ValueError(f"{pipeline.checkpoint.name} has no CLAP, which compares sounds with texts")
     texts = pipeline.embed_text(list(prompts))

@@ -5,6 +5,7 @@ To add a task: its function in a file of this folder, and an entry here. Imports
 
 from __future__ import annotations
 
+from ppaudioldm.errors import quoted
 from ppaudioldm.tasks.task import Parameter, Task, Use
 
 SPEAKER = "A female reporter is speaking"
@@ -15,7 +16,7 @@ _PIECE_S = 10.0  # longer results of tasks that start from a recording are gener
 def task_of(name: str) -> Task:
     """The task called `name`. Raises ValueError for an unknown one."""
     if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}, choose from {', '.join(TASKS)}")
+        raise ValueError(f"unknown task {quoted(name)}, choose from {', '.join(TASKS)}")
     return TASKS[name]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ppaudioldm.checkpoints import audiomae_names, speech_names
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import check_texts, is_number
 
 MAX_RANGES = 100
@@ -62,7 +63,7 @@ class Parameter:
         if self.kind is tuple:
             return self._checked_ranges(value)
         if not self._is_allowed(value):
-            raise ValueError(f"{self.name} is {value!r}, allowed: {self.allowed}")
+            raise ValueError(f"{self.name} is {quoted(value)}, allowed: {self.allowed}")
         return value
 
     @property
@@ -86,12 +87,12 @@ class Parameter:
 
     def _checked_flag(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"{self.name} is {value!r}, allowed: true or false")
+            raise ValueError(f"{self.name} is {quoted(value)}, allowed: true or false")
         return value
 
     def _checked_ranges(self, value: Any) -> tuple[Range, ...]:
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise ValueError(f"{self.name} is {value!r}, allowed: a list of pairs of numbers")
+            raise ValueError(f"{self.name} is {quoted(value)}, allowed: a list of pairs of numbers")
         if len(value) > MAX_RANGES:
             raise ValueError(f"{self.name} has {len(value)} pairs, allowed: up to {MAX_RANGES}")
         return tuple(self._checked_range(pair) for pair in value)
@@ -99,7 +100,7 @@ class Parameter:
     def _checked_range(self, pair: Any) -> Range:
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair or not all(number is None or is_number(number) for number in pair):
-            raise ValueError(f"{self.flag.lstrip('-')} is {pair!r}, allowed: two numbers")
+            raise ValueError(f"{self.flag.lstrip('-')} is {quoted(pair)}, allowed: two numbers")
         return pair[0], pair[1]
 
 

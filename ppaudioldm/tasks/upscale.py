@@ -13,6 +13,7 @@ from ppaudioldm.audio.levels import peak_limit
 from ppaudioldm.audio.recording import AudioSource, Recording, open_recording, resampled
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
@@ -82,7 +83,7 @@ def check_cutoff(cutoff: float, highest: float) -> None:
     """Raise ValueError for a cutoff that leaves too little of the recording, or too little to generate."""
     number = isinstance(cutoff, (int, float)) and not isinstance(cutoff, bool) and math.isfinite(cutoff)
     if not number or not LOWEST_CUTOFF <= cutoff <= highest - CROSSOVER_HZ:
-        raise ValueError(f"cutoff is {cutoff!r}, allowed: {LOWEST_CUTOFF:g} to {highest - CROSSOVER_HZ:g} Hz")
+        raise ValueError(f"cutoff is {quoted(cutoff)}, allowed: {LOWEST_CUTOFF:g} to {highest - CROSSOVER_HZ:g} Hz")
 
 
 def at_rate(recording: Recording, rate: int) -> Recording:

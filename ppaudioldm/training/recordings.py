@@ -14,7 +14,8 @@ import numpy as np
 
 from ppaudioldm.audio.formats import MEDIA_EXTENSIONS
 from ppaudioldm.audio.read import read_audio, sound_file
-from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.errors import CheckpointError, naming, one_line, shown
+from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
 
 LISTS = ("metadata.jsonl", "metadata.csv")  # in a folder, as Hugging Face's audio folders have them
@@ -22,6 +23,7 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3", *MEDIA_EXTENSIONS)
 FILE_COLUMNS = ("file", "file_name", "audio", "path")
 CAPTION_COLUMNS = ("caption", "text")
 LIST_BYTES_LIMIT = 256 << 20
+CAPTION_BYTES_LIMIT = 1 << 20
 SAMPLE_RATE = 16000  # Hz, of the clips; other recordings are resampled
 HELD_OUT_EVERY = 20  # one recording in so many is held out
 MAX_SECONDS = 600.0  # of a recording that are used
@@ -87,20 +89,29 @@ def _entries(path: Path) -> Iterator[tuple[str, Path, str]]:
         for file in sorted(path.iterdir()):
             beside = file.with_suffix(".txt")
             if file.suffix.lower() in AUDIO and beside.is_file():
-                yield beside.name, file, beside.read_text("utf-8")
+                yield beside.name, file, read_bounded(beside, CAPTION_BYTES_LIMIT).decode()
         return
-    if path.stat().st_size > LIST_BYTES_LIMIT:
-        raise ValueError("too large for a list of recordings")
-    text = path.read_text("utf-8-sig")
+    text = read_bounded(path, LIST_BYTES_LIMIT).decode("utf-8-sig")
     if path.suffix == ".jsonl":
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 yield (where := f"line {number}"), *_columns(_json(line, where), path.parent, where)
     elif path.suffix == ".csv":
-        for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
-            yield (where := f"line {number}"), *_columns(row, path.parent, where)
+        for where, row in _rows(text):
+            yield where, *_columns(row, path.parent, where)
     else:
         raise ValueError("expected a folder, a .csv or a .jsonl list")
+
+
+def _rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each row of a CSV its line, and its values by column."""
+    # Line breaks as they are, for a quoted value may hold some; strict: an open quote would take all that follows.
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            yield f"line {reader.line_num}", row
+    except csv.Error as error:
+        raise ValueError(f"line {reader.reader.line_num}: not CSV: {one_line(error)}") from error
 
 
 def _json(line: str, where: str) -> Any:

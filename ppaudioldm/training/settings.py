@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from ppaudioldm.config import short
 from ppaudioldm.errors import naming, shown
+from ppaudioldm.storage.regular import read_bounded
 
 FILE_BYTES_LIMIT = 1 << 20
 LARGEST = 10**9  # for numbers that have no limit of their own
@@ -59,12 +60,9 @@ def read_settings(path: str | Path, defaults: Settings) -> Settings:
     Raises CheckpointError that names the file and the first bad value.
     """
     with naming(path):
-        path = Path(path)
-        if path.stat().st_size > FILE_BYTES_LIMIT:
-            raise ValueError(f"larger than {FILE_BYTES_LIMIT >> 20} MB: no settings")
-        text = path.read_text("utf-8")
+        text = read_bounded(path, FILE_BYTES_LIMIT).decode()
         try:
-            values = json.loads(text) if path.suffix == ".json" else _from_toml(text, type(defaults))
+            values = json.loads(text) if Path(path).suffix == ".json" else _from_toml(text, type(defaults))
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
         return with_overrides(defaults, values)

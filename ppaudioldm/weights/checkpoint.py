@@ -15,6 +15,7 @@ from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
+from ppaudioldm.storage.regular import open_regular
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
 from ppaudioldm.weights.components import PADDLEMIX_FILE
 from ppaudioldm.weights.config_check import check_config
@@ -99,7 +100,7 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
 
 
 def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_regular(path) as file:
         head = file.read(HEAD_BYTES)
     if is_safetensors(head):
         tensors: Mapping[str, LazyTensor] = read_safetensors(path)

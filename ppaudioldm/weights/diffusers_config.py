@@ -24,12 +24,14 @@ from ppaudioldm.config import (
     short,
 )
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights.components import COMPONENTS, FEATURE_EXTRACTOR, SCHEDULER
 from ppaudioldm.weights.diffusers_fields import check_names, check_pipeline, check_values
 from ppaudioldm.weights.file_kinds import LFS_POINTER, is_lfs_pointer
 
 logger = logging.getLogger(__name__)
 
+CONFIG_LIMIT_BYTES = 1 << 20
 DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, for a config.json without one
 
 
@@ -198,9 +200,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if is_lfs_pointer(path):
             raise CheckpointError(f"{path}: {LFS_POINTER}")
-        if path.stat().st_size > 1 << 20:
-            raise CheckpointError(f"{path}: too large for a configuration")
-        values = json.loads(path.read_text("utf-8"))
+        values = json.loads(read_bounded(path, CONFIG_LIMIT_BYTES))
     except CheckpointError:
         raise
     except FileNotFoundError as error:

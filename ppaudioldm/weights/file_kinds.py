@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from ppaudioldm.storage.regular import open_regular
+
 HEAD_BYTES = 1024
 
 LFS_POINTER = (
@@ -76,7 +78,7 @@ def is_zip(head: bytes) -> bool:
 
 def is_lfs_pointer(path: Path) -> bool:
     """Whether the file at `path` is a pointer that a clone without Git LFS leaves in place of a file."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(LFS_SIGNATURE)) == LFS_SIGNATURE
 
 

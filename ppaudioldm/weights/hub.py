@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ppaudioldm.checkpoints import CheckpointInfo
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights.components import COMPONENTS
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 # The files of a diffusers folder that generation needs. Some repositories have weights as safetensors and as pickles.
 FOLDER_FILES = ("model_index.json", "*/config.json", "*/*.json", "*/*.safetensors")
 PICKLE_FILES = ("*/*.bin",)
+INDEX_LIMIT_BYTES = 64 << 20  # of the index of a file in shards
 
 
 def fetch_file(repo: str, filename: str, name: str = "") -> Path:
@@ -76,7 +78,7 @@ def has_weights(folder: Path, extensions: Sequence[str] = ("safetensors", "bin")
     files = [file for extension in extensions for file in folder.glob(f"*.{extension}")]
     for index in folder.glob("*.index*.json"):
         with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
-            shards = set(json.loads(index.read_text("utf-8")).get("weight_map").values())
+            shards = set(json.loads(read_bounded(index, INDEX_LIMIT_BYTES)).get("weight_map").values())
             files += [folder / str(shard) for shard in shards]
     return bool(files) and all(file.is_file() for file in files)
 

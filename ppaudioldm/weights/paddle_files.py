@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.regular import open_regular
 from ppaudioldm.weights.file_kinds import check_kind
 from ppaudioldm.weights.pickled_arrays import NUMPY, PickledArray
 from ppaudioldm.weights.safe_pickle import COMMON, FileBytes, Placeholder, checked_shape, read_pickle
@@ -35,7 +36,7 @@ def read_paddle(path: str | os.PathLike) -> dict[str, LazyTensor]:
     Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_regular(path) as file:
         check_kind(file)
         end = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -78,7 +79,7 @@ def _lazy_tensor(path: Path, name: str, array: PickledArray) -> LazyTensor:
 def _decode(path: Path, name: str, array: PickledArray, data: bytes | FileBytes, dtype: str) -> np.ndarray:
     """The values of an array inside the pickle, or of one whose bytes are text; floating-point types become float32."""
     if isinstance(data, FileBytes):
-        with naming(path), path.open("rb") as file:
+        with naming(path), open_regular(path) as file:
             file.seek(data.offset)
             data = file.read(data.length).decode("utf-8").encode("latin1")
     if len(data) != math.prod(array.shape) * DTYPES[dtype].itemsize:

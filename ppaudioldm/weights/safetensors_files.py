@@ -12,7 +12,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.regular import open_regular, read_bounded
 from ppaudioldm.weights.file_kinds import check_kind
+from ppaudioldm.weights.hub import INDEX_LIMIT_BYTES
 from ppaudioldm.weights.safe_pickle import checked_shape
 from ppaudioldm.weights.state_dict import without_wrappers
 from ppaudioldm.weights.tensors import DTYPES, FileTensor, UnreadableTensor
@@ -33,7 +35,6 @@ DTYPE_NAMES = {
 Tensors = Mapping[str, FileTensor | UnreadableTensor]
 SUFFIXES = (".safetensors", ".bin")
 _SHARD = re.compile(r"-\d+-of-\d+")
-INDEX_LIMIT_BYTES = 64 << 20
 
 
 def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
@@ -43,14 +44,14 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
     """
     path = Path(path)
     with naming(path):
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             check_kind(file)
         try:
             # For its checks only: pages of values that it reads would stay in memory.
             safe_open(path, framework="numpy")
         except SafetensorError as error:
             raise ValueError(error) from error
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             length = int.from_bytes(file.read(8), "little")
@@ -94,7 +95,7 @@ def read_weights_folder(folder: str | os.PathLike, stem_candidates: Sequence[str
     names = [f"{stem}{suffix}" for suffix in SUFFIXES for stem in stem_candidates]
     for name in names:
         for path in (folder / name, folder / f"{name}.index.json"):
-            if path.is_file() or path.is_symlink():
+            if path.exists() or path.is_symlink():
                 return _read_any(path)
     variants = _variants(folder, stem_candidates)
     if len(variants) > 1:
@@ -132,9 +133,7 @@ def _read(path: Path) -> Tensors:
 def _read_sharded(index: Path) -> Tensors:
     """The tensors that an index lists, each from the file that the index names."""
     with naming(index):
-        if index.stat().st_size > INDEX_LIMIT_BYTES:
-            raise ValueError("an index of more than 64 MB")
-        weight_map = _json(index.read_bytes()).get("weight_map")
+        weight_map = _json(read_bounded(index, INDEX_LIMIT_BYTES)).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ValueError("an index without a weight_map")
         weight_map = without_wrappers(weight_map)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ppaudioldm.errors import naming
+from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights.hub import fetch_file
 
 # Sub-folder beside a checkpoint (as in a diffusers folder), and the public repository that has the same tokenizer.
@@ -28,9 +29,7 @@ def tokenizer_json(kind: str, checkpoint: Path) -> str:
     if not path.is_file():
         path = fetch_file(repo, "tokenizer.json")
     with naming(path):
-        if path.stat().st_size > SIZE_LIMIT:
-            raise ValueError("too large for a tokenizer")
-        return path.read_text("utf-8")
+        return read_bounded(path, SIZE_LIMIT).decode()
 
 
 def write_tokenizer(kind: str, folder: Path, text: str) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.storage.regular import open_regular
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.file_kinds import check_kind, is_zip
 from ppaudioldm.weights.pickled_arrays import NUMPY
@@ -78,7 +79,7 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTens
     until then. Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_regular(path) as file:
         head = check_kind(file)
         root, offsets = (_read_zip if is_zip(head) else _read_legacy)(path, file)
         state_dict = without_wrappers(find_state_dict(root, lambda value: isinstance(value, TorchTensor)))

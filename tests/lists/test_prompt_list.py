@@ -10,6 +10,7 @@ import pytest
 
 from ppaudioldm.lists import prompt_list
 from ppaudioldm.lists.prompt_list import MAX_LINE, Line, read_list
+from ppaudioldm.lists.run import ListReport, generate_list
 
 
 def listed(tmp_path, content: str | bytes, name: str = "list.txt"):
@@ -97,6 +98,23 @@ def test_what_is_no_list(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         listed(tmp_path, content, name)
     assert "\n" not in str(caught.value) and name in str(caught.value)
+
+
+def test_messages_are_short_and_printable(tmp_path, caplog):
+    """Whatever is in a list: values of megabytes, and codes that control a terminal."""
+    long = "x" * 100_000
+    rows = [{"prompt": [long] * 50}, {"prompt": "a", "sampler": long}, {"prompt": "a", "seed": long}, {"prompt": 1}]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps([*rows, {"prompt": "a", "preset": long, "a\nb\x1b[2J": 1}]))
+    report = ListReport()
+    generate_list(path, tmp_path / "sounds", lambda: pytest.fail("opened"), checkpoint="tiny", report=report)
+    messages = [*report.failed.values(), *caplog.messages]
+    assert len(report.failed) == 5 and "columns without a meaning here: a b" in caplog.text
+    for header in ("a\x1b,b\n", 'a"\x1b\n', '"a" \x1b\n'):
+        with pytest.raises(ValueError) as caught:
+            listed(tmp_path, header, "list.csv")
+        messages.append(str(caught.value))
+    assert [text for text in messages if len(text) > 900 or not text.isprintable()] == []
 
 
 def test_devices_and_folders(tmp_path):

@@ -79,6 +79,8 @@ def test_entries_that_cannot_be_used_are_named(tmp_path, entries, message):
         ("list.jsonl", '{"file": "a.wav"}\n', "line 1: no column 'caption'"),
         ("list.csv", "a,b\n1,2\n", "line 2: no column 'file'"),
         ("list.csv", "", "no recordings with captions"),
+        ("list.csv", 'file,caption\na.wav,"an open quote\nb.wav,b\n', "line 3: not CSV: unexpected end of data"),
+        ("list.csv", "file,caption\na.wav," + "x" * 200_000, r"line 2: not CSV: field larger than field limit"),
         ("list.txt", "a", "expected a folder, a .csv or a .jsonl"),
     ],
 )
@@ -86,6 +88,12 @@ def test_lists_that_cannot_be_read_are_named(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(CheckpointError, match=message):
         read_recordings(tmp_path / name, 0.5)
+
+
+def test_line_breaks_of_every_kind(tmp_path):
+    tone(tmp_path / "a.wav")
+    (tmp_path / "list.csv").write_bytes(b'file,caption\ra.wav,"two\nlines"\ra.wav,another\r')
+    assert {caption for _, caption in read_recordings(tmp_path / "list.csv", 0.5).entries} == {"two\nlines", "another"}
 
 
 def test_missing_paths_and_bytes_that_are_no_text_are_named(tmp_path):

@@ -85,7 +85,7 @@ def test_a_bad_value_is_named(tmp_path, values, message):
         ("a.toml", "{", r"a.toml: .*at line 1, column 1"),
         ("a.toml", "x = " + "[" * 100_000, "a.toml: "),
         ("a.toml", "kinds = [2026-11-26]", "a.toml: settings: 2026-11-26 is a date, allowed: text, numbers"),
-        ("a.toml", f"name = '{'a' * (1 << 20)}'", "a.toml: larger than 1 MB"),
+        ("a.toml", f"name = '{'a' * (1 << 20)}'", "a.toml: too large, allowed: 1,048,576 bytes"),
     ],
 )
 def test_a_file_that_holds_no_settings_is_named(tmp_path, name, text, message):

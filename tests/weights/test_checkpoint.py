@@ -25,6 +25,7 @@ from ppaudioldm.weights.convert import write_native
 from ppaudioldm.weights.locate import BUILT_IN, files_read, locate
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
 from ppaudioldm.weights.torch_files import read_torch, write_torch
+from tests.support import at_most
 from tests.weights.examples import (
     IN_DIFFUSERS,
     LAYOUTS,
@@ -551,7 +552,33 @@ def test_damaged_tokenizers(copy_of, content):
 def test_a_huge_tokenizer(copy_of):
     path = copy_of("native") / "tokenizer" / "tokenizer.json"
     os.truncate(path, (64 << 20) + 1)
-    assert error_of(open_checkpoint(path.parents[1]).tokenizer_json, "clap") == f"{path}: too large for a tokenizer"
+    assert error_of(open_checkpoint(path.parents[1]).tokenizer_json, "clap") == (
+        f"{path}: too large, allowed: 67,108,864 bytes"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("original", ""),
+        ("paddlemix", ""),
+        ("native", "unet.safetensors"),
+        ("diffusers", "unet/config.json"),
+        ("diffusers", "unet/diffusion_pytorch_model.safetensors"),
+    ],
+)
+def test_a_pipe_or_a_device_in_the_place_of_a_file(copy_of, name, file):
+    """Opening the one waits for ever, and reading /dev/zero has no end."""
+    folder = copy_of(name)
+    path = folder / file if file else folder
+    path.unlink()
+    os.mkfifo(path)
+    with at_most(20):
+        assert error_of(open_checkpoint, folder) == f"{path}: a device or pipe, expected a file"
+    path.unlink()
+    path.symlink_to("/dev/null")
+    assert error_of(open_checkpoint, folder) == f"{path}: a device or pipe, expected a file"
 
 
 def test_where_tokenizers_are_looked_for(tmp_path):

@@ -14,6 +14,7 @@ from ppaudioldm.errors import CheckpointError
 from ppaudioldm.weights.safetensors_files import read_safetensors, read_weights_folder
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.torch_files import write_torch
+from tests.weights.examples import error_of
 
 ARRAYS = {
     "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -57,14 +58,14 @@ def test_bfloat16(tmp_path):
         {"dtype": "F32", "shape": [2**63, 2], "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": [2]},
         {"dtype": "X32", "shape": [2], "data_offsets": [0, 8]},
+        {"dtype": "\x1b[2J\u2028", "shape": [2], "data_offsets": [0, 8]},
         {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]},
         [],
         None,
     ],
 )
 def test_strange_entry(tmp_path, entry):
-    with pytest.raises(CheckpointError, match=str(tmp_path)):
-        read_safetensors(raw(tmp_path / "a", {"w": entry}))
+    assert error_of(read_safetensors, raw(tmp_path / "a", {"w": entry})).startswith(str(tmp_path))
 
 
 @pytest.mark.parametrize(

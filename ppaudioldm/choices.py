@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from ppaudioldm.errors import quoted
 from ppaudioldm.installed import is_installed
 
 FRAMEWORKS = ("paddle", "torch")
@@ -27,16 +26,16 @@ def chosen_framework(name: str | None = None) -> str:
     chosen = name or os.environ.get("PPAUDIOLDM_FRAMEWORK") or installed
     origin = "" if name else " in PPAUDIOLDM_FRAMEWORK"
     if chosen not in FRAMEWORKS:
-        raise ValueError(f"unknown framework {quoted(chosen)}{origin}, choose from {list(FRAMEWORKS)}")
+        raise ValueError(f"unknown framework {chosen!r}{origin}, choose from {list(FRAMEWORKS)}")
     used = getattr(sys.modules.get("ppaudioldm.framework"), "NAME", chosen)
     if chosen != used:
-        raise ValueError(f"framework {quoted(chosen)}{origin} was chosen too late: this process already uses {used}")
+        raise ValueError(f"framework {chosen!r}{origin} was chosen too late: this process already uses {used}")
     return chosen
 
 
 def check_sampler_options(sampler: str, eta: float | None, spacing: str | None) -> None:
     """Raise ValueError for an `eta` or a `spacing` that `sampler` does not have."""
     if eta is not None and sampler != "ddim":
-        raise ValueError(f"eta is {quoted(eta)}, but only the ddim sampler has one; {sampler} does not")
+        raise ValueError(f"eta is {eta!r}, but only the ddim sampler has one; {sampler} does not")
     if spacing is not None and sampler != "dpm++":
-        raise ValueError(f"spacing is {quoted(spacing)}, but only the dpm++ sampler has a choice; {sampler} does not")
+        raise ValueError(f"spacing is {spacing!r}, but only the dpm++ sampler has a choice; {sampler} does not")

@@ -1,0 +1,1 @@
+"""How the sounds are made: a file for each family, and beneath them what they have in common."""

@@ -16,12 +16,12 @@ from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import fold_normalisation
+from ppaudioldm.training.vocabulary import trained_tokenizer
 from ppaudioldm.training.vocoder import fold_normalisation as fold_vocoder_normalisation
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from ppaudioldm.weights.tensors import ComputedTensor
-from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 
 def assemble_checkpoint(
@@ -73,7 +73,7 @@ def assemble_checkpoint(
         name or joint.name,
         "native",
         model,
-        lambda kind: tokenizer_json(kind, folder),
+        lambda kind: trained_tokenizer(kind, folder),
         networks,
         known_sounds=known,
     )

@@ -24,9 +24,8 @@ from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
-from ppaudioldm.training.vocabulary import dataset_captions, write_tokenizers
+from ppaudioldm.training.vocabulary import prepare_tokenizers, trained_tokenizer
 from ppaudioldm.weights.config_check import check_network
-from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 SAMPLE_RATE = 16000  # Hz, of the clips
 STATISTICS_CLIPS = 128  # from which the mean and variance of the mel bands are measured
@@ -38,12 +37,14 @@ INITIAL_LOG_SCALE, MAX_LOG_SCALE = math.log(1 / 0.07), math.log(100)  # of the l
 class ClapSettings:
     """Settings of the stage; the defaults train the networks of the checkpoint `tiny`.
 
-    tokenizers: a folder; if it does not exist, tokenizers are trained on the captions and written there.
+    tokenizers: a folder; if it does not exist, tokenizers are trained on the captions and written there. One of other
+    captions is an error, unless keep_vocabulary.
     """
 
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
     tokenizers: str = "runs/tokenizers"
+    keep_vocabulary: bool = False
     batch_size: int = 32
     text: ClapTextConfig = tiny.MODEL.clap_text or ClapTextConfig()
     audio: ClapAudioConfig = tiny.CLAP_AUDIO
@@ -67,7 +68,7 @@ class CaptionPairs:
     """Batches: log_mel (B, 1, 1024, 64) in dB, ids (B, L) and mask (B, L) of the captions."""
 
     def __init__(self, clips: Dataset, settings: ClapSettings) -> None:
-        text, config = tokenizer_json("clap", Path(settings.tokenizers)), settings.text
+        text, config = trained_tokenizer("clap", Path(settings.tokenizers)), settings.text
         self._clips, self._size = clips, settings.batch_size
         self._tokenizer = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, config.pad_token_id, config.vocab_size)
 
@@ -105,8 +106,7 @@ class ClapStage:
         self.settings = settings
         self.ema = settings.ema
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
-        if not Path(settings.tokenizers).exists():
-            write_tokenizers(Path(settings.tokenizers), dataset_captions(clips), settings.text.vocab_size)
+        prepare_tokenizers(Path(settings.tokenizers), clips, settings.text.vocab_size, keep=settings.keep_vocabulary)
         self.data = CaptionPairs(clips, settings)
         self._held_out = held_out_of(clips)
         audio = build_trainable("clap_audio", ClapAudio, settings.audio, settings.seed, device)

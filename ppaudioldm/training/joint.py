@@ -39,6 +39,7 @@ from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
 from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
+from ppaudioldm.training.vocabulary import warn_of_other_captions
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.config_check import check_config
 
@@ -160,6 +161,8 @@ class JointStage:
         }
         self._all = {**self.networks, **frozen}
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        if not settings.checkpoint:
+            warn_of_other_captions(Path(settings.tokenizers), clips)
         kinds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
         self._sounds = list(dict.fromkeys(kinds))  # a kind may be listed twice, to be sampled twice as often
         self._load_frozen(pretrained, clips)

@@ -227,7 +227,7 @@ def resume(trainer: Trainer, folder: Path) -> list[str]:
         trainer.load(state)
     except ValueError as error:
         raise CheckpointError(f"{folder / STATE_FILE}: {error}") from error
-    notes = differences(facts.get("settings"), expected["settings"])
+    notes = differences(facts.get("settings"), expected["settings"], common=True)
     notes += differences({"processes": facts.get("processes", 1)}, {"processes": expected["processes"]})
     for note in notes:
         logger.warning("resuming at step %d with a changed setting: %s", trainer.step, note)

@@ -15,8 +15,8 @@ from ppaudioldm.training.recordings import SAMPLE_RATE
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import fold_normalisation, normalise_latents
+from ppaudioldm.training.vocabulary import trained_tokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint
-from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 Weights = Mapping[str, np.ndarray]  # parameter -> value
 CONTEXTS = ("loa", "flan_t5")
@@ -43,11 +43,11 @@ class PretrainedWeights:
 
 def from_runs(vae: Path, clap: Path, audiomae: Path | None, tokenizers: Path, start: Path | None) -> PretrainedWeights:
     """From folders of finished runs. Raises CheckpointError for one without a run, or with one of another stage."""
-    if not tokenizers.is_dir():  # or the published tokenizers would be looked for
+    if not tokenizers.is_dir():
         raise CheckpointError(f"{tokenizers}: no tokenizers; the stage clap writes them")
     weights = averaged_weights(vae, "vae")
     pretrained = PretrainedWeights(
-        lambda kind: tokenizer_json(kind, tokenizers),
+        lambda kind: trained_tokenizer(kind, tokenizers),
         averaged_weights(clap, "clap")["clap_text"],
         partial(fold_normalisation, weights["vae_encoder"], weights["vae_decoder"]),
         start=averaged_weights(start, "joint") if start else {},

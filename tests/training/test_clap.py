@@ -9,9 +9,11 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.training.clap import ClapSettings, ClapStage
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import read_log
 from ppaudioldm.training.vocabulary import write_tokenizers
@@ -76,11 +78,16 @@ def test_band_statistics_are_measured_and_stay(settings):
 
 
 def test_tokenizers_are_made_where_there_are_none(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("ppaudioldm.training.clap.dataset_captions", lambda clips: ["a low tone", "heavy rain"] * 9)
+    monkeypatch.setattr(
+        "ppaudioldm.training.vocabulary.dataset_captions", lambda clips: ["a low tone", "heavy rain"] * 9
+    )
     stage = ClapStage(replace(settings, tokenizers=str(tmp_path / "new")))
     assert (tmp_path / "new" / "tokenizer" / "tokenizer.json").exists()
     assert (tmp_path / "new" / "tokenizer_2" / "tokenizer.json").exists()
     assert stage.data(0)["ids"].max() < settings.text.vocab_size
+    message = "new: its vocabulary was trained on other captions than these: name a new folder in `tokenizers`"
+    with pytest.raises(CheckpointError, match=message):
+        ClapStage(replace(settings, tokenizers=str(tmp_path / "new")), clips=Recordings((("a.wav", "a cat"),), 1.0))
 
 
 def test_widths_of_the_joint_space_must_agree(settings):

@@ -7,11 +7,21 @@ import json
 import numpy as np
 import pytest
 
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.text.tokenizer import PromptTokenizer
+from ppaudioldm.training import vocabulary
 from ppaudioldm.training.dataset import SynthesisedClips
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.tiny import VOCABULARY
-from ppaudioldm.training.vocabulary import dataset_captions, sound_captions, train_tokenizer, write_tokenizers
+from ppaudioldm.training.vocabulary import (
+    dataset_captions,
+    prepare_tokenizers,
+    sound_captions,
+    train_tokenizer,
+    trained_tokenizer,
+    warn_of_other_captions,
+    write_tokenizers,
+)
 from ppaudioldm.weights.tokenizer_files import tokenizer_json
 
 CAPTIONS = ["a low tone", "a high tone", "A bell rings.", "the sound of heavy rain", "rain on a roof"] * 3
@@ -73,3 +83,72 @@ def test_a_chinese_word_has_the_same_tokens_in_every_sentence():
         length = len(tokens(text, "flan_t5", caption)) - 1
         assert length == len(caption)
         assert (dog[0] in tokens(text, "flan_t5", caption)) == ("狗" in caption)
+
+
+def recorded(*captions: str) -> Recordings:
+    return Recordings(tuple(("a.wav", caption) for caption in captions), 1.0)
+
+
+FIRST, SECOND = recorded("a low tone", "rain"), recorded("a cat purrs", "a dog barks")
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    monkeypatch.setattr("ppaudioldm.weights.tokenizer_files.fetch_file", lambda *_: pytest.fail("a download"))
+
+
+def test_an_interrupted_start_leaves_nothing_and_the_next_one_both(tmp_path, monkeypatch, no_download):
+    def interrupted(kind, captions, size):
+        if kind == "flan_t5":
+            raise KeyboardInterrupt
+        return train_tokenizer(kind, captions, size)
+
+    folder = tmp_path / "runs" / "tokenizers"
+    monkeypatch.setattr(vocabulary, "train_tokenizer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_tokenizers(folder, FIRST, 300)
+    assert not folder.exists()
+    with pytest.raises(CheckpointError, match=r"tokenizer_2/tokenizer.json: no tokenizer; the stage clap writes it"):
+        trained_tokenizer("flan_t5", folder)
+    monkeypatch.undo()
+    prepare_tokenizers(folder, FIRST, 300)
+    for kind in ("clap", "flan_t5"):
+        assert trained_tokenizer(kind, folder) == train_tokenizer(kind, ["a low tone", "rain"], 300)
+
+
+def test_half_of_what_version_0_1_0_wrote_is_completed(tmp_path, no_download):
+    prepare_tokenizers(tmp_path / "new", FIRST, 300)
+    for path in ("new/tokenizer_2/tokenizer.json", "new/vocabulary.json"):
+        (tmp_path / path).unlink()
+    with pytest.raises(CheckpointError, match=r"holds tokenizer/tokenizer.json alone, of other captions than these"):
+        prepare_tokenizers(tmp_path / "new", SECOND, 300)
+    prepare_tokenizers(tmp_path / "new", FIRST, 300)
+    assert trained_tokenizer("flan_t5", tmp_path / "new") == train_tokenizer("flan_t5", ["a low tone", "rain"], 300)
+
+
+def test_other_captions_are_an_error_unless_the_vocabulary_is_to_be_kept(tmp_path, caplog):
+    folder = tmp_path / "tokenizers"
+    prepare_tokenizers(folder, FIRST, 300)
+    before = trained_tokenizer("clap", folder)
+    prepare_tokenizers(folder, recorded("rain", "a low tone"), 300)  # in any order
+    for other in (SECOND, SynthesisedClips(1.0)):
+        with pytest.raises(CheckpointError, match=r"trained on other captions than these: .* keep_vocabulary = true"):
+            prepare_tokenizers(folder, other, 300)
+    assert not caplog.messages
+    prepare_tokenizers(folder, SECOND, 300, keep=True)
+    warn_of_other_captions(folder, SECOND)
+    assert trained_tokenizer("clap", folder) == before
+    assert caplog.messages == [
+        f"{folder}: its vocabulary was trained on other captions; it stays, for CLAP depends on it"
+    ]
+    (folder / "vocabulary.json").unlink()  # as in version 0.1.0
+    prepare_tokenizers(folder, SECOND, 300)
+    assert "its vocabulary is kept, though the captions that it was trained on are not known" in caplog.text
+
+
+def test_synthesised_captions_of_another_version_are_no_other_captions(tmp_path, monkeypatch):
+    monkeypatch.setattr(vocabulary, "sound_captions", lambda: iter(["a tone"]))
+    prepare_tokenizers(tmp_path / "new", SynthesisedClips(1.0), 300)
+    monkeypatch.setattr(vocabulary, "sound_captions", lambda: iter(["a tone", "a new sound"]))
+    prepare_tokenizers(tmp_path / "new", SynthesisedClips(2.0), 300)
+    assert trained_tokenizer("clap", tmp_path / "new") == train_tokenizer("clap", ["a tone"], 300)

@@ -27,6 +27,8 @@ CODECS = (
     "pcm_u8,pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm,gsm_ms"
 )
 EXACT_SLACK_S = 0.1  # seconds by which a sound may differ from a length that is stated: less than a few packets
+PREROLL_S = 0.5  # before the samples that are sought: decoding has settled when it reaches them
+PREROLL_FRAMES = 2  # that are dropped
 SUBTYPES = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "flt": "FLOAT", "dbl": "DOUBLE"}  # libsndfile's names
 PLANES = 8  # pointers to channels in an FFmpeg frame
 INTEGER_BITS = {"u8": 8, "s16": 16, "s32": 32}
@@ -88,6 +90,7 @@ class MediaSource:
             self._seconds: float | None = None
             if exact and stream.duration is not None and stream.time_base is not None:
                 self._seconds = float(stream.duration * stream.time_base)
+            self._stream, self._start = stream, 0
             self._decoded = self._frames(stream)
             self._first = next(self._decoded, None)
             if self._first is None:
@@ -106,9 +109,36 @@ class MediaSource:
     def close(self) -> None:
         self._container.close()
 
+    @property
+    def stated_frames(self) -> int | None:
+        """Samples of each channel as the header states them, where headers of its kind are exact."""
+        return None if self._seconds is None else round(self._seconds * self.samplerate)
+
+    def seek(self, frame: int) -> int | None:
+        """Begin at `frame` or a little before; returns where. None if that is not possible: it can then not be read."""
+        base, origin = self._stream.time_base, self._first.pts if self._first else None
+        seconds = frame / self.samplerate - PREROLL_S
+        if seconds <= 0:
+            return 0
+        if base is None or origin is None:
+            return None
+        try:
+            self._container.seek(target := origin + int(seconds / base), stream=self._stream)
+        except self._error:
+            return None
+        self._decoded = self._frames(self._stream, target)
+        # The first frame may lack what its decoder takes from the packets before it.
+        for _ in range(1 + PREROLL_FRAMES):
+            self._first = next(self._decoded, None)
+        if self._first is None or self._first.pts is None:
+            return None
+        self._start = round(float((self._first.pts - origin) * base) * self.samplerate)
+        return self._start if 0 <= self._start <= frame else None
+
     def blocks(self, dtype: str) -> Iterator[np.ndarray]:
-        """All samples in blocks (n, channels) of `dtype`; a warning in the log where some are lost."""
-        count, most = 0, None
+        """All samples in blocks (n, channels) of `dtype`, or those behind where `seek` led to; a warning in the log
+        where some are lost."""
+        count, most = self._start, None
         if self._seconds is not None:
             most = round(self._seconds * self.samplerate)
         slack = round(EXACT_SLACK_S * self.samplerate)
@@ -147,8 +177,11 @@ class MediaSource:
                 yield _samples(converted, self.channels, dtype)
             frame = next(self._decoded, None)
 
-    def _frames(self, stream: Any) -> Iterator[Any]:
-        """The decoded frames; packets that cannot be decoded are left out, with a warning if there are more behind."""
+    def _frames(self, stream: Any, first_pts: int | None = None) -> Iterator[Any]:
+        """The decoded frames; packets that cannot be decoded are left out, with a warning if there are more behind.
+
+        first_pts: packets before it are not decoded; a container may only know where every fifth second is.
+        """
         damaged = 0
         packets = self._container.demux(stream)
         while True:
@@ -159,6 +192,8 @@ class MediaSource:
                 return
             if packet is None:
                 return
+            if first_pts is not None and packet.pts is not None and packet.pts < first_pts:
+                continue
             try:
                 frames = packet.decode()
             except self._error:

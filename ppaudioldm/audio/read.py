@@ -81,6 +81,15 @@ class SoundSource(Protocol):
     frames: int | None
     warns: bool
 
+    @property
+    def stated_frames(self) -> int | None:
+        """Like `frames`, or what the header says where that is exact unless the file is damaged."""
+        ...
+
+    def seek(self, frame: int) -> int | None:
+        """Let `blocks` begin at `frame`, or before. Returns where; None if that fails: it can then not be read."""
+        ...
+
     def blocks(self, dtype: str) -> Iterator[np.ndarray]:
         """All samples in blocks (n, channels) of `dtype`; of a damaged file what can be read, with a warning."""
         ...
@@ -103,7 +112,7 @@ class _LibsndfileSource:
     warns = True
 
     def __init__(self, file: soundfile.SoundFile, name: str, is_length_known: bool = True, loss: str = "") -> None:
-        self._file, self.name, self._loss = file, name, loss
+        self._file, self.name, self._loss, self._start = file, name, loss, 0
         self.samplerate, self.channels, self.subtype = file.samplerate, file.channels, file.subtype
         self.frames = file.frames if is_length_known and file.frames < UNKNOWN_LENGTH else None
         if share := missing_share(file.extra_info):
@@ -113,8 +122,21 @@ class _LibsndfileSource:
     def close(self) -> None:
         self._file.close()
 
+    @property
+    def stated_frames(self) -> int | None:
+        return self.frames
+
+    def seek(self, frame: int) -> int | None:
+        if self.subtype.startswith("MPEG"):  # it would be restarted, which is a click
+            return 0
+        try:
+            self._start = self._file.seek(min(frame, self._file.frames))
+        except soundfile.LibsndfileError:
+            return None
+        return self._start
+
     def blocks(self, dtype: str) -> Iterator[np.ndarray]:
-        count, file = 0, self._file
+        count, file = self._start, self._file
         while count < file.frames:
             try:
                 block = file.read(max(1, DECODED_VALUES // file.channels), dtype=dtype, always_2d=True)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.audio.excerpt import count_samples, read_excerpt
 from ppaudioldm.audio.formats import MEDIA_EXTENSIONS
-from ppaudioldm.audio.read import read_audio, sound_file
+from ppaudioldm.audio.read import sound_file
 from ppaudioldm.errors import CheckpointError, naming, one_line, shown
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
@@ -42,11 +43,11 @@ class Recordings:
         """Raises CheckpointError that names the recording if it cannot be read or holds values that are not finite."""
         generator = seeded_rng(self.seed, number)
         path, caption = self.entries[int(generator.integers(len(self.entries)))]
-        with naming(path):
-            waveform, _ = read_audio(path, SAMPLE_RATE, max_seconds=MAX_SECONDS)
         samples = round(self.duration * SAMPLE_RATE)
-        start = int(generator.integers(0, max(0, len(waveform) - samples) + 1))
-        piece = waveform[start : start + samples].astype(np.float32)
+        with naming(path):
+            length = count_samples(path, SAMPLE_RATE, MAX_SECONDS)
+            start = int(generator.integers(0, max(0, length - samples) + 1))
+            piece = read_excerpt(path, SAMPLE_RATE, start, min(samples, length - start))
         return CaptionedClip(np.pad(piece, (0, samples - len(piece))), caption)
 
     def held_out(self) -> Recordings:

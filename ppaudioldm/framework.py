@@ -171,7 +171,12 @@ def constant(array: np.ndarray, like: Tensor) -> Tensor:
     if NAME == "torch":
         return xp.from_numpy(array).to(like.device)
     # In a trace tensors have no place, and reading it warns.
-    return xp.to_tensor(array, place=like.place) if xp.in_dynamic_mode() else xp.to_tensor(array)
+    return xp.to_tensor(array) if is_traced() else xp.to_tensor(array, place=like.place)
+
+
+def is_traced() -> bool:
+    """Whether operations are being recorded for a Paddle program, in which sizes are unknown, instead of executed."""
+    return NAME == "paddle" and not xp.in_dynamic_mode()
 
 
 def parameter_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

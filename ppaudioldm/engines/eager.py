@@ -18,7 +18,7 @@ from ppaudioldm.weights.checkpoint import Checkpoint
 # Layers that stay in float32: the timestep embedding, whose sinusoidal features lose too much in half precision.
 PRECISE = {"unet": ("time_in", "time_out")}
 # Called once for each step, with the same shapes: these are what `compile_step` compiles.
-STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
+STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 
 
 class EagerEngine:

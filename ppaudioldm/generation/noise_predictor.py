@@ -62,7 +62,7 @@ class NoisePredictor:
         schedule: UNetSchedule,
         on_call: Callable[[], None],
     ) -> None:
-        self._engine, self._schedule, self._on_call = engine, schedule, on_call
+        self._engine, self._config, self._schedule, self._on_call = engine, config, schedule, on_call
         contexts = [engine.asarray(context) for context in conditioning.contexts]
         self._masks = [engine.asarray(mask) for mask in conditioning.masks]
         self._film = None if conditioning.film is None else engine.asarray(conditioning.film)
@@ -95,12 +95,13 @@ class NoisePredictor:
 
     def _call(self, latents: Array, timestep: int, step: int, index: int) -> tuple[str, list[Any]]:
         """The function of the UNet that this step runs on the batch of windows number `index`, and its inputs."""
+        plain = step_function(self._config, latents.shape[2])
         if not self._schedule.guided[step]:
-            return "unet_step", self._conditional_inputs(latents, timestep)
-        if not self._shares_half:
+            return plain, self._conditional_inputs(latents, timestep)
+        if not self._shares_half or plain != "unet_step":
             both = self._engine.concat([latents, latents], 0)
             features = self._features_of(timestep, both.shape[0])
-            return "unet_step", [both, features, self._projected, self._masks, self._film]
+            return plain, [both, features, self._projected, self._masks, self._film]
         if self._caches:
             return "unet_guided_shallow", [latents, self._features_of(timestep, latents.shape[0]), self._deep[index]]
         return "unet_guided_step", self._guided_inputs(latents, timestep)
@@ -143,6 +144,11 @@ def unet_functions(config: ModelConfig, guided: bool, options: Options) -> list[
     if options.reuse > 1:
         functions = ["unet_guided_deep", "unet_guided_shallow"]
     return functions if options.guidance_interval == (0.0, 1.0) or not shares else [*functions, "unet_step"]
+
+
+def step_function(config: ModelConfig, frames: int) -> str:
+    """The function of the UNet that makes a step, without sharing between the halves, for that many latent frames."""
+    return "unet_any_length_step" if frames % config.unet.downsampling else "unet_step"
 
 
 def shares_half(config: ModelConfig) -> bool:

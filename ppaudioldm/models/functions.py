@@ -16,6 +16,7 @@ from ppaudioldm.config import ModelConfig
 FUNCTIONS = {
     "unet_contexts": ("unet", "project"),
     "unet_step": ("unet", "step"),
+    "unet_any_length_step": ("unet", "any_length_step"),
     "unet_guided_step": ("unet", "guided_step"),
     "unet_guided_deep": ("unet", "guided_deep"),
     "unet_guided_shallow": ("unet", "guided_shallow"),
@@ -159,6 +160,7 @@ INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "unet": _unet,
     "unet_contexts": _unet_contexts,
     "unet_step": _unet_step,
+    "unet_any_length_step": _unet_step,
     "unet_guided_step": _unet_guided_step,
     "unet_guided_deep": _unet_guided_step,
     "unet_guided_shallow": _unet_guided_shallow,

@@ -25,6 +25,7 @@ from ppaudioldm.framework import (
     Tensor,
     additive_mask,
     attention,
+    is_traced,
     merge_heads,
     nn,
     split_heads,
@@ -44,11 +45,13 @@ class StepConditioning:
     emb: (B, emb_dim), of the timestep; with FiLM, of the global condition too.
     keys_values: for each context, (B, S, 2 * channels) of every transformer block that attends to it.
     masks: for each context, (B, 1, 1, S), added to the scores.
+    any_length: whether the length of the latents may be no multiple of the downsampling, see `UpLevel.forward`.
     """
 
     emb: Tensor
     keys_values: tuple[tuple[Tensor, ...], ...]
     masks: tuple[Tensor, ...]
+    any_length: bool = False
 
 
 class Attention(nn.Module):
@@ -228,11 +231,19 @@ class UpLevel(Level):
         channels = config.model_channels * config.channel_mult[level]
         self.upsample = nn.Conv2d(channels, channels, 3, padding=1) if level else None
 
-    def forward(self, x: Tensor, skips: Sequence[Tensor], conditioning: StepConditioning) -> Tensor:
-        """skips: features of the same level on the way down, one for each residual block, joined in reverse order."""
+    def forward(
+        self, x: Tensor, skips: Sequence[Tensor], conditioning: StepConditioning, finer: Tensor | None = None
+    ) -> Tensor:
+        """skips: features of the same level on the way down, one for each residual block, joined in reverse order.
+
+        finer: features of the next finer level, whose length the result gets where `any_length` says so.
+        """
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             x = block(xp.cat([x, skip], 1), conditioning)
-        return x if self.upsample is None else self.upsample(F.interpolate(x, scale_factor=2, mode="nearest"))
+        if self.upsample is None:
+            return x
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return self.upsample(x if finer is None or not conditioning.any_length else cut_to_length(x, finer))
 
 
 class Middle(nn.Module):
@@ -314,7 +325,24 @@ class UNet(nn.Module):
         film: Tensor | None = None,
     ) -> Tensor:
         """`forward` with the contexts as `project` returns them."""
+        return self._step(latents, self._conditioning(latents, time_features, projected, masks, film))
+
+    def any_length_step(
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None = None,
+    ) -> Tensor:
+        """`step` for latents of any number T of frames: slower, since upsampled maps have to be cut to odd lengths.
+
+        For other T it is the same function. For these it is what diffusers computes, whose pipelines do not round T up.
+        """
         conditioning = self._conditioning(latents, time_features, projected, masks, film)
+        return self._step(latents, replace(conditioning, any_length=True))
+
+    def _step(self, latents: Tensor, conditioning: StepConditioning) -> Tensor:
         x, skips = self._to_first_context(latents, conditioning)
         deep, skips = self._from_first_context(x, skips, conditioning)
         return self._finest_up(deep, skips, conditioning)
@@ -385,8 +413,8 @@ class UNet(nn.Module):
             x = block(x, conditioning)
         x = self.middle.resnet_out(x, conditioning.emb)
         for level in self.up_levels[:-1]:
-            x = level(x, skips[-self._skips_per_level :], conditioning)
-            skips = skips[: -self._skips_per_level]
+            used, skips = skips[-self._skips_per_level :], skips[: -self._skips_per_level]
+            x = level(x, used, conditioning, skips[-1] if skips else None)
         return x, skips
 
     def _finest_up(self, deep: Tensor, skips: list[Tensor], conditioning: StepConditioning) -> Tensor:
@@ -446,6 +474,15 @@ class UNet(nn.Module):
             raise ValueError(
                 f"film is {'required' if film is None else 'not used'} with film_dim={self.config.film_dim}"
             )
+
+
+def cut_to_length(x: Tensor, like: Tensor) -> Tensor:
+    """The first frames of `x` (B, C, T, bands), as many as `like` (B, C', T', bands') has."""
+    if not is_traced():
+        return x[:, :, : like.shape[2]]
+    # In a trace a length is unknown: counted instead.
+    frames = xp.cumsum(xp.ones_like(like[0, 0, :, 0]), 0) - 1
+    return xp.gather(x, frames.to(xp.int64), 2)
 
 
 def double(x: Tensor) -> Tensor:

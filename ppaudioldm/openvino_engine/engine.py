@@ -21,7 +21,7 @@ from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.openvino_engine import memory
 
 PRECISIONS = ("auto", "f32", "bf16")
-STEPS = ("unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
+STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 # Compiled for the exact shapes of a call. This is faster in spite of compiling: the UNet by a quarter, others by 6 %.
 STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file with the constants of a cached model, which OpenVINO maps

@@ -301,6 +301,12 @@ def embedding(op: TracedOp) -> Translated:
     return ov.gather(table, ids, ov.constant(np.int64(0)))
 
 
+@translates("pd_op.gather")
+def gather(op: TracedOp) -> Translated:
+    x, indices, _ = op.inputs
+    return ov.gather(x, indices, ov.constant(np.int64(op.number(2))))
+
+
 @translates("pd_op.layer_norm")
 def layer_norm(op: TracedOp) -> Translated:
     x, weight, bias = op.inputs

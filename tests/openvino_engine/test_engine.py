@@ -20,7 +20,7 @@ from openvino import opset15
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
-from ppaudioldm.openvino_engine.engine import MIN_SHAPES, OpenVINOEngine, checked_precision, num_threads
+from ppaudioldm.openvino_engine.engine import MIN_SHAPES, STEPS, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.openvino_engine.test_translated_networks import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
@@ -123,7 +123,7 @@ def test_none_stands_for_an_input_that_the_network_does_not_have(engine):
 
 @pytest.mark.parametrize(
     "function",
-    ["unet", "unet_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow", "vae_decoder", "vocoder"],
+    ["unet", *STEPS, "vae_decoder", "vocoder"],
 )
 def test_unet_decoder_and_vocoder_are_compiled_once_a_shape_and_the_last_shapes_are_kept(function, monkeypatch):
     """Whatever the model is: here one that doubles its input."""

@@ -69,6 +69,7 @@ CASES = [("untrained", function) for function in NETWORKS if function != "phonem
     ("speech", "audiomae"),
     ("two contexts", "unet_contexts"),
     ("two contexts", "unet_step"),
+    ("untrained", "unet_any_length_step"),
     ("two contexts", "unet_guided_step"),
     ("two contexts", "unet_guided_deep"),
     ("two contexts", "unet_guided_shallow"),
@@ -115,6 +116,12 @@ def unet_contexts(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 def unet_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
     return [*latents(config, batch, n), *projected(config, batch, n), *film(config, batch)]
+
+
+def unet_any_length_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
+    """Latents whose length is odd, and at the second level too."""
+    whole, *others = unet_step(config, batch, n)
+    return [whole[:, :, 3:], *others]
 
 
 def unet_guided_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
@@ -171,6 +178,7 @@ EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "unet": unet,
     "unet_contexts": unet_contexts,
     "unet_step": unet_step,
+    "unet_any_length_step": unet_any_length_step,
     "unet_guided_step": unet_guided_step,
     "unet_guided_deep": unet_guided_step,
     "unet_guided_shallow": unet_guided_shallow,

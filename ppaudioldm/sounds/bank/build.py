@@ -37,6 +37,8 @@ _OPENERS: dict[str, Callable[[Path], Callable[[Any], Original]]] = {
     "openclonk": originals.openclonk,
     "opensfx": originals.opensfx,
     "blanket": originals.blanket,
+    "gcompris": originals.gcompris,
+    "minetest": originals.minetest,
     "sonic-pi": originals.sonic_pi,
     "animals": originals.animals,
     "salamander": originals.salamander,
@@ -109,7 +111,7 @@ def _cuts(take: Take, original: Original) -> list[Cut]:
         if take.cut == "stretch":
             pieces = cutting.stretches(samples, most=take.most)
         elif take.cut == "events":
-            pieces = cutting.events(samples, take.gap_s)
+            pieces = cutting.events(samples, take.gap_s, take.floor_db)
         elif take.cut == "hit":
             pieces = [cutting.event(samples, lead_db=-14)]
         else:

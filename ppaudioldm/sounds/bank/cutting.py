@@ -54,7 +54,7 @@ def events(
 def stretches(samples: np.ndarray, longest_s: float = 10, most: int = 6) -> list[np.ndarray]:
     """A steady sound in at most `most` equal pieces of at most `longest_s`, spread over it, at an RMS of 0.1.
 
-    A piece whose peaks would pass 0.95 is at that peak instead.
+    Rare peaks that would pass 0.95, such as clicks, are softened; the RMS is then a little lower.
     """
     samples = _centred(samples)
     longest = round(longest_s * SAMPLE_RATE)
@@ -108,5 +108,15 @@ def _with_peak(samples: np.ndarray, peak: float) -> np.ndarray:
 
 
 def _at_level(samples: np.ndarray) -> np.ndarray:
-    gain = min(STRETCH_RMS / float(np.sqrt(np.mean(samples**2))), STRETCH_PEAK / _peak(samples))
-    return samples * np.float32(gain)
+    return _limited(samples * np.float32(STRETCH_RMS / np.sqrt(np.mean(samples**2))))
+
+
+def _limited(samples: np.ndarray) -> np.ndarray:
+    """`samples`, softer for some milliseconds around what would pass 0.95."""
+    frame = round(_FRAME_S * SAMPLE_RATE)
+    needed = np.minimum(1, STRETCH_PEAK / np.maximum(_envelope(samples), 1e-9))
+    # The least of each frame and its neighbours: a line from middle to middle of frames then never exceeds it.
+    padded = np.pad(needed, 1, mode="edge")
+    gains = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    middles = (np.arange(len(gains)) + 0.5) * frame
+    return (samples * np.interp(np.arange(len(samples)), middles, gains)).astype(np.float32)

@@ -14,8 +14,8 @@ class Take:
     library: a key of `packages.PACKAGES`. name: what that library calls the sound.
     cut: "event": one event, trimmed. "hit": one that begins at its attack, whatever is before that. "events": the
     single events of a recording of several. "stretch": a steady sound, in pieces.
-    span_s: the part of the original to take, or all. gap_s: for "events", the shortest pause between two. most: of the
-    pieces of a stretch.
+    span_s: the part of the original to take, or all. gap_s, floor_db: for "events", the shortest pause between two, and
+    how far below the peak it is. most: of the pieces of a stretch.
     """
 
     kind: str
@@ -24,6 +24,7 @@ class Take:
     cut: str = "event"
     span_s: tuple[float, float] | None = None
     gap_s: float = 0.1
+    floor_db: float = -26
     most: int = 6
 
 
@@ -59,9 +60,9 @@ def _opensfx(kind: str, *titles: str, cut: str = "event", **settings: object) ->
 
 
 _ANIMALS = (
-    Take("dog_bark", "animals", "dog", "events"),
+    Take("dog_bark", "animals", "dog", "events", gap_s=0.02, floor_db=-20),
     _sfx("dog_bark", 1, 123),
-    Take("cat_meow", "animals", "cat", "events"),
+    Take("cat_meow", "animals", "cat", "events", gap_s=0.05),
     Take("cow", "animals", "cow", "events"),
     *_opensfx("cow", "Cow"),
     Take("sheep", "animals", "sheep"),
@@ -70,9 +71,10 @@ _ANIMALS = (
     *_opensfx("horse_neigh", "Horse"),
     _sfx("gallop", 2, 123, "stretch", span_s=(1.0, 6.0)),
     Take("pig", "animals", "pig", "events"),
-    Take("duck", "animals", "duck", "events"),
+    Take("duck", "animals", "duck", "events", gap_s=0.04, floor_db=-20),
     Take("owl", "animals", "owl", "events", gap_s=0.4),
     Take("frog", "animals", "frog", "stretch"),
+    Take("frog_croak", "animals", "frog", "events", gap_s=0.05, floor_db=-20),
     Take("rooster", "animals", "rooster"),
     *_opensfx("lion", "Tropical: Lion roar"),
     *_opensfx("monkey", "Tropical: Monkeys"),
@@ -103,7 +105,7 @@ _WEATHER_AND_WATER = (
     Take("sea", "blanket", "waves", "stretch", most=8),
     _sfx("sea", 0, 122, "stretch"),
     Take("stream", "blanket", "stream", "stretch", most=8),
-    _sfx("stream", 4, 122, "stretch", span_s=(1.0, 5.0)),
+    Take("waterfall", "gcompris", "canal_lock/water_fill.wav", "stretch", span_s=(0.0, 3.3)),
     *_openclonk("waterfall", "Environment.ocg/Waterfall.ogg", "Waterfall", "stretch"),
     Take("boat", "blanket", "boat", "stretch"),
     _sfx("bubbles", 5, 122, "stretch", span_s=(0.0, 5.0)),
@@ -125,11 +127,10 @@ _PLACES_AND_VEHICLES = (
     Take("city", "blanket", "city", "stretch"),
     Take("train", "blanket", "train", "stretch"),
     _sfx("train", 6, 125, "stretch"),
-    *_opensfx("train", "Monorail train station departure", cut="stretch", span_s=(0.1, 2.2)),
     *_opensfx("train_horn", "Diesel/electric train station departure"),
     *_opensfx("steam_whistle", "Factory Whistle", "Steam train station departure", "Steam engine going in tunnel"),
     *_opensfx("ship_horn", "Ship horn", "Ferry horn"),
-    *_opensfx("car_horn", "Modern car horn"),
+    *_opensfx("car_horn", "Modern car horn", cut="events", gap_s=0.03, floor_db=-20),
     *_opensfx("level_crossing", "Level crossing", cut="stretch"),
     *_opensfx("engine", "Truck/old bus start, pull away", "Modern bus start", "Old bus start"),
     _sfx("engine", 1, 125),
@@ -139,6 +140,7 @@ _PLACES_AND_VEHICLES = (
     _sfx("crash", 4, 125),
     *_openclonk("crash", "Objects.ocg/Plane.ocg/PlaneCrash.ogg", "PlaneCrash"),
     _sfx("helicopter", 0, 125, "stretch", span_s=(1.5, 5.0)),
+    Take("helicopter", "gcompris", "guessnumber/helicopter.wav", "stretch"),
     *_opensfx("propeller_plane", "Propeller plane start", "Toyland: Propeller plane take off"),
     *_openclonk("propeller_plane", "Objects.ocg/Plane.ocg/PropellerLoop.ogg", "PropellerLoop", "stretch"),
     *_opensfx("jet", "Early jet take off", "Mach 1+ Jet take off", "Modern jet take off"),
@@ -155,17 +157,33 @@ _PLACES_AND_VEHICLES = (
 )
 
 _HITS_AND_THINGS = (
-    *_opensfx("anvil", "Building bridge", cut="events"),
+    *_opensfx("anvil", "Building bridge", cut="events", gap_s=0.05, floor_db=-14),
     *_openclonk("anvil", "Objects.ocg/Pickaxe.ocg/Clang#1-3.wav", "Pickaxe/Clang1-3", "hit"),
     *_openclonk("anvil", "Objects.ocg/Pickaxe.ocg/ClangHard1.wav", "Objects/Pickaxe/ClangHard1", "hit"),
     *_openclonk("footstep", "Clonk.ocg/Movement.ocg/StepHard#1-5.ogg", "Clonk/StepHard1-5", "hit"),
     *_openclonk("footstep", "Clonk.ocg/Movement.ocg/StepSoft#1-6.ogg", "Clonk/StepSoft1-6", "hit"),
     _sfx("footstep", 5, 126),
+    Take("footstep", "gcompris", "reversecount/icy_walk.wav"),
     *_openclonk("door", "Structures.ocg/DoorOpen#1-2.wav", "Structures/DoorOpen*"),
     *_openclonk("door", "Structures.ocg/DoorClose#1-2.wav", "Structures/DoorClose*"),
     *_openclonk("door", "Structures.ocg/Chest.ocg/Open.ogg", "Chest/Open"),
     *_openclonk("door", "Structures.ocg/Chest.ocg/Close.ogg", "Chest/Close"),
     _sfx("door", 3, 124),
+    *(
+        Take("door", "minetest", f"doors/doors_{name} as mtg/mods/doors/sounds/*")
+        for name in (
+            "door_open",
+            "door_close",
+            "fencegate_open",
+            "fencegate_close",
+            "steel_door_open",
+            "steel_door_close",
+        )
+    ),
+    *(
+        Take("door", "minetest", f"doors/doors_{name} as mtg/mods/doors/sounds/doors_{name}.ogg")
+        for name in ("glass_door_open", "glass_door_close")
+    ),
     *_sonic_pi("door", "perc_door"),
     *_openclonk("creak", "Structures.ocg/HingeCreak#1-3.ogg", "HingeCreak*"),
     *_openclonk("creak", "Hits.ocg/Materials.ocg/Wood.ocg/WoodCreak#1-3.ogg", "WoodCreak1-3"),
@@ -190,6 +208,7 @@ _HITS_AND_THINGS = (
         "hit",
     ),
     *_openclonk("metal_hit", "Hits.ocg/BucketHit#1-2.wav", "Hits/BucketHit*", "hit"),
+    Take("metal_hit", "gcompris", "scalesboard/metal_hit.wav"),
     *_openclonk("gunshot", "Objects.ocg/Weapons.ocg/Blunderbuss.ocg/GunShoot#1-5.ogg", "Musket/GunShot1-5", "hit"),
     _sfx("gunshot", 0, 127),
     _sfx("machine_gun", 1, 127, "stretch", span_s=(0.1, 5.0)),
@@ -197,6 +216,7 @@ _HITS_AND_THINGS = (
     *_openclonk("explosion", "Fire.ocg/Blast3alt.wav", "Fire/Blast3alt"),
     *_openclonk("explosion", "Fire.ocg/BlastLiquid#1.ogg", "LiquidBlast1"),
     *_opensfx("explosion", "Explosion"),
+    Take("explosion", "minetest", "tnt/tnt_explode as mtg/mods/tnt/sounds/*"),
     _sfx("explosion", 3, 127),
     *_openclonk("fireworks", "Fire.ocg/BlastFirework.ogg", "BlastFireworks"),
     *_openclonk("arrow", "Objects.ocg/Weapons.ocg/Bow.ocg/Shoot#1-3.ogg", "Bow/PutAwayBow, Shoot1-3"),
@@ -208,6 +228,7 @@ _HITS_AND_THINGS = (
     *_openclonk("rocks", "Hits.ocg/Materials.ocg/Rock.ocg/RockHit#1-3.ogg", "RockHit1-3", "hit"),
     *_openclonk("pop", "Objects.ocg/Balloon.ocg/Pop.wav", "Balloon/Pop"),
     *_openclonk("coins", "UI.ocg/UnCash#1-3.wav", "UI/UnCash1&2&3"),
+    *(Take("coins", "gcompris", f"money/money{number}.wav") for number in (1, 2)),
     *_opensfx("cash_register", "Cash till"),
     *_sonic_pi("cash_register", "perc_till"),
     *_opensfx("tree_fall", "Lumber mill: Crashing tree", "Lumber mill: Falling tree"),

@@ -14,6 +14,7 @@ from ppaudioldm.sounds.bank.reading import SAMPLE_RATE
 _RENDER_RATE = (
     48_000  # TinySoundFont interpolates linearly: at three times our rate what that mirrors is out of hearing
 )
+_SILENT_AFTER_S = 0.1  # a note that is stopped fades for some milliseconds, which would begin the next one
 DRUMS = 128  # the bank of drum kits
 _DRUM_CHANNEL = 9
 
@@ -55,6 +56,7 @@ def fluid(folder: Path) -> Callable[[Key], Original]:
 
     def original(key: Key) -> Original:
         synth.sounds_off()
+        _generated(synth, _SILENT_AFTER_S)
         channel = _DRUM_CHANNEL if key.bank == DRUMS else 0
         synth.program_select(channel, font, key.bank, key.program, key.bank == DRUMS)
         name = synth.sfpreset_name(font, key.bank, key.program)

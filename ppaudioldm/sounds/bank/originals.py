@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ppaudioldm.sounds.bank.containers import read_gresource, read_group, read_sound_set
+from ppaudioldm.sounds.bank.containers import read_gresource, read_group, read_qt_resource, read_sound_set
 from ppaudioldm.sounds.bank.reading import SAMPLE_RATE
 
 
@@ -41,6 +41,7 @@ _LICENCES = {
     "Creative Commons Zero 1.0": "CC0-1.0",
     "CC-BY-3.0": "CC-BY-3.0",
     "CC-BY-4.0": "CC-BY-4.0",
+    "CC-BY-3.0 and CC0-1.0": "CC-BY-3.0",
     "CC0-1.0": "CC0-1.0",
     "Public-Domain": "Public domain",
 }
@@ -134,14 +135,42 @@ def blanket(folder: Path) -> Library:
 
 
 def debian_notice(copyrights: str, path: str, title: str) -> Notice:
-    """The notice of the file `path` in the text of a Debian copyright file, from the stanza that lists it."""
+    """The notice of a file in the text of a Debian copyright file, from the stanza that lists it as `path`."""
     for stanza in re.split(r"\n\s*\n", copyrights):
         fields = dict(re.findall(r"^([A-Z][\w-]*):[ \t]*\n?[ \t]*(.*(?:\n[ \t]+.*)*)", stanza, re.MULTILINE))
         if path in fields.get("Files", "").split():
             address = _ADDRESS.search(stanza)
             name = fields["License"].split("\n")[0].strip()
-            return Notice(title, fields["Copyright"].strip(), licence(name), address.group() if address else "")
+            author = " ".join(fields["Copyright"].split()).replace("no-copyright", "an author who is not named")
+            return Notice(title, author, licence(name), address.group() if address else "")
     raise ValueError(f"the copyright file has no stanza of {path}")
+
+
+def gcompris(folder: Path) -> Library:
+    """Sounds of GCompris as "ACTIVITY/NAME.wav"; their notices are in Debian's copyright file."""
+    copyrights = (folder / "usr/share/doc/gcompris-qt-data/copyright").read_text(encoding="utf-8")
+
+    def original(name: str) -> Original:
+        activity, _, file_name = name.partition("/")
+        path = f"src/activities/{activity}/resource/{file_name}"
+        files = read_qt_resource((folder / f"usr/share/gcompris-qt/rcc/{activity}.rcc").read_bytes())
+        content = _member(files, f"/gcompris/{path}", "gcompris-qt-data")
+        return Original(decoded(content), debian_notice(copyrights, path, name.rpartition(".")[0]))
+
+    return original
+
+
+def minetest(folder: Path) -> Library:
+    """Sounds of Minetest's game as "MOD/NAME as PATTERN": the PATTERN under which Debian's copyright file lists it."""
+    copyrights = (folder / "usr/share/doc/minetest-data/copyright").read_text(encoding="utf-8")
+
+    def original(name: str) -> Original:
+        title, _, pattern = name.partition(" as ")
+        mod, _, sound = title.partition("/")
+        path = folder / f"usr/share/games/minetest/games/minetest_game/mods/{mod}/sounds/{sound}.ogg"
+        return Original(decoded(path), debian_notice(copyrights, pattern, title))
+
+    return original
 
 
 def sonic_pi(folder: Path) -> Library:

@@ -50,6 +50,15 @@ PACKAGES: dict[str, Package] = {
     "blanket": Package(
         "blanket", "0.7.0-4", "apt", "dbbf2a33f5763cf23330f94c8753d1c50e8a8e8df8a843dedaeda279e83558e6", suite="trixie"
     ),
+    "gcompris": Package(
+        "gcompris-qt-data", "3.1-2", "apt", "e9cf06ab2105529068df73085784e835d2ff03f870d2a8091f09125d40abac9f"
+    ),
+    "minetest": Package(
+        "minetest-data",
+        "5.6.1+dfsg+~1.9.0mt8+dfsg-2",
+        "apt",
+        "91371dd2bd51cfcd4fa60c138667989a47047dfe1a47f7523b9ad1782d397585",
+    ),
     "sonic-pi": Package(
         "supersonic-scsynth-samples",
         "0.84.2",

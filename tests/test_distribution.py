@@ -113,4 +113,6 @@ def test_what_they_hold(built):
     others = {name for name in built.wheel - code if ".dist-info/" not in name}
     assert {Path(name).suffix for name in others} == NOT_CODE and all(name.startswith("ppaudioldm/") for name in others)
     beside = {name for name in built.source if not name.startswith("ppaudioldm")}
-    assert beside == {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg"}
+    credits = "assets/CREDITS.md"  # of the recordings that built-in models are trained on
+    assert beside == {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", credits, "pyproject.toml", "setup.cfg"}
+    assert any(name.endswith(f".dist-info/licenses/{credits}") for name in built.wheel)

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import struct
+import sys
 import tarfile
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from ppaudioldm.sounds.bank import SAMPLE_RATE, __main__, build, cutting, open_b
 from ppaudioldm.sounds.bank.containers import read_gresource, read_group, read_qt_resource, read_sound_set
 from ppaudioldm.sounds.bank.credits import credits_text
 from ppaudioldm.sounds.bank.effects import TAKES
+from ppaudioldm.sounds.bank.fluid import DRUMS, Key, fluid
 from ppaudioldm.sounds.bank.instruments import SALAMANDER_NOTES, note_key
 from ppaudioldm.sounds.bank.ogg import with_serial
 from ppaudioldm.sounds.bank.originals import Notice
@@ -227,6 +230,69 @@ def test_a_package_that_its_client_cannot_fetch_is_an_error_in_one_line(tmp_path
     assert __main__.main(arguments) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: fluid-soundfont-gm 3.1-5.3 is fetched by no-such-client, which is not installed")
+
+
+class FakeSynth:
+    """TinySoundFont's interface; the left channel of a note has the level of its key, and goes on for 10 ms."""
+
+    def __init__(self, samplerate):
+        self.calls, self.level, self.remains = [("rate", samplerate)], 0.0, 0.0
+
+    def sfload(self, path):
+        return 3
+
+    def sfpreset_name(self, font, bank, program):
+        return "Whistle"
+
+    def program_select(self, channel, font, bank, program, is_drums=False):
+        self.calls.append((channel, bank, program, is_drums))
+
+    def noteon(self, channel, key, velocity):
+        self.level = key / 100
+
+    def noteoff(self, channel, key):
+        self.remains, self.level = self.level, 0.0
+
+    def sounds_off(self):
+        pass
+
+    def generate(self, samples):
+        stereo = np.full((samples, 2), -1, np.float32)
+        stereo[:, 0] = self.level
+        stereo[: min(samples, 480), 0] += self.remains
+        self.remains = 0.0
+        return memoryview(stereo.tobytes())
+
+
+@pytest.fixture
+def soundfont(tmp_path, monkeypatch):
+    """An unpacked package of Fluid, and a synthesiser that stands in for TinySoundFont."""
+    (tmp_path / "usr/share/doc/fluid").mkdir(parents=True)
+    (tmp_path / "usr/share/doc/fluid/copyright").write_text("I hereby release Fluid under the MIT license")
+    (tmp_path / "usr/share/sounds/sf2").mkdir(parents=True)
+    (tmp_path / "usr/share/sounds/sf2/Fluid.sf2").write_bytes(b"RIFF")
+    monkeypatch.setitem(sys.modules, "tinysoundfont", SimpleNamespace(Synth=FakeSynth))
+    return tmp_path
+
+
+def test_a_note_is_one_channel_and_begins_without_the_end_of_the_one_before(soundfont):
+    original = fluid(soundfont)
+    original(Key(0, 73, 90, 0.5, 0.0))
+    found = original(Key(DRUMS, 0, 60, 0.5, 0.1))
+    assert len(found.samples) == round(0.6 * SAMPLE_RATE)
+    assert found.samples[200:7000] == pytest.approx(0.6, abs=0.01), "the left channel, at the level of the key"
+    assert np.abs(found.samples[:200]).max() < 0.7
+    assert found.notice == Notice("Fluid (R3): Whistle, key 60", "Frank Wen", "MIT", "")
+    assert Key(0, 0, 69, 1, 1).pitch_hz == 440
+
+
+def test_without_tinysoundfont_or_the_licence_notes_are_refused(soundfont, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tinysoundfont", None)
+    with pytest.raises(ValueError, match="pip install --no-deps tinysoundfont"):
+        fluid(soundfont)
+    (soundfont / "usr/share/doc/fluid/copyright").write_text("GPL")
+    with pytest.raises(ValueError, match="does not release Fluid under the MIT license"):
+        fluid(soundfont)
 
 
 def tones(pitch_hz, duration_s, partials=(1, 0.5, 0.3)):

@@ -89,10 +89,14 @@ def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None,
 
 
 def known_sounds(kinds: Sequence[str] | None) -> KnownSounds | None:
-    """The sounds that a model can generate which was trained on synthesised sounds of `kinds`."""
-    from ppaudioldm.sounds import describe, known_words
+    """The sounds that a model can generate which was trained on `kinds` of sound."""
+    from ppaudioldm.sounds import catalogue, collection
 
-    return KnownSounds(tuple(Sound(*texts) for texts in describe(kinds)), known_words(kinds)) if kinds else None
+    if not kinds:
+        return None
+    # Runs from before the collection have kinds of the former catalogue.
+    of = collection if set(kinds) <= set(collection.KINDS) else catalogue
+    return KnownSounds(tuple(Sound(*texts) for texts in of.describe(kinds)), of.known_words(kinds))
 
 
 def _with_clap_audio(model: ModelConfig, clap: Path) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""Datasets of captioned clips, by index: synthesised sounds, or the user's recordings (`recordings.py`)."""
+"""Datasets of captioned clips, by index: those of `ppaudioldm.sounds`, or the user's recordings (`recordings.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOP_LENGTH = 160  # samples a mel frame
 class CaptionedClip:
     waveform: np.ndarray  # (samples,) float32 at 16 kHz
     caption: str
-    kind: str = ""  # of sound, known for a synthesised clip
+    kind: str = ""  # of sound, known for those of `ppaudioldm.sounds`
 
 
 # The clip of an index 0, 1, ... without end: a pure function. Its repr names the file of encoded clips.
@@ -34,17 +34,19 @@ class HasHeldOut(Protocol):
 
 @dataclass(frozen=True)
 class SynthesisedClips:
-    """Synthesised sounds of `ppaudioldm.sounds`. kinds: () for those of level a. split: "train" or "test"."""
+    """Clips of `ppaudioldm.sounds`. kinds: () for all. split: "train" or "test". language: None for either."""
 
     duration: float  # seconds
     kinds: tuple[str, ...] = ()
     split: str = "train"
+    language: str | None = None  # of the captions, "en" or "zh"
 
     def __call__(self, number: int) -> CaptionedClip:
-        from ppaudioldm.sounds import LEVEL_A, example
+        from ppaudioldm.sounds.clips import example
+        from ppaudioldm.sounds.collection import KINDS
 
-        synthesised = example(number, self.kinds or LEVEL_A, self.duration, self.split)
-        return CaptionedClip(synthesised.waveform, synthesised.caption, synthesised.kind)
+        clip = example(number, self.kinds or KINDS, self.duration, self.split, self.language)
+        return CaptionedClip(clip.waveform, clip.caption, clip.kind)
 
     def held_out(self) -> SynthesisedClips:
         return replace(self, split="test")

@@ -27,7 +27,7 @@ from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.framework import F, Tensor, xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.build import NETWORKS
-from ppaudioldm.sounds import LEVEL_A
+from ppaudioldm.sounds.collection import KINDS
 from ppaudioldm.training import precision, tiny
 from ppaudioldm.training.ahead import Ahead
 from ppaudioldm.training.average import set_values
@@ -163,7 +163,7 @@ class JointStage:
         clips = clips or SynthesisedClips(settings.duration, settings.kinds)
         if not settings.checkpoint:
             warn_of_other_captions(Path(settings.tokenizers), clips)
-        kinds = clips.kinds or LEVEL_A if isinstance(clips, SynthesisedClips) else ()
+        kinds = clips.kinds or KINDS if isinstance(clips, SynthesisedClips) else ()
         self._sounds = list(dict.fromkeys(kinds))  # a kind may be listed twice, to be sampled twice as often
         self._load_frozen(pretrained, clips)
 

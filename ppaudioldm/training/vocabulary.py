@@ -10,8 +10,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.storage.lock import waiting_lock
@@ -60,20 +58,24 @@ def train_tokenizer(kind: str, captions: Iterable[str], size: int = VOCABULARY) 
     return str(tokenizer.to_str())
 
 
-def sound_captions(per_kind: int = 300, duration: float = CLIP_SECONDS) -> Iterator[str]:
-    """Training captions of every kind of synthesised sound. Words that only the held-out captions use do not occur."""
-    from ppaudioldm.sounds import KINDS
-    from ppaudioldm.sounds.captions import caption
+def sound_captions(per_kind: int = 100, duration: float = CLIP_SECONDS) -> Iterator[str]:
+    """Training captions of every kind of sound, and all their words, those of both languages.
 
-    for number, kind in enumerate(KINDS.values()):
-        rng = np.random.default_rng(number)
-        for _ in range(per_kind):
-            text, is_noun_phrase = kind.describe(rng, kind.draw(rng, duration), "train")
-            yield caption(rng, text, is_noun_phrase, "train")
+    Words that only the held-out captions use do not occur: there are none.
+    """
+    from ppaudioldm.sounds.clips import captions
+    from ppaudioldm.sounds.collection import KINDS, SINGLE_KINDS
+    from ppaudioldm.sounds.wording import LANGUAGES, vocabulary
+
+    for kind in KINDS:
+        yield from captions(per_kind, (kind,), duration)
+    for single in SINGLE_KINDS.values():
+        for language in LANGUAGES:
+            yield from vocabulary(single.words, language, "train")
 
 
 def dataset_captions(clips: Dataset) -> Iterator[str]:
-    """The captions to train tokenizers for `clips` on: of all recordings, or of all kinds of synthesised sound."""
+    """The captions to train tokenizers for `clips` on: of all recordings, or of all kinds of sound."""
     return (caption for _, caption in clips.entries) if isinstance(clips, Recordings) else sound_captions()
 
 

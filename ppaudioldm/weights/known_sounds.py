@@ -12,7 +12,8 @@ MOST_WORDS = 10_000
 TEXT_LIMIT = 200  # letters
 NAMED_IN_WARNING = 5
 
-_WORD = re.compile(r"[a-z][a-z'-]*")
+_WORD = re.compile(r"[a-z][a-z'-]*|[\u4e00-\u9fff]")  # English words, single Chinese characters
+_NOTHING_NAMED = re.compile("声音|录音|音频|音效")  # Chinese for sound and recording, in which a tone is a part
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Sound:
 class KnownSounds:
     """All sounds that a checkpoint can generate, where they are few enough to list; `knows` in its config.json.
 
-    words: by which prompts name the sounds, in lower case.
+    words: by which prompts name the sounds, in lower case; of Chinese words the characters.
     """
 
     sounds: tuple[Sound, ...]
@@ -69,8 +70,8 @@ class KnownSounds:
 
 
 def words(text: str) -> set[str]:
-    """The words of `text` in lower case."""
-    return set(_WORD.findall(text.lower()))
+    """The words of `text` in lower case, in Chinese its characters."""
+    return set(_WORD.findall(_NOTHING_NAMED.sub("", text.lower())))
 
 
 def _forms(word: str) -> Iterable[str]:

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from ppaudioldm.cli import main
-from ppaudioldm.sounds import LEVEL_A, example
+from ppaudioldm.sounds.clips import captions
+from ppaudioldm.sounds.collection import KINDS
 from ppaudioldm.training.assemble import known_sounds
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 
@@ -23,6 +24,13 @@ def test_a_warning_names_the_prompt_what_to_try_and_how_to_get_the_rest(prompt):
     warning = KNOWN.warning("small", ["a bell", prompt])
     assert "small was trained on 2 kinds" in warning and repr(prompt) in warning and "'a big bell rings'" in warning
     assert "audioldm2-full" in warning and "\n" not in warning
+
+
+def test_chinese_prompts_name_sounds_by_their_characters():
+    known = known_sounds(("dog", "piano", "sweep"))
+    assert known.named_in("一只狗叫了三声") and known.named_in("钢琴") and known.named_in("上升的音")
+    assert not known.named_in("大象的声音") and not known.named_in("一段录音")
+    assert KnownSounds.from_dict(json.loads(json.dumps(known.to_dict()))) == known
 
 
 def test_json_and_back():
@@ -47,11 +55,12 @@ def test_what_is_no_list_of_sounds_is_refused(values):
 
 
 def test_every_caption_of_a_kind_is_known():
-    known = known_sounds(LEVEL_A)
-    assert [sound.name for sound in known.sounds] == list(LEVEL_A)
+    known = known_sounds(KINDS)
+    assert [sound.name for sound in known.sounds] == list(KINDS)
     for split in ("train", "test"):
-        for number in range(100):
-            assert known.named_in(example(number, LEVEL_A, split=split).caption)
+        for caption in captions(100, ("dog", "rain", "beeps", "piano", "sequence", "together"), 2.56, split):
+            assert known.named_in(caption)
+    assert [sound.name for sound in known_sounds(("bell", "hats")).sounds] == ["bell", "hats"], "of a former run"
     assert known_sounds(()) is None
 
 

@@ -26,12 +26,16 @@ OUTER = 0.33  # of the range of an instrument is "low", as much "high"
 
 @dataclass(frozen=True)
 class Range:
-    """What an instrument plays. low, high: MIDI numbers (60 is middle C). held: its notes last, and end when let go."""
+    """What an instrument plays.
+
+    low, high: MIDI numbers (60 is middle C). held: its notes last, and end when let go. named: one hears which note.
+    """
 
     low: int
     high: int
     held: bool = False
     chords: bool = True
+    named: bool = True
 
 
 def midi_hertz(midi: float) -> float:
@@ -89,18 +93,12 @@ def _note(rng: Generator, span: Range, duration: float) -> Facts:
     register, midi = _register(rng, span)
     onset = 0.03 + uniform(rng, 0, 0.12) * duration
     seconds = uniform(rng, 0.5, 1.0) * min(2.6, duration - onset - MARGIN_S)
-    name = note_name(midi)
-    return _named(register) | {
-        "form": "note",
-        "count": 1,
-        "note": name,
-        "octave": midi // 12 - 1,
-        "key": f"{name.replace(' sharp', '#')}{midi // 12 - 1}",
-        "hertz": midi_hertz(midi),
-        "notes": [midi],
-        "onsets": [onset],
-        "seconds": [seconds],
-    }
+    name, octave = note_name(midi), midi // 12 - 1
+    facts: Facts = {"form": "note", "count": 1, "notes": [midi], "onsets": [onset], "seconds": [seconds]}
+    if span.named:
+        key = f"{name.replace(' sharp', '#')}{octave}"
+        facts |= {"note": name, "octave": octave, "key": key, "hertz": midi_hertz(midi)}
+    return facts | _named(register)
 
 
 def _notes(rng: Generator, span: Range, duration: float) -> Facts:
@@ -325,7 +323,7 @@ KINDS: dict[str, Kind] = {
     "kalimba": instrument(words.KALIMBA, Range(58, 88), "kalimba"),
     "bagpipe": instrument(words.BAGPIPE, Range(54, 77, held=True, chords=False), "bagpipe"),
     "steel_drum": instrument(words.STEEL_DRUM, Range(53, 84), "steel_drum"),
-    "timpani": instrument(words.TIMPANI, Range(38, 57, chords=False), "timpani"),
+    "timpani": instrument(words.TIMPANI, Range(38, 57, chords=False, named=False), "timpani"),
     "drums": Kind(words.DRUMS, _draw_drums, _drums),
     "cymbal": events(words.CYMBAL, "crash_cymbal", most=3, shift=2, gap_s=(0.25, 0.8), longest_s=2.0),
 }

@@ -26,7 +26,7 @@ def _draw_bell(rng: Generator, material: Material, duration: float) -> Facts:
     }
     if rng.uniform() < 0.6:
         facts["bank"] = "church_bell" if pitch == "low" else "tubular_bell"
-    facts["onsets"] = event_times(rng, duration, 0.35, 5, (0.35, 1.1))
+    facts["onsets"] = event_times(rng, duration, 0.35, 5, (0.5, 1.2))
     return facts | {"count": len(facts["onsets"])}
 
 

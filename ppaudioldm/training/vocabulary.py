@@ -136,10 +136,10 @@ def write_tokenizers(folder: Path, captions: Iterable[str], size: int = VOCABULA
 def captions_of(clips: Dataset) -> str:
     """What distinguishes the captions of `clips` from others: for recordings a hash of them, in any order.
 
-    The synthesised sounds of another version of this package count as the same.
+    The sounds of another version of this package count as the same, unless it had other languages.
     """
     if not isinstance(clips, Recordings):
-        return "synthesised sounds"
+        return "sounds in English and Chinese"
     return hashlib.sha256("\n".join(sorted(dataset_captions(clips))).encode()).hexdigest()
 
 

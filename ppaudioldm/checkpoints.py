@@ -36,8 +36,14 @@ class CheckpointInfo:
     layout: str
     repo: str = ""  # on the Hugging Face hub
     filename: str = ""
+    zenodo: int | None = None  # the record on zenodo.org that has the file, where the hub has none
     licence: str = LICENCE
     download_gb: float = 0.0
+
+    @property
+    def download_bytes(self) -> float:
+        """About as many as are downloaded."""
+        return self.download_gb * 1e9
 
 
 _FULL = ModelConfig(audiomae=AudioMAEConfig())
@@ -68,6 +74,22 @@ _48K = replace(
     loa=None,
     audiomae=None,
 )
+HTSAT_TINY = ClapAudioConfig(hidden_size=96, depths=(2, 2, 6, 2), short_input="repeated")
+_AUDIOLDM1_S = replace(
+    _FULL,
+    unet=UNetConfig(context_dims=(), film_dim=512),
+    clap_audio=HTSAT_TINY,
+    flan_t5=None,
+    gpt2=None,
+    loa=None,
+    audiomae=None,
+)
+_AUDIOLDM1_M = replace(
+    _AUDIOLDM1_S,
+    unet=replace(_AUDIOLDM1_S.unet, model_channels=192),
+    clap_audio=ClapAudioConfig(short_input="repeated"),
+)
+_AUDIOLDM1_L = replace(_AUDIOLDM1_S, unet=replace(_AUDIOLDM1_S.unet, model_channels=256, head_dim=64))
 
 # The same classes with 18 million parameters, trained by `training/` and shipped with the package. All conditions of
 # the UNet are 128 wide; a clip of training lasts 2.56 s: 256 mel frames, 64 latent frames, 8 LOA tokens.
@@ -112,8 +134,8 @@ UNTRAINED = ModelConfig(
 
 
 def _in_diffusers(config: ModelConfig) -> ModelConfig:
-    """`config` without what diffusers' pipeline lacks, which generates from text only."""
-    return replace(config, audiomae=None)
+    """`config` without what diffusers' pipelines lack, which generate from text only; AudioLDM 1's ranks nothing."""
+    return replace(config, audiomae=None, clap_audio=None if config.unet.is_audioldm1 else config.clap_audio)
 
 
 CHECKPOINTS: dict[str, CheckpointInfo] = {
@@ -127,10 +149,10 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         "original",
         "haoheliu/audioldm2-full",
         "audioldm2-full.pth",
-        download_gb=8.8,
+        download_gb=8.5,
     ),
     "audioldm2-music-665k": CheckpointInfo(
-        "music", _FULL, "original", "haoheliu/audioldm2-music-665k", "audioldm2-music-665k.pth", download_gb=8.8
+        "music", _FULL, "original", "haoheliu/audioldm2-music-665k", "audioldm2-music-665k.pth", download_gb=8.5
     ),
     "audioldm2-full-large-1150k": CheckpointInfo(
         "sound effects and music, twice the size",
@@ -138,7 +160,7 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         "original",
         "haoheliu/audioldm2-full-large-1150k",
         "audioldm2-full-large-1150k.pth",
-        download_gb=11.7,
+        download_gb=11.5,
     ),
     "audioldm2-speech-gigaspeech": CheckpointInfo(
         "speech in many voices",
@@ -170,7 +192,55 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         "original",
         "haoheliu/audioldm_16k_crossattn_t5",
         "audioldm_16k_crossattn_t5.pth",
-        download_gb=4.9,
+        download_gb=4.7,
+    ),
+    "audioldm-s-full": CheckpointInfo(
+        "sound effects, music and speech-like sounds; AudioLDM 1, the smallest",
+        _AUDIOLDM1_S,
+        "original",
+        "haoheliu/AudioLDM-S-Full",
+        "audioldm-s-full",
+        download_gb=2.6,
+    ),
+    "audioldm-s-full-v2": CheckpointInfo(
+        "audioldm-s-full, trained for longer",
+        _AUDIOLDM1_S,
+        "original",
+        filename="audioldm-full-s-v2.ckpt",
+        zenodo=7698295,
+        download_gb=2.6,
+    ),
+    "audioldm-m-full": CheckpointInfo(
+        "sound effects, music and speech-like sounds; AudioLDM 1, medium size",
+        _AUDIOLDM1_M,
+        "original",
+        filename="audioldm-m-full.ckpt",
+        zenodo=7813012,
+        download_gb=4.6,
+    ),
+    "audioldm-l-full": CheckpointInfo(
+        "sound effects, music and speech-like sounds; AudioLDM 1, the largest",
+        _AUDIOLDM1_L,
+        "original",
+        filename="audioldm-full-l.ckpt",
+        zenodo=7698295,
+        download_gb=7.0,
+    ),
+    "audioldm-s-text-ft": CheckpointInfo(
+        "audioldm-s, fine-tuned with captions of AudioCaps and MusicCaps",
+        _AUDIOLDM1_S,
+        "original",
+        filename="audioldm-s-text-ft.ckpt",
+        zenodo=7813012,
+        download_gb=2.6,
+    ),
+    "audioldm-m-text-ft": CheckpointInfo(
+        "audioldm-m, fine-tuned with captions of AudioCaps and MusicCaps",
+        _AUDIOLDM1_M,
+        "original",
+        filename="audioldm-m-text-ft.ckpt",
+        zenodo=7813012,
+        download_gb=4.6,
     ),
     "cvssp/audioldm2": CheckpointInfo(
         "audioldm2-full as a diffusers folder",
@@ -198,14 +268,42 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         _in_diffusers(_SPEECH),
         "diffusers",
         "anhnct/audioldm2_gigaspeech",
-        download_gb=2.5,
+        download_gb=2.8,
     ),
     "anhnct/audioldm2_ljspeech": CheckpointInfo(
         "audioldm2-speech-ljspeech as a diffusers folder",
         _in_diffusers(_SPEECH),
         "diffusers",
         "anhnct/audioldm2_ljspeech",
-        download_gb=2.5,
+        download_gb=2.8,
+    ),
+    "cvssp/audioldm": CheckpointInfo(
+        "audioldm-s-full as a diffusers folder",
+        _in_diffusers(_AUDIOLDM1_S),
+        "diffusers",
+        "cvssp/audioldm",
+        download_gb=1.7,
+    ),
+    "cvssp/audioldm-s-full-v2": CheckpointInfo(
+        "audioldm-s-full-v2 as a diffusers folder",
+        _in_diffusers(_AUDIOLDM1_S),
+        "diffusers",
+        "cvssp/audioldm-s-full-v2",
+        download_gb=1.7,
+    ),
+    "cvssp/audioldm-m-full": CheckpointInfo(
+        "audioldm-m-full as a diffusers folder",
+        _in_diffusers(_AUDIOLDM1_M),
+        "diffusers",
+        "cvssp/audioldm-m-full",
+        download_gb=2.6,
+    ),
+    "cvssp/audioldm-l-full": CheckpointInfo(
+        "audioldm-l-full as a diffusers folder",
+        _in_diffusers(_AUDIOLDM1_L),
+        "diffusers",
+        "cvssp/audioldm-l-full",
+        download_gb=3.9,
     ),
 }
 
@@ -218,6 +316,11 @@ def speech_names() -> list[str]:
 def audiomae_names() -> list[str]:
     """The published checkpoints with AudioMAE, which encodes a recording as LOA tokens."""
     return [name for name, info in CHECKPOINTS.items() if info.config.audiomae]
+
+
+def recording_names() -> list[str]:
+    """The published checkpoints that can generate from features of a recording in place of a prompt's."""
+    return [name for name, info in CHECKPOINTS.items() if info.config.recording_encoder]
 
 
 def unknown_name(name: str) -> ValueError:

@@ -6,7 +6,7 @@ configuration files of the published code.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ppaudioldm.errors import shown
@@ -28,7 +28,7 @@ class ClapTextConfig:
 
 @dataclass(frozen=True)
 class ClapAudioConfig:
-    """CLAP's audio encoder: HTSAT-base, a Swin transformer, with a projection into the joint space."""
+    """CLAP's audio encoder: HTSAT, a Swin transformer, here of size base, with a projection into the joint space."""
 
     spec_size: int = 256  # the mel spectrogram is folded into a square of spec_size x spec_size
     n_mels: int = 64
@@ -39,6 +39,7 @@ class ClapAudioConfig:
     window_size: int = 8
     projection_dim: int = 512
     sample_rate: int = 48000  # Hz, of the input waveform
+    short_input: str = "stretched"  # how a recording shorter than 10 s fills the input; "repeated" by AudioLDM 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class UNetConfig:
     num_res_blocks: int = 2  # per level going down, one more going up
     attention_levels: tuple[int, ...] = (1, 2, 3)  # levels with transformers
     head_dim: int = 32  # heads = channels / head_dim: 8, 12, 20
-    context_dims: tuple[int | None, ...] = (768, 1024)  # LOA, FLAN-T5; None = self-attention instead
+    # LOA, FLAN-T5; None = self-attention instead. Empty: self-attention only, one transformer a place.
+    context_dims: tuple[int | None, ...] = (768, 1024)
     transformer_depth: int = 1  # blocks per transformer
     film_dim: int | None = None  # width of a global condition, concatenated to the time embedding after a projection
 
@@ -125,9 +127,23 @@ class UNetConfig:
         return 4 * self.model_channels
 
     @property
+    def is_audioldm1(self) -> bool:
+        """Whether this is AudioLDM 1's: a global condition alone, and one transformer a place, without context."""
+        return self.film_dim is not None and not self.context_dims
+
+    @property
     def downsampling(self) -> int:
         """Latent frames and bands must be multiples of this."""
         return 2 ** (len(self.channel_mult) - 1)
+
+
+WIDE_HEADS_FROM = 256  # model channels of the only published UNet with heads 64 wide, audioldm-l-full's
+
+
+def with_head_dim(config: UNetConfig) -> UNetConfig:
+    """`config` with the width of its heads, which no shape of a tensor shows: as the published UNet of that size."""
+    is_wide = config.is_audioldm1 and config.model_channels == WIDE_HEADS_FROM
+    return replace(config, head_dim=64 if is_wide else 32)
 
 
 @dataclass(frozen=True)
@@ -217,6 +233,16 @@ class ModelConfig:
         unit = self.unet.downsampling
         frames = self.diffusion.clip_seconds * self.sample_rate / self.samples_per_latent
         return unit * max(1, round(frames / unit))
+
+    @property
+    def recording_encoder(self) -> str | None:
+        """The network whose features of a recording can take the place of a prompt; None if there is none.
+
+        AudioMAE computes LOA tokens; CLAP, where its embedding conditions the UNet (FiLM), has an audio branch.
+        """
+        if self.audiomae is not None:
+            return "audiomae"
+        return "clap_audio" if self.unet.film_dim and self.clap_audio is not None else None
 
     @property
     def contexts(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class AudioLDM:
         engine: str | None = None,
         device: str | None = None,
         precision: str = "auto",
-        ema: bool = False,
+        ema: bool | None = None,
         compile_step: bool = False,
         vocoder: str | None = None,
         low_memory: bool = False,
@@ -67,12 +67,13 @@ class AudioLDM:
 
         engine: "openvino" (CPU; the networks are translated once and kept in a cache folder), "eager" (Paddle or
         PyTorch as they are) or "auto": openvino on a CPU, eager on a GPU. device: "cpu", "cuda:0" (PyTorch), "gpu:0"
-        (Paddle); the best there is by default. precision: of the arithmetic, "f32", "bf16", "fp16" (PyTorch) or
-        "auto": bf16 where a CPU or a PyTorch GPU has it. ema: use the averaged UNet of a published file. compile_step:
-        let torch.compile make a program of the UNet step, worth it for many clips of one length on a GPU. vocoder:
-        "network", or "griffin-lim", which needs none and sounds rougher; by default what the checkpoint has.
-        low_memory: hold one network at a time, for half the memory or less, and read them again for every clip, which
-        takes seconds. Networks are read when they are first needed.
+        (Paddle); the best there is by default. precision: of the arithmetic, "f32", "bf16", "fp16" (PyTorch) or "auto":
+        bf16 where a CPU or a PyTorch GPU has it. ema: whether to use the averaged UNet of a published file; by default
+        as the published program does, for AudioLDM 1 and not for AudioLDM 2. compile_step: let torch.compile make a
+        program of the UNet step, worth it for many clips of one length on a GPU. vocoder: "network", or "griffin-lim",
+        which needs none and sounds rougher; by default what the checkpoint has. low_memory: hold one network at a time,
+        for half the memory or less, and read them again for every clip, which takes seconds. Networks are read when
+        they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
@@ -115,19 +116,19 @@ class AudioLDM:
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
-          them take a tenth of the time. UNets with FiLM (AudioLDM 1's) allow 1 only, so not "draft".
+          them take a tenth of the time.
 
         seed: 0 to 2**63 - 1; the same seed gives the same clip, whatever the batch; None draws a new one; a sequence
         has one for each prompt. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes
         it; a speech checkpoint needs one of them, and the prompt describes the speaker. What does not fit is an error:
         `tasks.speak` speaks texts of any length. audio_condition: what to start from besides the prompt, which may be
-        None where the condition holds LOA tokens. prompt_embeds, attention_mask, generated_prompt_embeds: FLAN-T5
-        states (B, L, D), their mask (B, L) and LOA tokens (B, N, D) in place of what the text encoders compute from a
-        prompt, which may then be None; with "negative_", in place of the unconditional half. Names and shapes are those
-        of diffusers. keep_candidates: return all of them too, as `Clip.candidates`. with_scores: CLAP scores a prompt's
-        only candidate, too. progress: called after every step; returning False stops the run with `Cancelled`.
-        `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was complete. Raises ValueError for a value
-        out of range, naming it and what is allowed.
+        None where the condition holds features of a recording. prompt_embeds, attention_mask, generated_prompt_embeds:
+        FLAN-T5 states (B, L, D), their mask (B, L) and LOA tokens (B, N, D) in place of what the text encoders compute
+        from a prompt, which may then be None; with "negative_", in place of the unconditional half. Names and shapes
+        are those of diffusers. keep_candidates: return all of them too, as `Clip.candidates`. with_scores: CLAP scores
+        a prompt's only candidate, too. progress: called after every step; returning False stops the run with
+        `Cancelled`. `Cancelled`, and `Interrupted` after Ctrl-C, carry the best of what was complete. Raises ValueError
+        for a value out of range, naming it and what is allowed.
         """
         negatives = overrides.get("negative_prompt")
         has_one_each = negatives is not None and not isinstance(negatives, str)
@@ -143,16 +144,18 @@ class AudioLDM:
             negative_generated_prompt_embeds,
             prefix="negative_",
         )
-        if conditioning is not None and condition.loa is not None:
-            raise ValueError("prompt_embeds and LOA tokens of an audio_condition are both set, allowed: one of them")
-        has_loa = condition.loa is not None or conditioning is not None
-        is_absent = prompt is None and has_loa
-        count = len(conditioning.contexts[0]) if conditioning else 1
+        if conditioning is not None and condition.replaces_prompt:
+            raise ValueError("prompt_embeds and features of an audio_condition are both set, allowed: one of them")
+        has_features = condition.replaces_prompt or conditioning is not None
+        is_absent = prompt is None and has_features
+        count = conditioning.count if conditioning else 1
         texts: Any = [prompt] if isinstance(prompt, str) else prompt
         prompts = [""] * count if is_absent else check_texts(texts)
         _check_counts(prompts, conditioning, unconditional)
         if not is_absent:
             self._warn_of_unknown_sounds(prompts)
+            if condition.film is not None:
+                logger.warning("the recording takes the place of the prompt, which only scores the result")
         request = GenerationRequest(
             options,
             prompts,
@@ -162,7 +165,7 @@ class AudioLDM:
             conditioning,
             unconditional,
             # LOA tokens already hold what is spoken.
-            None if has_loa else self._phoneme_ids(transcription, phonemes),
+            None if has_features else self._phoneme_ids(transcription, phonemes),
             condition,
             keep_candidates,
             with_scores,
@@ -193,11 +196,29 @@ class AudioLDM:
         """
         if self.config.clap_audio is None:
             raise ValueError(f"{self.checkpoint.name} has no CLAP, which compares sounds with texts")
-        return clap_embedding(self.engine, waveform, sample_rate)
+        return clap_embedding(self.engine, waveform, sample_rate, self.config.clap_audio)
 
     def encode_loa(self, waveform: np.ndarray) -> np.ndarray:
         """AudioMAE's LOA tokens (N, 768) of a recording (samples,), for `AudioCondition.loa`; see `generation.loa`."""
         return encode_loa(self.checkpoint, self.engine, waveform)
+
+    def condition_like(self, waveform: np.ndarray) -> AudioCondition:
+        """What makes a clip resemble a recording (samples,) at `config.sample_rate`, in place of a prompt.
+
+        AudioMAE's LOA tokens of it, or CLAP's embedding where that conditions the UNet. Raises ValueError for a
+        checkpoint that has neither.
+        """
+        if self.config.recording_encoder == "clap_audio":
+            return AudioCondition(film=self.embed_audio(waveform, self.config.sample_rate))
+        return AudioCondition(loa=self.encode_loa(waveform))
+
+    def no_condition(self) -> AudioCondition:
+        """What takes the place of a prompt where any sound will do: the unconditional half of training."""
+        if self.config.unet.film_dim:
+            return AudioCondition(film=self._prompt_encoder.unconditional(1).film[0])  # type: ignore[index]
+        if (loa := self.config.loa) is None:
+            raise ValueError(f"prompt is missing, which {self.checkpoint.name} needs")
+        return AudioCondition(loa=np.zeros((loa.num_tokens, loa.hidden_size), np.float32))
 
     def encode_audio(
         self, waveform: np.ndarray, seed: int | None = None, on_chunk: OnChunk | None = None
@@ -266,10 +287,8 @@ def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
 def _check_counts(prompts: list[str], *conditionings: Conditioning | None) -> None:
     """Raise ValueError for embeddings of another number than there are prompts."""
     for conditioning in conditionings:
-        if conditioning is not None and len(conditioning.contexts[0]) != len(prompts):
-            raise ValueError(
-                f"{len(conditioning.contexts[0])} embeddings for {len(prompts)} prompts, allowed: one for each"
-            )
+        if conditioning is not None and conditioning.count != len(prompts):
+            raise ValueError(f"{conditioning.count} embeddings for {len(prompts)} prompts, allowed: one for each")
 
 
 def _negative_prompts(negative: str | Sequence[str | None] | None, prompts: int) -> list[str | None]:

@@ -6,18 +6,30 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ppaudioldm import framework
+from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.random import random_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 1
+# AudioLDM 1 as small as UNTRAINED is: one transformer a place, without context, and CLAP by FiLM.
+AUDIOLDM1 = replace(
+    UNTRAINED,
+    unet=replace(UNTRAINED.unet, context_dims=(), film_dim=64),
+    clap_audio=replace(UNTRAINED.clap_audio, short_input="repeated"),
+    flan_t5=None,
+    gpt2=None,
+    loa=None,
+    audiomae=None,
+)
 
 
 class RecordingEngine(EagerEngine):

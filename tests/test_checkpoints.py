@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, LICENCE, audiomae_names, unknown_name
+from ppaudioldm.checkpoints import (
+    CHECKPOINTS,
+    DEFAULT_CHECKPOINT,
+    LICENCE,
+    audiomae_names,
+    recording_names,
+    unknown_name,
+)
+from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights.convert import read_manifest
 
 
@@ -14,9 +23,12 @@ def test_every_entry_says_where_it_is_and_under_which_licence():
         assert info.licence == {"random": "none", "built-in": "Apache-2.0"}.get(info.layout, LICENCE)
         if info.layout in ("random", "built-in"):
             assert not info.repo
-        else:
-            assert info.repo.count("/") == 1 and info.download_gb > 1
-            assert info.filename == (f"{name}.pth" if info.layout == "original" else "")
+            continue
+        assert bool(info.zenodo) != (info.repo.count("/") == 1) and info.download_gb > 1
+        if info.layout == "diffusers":
+            assert not info.filename and info.repo == name
+        elif not info.config.unet.is_audioldm1:  # whose files have other names
+            assert info.filename == f"{name}.pth"
 
 
 def test_what_comes_with_the_package_is_the_default():
@@ -37,7 +49,37 @@ def test_diffusers_folders_hold_what_the_published_files_hold_but_audiomae():
 
 @pytest.mark.parametrize("name", [name for name, info in CHECKPOINTS.items() if info.layout == "original"])
 def test_every_published_file_has_a_manifest(name):
-    assert len(read_manifest(name)) > 3000
+    assert len(read_manifest(name)) > 2000
+
+
+def table_of_t5(key: str) -> bool:
+    """FLAN-T5's embedding has two keys, and files hold it once."""
+    return key.endswith("encoder.embed_tokens.weight")
+
+
+@pytest.mark.parametrize("name", [name for name, info in CHECKPOINTS.items() if info.layout == "original"])
+def test_sizes_are_those_of_the_tensors(name):
+    manifest = read_manifest(name)
+    values = sum(math.prod(shape) for key, shape in manifest.items() if not table_of_t5(key))
+    # A pickled tensor takes 480 bytes besides its values.
+    assert CHECKPOINTS[name].download_gb == round((4 * values + 480 * len(manifest)) / 1e9, 1)
+
+
+@pytest.mark.parametrize("name", [name for name, info in CHECKPOINTS.items() if info.layout == "diffusers"])
+def test_sizes_of_folders_are_those_of_their_networks(name):
+    config = CHECKPOINTS[name].config
+    shapes = [shape for network in network_names(config) for shape in parameter_shapes(network, config).values()]
+    assert CHECKPOINTS[name].download_gb == pytest.approx(4 * sum(map(math.prod, shapes)) / 1e9, abs=0.2)
+
+
+def test_audioldm1s_folders_hold_what_its_files_hold_but_claps_audio_branch():
+    for folder, file in {
+        "cvssp/audioldm": "audioldm-s-full",
+        "cvssp/audioldm-s-full-v2": "audioldm-s-full-v2",
+        "cvssp/audioldm-m-full": "audioldm-m-full",
+        "cvssp/audioldm-l-full": "audioldm-l-full",
+    }.items():
+        assert CHECKPOINTS[folder].config == replace(CHECKPOINTS[file].config, clap_audio=None)
 
 
 def test_an_unknown_name_lists_the_known_ones():
@@ -55,4 +97,11 @@ def test_what_hears_a_recording_is_what_listens_to_loa():
         "audioldm2-full-large-1150k",
         "audioldm2-speech-gigaspeech",
         "audioldm2-speech-ljspeech",
+    ]
+
+
+def test_what_can_start_from_a_recording_has_audiomae_or_conditions_on_clap():
+    others = [name for name in recording_names() if name not in audiomae_names()]
+    assert others == ["audioldm_48k"] + [
+        f"audioldm-{name}" for name in ("s-full", "s-full-v2", "m-full", "l-full", "s-text-ft", "m-text-ft")
     ]

@@ -44,14 +44,19 @@ def log_mel(waveform: np.ndarray, config: MelConfig = MEL_16K) -> np.ndarray:
     return np.concatenate([np.log(np.maximum(block @ filters, 1e-5)).astype(np.float32) for block in blocks])
 
 
-def clap_log_mel(waveform: np.ndarray) -> np.ndarray:
+def clap_log_mel(waveform: np.ndarray, repeat: bool = False) -> np.ndarray:
     """CLAP's input (1, 1024, 64) float32, in dB, for `waveform` (samples,) at 48 kHz, floating point.
 
-    Only the first 10 s are used, and the frames of a shorter waveform are interpolated to the same 1024, as CLAP was
-    trained. The published code normalises every mel band before it interpolates; this order gives the same, since the
-    weights of the interpolation sum to one. Raises ValueError as `log_mel` does.
+    Only the first 10 s are used. The frames of a shorter waveform are interpolated to the same 1024, as AudioLDM 2
+    does; the published code normalises every mel band before it interpolates; this order gives the same, since the
+    weights of the interpolation sum to one. repeat: as AudioLDM 1, repeat a shorter waveform as often as it fits
+    whole, and fill up with silence. Raises ValueError as `log_mel` does.
     """
-    power = stft_magnitude(checked_waveform(waveform)[:CLAP_MAX_SAMPLES], MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
+    waveform = checked_waveform(waveform)[:CLAP_MAX_SAMPLES]
+    if repeat:
+        repeated = np.tile(waveform, CLAP_MAX_SAMPLES // len(waveform))
+        waveform = np.pad(repeated, (0, CLAP_MAX_SAMPLES - len(repeated)))
+    power = stft_magnitude(waveform, MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
     decibels = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
     return interpolate_frames(decibels, CLAP_FRAMES)[None].astype(np.float32)
 

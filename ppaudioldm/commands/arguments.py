@@ -147,7 +147,11 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
         metavar="NAME|PATH",
         help=f"see `ppaudioldm checkpoints`; default: {checkpoint or 'none'}",
     )
-    add("--ema", action="store_true", help="use the averaged UNet of a published file")
+    add(
+        "--ema",
+        action=argparse.BooleanOptionalAction,
+        help="use the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
+    )
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
     add("--vocoder", choices=VOCODERS, help="griffin-lim needs no network; default: what the checkpoint has")

@@ -29,7 +29,11 @@ def add(commands: Any) -> None:
     command.add_argument("source", metavar="NAME|PATH")
     command.add_argument("destination", type=Path, metavar="FOLDER")
     command.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: float32")
-    command.add_argument("--ema", action="store_true", help="take the averaged UNet of a published file")
+    command.add_argument(
+        "--ema",
+        action=argparse.BooleanOptionalAction,
+        help="take the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
+    )
     _add_overwrite_and_framework(command)
     command.set_defaults(run=convert)
 
@@ -48,7 +52,10 @@ def checkpoints(options: argparse.Namespace) -> None:
         return
     if options.json:
         table = {
-            name: {field: getattr(info, field) for field in ("summary", "layout", "repo", "licence", "download_gb")}
+            name: {
+                field: getattr(info, field)
+                for field in ("summary", "layout", "repo", "zenodo", "licence", "download_gb")
+            }
             | {"sample_rate": info.config.sample_rate}
             for name, info in CHECKPOINTS.items()
         }

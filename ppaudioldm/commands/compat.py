@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
     add("--seed", type=int, default=0, help="default: 0")
     add("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     add_framework(command)
-    command.set_defaults(run=compat, precision="auto", ema=False, compile=False, vocoder=None, low_memory=False)
+    command.set_defaults(run=compat, precision="auto", ema=None, compile=False, vocoder=None, low_memory=False)
 
 
 def compat(options: argparse.Namespace) -> None:

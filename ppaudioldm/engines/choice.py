@@ -27,15 +27,15 @@ def create_engine(
     engine: str | None = None,
     device: str | None = None,
     precision: str = "auto",
-    ema: bool = False,
+    ema: bool | None = None,
     compile_step: bool = False,
     low_memory: bool = False,
 ) -> tuple[Description, Engine]:
     """The checkpoint `located` without its weights, and an engine that runs it.
 
     engine: one of ENGINES. device: "cpu", "cuda:0" or "gpu:0"; by default a GPU if there is one. precision,
-    compile_step, low_memory: see the engines. ema: use the moving average of the UNet's weights. Raises ValueError for
-    an unknown value or an impossible combination.
+    compile_step, low_memory: see the engines. ema: see `open_checkpoint`. Raises ValueError for an unknown value or an
+    impossible combination.
     """
     if chosen_engine(engine, device, precision, compile_step) == "eager":
         if checked_engine(engine) == "auto" and _is_for_cpu(device):
@@ -67,7 +67,7 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
     return name
 
 
-def _openvino(located: Located, precision: str, ema: bool, low_memory: bool) -> tuple[Description, Engine]:
+def _openvino(located: Located, precision: str, ema: bool | None, low_memory: bool) -> tuple[Description, Engine]:
     from ppaudioldm.openvino_engine.cache import ModelCache
     from ppaudioldm.openvino_engine.engine import OpenVINOEngine, checked_precision
 
@@ -76,7 +76,7 @@ def _openvino(located: Located, precision: str, ema: bool, low_memory: bool) -> 
 
 
 def _eager(
-    located: Located, device: str | None, precision: str, ema: bool, compile_step: bool, low_memory: bool
+    located: Located, device: str | None, precision: str, ema: bool | None, compile_step: bool, low_memory: bool
 ) -> tuple[Description, Engine]:
     from ppaudioldm.engines.eager import EagerEngine
     from ppaudioldm.weights.checkpoint import open_checkpoint

@@ -1,4 +1,4 @@
-"""What a generation starts from besides its prompts: init latents, an inpainting mask, LOA tokens of a recording."""
+"""What a generation starts from besides its prompts: init latents, an inpainting mask, features of a recording."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class AudioCondition:
     strength: the share of the schedule that is run; below 1 it starts from the noised `init_latents`, at 1 from noise.
     loa: (N, 768) float32 LOA tokens, in place of those that GPT-2 predicts from the prompt, which may then be absent.
     circular: the end of the latents continues in their start. The duration must be a whole number of latent frames.
+    film: (512,) float32, where CLAP's embedding conditions the UNet: that of a recording, in place of the prompt's,
+        which may then be absent.
     """
 
     init_latents: np.ndarray | None = None
@@ -30,6 +32,12 @@ class AudioCondition:
     strength: float = 1.0
     loa: np.ndarray | None = None
     circular: bool = False
+    film: np.ndarray | None = None
+
+    @property
+    def replaces_prompt(self) -> bool:
+        """Whether it holds features that take the place of a prompt's."""
+        return self.loa is not None or self.film is not None
 
     def check(self, config: ModelConfig, frames: int) -> None:
         """Raise ValueError, in one line, for what does not fit a generation of `frames` latent frames."""
@@ -49,6 +57,10 @@ class AudioCondition:
                 raise ValueError(f"keep_mask goes from {low} to {high}, allowed: 0 to 1")
         if self.loa is not None:
             self._check_loa(config)
+        if self.film is not None:
+            if config.unet.film_dim is None:
+                raise ValueError("film is set, but the UNet of the checkpoint has no FiLM")
+            _check_array("film", self.film, (config.unet.film_dim,))
 
     def _check_loa(self, config: ModelConfig) -> None:
         if config.loa is None:

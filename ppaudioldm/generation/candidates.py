@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_mel
+from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.clip import Clip
 
@@ -92,16 +93,32 @@ class Candidates:
         )
 
 
-def clap_scores(engine: Engine, text_embedding: np.ndarray, waveforms: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Cosine similarity (B,), -1 to 1, of `waveforms` (B, samples) with a CLAP text embedding (512,)."""
+def clap_scores(
+    engine: Engine,
+    text_embedding: np.ndarray,
+    waveforms: np.ndarray,
+    sample_rate: int,
+    clap: ClapAudioConfig | None = None,
+) -> np.ndarray:
+    """Cosine similarity (B,), -1 to 1, of `waveforms` (B, samples) with a CLAP text embedding (512,).
+
+    clap: the configuration of CLAP's audio branch.
+    """
     # One at a time: a Swin transformer on many clips at once would be the largest use of memory of the run.
-    return np.stack([clap_embedding(engine, waveform, sample_rate) for waveform in waveforms]) @ text_embedding
+    embeddings = [clap_embedding(engine, waveform, sample_rate, clap) for waveform in waveforms]
+    return np.stack(embeddings) @ text_embedding
 
 
-def clap_embedding(engine: Engine, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """CLAP's embedding (512,) of `waveform` (samples,), of length 1: of the first 10 s, at 48 kHz."""
+def clap_embedding(
+    engine: Engine, waveform: np.ndarray, sample_rate: int, clap: ClapAudioConfig | None = None
+) -> np.ndarray:
+    """CLAP's embedding (512,) of `waveform` (samples,), of length 1: of the first 10 s, at 48 kHz.
+
+    clap: the configuration of its audio branch, which says how a shorter waveform fills the input.
+    """
     import soxr
 
     beginning = waveform[: round((CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE + MARGIN) * sample_rate)]
     clip = soxr.resample(beginning, sample_rate, CLAP_SAMPLE_RATE)
-    return engine.run_numpy("clap_audio", clap_log_mel(clip)[None])[0]
+    repeat = clap is not None and clap.short_input == "repeated"
+    return engine.run_numpy("clap_audio", clap_log_mel(clip, repeat)[None])[0]

@@ -68,7 +68,6 @@ class NoisePredictor:
         self._film = None if conditioning.film is None else engine.asarray(conditioning.film)
         # Keys and values of the cross-attentions are the same at every step.
         self._projected = engine.run("unet_contexts", contexts) if contexts else []
-        self._shares_half = shares_half(config)
         self._deep: dict[int, Array] = {}  # cached features, by batch of windows
         # All at once, so that no step waits for a transfer to a GPU.
         self._timesteps = sorted(set(schedule.timesteps))
@@ -98,16 +97,17 @@ class NoisePredictor:
         plain = step_function(self._config, latents.shape[2])
         if not self._schedule.guided[step]:
             return plain, self._conditional_inputs(latents, timestep)
-        if not self._shares_half or plain != "unet_step":
+        if plain != "unet_step":
             both = self._engine.concat([latents, latents], 0)
             features = self._features_of(timestep, both.shape[0])
             return plain, [both, features, self._projected, self._masks, self._film]
         if self._caches:
-            return "unet_guided_shallow", [latents, self._features_of(timestep, latents.shape[0]), self._deep[index]]
+            features = self._features_of(timestep, latents.shape[0])
+            return "unet_guided_shallow", [latents, features, self._deep[index], self._film]
         return "unet_guided_step", self._guided_inputs(latents, timestep)
 
     def _guided_inputs(self, latents: Array, timestep: int) -> list[Any]:
-        return [latents, self._features_of(timestep, latents.shape[0]), self._projected, self._masks]
+        return [latents, self._features_of(timestep, latents.shape[0]), self._projected, self._masks, self._film]
 
     def _conditional_inputs(self, latents: Array, timestep: int) -> list[Any]:
         """Without the unconditional half, which comes first where there is one."""
@@ -137,20 +137,12 @@ def unet_functions(config: ModelConfig, guided: bool, options: Options) -> list[
     """The functions of the UNet that a generation runs, in order. Raises ValueError where features cannot be cached."""
     if not guided:
         return ["unet_step"]
-    shares = shares_half(config)
-    if options.reuse > 1 and (not shares or 0 in config.unet.attention_levels):
+    if options.reuse > 1 and 0 in config.unet.attention_levels:
         raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
-    functions = ["unet_guided_step"] if shares else ["unet_step"]
-    if options.reuse > 1:
-        functions = ["unet_guided_deep", "unet_guided_shallow"]
-    return functions if options.guidance_interval == (0.0, 1.0) or not shares else [*functions, "unet_step"]
+    functions = ["unet_guided_deep", "unet_guided_shallow"] if options.reuse > 1 else ["unet_guided_step"]
+    return functions if options.guidance_interval == (0.0, 1.0) else [*functions, "unet_step"]
 
 
 def step_function(config: ModelConfig, frames: int) -> str:
     """The function of the UNet that makes a step, without sharing between the halves, for that many latent frames."""
     return "unet_any_length_step" if frames % config.unet.downsampling else "unet_step"
-
-
-def shares_half(config: ModelConfig) -> bool:
-    """Whether both halves of guidance can share what comes before the first cross-attention."""
-    return bool(config.contexts) and not config.unet.film_dim

@@ -142,9 +142,11 @@ def needed_functions(config: ModelConfig, guided: bool, request: GenerationReque
         (encodes_prompts and request.audio_condition.loa is None)
         or (encodes_negatives and any(request.negative_prompts))
     )
-    encodes = encodes_prompts or encodes_negatives
-    text = ["flan_t5"] if config.flan_t5 and encodes else []
-    text += ["clap_text"] if predicts_loa or (config.unet.film_dim and encodes) else []
+    embeds = bool(config.unet.film_dim) and (
+        (encodes_prompts and request.audio_condition.film is None) or encodes_negatives
+    )
+    text = ["flan_t5"] if config.flan_t5 and (encodes_prompts or encodes_negatives) else []
+    text += ["clap_text"] if predicts_loa or embeds else []
     text += ["phoneme_encoder"] if config.phoneme_encoder and predicts_loa else []
     text += ["loa", "gpt2"] if predicts_loa else []
     unet = ["unet_contexts"] if config.contexts else []
@@ -220,8 +222,8 @@ def _conditioning(
         unconditional = request.unconditional or _unconditional(encoder, request, on_step)
     conditioning = request.conditioning
     if conditioning is None:
-        loa = request.audio_condition.loa
-        conditioning = encoder.encode(request.prompts, request.phonemes, loa, on_step)
+        condition = request.audio_condition
+        conditioning = encoder.encode(request.prompts, request.phonemes, condition.loa, on_step, condition.film)
     return conditioning, unconditional
 
 
@@ -274,13 +276,14 @@ def _scorer(
     components: Components, request: GenerationRequest, monitor: Monitor
 ) -> Callable[[int, np.ndarray], np.ndarray]:
     """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index."""
+    engine, config = components.engine, components.config
     ranked = StepCounter(monitor, "rank", sum(map(len, request.seeds)))
     texts: list[np.ndarray] = []  # embeddings of all prompts, once the first is needed
 
     def score(prompt: int, waveforms: np.ndarray) -> np.ndarray:
         with monitor.stage("rank", ranked.done, ranked.total):
             texts[:] = texts or components.prompt_encoder.embed_text(request.prompts)
-            scores = clap_scores(components.engine, texts[prompt], waveforms, components.config.sample_rate)
+            scores = clap_scores(engine, texts[prompt], waveforms, config.sample_rate, config.clap_audio)
             ranked.add(len(waveforms))
         return scores
 

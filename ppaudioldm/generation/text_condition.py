@@ -32,6 +32,11 @@ class Conditioning:
     masks: tuple[np.ndarray, ...]
     film: np.ndarray | None
 
+    @property
+    def count(self) -> int:
+        """B."""
+        return len(self.contexts[0]) if self.film is None else len(self.film)
+
     def take(self, items: Sequence[int]) -> Conditioning:
         """The rows `items`, in this order, which may repeat."""
         index = list(items)
@@ -48,15 +53,17 @@ def conditioning_of_embeddings(
 ) -> Conditioning | None:
     """The conditioning of embeddings that a caller has computed, under the names of diffusers; None if there are none.
 
-    prompt_embeds: FLAN-T5 states (B, L, D); attention_mask: (B, L), 1 = attend, by default all.
-    generated_prompt_embeds: LOA tokens (B, N, D). prefix: of these names in messages. Raises ValueError for what the
-    checkpoint lacks, or for another shape.
+    prompt_embeds: FLAN-T5 states (B, L, D), or of AudioLDM 1 CLAP embeddings (B, D), which are brought to length 1;
+    attention_mask: (B, L), 1 = attend, by default all. generated_prompt_embeds: LOA tokens (B, N, D). prefix: of these
+    names in messages. Raises ValueError for what the checkpoint lacks, or for another shape.
     """
     embeddings = {"flan_t5": prompt_embeds, "loa": generated_prompt_embeds}
     if all(value is None for value in (*embeddings.values(), attention_mask)):
         return None
+    if config.unet.film_dim and config.contexts:
+        raise ValueError(f"{prefix}prompt_embeds are set, but the checkpoint is conditioned by FiLM as well")
     if config.unet.film_dim:
-        raise ValueError(f"{prefix}prompt_embeds are set, but the checkpoint is conditioned by FiLM")
+        return _film_of_embeddings(config.unet.film_dim, prompt_embeds, attention_mask, generated_prompt_embeds, prefix)
     names = {"flan_t5": f"{prefix}prompt_embeds", "loa": f"{prefix}generated_prompt_embeds"}
     for name, value in embeddings.items():
         if (value is None) == (name in config.contexts):
@@ -75,10 +82,32 @@ def conditioning_of_embeddings(
     return Conditioning(tuple(contexts.values()), tuple(masks.values()), None)
 
 
-def _checked_embedding(name: str, values: object, dim: int) -> np.ndarray:
+def _film_of_embeddings(
+    dim: int,
+    prompt_embeds: np.ndarray | None,
+    attention_mask: np.ndarray | None,
+    generated_prompt_embeds: np.ndarray | None,
+    prefix: str,
+) -> Conditioning:
+    others = {"attention_mask": attention_mask, "generated_prompt_embeds": generated_prompt_embeds}
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(f"{prefix}{name} is set, but this checkpoint takes {prefix}prompt_embeds alone")
+    name = f"{prefix}prompt_embeds"
+    array = _checked_embedding(name, prompt_embeds, dim, axes=2)
+    length = np.linalg.norm(array, axis=1, keepdims=True)
+    if not length.all():
+        raise ValueError(f"{name} hold a row of zeros, allowed: embeddings, whose direction counts")
+    return Conditioning((), (), array / length)
+
+
+def _checked_embedding(name: str, values: object, dim: int, axes: int = 3) -> np.ndarray:
+    """`values` as float32. axes: 3 for (B, L, dim), 2 for (B, dim). Raises ValueError for anything else."""
     array = np.asarray(values)
-    if array.ndim != 3 or array.shape[2] != dim or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"{name} are {array.dtype} of shape {array.shape}, expected floats (B, L, {dim})")
+    fits = array.ndim == axes and array.shape[-1] == dim and 0 not in array.shape
+    if not fits or not np.issubdtype(array.dtype, np.floating):
+        shape = f"(B, {'L, ' if axes == 3 else ''}{dim})"
+        raise ValueError(f"{name} are {array.dtype} of shape {array.shape}, expected floats {shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} hold values that are not finite")
     return array.astype(np.float32)
@@ -142,29 +171,37 @@ class PromptEncoder:
         phonemes: np.ndarray | None = None,
         loa: np.ndarray | None = None,
         on_step: Callable[[], None] = lambda: None,
+        film: np.ndarray | None = None,
     ) -> Conditioning:
         """The conditioning of `prompts`.
 
         phonemes: (1, 310) int64, what each of them says, for a speech checkpoint. loa: (N, 768) float32 tokens for each
-        of them, in place of GPT-2's. on_step: called `num_steps` times for each; what it raises ends the work. Each
-        prompt is encoded alone: GPT-2's positions count padding, so a prompt padded to the length of another would have
-        other LOA tokens.
+        of them, in place of GPT-2's. on_step: called `num_steps` times for each; what it raises ends the work. film:
+        (512,) for each of them, in place of CLAP's embeddings of the prompts. Each prompt is encoded alone: GPT-2's
+        positions count padding, so a prompt padded to the length of another would have other LOA tokens.
         """
-        return reduce(concatenated, [self._encode(prompt, phonemes, loa, on_step) for prompt in prompts])
+        return reduce(concatenated, [self._encode(prompt, phonemes, loa, on_step, film) for prompt in prompts])
 
     def num_steps(self, has_loa: bool) -> int:
         """The steps in which a prompt is encoded: its text, and each LOA token that GPT-2 predicts if it has none."""
         return 1 + (self._config.loa.num_tokens if self._config.loa and not has_loa else 0)
 
     def _encode(
-        self, prompt: str, phonemes: np.ndarray | None, loa: np.ndarray | None, on_step: Callable[[], None]
+        self,
+        prompt: str,
+        phonemes: np.ndarray | None,
+        loa: np.ndarray | None,
+        on_step: Callable[[], None],
+        film: np.ndarray | None,
     ) -> Conditioning:
         config = self._config
         found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         if config.flan_t5:
             ids, mask = self._t5_tokenizer([prompt])
             found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
-        clap = self.embed_text([prompt]) if (config.loa and loa is None) or config.unet.film_dim else None
+        clap = None if film is None else film[None].astype(np.float32)
+        if (config.loa and loa is None) or (config.unet.film_dim and film is None):
+            clap = self.embed_text([prompt])
         on_step()
         if config.loa and loa is not None:
             found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)

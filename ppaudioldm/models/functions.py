@@ -64,17 +64,14 @@ def _unet_contexts(config: ModelConfig) -> Inputs:
 
 
 def _unet_step(config: ModelConfig) -> Inputs:
-    return [*_unet_guided_step(config), *_film(config)]
-
-
-def _unet_guided_step(config: ModelConfig) -> Inputs:
-    """Latents and time features have half the batch size of the others, see `UNet.guided_step`."""
+    """In guided functions latents and time features have half the batch size of the others, see `UNet.guided_step`."""
     unet = config.unet
     widths = [unet.model_channels * mult for mult in unet.channel_mult]
     # Cross-attentions follow every residual block of a level with attention, down and up, and one in the middle.
     places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
     keys_and_values = 2 * unet.transformer_depth * sum(places)
-    return [*_latents(config), *_sequences("projected", [keys_and_values] * len(_context_dims(config)))]
+    projected = _sequences("projected", [keys_and_values] * len(_context_dims(config)))
+    return [*_latents(config), *projected, *_film(config)]
 
 
 def _latents(config: ModelConfig) -> Inputs:
@@ -88,7 +85,7 @@ def _unet_guided_shallow(config: ModelConfig) -> Inputs:
     unet = config.unet
     # The output of the coarser levels has the channels of the second level, or of the only one.
     channels = unet.model_channels * unet.channel_mult[:2][-1]
-    return [*_latents(config), Input("deep", (None, channels, None, config.latent_bands))]
+    return [*_latents(config), Input("deep", (None, channels, None, config.latent_bands)), *_film(config)]
 
 
 def _film(config: ModelConfig) -> Inputs:
@@ -161,8 +158,8 @@ INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
     "unet_contexts": _unet_contexts,
     "unet_step": _unet_step,
     "unet_any_length_step": _unet_step,
-    "unet_guided_step": _unet_guided_step,
-    "unet_guided_deep": _unet_guided_step,
+    "unet_guided_step": _unet_step,
+    "unet_guided_deep": _unet_step,
     "unet_guided_shallow": _unet_guided_shallow,
     "vae_encoder": _vae_encoder,
     "vae_decoder": _vae_decoder,

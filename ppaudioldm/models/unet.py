@@ -1,6 +1,7 @@
-"""The diffusion UNet. Source: AudioLDM 2, arXiv:2308.05734; latent diffusion, arXiv:2112.10752.
+"""The diffusion UNet. Source: AudioLDM 2, arXiv:2308.05734; AudioLDM, arXiv:2301.12503; latent diffusion,
+arXiv:2112.10752.
 
-Every published variant (base, large, speech, T5 only, FiLM) is this class with another `UNetConfig`.
+Every published variant (base, large, speech, T5 only, FiLM, AudioLDM 1) is this class with another `UNetConfig`.
 
                        conv_in                                   conv_out
     finest level       residual blocks ---------------- skips -> residual blocks
@@ -10,7 +11,8 @@ Every published variant (base, large, speech, T5 only, FiLM) is this class with 
     middle                    residual block, transformers, residual block
 
 Classifier-free guidance needs two predictions for the same latents, with different contexts. Up to the first
-cross-attention they do not differ: `guided_step` computes that once, and doubles the batch there.
+cross-attention they do not differ: `guided_step` computes that once, and doubles the batch there. With FiLM they differ
+from the first residual block on, and the batch is doubled at the start.
 """
 
 from __future__ import annotations
@@ -348,35 +350,44 @@ class UNet(nn.Module):
         return self._finest_up(deep, skips, conditioning)
 
     def guided_step(
-        self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None = None,
     ) -> Tensor:
-        """`step` on two halves with the same latents and different contexts, exactly as if these were doubled.
+        """`step` on two halves with the same latents and different conditions, exactly as if these were doubled.
 
-        latents and time_features of B items, projected and masks of 2B. Returns noise_pred of 2B. Faster than `step`:
-        what comes before the first cross-attention is computed once. Not for a UNet with FiLM, whose halves differ from
-        the first residual block on.
+        latents and time_features of B items, projected, masks and film of 2B. Returns noise_pred of 2B. Faster than
+        `step` without FiLM: what comes before the first cross-attention is computed once.
         """
-        conditioning = self._conditioning(latents, time_features, projected, masks)
-        x, skips = self._to_first_context(latents, conditioning)
-        x, skips, conditioning = double(x), [double(skip) for skip in skips], doubled(conditioning)
+        x, skips, conditioning = self._guided_to_first_context(latents, time_features, projected, masks, film)
         deep, skips = self._from_first_context(x, skips, conditioning)
         return self._finest_up(deep, skips, conditioning)
 
     def guided_deep(
-        self, latents: Tensor, time_features: Tensor, projected: Sequence[Tensor], masks: Sequence[Tensor]
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None = None,
     ) -> Tensor:
         """The features (2B, C, T, bands) that reach the finest level of `guided_step` from below, for `guided_shallow`.
 
         They take nine tenths of the time of a step, and change slowly from one step to the next: DeepCache,
         arXiv:2312.00858.
         """
-        conditioning = self._conditioning(latents, time_features, projected, masks)
-        x, skips = self._to_first_context(latents, conditioning)
-        skips = skips[self._skips_per_level :]  # those of the finest level are not used
-        deep, _ = self._from_first_context(double(x), [double(skip) for skip in skips], doubled(conditioning))
+        # The skips of the finest level are not used.
+        first = self._skips_per_level
+        x, skips, conditioning = self._guided_to_first_context(latents, time_features, projected, masks, film, first)
+        deep, _ = self._from_first_context(x, skips, conditioning)
         return deep
 
-    def guided_shallow(self, latents: Tensor, time_features: Tensor, deep: Tensor) -> Tensor:
+    def guided_shallow(
+        self, latents: Tensor, time_features: Tensor, deep: Tensor, film: Tensor | None = None
+    ) -> Tensor:
         """`guided_step` with the finest level only, on the features `deep` from `guided_deep`.
 
         Exactly the same if `deep` is of the same latents and time; nearly so if it is of the step before.
@@ -384,9 +395,30 @@ class UNet(nn.Module):
         """
         if 0 in self.config.attention_levels:
             raise ValueError("deep features cannot be used again: the finest level has attention")
+        if film is not None:
+            conditioning = self._conditioning(latents, double(time_features), [], [], film)
+            return self._finest_up(deep, self._finest_down(double(latents), conditioning), conditioning)
         conditioning = self._conditioning(latents, time_features, [], [])
-        skips = self._down(latents, conditioning, self.down_levels[0].blocks)
+        skips = self._finest_down(latents, conditioning)
         return self._finest_up(deep, [double(skip) for skip in skips], doubled(conditioning))
+
+    def _guided_to_first_context(
+        self,
+        latents: Tensor,
+        time_features: Tensor,
+        projected: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        film: Tensor | None,
+        first_skip: int = 0,
+    ) -> tuple[Tensor, list[Tensor], StepConditioning]:
+        """`_to_first_context` and the conditioning for both halves; the first `first_skip` skips are left out."""
+        if film is not None:
+            conditioning = self._conditioning(latents, double(time_features), projected, masks, film)
+            x, skips = self._to_first_context(double(latents), conditioning)
+            return x, skips[first_skip:], conditioning
+        conditioning = self._conditioning(latents, time_features, projected, masks)
+        x, skips = self._to_first_context(latents, conditioning)
+        return double(x), [double(skip) for skip in skips[first_skip:]], doubled(conditioning)
 
     def _to_first_context(self, latents: Tensor, conditioning: StepConditioning) -> tuple[Tensor, list[Tensor]]:
         """The network up to the first cross-attention: the features there, and the skips until then."""
@@ -416,6 +448,10 @@ class UNet(nn.Module):
             used, skips = skips[-self._skips_per_level :], skips[: -self._skips_per_level]
             x = level(x, used, conditioning, skips[-1] if skips else None)
         return x, skips
+
+    def _finest_down(self, latents: Tensor, conditioning: StepConditioning) -> list[Tensor]:
+        """The features of the finest level on the way down, all of which are skips."""
+        return self._down(latents, conditioning, self.down_levels[0].blocks)
 
     def _finest_up(self, deep: Tensor, skips: list[Tensor], conditioning: StepConditioning) -> Tensor:
         """The finest level on the way up, and the noise predicted from it."""

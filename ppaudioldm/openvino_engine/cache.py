@@ -57,8 +57,10 @@ class ModelCache:
     "f32" stores float32. Translating a model imports Paddle.
     """
 
-    def __init__(self, located: Located, ema: bool, precision: str, root: Path | None = None) -> None:
-        facts = [FORMAT, __version__, openvino.get_version(), located.fingerprint(), ema, precision]
+    def __init__(self, located: Located, ema: bool | None, precision: str, root: Path | None = None) -> None:
+        # The default is False here as it was before there was a choice, so that such entries are found.
+        choice = "never" if ema is False else bool(ema)
+        facts = [FORMAT, __version__, openvino.get_version(), located.fingerprint(), choice, precision]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         self._located = located
         self._ema = ema

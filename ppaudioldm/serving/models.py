@@ -35,11 +35,6 @@ class Model:
         return self.pipeline.config.phoneme_encoder is not None
 
     @property
-    def has_audiomae(self) -> bool:
-        """Whether a recording can take the place of a prompt."""
-        return self.pipeline.config.audiomae is not None and not self.speaks
-
-    @property
     def tasks(self) -> tuple[str, ...]:
         """The names of the tasks that it can run."""
         return tuple(name for name, task in TASKS.items() if self._can_run(task))

@@ -145,7 +145,7 @@ class ServerSettings:
         metadata=_option("data", Path, "of jobs; default: $PPAUDIOLDM_DATA, or the user's own", own_metavar="FOLDER"),
     )
     checkpoint: str = field(default=DEFAULT_CHECKPOINT, metadata=_option("checkpoint", str))
-    ema: bool = field(default=False, metadata=_option("ema", bool))
+    ema: bool | None = field(default=None, metadata=_option("ema", bool))
     engine: str | None = field(default=None, metadata=_option("engine", str, choices=ENGINES))
     precision: str = field(default="auto", metadata=_option("precision", str, choices=PRECISIONS))
     vocoder: str | None = field(default=None, metadata=_option("vocoder", str, choices=VOCODERS))

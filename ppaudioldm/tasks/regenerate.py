@@ -56,9 +56,9 @@ def regenerate(
     """`recording` with `spans` of it regenerated, or these `bands` of the spans.
 
     spans: samples, in order, apart by more than two fades. bands: Hz, in order and apart; None is everything. options:
-    their duration is not used. prompt: what it should sound like there; without one, AudioMAE encodes the recording if
-    the result is to `resemble` it, else the LOA tokens are those of no condition. absent: the recording has nothing in
-    these bands yet. limit: the largest amplitude of the result; None is `peak_limit` of the recording. settings: of
+    their duration is not used. prompt: what it should sound like there; without one, its features are those of the
+    recording if the result is to `resemble` it, else those of no condition. absent: the recording has nothing in these
+    bands yet. limit: the largest amplitude of the result; None is `peak_limit` of the recording. settings: of
     `AudioLDM.generate`.
     Raises ValueError as `AudioLDM.generate` does.
     """
@@ -99,19 +99,13 @@ def _generate(
     """The whole `segment` as the network generates it from what is kept."""
 
     def encode(on_chunk: OnChunk) -> AudioCondition:
-        loa = None
+        condition = AudioCondition()
         if prompt is None:
-            loa = pipeline.encode_loa(segment.repeated) if resemble else _unconditional_loa(pipeline)
+            condition = pipeline.condition_like(segment.repeated) if resemble else pipeline.no_condition()
         latents = pipeline.encode_audio(segment.waveform, on_chunk=on_chunk)
-        return AudioCondition(latents, segment.keep_mask, loa=loa)
+        return replace(condition, init_latents=latents, keep_mask=segment.keep_mask)
 
     return generate_from(pipeline, encode, prompt, replace(options, duration=segment.duration), **settings)
-
-
-def _unconditional_loa(pipeline: AudioLDM) -> np.ndarray:
-    """The LOA tokens (N, 768) of no condition, as in training."""
-    assert pipeline.config.loa
-    return np.zeros((pipeline.config.loa.num_tokens, pipeline.config.loa.hidden_size), np.float32)
 
 
 def generate_from(

@@ -13,6 +13,7 @@ from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
 from ppaudioldm.audio.joins import COMPARED_S, Span, complement, gain, gain_ramp, gains_at_joins, join
 from ppaudioldm.audio.levels import channel_loudness, gain_to_loudness, limiter_block
 from ppaudioldm.audio.loudness import ABSOLUTE_GATE
+from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.recording import NETWORK_PEAK, downmixed, resampled, scale_for_networks
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.decoding import latent_frames, mel_config
@@ -71,13 +72,15 @@ class Segment:
 
     @property
     def repeated(self) -> np.ndarray:
-        """What AudioMAE encodes: the kept samples, repeated to its input length; the rest would count as silence."""
+        """What AudioMAE or CLAP encodes: the kept samples, repeated to its input length; the rest would count as
+        silence."""
         rate = self.config.sample_rate
         sound = self._kept(self.waveform, rate)
         if len(sound) < SHORTEST_REPEAT_S * rate:
             return sound
-        assert self.config.audiomae
-        length = round((self.config.audiomae.frames * HOP_LENGTH / SAMPLE_RATE + 1) * rate)
+        mae = self.config.audiomae
+        seconds = mae.frames * HOP_LENGTH / SAMPLE_RATE if mae else CLAP_MAX_SAMPLES / CLAP_SAMPLE_RATE
+        length = round((seconds + 1) * rate)
         return np.tile(sound, -(-length // len(sound)))[:length]
 
     @property

@@ -11,7 +11,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from ppaudioldm.checkpoints import audiomae_names, speech_names
+from ppaudioldm.checkpoints import recording_names, speech_names
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import check_texts, is_number
@@ -119,7 +119,8 @@ class Task:
     default_duration: in seconds, where it depends on nothing. one_of: parameters, "prompt" or "audio", of which at
     least one is required. keeps_candidates: it can return all candidates, not only the best. batches: several requests
     with equal settings can run together. speaks: it needs a checkpoint that speaks; the others need one that does not.
-    audiomae: when it needs AudioMAE: "always", "without prompt" or "never". edits: the result contains samples of the
+    features: when features of the recording, of AudioMAE or CLAP, take the place of a prompt's: "always", "without
+    prompt" or "never". edits: the result contains samples of the
     recording, at its rate and with its channels. raises_rate: to the checkpoint's rate. pieces_above_s: results longer
     than this are generated in pieces, each of which runs all networks; None for never. reads_beginning: the beginning
     of a longer recording is enough.
@@ -144,7 +145,7 @@ class Task:
     keeps_candidates: bool = False
     batches: bool = False
     speaks: bool = False
-    audiomae: str = "never"
+    features: str = "never"
     edits: bool = False
     raises_rate: bool = False
     pieces_above_s: float | None = None
@@ -182,16 +183,16 @@ class Task:
             raise ValueError(f"{name} does not speak, choose from {', '.join(speech_names())}")
         if not self.speaks and config.phoneme_encoder is not None:
             raise ValueError(f"{name} speaks a text: use the task speak")
-        if prompt is None and self.prompt is not Use.REQUIRED and config.loa is None:
+        if prompt is None and self.prompt is not Use.REQUIRED and not (config.loa or config.unet.film_dim):
             raise ValueError(f"prompt is missing, which {name} needs")
-        if config.audiomae is None and has_audio and self.needs_audiomae(prompt):
-            names = ", ".join(n for n in audiomae_names() if n not in speech_names())
-            reason = "" if self.audiomae == "always" else "prompt is missing, and "
-            raise ValueError(f"{reason}{name} has no AudioMAE, which encodes a recording, choose from {names}")
+        if config.recording_encoder is None and has_audio and self.needs_features(prompt):
+            names = ", ".join(n for n in recording_names() if n not in speech_names())
+            reason = "" if self.features == "always" else "prompt is missing, and "
+            raise ValueError(f"{reason}{name} has no network that encodes a recording, choose from {names}")
 
-    def needs_audiomae(self, prompt: str | None) -> bool:
-        """Whether AudioMAE encodes the recording, for this prompt."""
-        return self.audiomae == "always" or (self.audiomae == "without prompt" and prompt is None)
+    def needs_features(self, prompt: str | None) -> bool:
+        """Whether features of the recording take the place of a prompt's, for this prompt."""
+        return self.features == "always" or (self.features == "without prompt" and prompt is None)
 
     def keywords(self, prompt: str | None, audio: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Prompt, recording and parameters as keywords of the function."""

@@ -20,10 +20,13 @@ from ppaudioldm.tasks.registry import TASKS
 def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **settings: Any) -> Clip:
     """A new clip that sounds like `audio`: AudioMAE's LOA tokens of it take the place of those predicted by GPT-2.
 
+    Where CLAP's embedding conditions the UNet, as in AudioLDM 1, that of the recording takes the place of the prompt's.
+
     audio: a file, or samples (n,) or (n, channels) and their rate; the first 10 s are encoded, all channels as one.
-    prompt: what it should sound like besides. settings: of `AudioLDM.generate`; the duration is by default that of the
-    recording, up to that of the checkpoint's training clips. The clip is mono, at the checkpoint's rate.
-    Raises ValueError for a checkpoint without AudioMAE, or as `AudioLDM.generate` does.
+    prompt: what it should sound like besides; with CLAP's embedding it only scores the result. settings: of
+    `AudioLDM.generate`; the duration is by default that of the recording, up to that of the checkpoint's training
+    clips. The clip is mono, at the checkpoint's rate.
+    Raises ValueError for a checkpoint that cannot encode a recording, or as `AudioLDM.generate` does.
     """
     options = take_options(settings)
     TASKS["vary"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
@@ -34,7 +37,7 @@ def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **se
 
     def encode(on_chunk: OnChunk) -> AudioCondition:
         waveform, _ = network_input(recording, pipeline.config.sample_rate)
-        return AudioCondition(loa=pipeline.encode_loa(waveform))
+        return pipeline.condition_like(waveform)
 
     return generate_from(pipeline, encode, prompt, options, **settings)
 

@@ -46,12 +46,13 @@ class Checkpoint(Description):
             yield name, tensor.read()
 
 
-def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool = False) -> Checkpoint:
+def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool | None = None) -> Checkpoint:
     """Open a published checkpoint by name (downloading it if necessary), or any file or folder by path.
 
     The layout is recognised by the content: a published file (of torch.save, or its tensors as safetensors), a
-    diffusers folder, our own folder, PaddleMIX's `model_state.pdparams` or its folder. ema: use the exponential moving
-    average of the UNet's weights, which only the published files have.
+    diffusers folder, our own folder, PaddleMIX's `model_state.pdparams` or its folder. ema: whether to use the
+    exponential moving average of the UNet's weights, which only the published files have; None: as the published
+    program does, which uses it for AudioLDM 1 and not for AudioLDM 2.
     Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
     """
     located = name_or_path if isinstance(name_or_path, Located) else locate(name_or_path)
@@ -62,7 +63,7 @@ def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool = False) ->
     return checkpoint
 
 
-def _open(located: Located, ema: bool) -> Checkpoint:
+def _open(located: Located, ema: bool | None) -> Checkpoint:
     if located.path is None:
         return random_checkpoint(located.name, CHECKPOINTS[located.name].config, seed=0)
     if located.path.is_dir():
@@ -88,7 +89,7 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
         tensors = diffusers.read_folder(folder)
         return _checked(name, "diffusers", config, tensors, diffusers.layout, diffusers.IGNORED, folder)
     if (folder / PADDLEMIX_FILE).is_file():
-        return _open_file(name, folder / PADDLEMIX_FILE, ema=False)
+        return _open_file(name, folder / PADDLEMIX_FILE, ema=None)
     if native.is_native(folder):
         name, config, known_sounds, tensors = native.read_native(folder)
         found = _checked(name, "native", config, tensors, lambda _: _native_placement, re.compile("(?!)"), folder)
@@ -99,7 +100,7 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
     )
 
 
-def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
+def _open_file(name: str, path: Path, ema: bool | None) -> Checkpoint:
     with naming(path), open_regular(path) as file:
         head = file.read(HEAD_BYTES)
     if is_safetensors(head):
@@ -110,6 +111,8 @@ def _open_file(name: str, path: Path, ema: bool) -> Checkpoint:
         tensors = read_torch(path)
     tensors = without_weight_norm(tensors)
     config = original_config.read_config(_Shapes(tensors), _scale_factor(tensors, path), str(path))
+    if ema is None:
+        ema = config.unet.is_audioldm1 and original.has_averages(tensors)
     ignored = original.IGNORED_WITH_EMA if ema else original.IGNORED
     return _checked(name, "original", config, tensors, partial(original.layout, ema=ema), ignored, path)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from ppaudioldm.choices import VOCODERS
+from ppaudioldm.choices import CLAP_FILLINGS, VOCODERS
 from ppaudioldm.config import (
     NETWORK_CONFIGS,
     AudioMAEConfig,
@@ -39,6 +39,7 @@ LARGEST_OF = {
     "window_size": 16,
 }
 MAY_BE_ZERO = ("pad_token_id", "attention_levels")
+MAY_BE_EMPTY = ("context_dims",)
 MOST_ENTRIES = 8  # of a tuple
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
 MOST_CLAP_TOKENS = 512  # longer prompts are truncated
@@ -81,9 +82,10 @@ def _check_values(network: Any, where: str) -> None:
             if not isinstance(value, str):
                 raise ValueError(f"{name} is {short(value)}, expected a string")
         elif isinstance(default, tuple):
-            if not isinstance(value, tuple) or not 1 <= len(value) <= MOST_ENTRIES:
+            least = int(f.name not in MAY_BE_EMPTY)
+            if not isinstance(value, tuple) or not least <= len(value) <= MOST_ENTRIES:
                 count = len(value) if isinstance(value, tuple) else short(value)
-                raise ValueError(f"{name} has {count} entries, expected 1 to {MOST_ENTRIES}")
+                raise ValueError(f"{name} has {count} entries, expected {least} to {MOST_ENTRIES}")
             for entry in value:
                 if entry is not None or f.name != "context_dims":
                     _check_count(name, f.name, entry)
@@ -162,6 +164,9 @@ def _check_clap_audio(clap: ClapAudioConfig) -> None:
     # Every block stores a table of (width * window_size)^2 values.
     if width * clap.window_size > 1024 or clap.hidden_size * 2**last > LARGEST:
         raise ValueError(f"clap_audio has a map of {width}, windows of {clap.window_size}, {clap.hidden_size} channels")
+    if clap.short_input not in CLAP_FILLINGS:
+        expected_names = " or ".join(CLAP_FILLINGS)
+        raise ValueError(f"clap_audio.short_input is {short(clap.short_input)}, expected {expected_names}")
     expected = ClapAudioConfig()  # the input that `audio.mel.clap_log_mel` computes
     for name in ("spec_size", "n_mels", "sample_rate"):
         _check_same(f"clap_audio.{name}", getattr(clap, name), "its mel front-end's", getattr(expected, name))
@@ -178,6 +183,8 @@ def _check_fit(config: ModelConfig) -> None:
     widths = tuple(getattr(config, name).hidden_size for name in config.contexts)
     dims = tuple(dim for dim in unet.context_dims if dim is not None)
     _check_same("unet.context_dims", dims, f"the width of {config.contexts}", widths)
+    if unet.film_dim is None and not unet.context_dims:
+        raise ValueError("unet.context_dims are empty and there is no unet.film_dim: nothing conditions the UNet")
     if config.clap_text and config.clap_audio:
         audio = config.clap_audio.projection_dim
         _check_same("clap_text.projection_dim", config.clap_text.projection_dim, "clap_audio.projection_dim", audio)

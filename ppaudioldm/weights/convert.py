@@ -30,6 +30,9 @@ MANIFESTS = Path(__file__).parent / "manifests"
 SAME_MANIFEST = {
     "audioldm2-music-665k": "audioldm2-full",
     "audioldm2-speech-ljspeech": "audioldm2-speech-gigaspeech",
+    "audioldm-s-full-v2": "audioldm-s-full",
+    "audioldm-s-text-ft": "audioldm-s-full",
+    "audioldm-m-text-ft": "audioldm-m-full",
 }
 
 Notify = Callable[[str], None]
@@ -59,7 +62,8 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
 def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:
     """Write random weights of the configuration of `name`, at full size, in one of LAYOUTS.
 
-    The same name and seed give the same networks in every layout, except that "diffusers" has no AudioMAE. "original"
+    The same name and seed give the same networks in every layout, except that "diffusers" has no AudioMAE, and of
+    AudioLDM 1 no audio branch of CLAP; the averaged UNet of "original" is another one. "original"
     writes the file `destination`, and the tokenizers to a folder of the same name without its suffix; the others write
     the folder `destination`.
     Raises ValueError for an unknown name or layout, for a file without a suffix or a folder with the suffix of a file.
@@ -123,13 +127,17 @@ def read_manifest(name: str) -> dict[str, tuple[int, ...]]:
 
 def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> None:
     config = checkpoint.config
-    if config.loa is None:
+    if config.loa is None and not config.unet.is_audioldm1:
         raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
     check_names_folder(folder)
     _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)
     components: dict[str, dict[str, LazyTensor]] = {}
+    # AudioLDM 1's folders have the text branch of CLAP alone.
+    left_out = ("clap_audio",) if config.unet.is_audioldm1 else ()
     for network, parameters in checkpoint.networks.items():
+        if network in left_out:
+            continue
         # Only the first key of each parameter: diffusers does not expect the others.
         first = write_parameters(network, parameters, lambda network, key: layout(network, key)[:1])
         for key, stored in first.items():

@@ -1,7 +1,7 @@
 """The layout of a diffusers folder: a sub-folder for each component, with a config.json and weights.
 
 Its config.json files are read in `diffusers_config`. Keys here begin with the sub-folder: `unet/conv_in.weight`.
-Source: key names of diffusers' AudioLDM2Pipeline (0.20 to 0.42) and of transformers.
+Source: key names of diffusers' AudioLDM2Pipeline and AudioLDMPipeline (0.20 to 0.42) and of transformers.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ RESNET = {"emb_proj": "time_emb_proj", "shortcut": "conv_shortcut"}
 UNET_RULES = [
     Rule("time_in", "time_embedding.linear_1"),
     Rule("time_out", "time_embedding.linear_2"),
+    Rule("film", "class_embedding"),
     Rule("(conv_in|conv_out)", r"\1"),
     Rule("norm_out", "conv_norm_out"),
 ]

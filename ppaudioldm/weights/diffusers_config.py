@@ -22,10 +22,17 @@ from ppaudioldm.config import (
     UNetConfig,
     VAEConfig,
     short,
+    with_head_dim,
 )
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.storage.regular import read_bounded
-from ppaudioldm.weights.components import COMPONENTS, FEATURE_EXTRACTOR, SCHEDULER
+from ppaudioldm.weights.components import (
+    AUDIOLDM1_COMPONENTS,
+    AUDIOLDM1_PIPELINE,
+    FEATURE_EXTRACTOR,
+    SCHEDULER,
+    components_of,
+)
 from ppaudioldm.weights.diffusers_fields import check_names, check_pipeline, check_values
 from ppaudioldm.weights.file_kinds import LFS_POINTER, is_lfs_pointer
 
@@ -37,18 +44,20 @@ DEFAULT_SCALING_FACTOR = 0.18215  # of diffusers' AutoencoderKL, for a config.js
 
 def read_config(folder: Path) -> ModelConfig:
     """The configuration in the config.json files of `folder`. Raises CheckpointError."""
-    if (folder / "model_index.json").is_file():
-        check_pipeline(_read_json(folder / "model_index.json"), folder)
-    files = {f"{name}/config.json": _read_json(folder / name / "config.json") for name in COMPONENTS}
+    index = _read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+    check_pipeline(index, folder)
+    components = components_of(index)
+    files = {f"{name}/config.json": _read_json(folder / name / "config.json") for name in components}
     files[SCHEDULER] = _read_json(folder / SCHEDULER)
     if (folder / FEATURE_EXTRACTOR).is_file():
         files[FEATURE_EXTRACTOR] = _read_json(folder / FEATURE_EXTRACTOR)
-    configs = {name: files[f"{name}/config.json"] for name in COMPONENTS}
-    if (kind := configs["text_encoder_2"].get("model_type")) not in ("t5", "vits"):
+    configs = {name: files[f"{name}/config.json"] for name in components}
+    is_audioldm1 = components == AUDIOLDM1_COMPONENTS
+    if not is_audioldm1 and (kind := configs["text_encoder_2"].get("model_type")) not in ("t5", "vits"):
         raise CheckpointError(f"text_encoder_2/config.json: model_type is {short(kind)}, expected 't5' or 'vits'")
     check_values(folder, files)
     try:
-        config = _to_config(configs, files[SCHEDULER])
+        config = (_to_audioldm1_config if is_audioldm1 else _to_config)(configs, files[SCHEDULER])
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
@@ -78,31 +87,65 @@ def _to_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any])
             projection.get("langauge_model_dim") or projection["language_model_dim"],
             gpt2.get("max_new_tokens", 8 if kind == "t5" else 512),
         ),
-        diffusion=DiffusionConfig(
-            num_train_timesteps=scheduler.get("num_train_timesteps", 1000),
-            beta_start=scheduler.get("beta_start", 0.0015),
-            beta_end=scheduler.get("beta_end", 0.0195),
-            prediction={"epsilon": "epsilon", "v_prediction": "v"}[scheduler.get("prediction_type", "epsilon")],
-        ),
+        diffusion=_diffusion_config(scheduler),
+    )
+
+
+def _to_audioldm1_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[str, Any]) -> ModelConfig:
+    """Of AudioLDM 1, whose folder has the text branch of CLAP alone."""
+    return ModelConfig(
+        unet=_audioldm1_unet_config(configs["unet"]),
+        vae=_vae_config(configs["vae"], configs["vocoder"]["model_in_dim"]),
+        vocoder=_vocoder_config(configs["vocoder"]),
+        clap_text=_clap_text_config(configs["text_encoder"]),
+        clap_audio=None,
+        flan_t5=None,
+        gpt2=None,
+        loa=None,
+        diffusion=_diffusion_config(scheduler),
+    )
+
+
+def _diffusion_config(scheduler: dict[str, Any]) -> DiffusionConfig:
+    return DiffusionConfig(
+        num_train_timesteps=scheduler.get("num_train_timesteps", 1000),
+        beta_start=scheduler.get("beta_start", 0.0015),
+        beta_end=scheduler.get("beta_end", 0.0195),
+        prediction={"epsilon": "epsilon", "v_prediction": "v"}[scheduler.get("prediction_type", "epsilon")],
     )
 
 
 def _unet_config(unet: dict[str, Any]) -> UNetConfig:
-    widths = unet["block_out_channels"]
     contexts = unet["cross_attention_dim"]
     dims = contexts[0] if isinstance(contexts[0], list) else contexts
     if dims[0] is not None:
         raise ValueError(f"cross_attention_dim {contexts!r} does not begin with a self-attention")
-    config = UNetConfig(
+    return _with_heads(unet, _any_unet_config(unet, tuple(dims[1:]), None))
+
+
+def _audioldm1_unet_config(unet: dict[str, Any]) -> UNetConfig:
+    film_dim = unet["projection_class_embeddings_input_dim"]
+    return _with_heads(unet, _any_unet_config(unet, (), film_dim))
+
+
+def _any_unet_config(unet: dict[str, Any], context_dims: tuple[int | None, ...], film_dim: int | None) -> UNetConfig:
+    widths = unet["block_out_channels"]
+    return UNetConfig(
         in_channels=unet["in_channels"],
         model_channels=widths[0],
         channel_mult=tuple(width // widths[0] for width in widths),
         num_res_blocks=unet["layers_per_block"],
         attention_levels=tuple(i for i, kind in enumerate(unet["down_block_types"]) if kind.startswith("CrossAttn")),
-        context_dims=tuple(dims[1:]),
+        context_dims=context_dims,
         transformer_depth=unet.get("transformer_layers_per_block", 1),
+        film_dim=film_dim,
     )
-    heads = [width // config.head_dim for width in widths]
+
+
+def _with_heads(unet: dict[str, Any], config: UNetConfig) -> UNetConfig:
+    """`config` with the heads that the weights were trained with; a warning where the file says something else."""
+    config = with_head_dim(config)
+    heads = [width // config.head_dim for width in unet["block_out_channels"]]
     if unet.get("attention_head_dim", 8) != heads:
         # diffusers' own conversion script writes the default 8, with which the network computes something else.
         logger.warning(
@@ -218,11 +261,49 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
 
     Fields that our configuration lacks have the values of diffusers' own conversion script.
     """
-    unet, vae, vocoder, text, audio = config.unet, config.vae, config.vocoder, config.clap_text, config.clap_audio
+    parts = _audioldm1_configs(config) if config.unet.is_audioldm1 else _audioldm2_configs(config)
+    return {
+        **parts,
+        "vae/config.json": _vae_json(config.vae),
+        "tokenizer/tokenizer_config.json": {"tokenizer_class": "RobertaTokenizerFast", "model_max_length": 512},
+        "vocoder/config.json": _vocoder_json(config.vocoder),
+        "scheduler/scheduler_config.json": _scheduler_json(config.diffusion),
+    }
+
+
+def _audioldm1_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
+    """The files of a folder of AudioLDM 1 that differ from AudioLDM 2's."""
+    unet, text = config.unet, config.clap_text
+    assert text
+    unet_json = _unet_json(unet)
+    return {
+        "model_index.json": {
+            "_class_name": AUDIOLDM1_PIPELINE,
+            "scheduler": ["diffusers", "DDIMScheduler"],
+            "text_encoder": ["transformers", "ClapTextModelWithProjection"],
+            "tokenizer": ["transformers", "RobertaTokenizerFast"],
+            "unet": ["diffusers", "UNet2DConditionModel"],
+            "vae": ["diffusers", "AutoencoderKL"],
+            "vocoder": ["transformers", "SpeechT5HifiGan"],
+        },
+        "unet/config.json": {
+            **unet_json,
+            "_class_name": "UNet2DConditionModel",
+            "sample_size": 128,
+            # Attention is to the features themselves.
+            "cross_attention_dim": unet_json["block_out_channels"],
+            "class_embed_type": "simple_projection",
+            "projection_class_embeddings_input_dim": unet.film_dim,
+            "class_embeddings_concat": True,
+        },
+        "text_encoder/config.json": {"architectures": ["ClapTextModelWithProjection"], **_clap_text_json(text)},
+    }
+
+
+def _audioldm2_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
+    unet, text, audio = config.unet, config.clap_text, config.clap_audio
     t5, phonemes, gpt2, loa = config.flan_t5, config.phoneme_encoder, config.gpt2, config.loa
     assert text and audio and (t5 or phonemes) and gpt2 and loa
-    levels = range(len(unet.channel_mult))
-    has_attention = [level in unet.attention_levels for level in levels]
     return {
         "model_index.json": {
             "_class_name": "AudioLDM2Pipeline",
@@ -239,48 +320,17 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "vocoder": ["transformers", "SpeechT5HifiGan"],
         },
         "unet/config.json": {
+            **_unet_json(unet),
             "_class_name": "AudioLDM2UNet2DConditionModel",
             "sample_size": 256,
-            "in_channels": unet.in_channels,
-            "out_channels": unet.in_channels,
-            "down_block_types": ["CrossAttnDownBlock2D" if has else "DownBlock2D" for has in has_attention],
-            "up_block_types": ["CrossAttnUpBlock2D" if has else "UpBlock2D" for has in reversed(has_attention)],
-            "block_out_channels": [unet.model_channels * mult for mult in unet.channel_mult],
-            "layers_per_block": unet.num_res_blocks,
-            "transformer_layers_per_block": unet.transformer_depth,
-            "cross_attention_dim": [[None, *unet.context_dims] for _ in levels],
-            "attention_head_dim": [unet.model_channels * mult // unet.head_dim for mult in unet.channel_mult],
-        },
-        "vae/config.json": {
-            "_class_name": "AutoencoderKL",
-            "sample_size": 1024,
-            "in_channels": 1,
-            "out_channels": 1,
-            "down_block_types": ["DownEncoderBlock2D"] * len(vae.channel_mult),
-            "up_block_types": ["UpDecoderBlock2D"] * len(vae.channel_mult),
-            "block_out_channels": [vae.channels * mult for mult in vae.channel_mult],
-            "latent_channels": vae.latent_channels,
-            "layers_per_block": vae.num_res_blocks,
-            "scaling_factor": vae.scale_factor,
+            "cross_attention_dim": [[None, *unet.context_dims] for _ in unet.channel_mult],
         },
         "text_encoder/config.json": {
             "model_type": "clap",
             "architectures": ["ClapModel"],
             "projection_dim": text.projection_dim,
             "hidden_size": text.hidden_size,
-            "text_config": {
-                "model_type": "clap_text_model",
-                "vocab_size": text.vocab_size,
-                "hidden_size": text.hidden_size,
-                "num_hidden_layers": text.num_layers,
-                "num_attention_heads": text.num_heads,
-                "intermediate_size": text.intermediate_size,
-                "max_position_embeddings": text.max_positions,
-                "type_vocab_size": 1,
-                "layer_norm_eps": 1e-5,
-                "pad_token_id": text.pad_token_id,
-                "projection_dim": text.projection_dim,
-            },
+            "text_config": _clap_text_json(text),
             "audio_config": {
                 "model_type": "clap_audio_model",
                 "spec_size": audio.spec_size,
@@ -307,7 +357,6 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "n_positions": gpt2.max_positions,
             "max_new_tokens": loa.num_tokens,
         },
-        "tokenizer/tokenizer_config.json": {"tokenizer_class": "RobertaTokenizerFast", "model_max_length": 512},
         "tokenizer_2/tokenizer_config.json": (
             {"tokenizer_class": "VitsTokenizer", "model_max_length": phonemes.max_phonemes, "pad_token": "_"}
             if phonemes
@@ -332,30 +381,82 @@ def write_configs(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "langauge_model_dim": loa.hidden_size,  # spelt as diffusers spells it
             **({"use_learned_position_embedding": True, "max_seq_length": phonemes.max_phonemes} if phonemes else {}),
         },
-        "vocoder/config.json": {
-            "model_type": "hifigan",
-            "architectures": ["SpeechT5HifiGan"],
-            "model_in_dim": vocoder.n_mels,
-            "sampling_rate": vocoder.sample_rate,
-            "upsample_initial_channel": vocoder.initial_channels,
-            "upsample_rates": list(vocoder.upsample_rates),
-            "upsample_kernel_sizes": list(vocoder.upsample_kernels),
-            "resblock_kernel_sizes": list(vocoder.resblock_kernels),
-            "resblock_dilation_sizes": [list(vocoder.resblock_dilations) for _ in vocoder.resblock_kernels],
-            "normalize_before": False,
-        },
-        "scheduler/scheduler_config.json": {
-            "_class_name": "DDIMScheduler",
-            "num_train_timesteps": config.diffusion.num_train_timesteps,
-            "beta_start": config.diffusion.beta_start,
-            "beta_end": config.diffusion.beta_end,
-            "beta_schedule": "scaled_linear",
-            "steps_offset": 1,
-            "clip_sample": False,
-            "set_alpha_to_one": False,
-            "prediction_type": {"epsilon": "epsilon", "v": "v_prediction"}[config.diffusion.prediction],
-            "timestep_spacing": "leading",
-        },
+    }
+
+
+def _unet_json(unet: UNetConfig) -> dict[str, Any]:
+    """The fields that AudioLDM 1 and 2 share."""
+    has_attention = [level in unet.attention_levels for level in range(len(unet.channel_mult))]
+    return {
+        "in_channels": unet.in_channels,
+        "out_channels": unet.in_channels,
+        "down_block_types": ["CrossAttnDownBlock2D" if has else "DownBlock2D" for has in has_attention],
+        "up_block_types": ["CrossAttnUpBlock2D" if has else "UpBlock2D" for has in reversed(has_attention)],
+        "block_out_channels": [unet.model_channels * mult for mult in unet.channel_mult],
+        "layers_per_block": unet.num_res_blocks,
+        "transformer_layers_per_block": unet.transformer_depth,
+        "attention_head_dim": [unet.model_channels * mult // unet.head_dim for mult in unet.channel_mult],
+    }
+
+
+def _vae_json(vae: VAEConfig) -> dict[str, Any]:
+    return {
+        "_class_name": "AutoencoderKL",
+        "sample_size": 1024,
+        "in_channels": 1,
+        "out_channels": 1,
+        "down_block_types": ["DownEncoderBlock2D"] * len(vae.channel_mult),
+        "up_block_types": ["UpDecoderBlock2D"] * len(vae.channel_mult),
+        "block_out_channels": [vae.channels * mult for mult in vae.channel_mult],
+        "latent_channels": vae.latent_channels,
+        "layers_per_block": vae.num_res_blocks,
+        "scaling_factor": vae.scale_factor,
+    }
+
+
+def _clap_text_json(text: ClapTextConfig) -> dict[str, Any]:
+    return {
+        "model_type": "clap_text_model",
+        "vocab_size": text.vocab_size,
+        "hidden_size": text.hidden_size,
+        "num_hidden_layers": text.num_layers,
+        "num_attention_heads": text.num_heads,
+        "intermediate_size": text.intermediate_size,
+        "max_position_embeddings": text.max_positions,
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+        "pad_token_id": text.pad_token_id,
+        "projection_dim": text.projection_dim,
+    }
+
+
+def _vocoder_json(vocoder: HifiGanConfig) -> dict[str, Any]:
+    return {
+        "model_type": "hifigan",
+        "architectures": ["SpeechT5HifiGan"],
+        "model_in_dim": vocoder.n_mels,
+        "sampling_rate": vocoder.sample_rate,
+        "upsample_initial_channel": vocoder.initial_channels,
+        "upsample_rates": list(vocoder.upsample_rates),
+        "upsample_kernel_sizes": list(vocoder.upsample_kernels),
+        "resblock_kernel_sizes": list(vocoder.resblock_kernels),
+        "resblock_dilation_sizes": [list(vocoder.resblock_dilations) for _ in vocoder.resblock_kernels],
+        "normalize_before": False,
+    }
+
+
+def _scheduler_json(diffusion: DiffusionConfig) -> dict[str, Any]:
+    return {
+        "_class_name": "DDIMScheduler",
+        "num_train_timesteps": diffusion.num_train_timesteps,
+        "beta_start": diffusion.beta_start,
+        "beta_end": diffusion.beta_end,
+        "beta_schedule": "scaled_linear",
+        "steps_offset": 1,
+        "clip_sample": False,
+        "set_alpha_to_one": False,
+        "prediction_type": {"epsilon": "epsilon", "v": "v_prediction"}[diffusion.prediction],
+        "timestep_spacing": "leading",
     }
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ppaudioldm.config import short
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.weights.components import AUDIOLDM1_PIPELINE
 
 # Of transformers' configurations: training, text generation, and how the files were written.
 _HARMLESS = (
@@ -87,6 +88,17 @@ UNET = Fields(
         "time_embedding_type": ("positional",),
         "conv_in_kernel": (3,),
         "conv_out_kernel": (3,),
+    },
+)
+# Of AudioLDM 1: attention is to the features themselves, whose widths cross_attention_dim repeats.
+AUDIOLDM1_UNET = replace(
+    UNET,
+    used=f"{UNET.used} projection_class_embeddings_input_dim",
+    fixed={
+        **UNET.fixed,
+        "_class_name": ("UNet2DConditionModel",),
+        "class_embed_type": ("simple_projection",),
+        "class_embeddings_concat": (True,),
     },
 )
 VAE = Fields(
@@ -221,7 +233,7 @@ FEATURE_EXTRACTOR = Fields(
         "max_length_s": (10,),
     },
 )
-PIPELINES = ("AudioLDM2Pipeline",)
+PIPELINES = ("AudioLDM2Pipeline", AUDIOLDM1_PIPELINE)
 
 
 Files = Mapping[str, Mapping[str, Any]]  # path inside a diffusers folder -> content of that configuration file
@@ -231,9 +243,13 @@ def check_values(folder: Path, files: Files) -> None:
     """Raise CheckpointError for the first field in `files` with which a network would compute something else."""
     for fields, values, where in _each(folder, files):
         fields.check_values(values, where)
-    clap, gpt2 = files["text_encoder/config.json"], files["language_model/config.json"]
+    clap, gpt2 = files["text_encoder/config.json"], files.get("language_model/config.json", {})
     if isinstance(width := gpt2.get("n_embd"), int):
         _check_same(folder / "language_model/config.json", "n_inner", gpt2.get("n_inner"), 4 * width)
+    unet = files["unet/config.json"]
+    if _is_audioldm1(files):
+        widths = unet.get("block_out_channels")
+        _check_same(folder / "unet/config.json", "cross_attention_dim", unet.get("cross_attention_dim"), widths)
     if isinstance(audio := clap.get("audio_config"), dict):
         stride = audio.get("patch_stride")
         stride = stride[0] if isinstance(stride, list) and stride[1:] == stride[:1] else stride
@@ -247,6 +263,10 @@ def check_names(folder: Path, files: Files) -> None:
 
 
 def _each(folder: Path, files: Files) -> Iterator[tuple[Fields, Mapping[str, Any], str]]:
+    if _is_audioldm1(files):
+        for name, fields in AUDIOLDM1_FIELDS.items():
+            yield fields, files[name], str(folder / name)
+        return
     second = T5 if files["text_encoder_2/config.json"].get("model_type") == "t5" else VITS
     for name, fields in {**FIELDS, "text_encoder_2/config.json": second}.items():
         yield fields, files.get(name, {}), str(folder / name)
@@ -267,15 +287,26 @@ FIELDS = {
 }
 
 
+AUDIOLDM1_FIELDS = {
+    "unet/config.json": AUDIOLDM1_UNET,
+    "vae/config.json": VAE,
+    "vocoder/config.json": VOCODER,
+    "text_encoder/config.json": CLAP_TEXT,
+    "scheduler/scheduler_config.json": SCHEDULER,
+}
+
+
+def _is_audioldm1(files: Files) -> bool:
+    """AudioLDM 1's folders have one text encoder."""
+    return "text_encoder_2/config.json" not in files
+
+
 def check_pipeline(index: Mapping[str, Any], folder: Path) -> None:
-    """Raise CheckpointError unless `index`, the model_index.json of `folder`, is that of AudioLDM 2."""
+    """Raise CheckpointError unless `index`, the model_index.json of `folder`, is that of AudioLDM 1 or 2."""
     pipeline = index.get("_class_name", PIPELINES[0])
-    if pipeline == "AudioLDMPipeline":
-        raise CheckpointError(
-            f"{folder}: a diffusers folder of AudioLDM 1, which is not supported: only AudioLDM 2's are"
-        )
     if pipeline not in PIPELINES:
-        raise CheckpointError(f"{folder}: a diffusers folder of {short(pipeline)}, expected {PIPELINES[0]!r}")
+        expected = " or ".join(map(repr, PIPELINES))
+        raise CheckpointError(f"{folder}: a diffusers folder of {short(pipeline)}, expected {expected}")
 
 
 def _check_same(file: Path, name: str, value: Any, expected: Any) -> None:

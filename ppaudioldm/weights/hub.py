@@ -1,4 +1,7 @@
-"""Downloads from the Hugging Face hub: cached, resumed, from a mirror (HF_ENDPOINT) or offline (HF_HUB_OFFLINE=1)."""
+"""Downloads of checkpoints, most from the Hugging Face hub.
+
+Cached, resumed, from a mirror (HF_ENDPOINT) or offline (HF_HUB_OFFLINE=1).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ppaudioldm.checkpoints import CheckpointInfo
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.storage.regular import read_bounded
-from ppaudioldm.weights.components import COMPONENTS
+from ppaudioldm.weights import zenodo
+from ppaudioldm.weights.components import components_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +47,22 @@ def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
     """The local file or folder of the published checkpoint `name`. Logs its licence before a download."""
     from huggingface_hub import constants, try_to_load_from_cache
 
+    if info.config.unet.is_audioldm1 and info.filename and (stored := zenodo.stored_file(name, info)):
+        return stored
+    if info.zenodo:
+        if constants.HF_HUB_OFFLINE:
+            raise CheckpointError(f"cannot get {name}: it is not stored, and HF_HUB_OFFLINE=1 forbids a download")
+        _warn_of_download(name, info, "zenodo.org")
+        return zenodo.fetch(name, info)
     probe = info.filename or "model_index.json"
     if not isinstance(try_to_load_from_cache(info.repo, probe), str) and not constants.HF_HUB_OFFLINE:
-        logger.warning(
-            "downloading %s (about %.1f GB) from %s; its weights are licensed %s", name, info.download_gb, info.repo,
-            info.licence,
-        )  # fmt: skip
+        _warn_of_download(name, info, info.repo)
     return fetch_file(info.repo, info.filename, name) if info.filename else _fetch_folder(info.repo, name)
+
+
+def _warn_of_download(name: str, info: CheckpointInfo, source: str) -> None:
+    message = "downloading %s (about %.1f GB) from %s; its weights are licensed %s"
+    logger.warning(message, name, info.download_gb, source, info.licence)
 
 
 def _fetch_folder(repo: str, name: str) -> Path:
@@ -68,7 +82,10 @@ def _fetch_folder(repo: str, name: str) -> Path:
 
 def is_complete(folder: Path) -> bool:
     """Whether every component of the diffusers folder `folder` has its configuration and weights."""
-    parts = [folder / component for component in COMPONENTS]
+    index: Any = {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    parts = [folder / component for component in components_of(index if isinstance(index, dict) else {})]
     configs = [folder / "scheduler" / "scheduler_config.json", *(part / "config.json" for part in parts)]
     return all(config.is_file() for config in configs) and all(has_weights(part) for part in parts)
 

@@ -1,9 +1,10 @@
-"""The layout of the published `.pth` files. Source: key names of github.com/haoheliu/AudioLDM2, commit b5786c5."""
+"""The layout of the published files. Source: key names of github.com/haoheliu/AudioLDM2, commit b5786c5, and of
+github.com/haoheliu/AudioLDM, commit 4054cb4."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ppaudioldm.config import ModelConfig, UNetConfig
@@ -15,6 +16,7 @@ VOCODER = "first_stage_model.vocoder."
 PHONEMES = "cond_stage_models.0.cond_stage_models.1."
 AUDIOMAE = "cond_stage_models.0.cond_stage_models.2.audiomae.model."
 RANKING_CLAP = "clap.model."
+AUDIOLDM1_CLAP = "cond_stage_model.model."  # of AudioLDM 1, whose only copy conditions and ranks
 
 RESNET = {
     "norm1": "in_layers.0",
@@ -85,6 +87,11 @@ def ema_placement(placement: Placement) -> Placement:
     """The moving average of a UNet parameter: its key has no dots."""
     key = placement.keys[0].removeprefix("model.").replace(".", "")
     return replace(placement, keys=(f"model_ema.{key}",))
+
+
+def has_averages(keys: Iterable[str]) -> bool:
+    """Whether a file with `keys` holds the moving average of the UNet: fine-tuned ones may come without."""
+    return any(key.startswith("model_ema.diffusion_model") for key in keys)
 
 
 _VAE_RESNET = r"(norm1|conv1|norm2|conv2)"
@@ -259,7 +266,11 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
     """The published layout of a checkpoint of `config`. ema: with the moving average of the UNet's weights."""
     loa = "cond_stage_models.0." if config.loa else ""
     # Files have several copies of the text encoders. Those inside the LOA module, if any, condition the diffusion.
+    # AudioLDM 1 has one CLAP, which conditions and ranks.
     clap_prefixes = [f"{loa}cond_stage_models.0.model."] if config.loa or config.unet.film_dim else []
+    ranking_clap = RANKING_CLAP
+    if config.unet.is_audioldm1:
+        clap_prefixes, ranking_clap = [], AUDIOLDM1_CLAP
     t5_prefixes = (["cond_stage_models.0.cond_stage_models.1.model."] if config.loa else []) + [
         f"cond_stage_models.{1 if config.loa else 0}.model."
     ]
@@ -275,9 +286,9 @@ def layout(config: ModelConfig, ema: bool = False) -> Callable[[str, str], Seque
         if network == "vocoder":
             return [vocoder_placement(name, len(config.vocoder.resblock_kernels))]
         if network == "clap_text":
-            return [clap_placement(name, "text", ROBERTA_RULES, p) for p in (*clap_prefixes, RANKING_CLAP)]
+            return [clap_placement(name, "text", ROBERTA_RULES, p) for p in (*clap_prefixes, ranking_clap)]
         if network == "clap_audio":
-            return [clap_placement(name, "audio", HTSAT_RULES, p) for p in (RANKING_CLAP, *clap_prefixes)]
+            return [clap_placement(name, "audio", HTSAT_RULES, p) for p in (ranking_clap, *clap_prefixes)]
         if network == "flan_t5":
             return [placement for prefix in t5_prefixes for placement in t5_placements(name, prefix)]
         if network == "phoneme_encoder":

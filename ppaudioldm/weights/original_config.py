@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ppaudioldm.config import (
@@ -19,9 +20,10 @@ from ppaudioldm.config import (
     T5Config,
     UNetConfig,
     VAEConfig,
+    with_head_dim,
 )
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.weights.original import AUDIOMAE, PHONEMES, RANKING_CLAP, UNET, VAE, VOCODER
+from ppaudioldm.weights.original import AUDIOLDM1_CLAP, AUDIOMAE, PHONEMES, RANKING_CLAP, UNET, VAE, VOCODER
 
 Shapes = Mapping[str, tuple[int, ...]]
 Config = TypeVar("Config")
@@ -30,26 +32,23 @@ Config = TypeVar("Config")
 UPSAMPLE_RATES = {(16, 16, 8, 4, 4): (5, 4, 2, 2, 2), (12, 10, 8, 4, 4): (6, 5, 4, 2, 2)}
 SAMPLE_RATES = {64: 16000, 256: 48000}
 POSITIONS = f"{PHONEMES}learnable_positional_embedding"  # only speech checkpoints have it
-AUDIOLDM1 = "cond_stage_model.model.text_branch.embeddings.word_embeddings.weight"
 MOST_STAGES = 8  # each costs a pass over all keys
 
 
 def read_config(shapes: Shapes, scale_factor: float, where: str) -> ModelConfig:
     """The configuration of the checkpoint whose tensors have `shapes`.
 
-    scale_factor: of the VAE's latents. Raises CheckpointError if this is no AudioLDM 2 checkpoint; `where` names the
-    file in it.
+    scale_factor: of the VAE's latents. Raises CheckpointError if this is no checkpoint of AudioLDM 1 or 2; `where`
+    names the file in it.
     """
-    if AUDIOLDM1 in shapes:
-        raise CheckpointError(f"{where}: a checkpoint of AudioLDM 1, which is not supported: only AudioLDM 2's are")
     try:
         return _read_config(shapes, scale_factor)
     except CheckpointError:
         raise
     except KeyError as error:
-        raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint ({error} not found)") from error
+        raise CheckpointError(f"{where}: not an AudioLDM checkpoint ({error} not found)") from error
     except (IndexError, ValueError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{where}: not an AudioLDM 2 checkpoint (strange shapes: {error})") from error
+        raise CheckpointError(f"{where}: not an AudioLDM checkpoint (strange shapes: {error})") from error
 
 
 def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
@@ -58,28 +57,32 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
     has_phonemes = has_loa and POSITIONS in shapes
     has_audiomae = has_loa and f"{AUDIOMAE}patch_embed.proj.weight" in shapes
     num_tokens = 512 if has_phonemes else 8
+    unet = unet_config(shapes)
     # Ranking alone needs the first; a file without it may have the copy that conditions the diffusion, or none.
-    copies = (
-        RANKING_CLAP,
-        "cond_stage_models.0.cond_stage_models.0.model." if has_loa else "cond_stage_models.0.model.",
-    )
+    conditioning = "cond_stage_models.0.cond_stage_models.0.model." if has_loa else "cond_stage_models.0.model."
+    copies = [AUDIOLDM1_CLAP] if unet.is_audioldm1 else [RANKING_CLAP, conditioning]
     text, audio = (_first_prefix(shapes, copies, branch) for branch in ("text_branch.", "audio_branch."))
     # The copy that conditions the diffusion, or the one inside the LOA module.
     t5_copies = ["1.model.", "0.cond_stage_models.1.model."] if has_loa else ["0.model."]
     t5_prefixes = [f"cond_stage_models.{copy}" for copy in t5_copies]
     t5_prefixes = [prefix for prefix in t5_prefixes if f"{prefix}encoder.final_layer_norm.weight" in shapes]
     return ModelConfig(
-        unet=unet_config(shapes),
+        unet=unet,
         vae=vae_config(shapes, vocoder.n_mels, scale_factor),
         vocoder=vocoder,
         clap_text=clap_text_config(shapes, f"{text}text_branch.", f"{text}text_projection.0") if text else None,
-        clap_audio=clap_audio_config(shapes, f"{audio}audio_branch.", f"{audio}audio_projection.0") if audio else None,
+        clap_audio=_clap_audio_config(shapes, audio, unet.is_audioldm1) if audio else None,
         flan_t5=t5_config(shapes, t5_prefixes[0]) if t5_prefixes else None,
         phoneme_encoder=_phoneme_config(shapes) if has_phonemes else None,
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
         loa=_loa_config(shapes, num_tokens) if has_loa else None,
         audiomae=_audiomae_config(shapes, num_tokens) if has_audiomae else None,
     )
+
+
+def _clap_audio_config(shapes: Shapes, prefix: str, is_audioldm1: bool) -> ClapAudioConfig:
+    config = clap_audio_config(shapes, f"{prefix}audio_branch.", f"{prefix}audio_projection.0")
+    return replace(config, short_input="repeated") if is_audioldm1 else config
 
 
 def _first_prefix(shapes: Shapes, prefixes: Sequence[str], branch: str) -> str | None:
@@ -103,7 +106,7 @@ def unet_config(shapes: Shapes) -> UNetConfig:
     ]
     transformers = _count(shapes, UNET + r"middle_block\.(\d+)\.transformer_blocks\..*", start=1)
     film = shapes.get(f"{UNET}film_emb.weight")
-    return UNetConfig(
+    config = UNetConfig(
         in_channels=first[1],
         model_channels=first[0],
         channel_mult=tuple(width // first[0] for width in widths),
@@ -113,6 +116,7 @@ def unet_config(shapes: Shapes) -> UNetConfig:
         transformer_depth=_count(shapes, UNET + r"middle_block\.1\.transformer_blocks\.(\d+)\..*"),
         film_dim=film[1] if film else None,
     )
+    return with_head_dim(config)
 
 
 def _context_dim(shapes: Shapes, levels: list[int], num_res_blocks: int, transformer: int) -> int | None:

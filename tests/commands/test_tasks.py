@@ -134,7 +134,7 @@ def test_rank(folder, capsys):
         (["upscale", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, which audioldm_48k needs"),
         (
             ["vary", "x", "--audio", "dog.wav", "-c", "cvssp/audioldm2"],
-            "cvssp/audioldm2 has no AudioMAE, which encodes a recording, choose",
+            "cvssp/audioldm2 has no network that encodes a recording, choose",
         ),
         (["vary", "--audio", "dog.wav", "-c", "audioldm2-speech-ljspeech"], "use the task speak"),
         (["rank", "", "--audio", "dog.wav"], "prompt is ''"),

@@ -11,7 +11,7 @@ import pytest
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
-from tests.support import RecordingEngine, relative_error
+from tests.support import AUDIOLDM1, RecordingEngine, relative_error
 
 FAST: dict[str, Any] = {"duration": 0.32, "seed": 7, "num_inference_steps": 5}
 
@@ -65,26 +65,40 @@ def test_guidance_in_a_part_of_the_steps(pipeline):
     assert calls == {"unet_contexts": 1, "unet_step": 1, "unet_guided_deep": 2, "unet_guided_shallow": 4}
 
 
-def test_film_is_guided_in_a_part_of_the_steps(monkeypatch):
-    config = replace(
+FILM = {
+    "48k": replace(
         UNTRAINED, flan_t5=None, loa=None, gpt2=None, unet=replace(UNTRAINED.unet, context_dims=(None,), film_dim=64)
-    )
-    checkpoint = random_checkpoint("film", config, 0)
+    ),
+    "audioldm1": AUDIOLDM1,
+}
+
+
+@pytest.mark.parametrize("name", FILM)
+def test_film_is_of_both_halves_where_a_step_is_guided(name, monkeypatch):
+    checkpoint = random_checkpoint("film", FILM[name], 0)
     pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
     sizes = []
     run = pipeline.engine.run
 
     def counted(function: str, *inputs: Any) -> Any:
-        if function == "unet_step":
-            sizes.append([x.shape[0] for x in (inputs[0], inputs[1], inputs[4])])
+        if function.startswith("unet_"):
+            sizes.append([x.shape[0] for x in (inputs[0], inputs[1], inputs[-1])])
         return run(function, *inputs)
 
     monkeypatch.setattr(pipeline.engine, "run", counted)
     _, calls = made(pipeline, guidance_interval=(0.0, 0.6))
-    assert calls == {"unet_step": 5}
-    assert sizes == [[2, 2, 2]] * 3 + [[1, 1, 1]] * 2
-    with pytest.raises(ValueError, match="reuse is 2, allowed for this checkpoint: 1"):
-        pipeline.generate("rain", reuse=2, **FAST)
+    assert calls == {"unet_guided_step": 3, "unet_step": 2}
+    assert sizes == [[1, 1, 2]] * 3 + [[1, 1, 1]] * 2
+
+
+def test_deep_features_of_film_serve_several_steps():
+    checkpoint = random_checkpoint("film", AUDIOLDM1, 0)
+    pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
+    whole, _ = made(pipeline)
+    halved, calls = made(pipeline, reuse=2)
+    assert calls == {"unet_guided_deep": 3, "unet_guided_shallow": 5}
+    rough, _ = made(pipeline, reuse=5)
+    assert 1e-4 < relative_error(halved, whole) < relative_error(rough, whole)
 
 
 @pytest.mark.parametrize("interval", [(0.8, 0.2), (-0.1, 1.0), (0.0, 1.1), (0.5,), "ab", (0.0, float("nan"))])

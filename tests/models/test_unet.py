@@ -22,6 +22,7 @@ VARIANTS = {
     "speech": replace(BASE, context_dims=(24,)),
     "t5": replace(BASE, context_dims=(40,)),
     "film": replace(BASE, context_dims=(None,), film_dim=20),
+    "audioldm1": replace(BASE, context_dims=(), film_dim=20),
 }
 # Where the first cross-attention is, and so the batch of `guided_step` doubled, in the block of which number.
 GUIDED = {
@@ -35,7 +36,9 @@ GUIDED = {
     "in the middle": (replace(BASE, attention_levels=()), 6),
     "one level": (replace(BASE, channel_mult=(1,), attention_levels=()), 2),
 }
-SHALLOW = [name for name, (config, _) in GUIDED.items() if 0 not in config.attention_levels]
+# With FiLM the two halves differ from the first residual block on.
+HALVES = {name: config for name, (config, _) in GUIDED.items()} | {n: VARIANTS[n] for n in ("film", "audioldm1")}
+SHALLOW = [name for name, config in HALVES.items() if 0 not in config.attention_levels]
 TIMESTEPS = np.array([996, 1])
 CHANGED_TIMESTEPS = np.array([500, 20])
 PADDING = 3  # masked tokens at the end of the last item's last context
@@ -183,23 +186,26 @@ def guided_inputs(inputs: Inputs) -> tuple[Inputs, Inputs]:
     """What the unconditional and the conditional half of guidance are: the same latents with different contexts."""
     other = tuple(context[:, ::-1].copy() for context in inputs.contexts)
     unpadded = tuple(np.ones_like(mask) for mask in inputs.masks)
-    return inputs, replace(inputs, contexts=other, masks=unpadded)
+    film = None if inputs.film is None else inputs.film[::-1].copy()
+    return inputs, replace(inputs, contexts=other, masks=unpadded, film=film)
 
 
 def guided_arguments(network: UNet, inputs: Inputs) -> list:
-    """The arguments of `guided_step` for both halves of `guided_inputs`."""
+    """The arguments of `guided_step` for both halves of `guided_inputs`; the last is the FiLM vector."""
     halves = guided_inputs(inputs)
     contexts, masks = (
         [framework.from_numpy(np.concatenate(pair)) for pair in zip(*(getattr(x, name) for x in halves), strict=True)]
         for name in ("contexts", "masks")
     )
     latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
-    return [latents, features, network.project(contexts), masks]
+    films = [half.film for half in halves if half.film is not None]
+    film = framework.from_numpy(np.concatenate(films)) if films else None
+    return [latents, features, network.project(contexts), masks, film]
 
 
-@pytest.mark.parametrize("variant", GUIDED)
+@pytest.mark.parametrize("variant", HALVES)
 def test_guided_step_is_a_step_for_each_half(variant):
-    config, _ = GUIDED[variant]
+    config = HALVES[variant]
     network, inputs = make_network(config), make_inputs(config)
     with framework.no_grad():
         noise_pred = framework.to_numpy(network.guided_step(*guided_arguments(network, inputs)))
@@ -234,19 +240,19 @@ def test_the_batch_is_doubled_before_the_first_cross_attention(variant, monkeypa
 
 @pytest.mark.parametrize("variant", SHALLOW)
 def test_shallow_step_on_its_own_deep_features_is_the_step(variant):
-    config, _ = GUIDED[variant]
+    config = HALVES[variant]
     network, inputs = make_network(config), make_inputs(config)
     with framework.no_grad():
-        latents, features, projected, masks = guided_arguments(network, inputs)
+        latents, features, *conditions, film = guided_arguments(network, inputs)
         later = latents + 0.1 * framework.from_numpy(noise(*inputs.latents.shape, seed=7))
-        deep = network.guided_deep(latents, features, projected, masks)
+        deep = network.guided_deep(latents, features, *conditions, film)
         whole, of_deep, of_older, next_whole = (
             framework.to_numpy(x)
             for x in (
-                network.guided_step(latents, features, projected, masks),
-                network.guided_shallow(latents, features, deep),
-                network.guided_shallow(later, features, deep),
-                network.guided_step(later, features, projected, masks),
+                network.guided_step(latents, features, *conditions, film),
+                network.guided_shallow(latents, features, deep, film),
+                network.guided_shallow(later, features, deep, film),
+                network.guided_step(later, features, *conditions, film),
             )
         )
     assert relative_error(of_deep, whole) < 1e-6

@@ -51,6 +51,7 @@ CONFIGS: dict[str, ModelConfig] = {
         loa=LoaConfig((64, 64), 128, 512),
         audiomae=AudioMAEConfig(hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
+    "audioldm1": replace(UNTRAINED, unet=replace(SMALL, context_dims=(), film_dim=64)),
     "48k": replace(
         UNTRAINED,
         unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
@@ -82,6 +83,9 @@ CASES = [("untrained", function) for function in NETWORKS if function != "phonem
     ("one context", "unet_step"),
     ("no context", "unet"),
     ("48k", "unet_step"),
+    ("audioldm1", "unet_guided_step"),
+    ("audioldm1", "unet_guided_deep"),
+    ("audioldm1", "unet_guided_shallow"),
     ("48k", "vae_encoder"),
     ("48k", "vae_decoder"),
     ("48k", "vocoder"),
@@ -125,12 +129,13 @@ def unet_any_length_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 
 def unet_guided_step(config: ModelConfig, batch: int, n: int) -> list[Any]:
-    return [*latents(config, batch, n), *projected(config, 2 * batch, n)]
+    return [*latents(config, batch, n), *projected(config, 2 * batch, n), *film(config, 2 * batch)]
 
 
 def unet_guided_shallow(config: ModelConfig, batch: int, n: int) -> list[Any]:
     deep = config.unet.model_channels * config.unet.channel_mult[1]
-    return [*latents(config, batch, n), noise(2 * batch, deep, 8 * n, config.latent_bands)]
+    features = noise(2 * batch, deep, 8 * n, config.latent_bands)
+    return [*latents(config, batch, n), features, *film(config, 2 * batch)]
 
 
 def latents(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import transformers
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, interpolate_frames
-from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.checkpoints import HTSAT_TINY, UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.random import random_weights
@@ -70,7 +70,7 @@ def reference_embedding(reference: torch.nn.Module, x: np.ndarray) -> np.ndarray
     return torch.nn.functional.normalize(output, dim=-1).numpy()
 
 
-@pytest.mark.parametrize("config", [REDUCED, ClapAudioConfig()], ids=["reduced", "full"])
+@pytest.mark.parametrize("config", [REDUCED, ClapAudioConfig(), HTSAT_TINY], ids=["reduced", "full", "htsat-tiny"])
 def test_clap_audio(config, request):
     network = random_network("clap_audio", ClapAudio, config)
     reference = reference_network(config, framework.parameter_shapes(network))
@@ -125,10 +125,10 @@ def test_silence_short_and_long_sounds(size, request, monkeypatch):
         save_golden("clap_heard", **golden)
 
 
-def test_half_a_second_repeated_is_what_transformers_makes_of_it(monkeypatch):
-    """The rule that AudioLDM 2 does not follow, all the same on both sides."""
-    waveform = HEARD["half a second"][0].astype(np.float64)
-    extractor = feature_extractor()
-    frames = extractor(waveform, sampling_rate=RATE)["input_features"][0]
-    ours = clap_log_mel(np.tile(waveform, 20))
+@pytest.mark.parametrize("samples", [RATE // 2, 4 * RATE, 480_000])
+def test_repeated_as_audioldm1_does_is_what_transformers_makes_of_it(samples):
+    """Whole repetitions, then silence: 4 s are heard twice."""
+    waveform = noise(samples).astype(np.float64) / 10
+    frames = feature_extractor()(waveform, sampling_rate=RATE)["input_features"][0]
+    ours = clap_log_mel(waveform, repeat=True)
     assert relative_error(ours, interpolate_frames(frames[0], 1024)[None]) <= 1e-5

@@ -1,20 +1,18 @@
-"""Against diffusers' AudioLDM2UNet2DConditionModel."""
+"""Against diffusers' AudioLDM2UNet2DConditionModel, and AudioLDM 1's against its UNet2DConditionModel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AudioLDM2UNet2DConditionModel
+from diffusers import AudioLDM2UNet2DConditionModel, UNet2DConditionModel
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.weights import diffusers
-from ppaudioldm.weights.mapping import Placement
 from tests.models.test_unet import (
     BASE,
     CHANGED_TIMESTEPS,
@@ -37,8 +35,12 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
         "class_embeddings_concat": True,
         "projection_class_embeddings_input_dim": config.film_dim,
     }
+    reference_class: type = AudioLDM2UNet2DConditionModel
+    contexts: list = [[None, *config.context_dims] for _ in widths]
+    if config.is_audioldm1:
+        reference_class, contexts = UNet2DConditionModel, widths
     with torch.device("meta"):
-        reference = AudioLDM2UNet2DConditionModel(
+        reference = reference_class(
             in_channels=config.in_channels,
             out_channels=config.in_channels,
             down_block_types=["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attends],
@@ -46,22 +48,19 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
             block_out_channels=widths,
             layers_per_block=config.num_res_blocks,
             transformer_layers_per_block=config.transformer_depth,
-            cross_attention_dim=[[None, *config.context_dims] for _ in widths],
+            cross_attention_dim=contexts,
             attention_head_dim=[width // config.head_dim for width in widths],  # a number of heads, despite its name
             **(film if config.film_dim else {}),
         )
-    published = diffusers.layout(replace(ModelConfig(), unet=config))
-
-    def layout(network: str, name: str) -> Sequence[Placement]:
-        # No FiLM checkpoint was published as a diffusers folder, so the product has no name for this one.
-        if name.startswith("film."):
-            return [Placement((name.replace("film.", "unet/class_embedding."),))]
-        return published(network, name)
-
-    return give_weights(reference, weights, layout)
+    return give_weights(reference, weights, diffusers.layout(replace(ModelConfig(), unet=config)))
 
 
 def reference_noise(reference: torch.nn.Module, inputs: Inputs, timesteps: np.ndarray = TIMESTEPS) -> np.ndarray:
+    film = None if inputs.film is None else torch.from_numpy(inputs.film)
+    if isinstance(reference, UNet2DConditionModel):
+        with torch.no_grad():
+            latents = torch.from_numpy(inputs.latents)
+            return reference(latents, torch.from_numpy(timesteps), None, class_labels=film).sample.numpy()
     contexts, masks = ([torch.from_numpy(x) for x in arrays] for arrays in (inputs.contexts, inputs.masks))
     contexts += [None] * (2 - len(contexts))
     masks += [None] * (2 - len(masks))
@@ -70,7 +69,7 @@ def reference_noise(reference: torch.nn.Module, inputs: Inputs, timesteps: np.nd
             torch.from_numpy(inputs.latents),
             torch.from_numpy(timesteps),
             contexts[0],
-            class_labels=None if inputs.film is None else torch.from_numpy(inputs.film),
+            class_labels=film,
             encoder_attention_mask=masks[0],
             encoder_hidden_states_1=contexts[1],
             encoder_attention_mask_1=masks[1],
@@ -112,7 +111,14 @@ def test_each_changed_input(request):
 
 @pytest.mark.parametrize(
     "checkpoint,frames",
-    [("audioldm2-full", 32), ("audioldm2-full-large-1150k", 8), ("audioldm_48k", 16)],
+    [
+        ("audioldm2-full", 32),
+        ("audioldm2-full-large-1150k", 8),
+        ("audioldm_48k", 16),
+        ("audioldm-s-full", 16),
+        ("audioldm-m-full", 16),
+        ("audioldm-l-full", 8),
+    ],
 )
 def test_full(checkpoint, frames):
     model = CHECKPOINTS[checkpoint].config

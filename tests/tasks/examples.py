@@ -56,6 +56,8 @@ class KnownPipeline:
         self.ear = waveform
         return np.zeros((8, self.config.loa.hidden_size), np.float32)
 
+    condition_like, no_condition = AudioLDM.condition_like, AudioLDM.no_condition
+
     def generate(
         self, prompt: str | None, options: Options, *, audio_condition: AudioCondition, **settings: Any
     ) -> Clip:

@@ -228,7 +228,7 @@ def test_without_a_prompt_audiomae_hears_what_is_kept():
 
 def test_without_a_prompt_and_without_audiomae():
     deaf = KnownPipeline(replace(UNTRAINED, audiomae=None), name="deaf")
-    with pytest.raises(ValueError, match="prompt is missing, and deaf has no AudioMAE"):
+    with pytest.raises(ValueError, match="prompt is missing, and deaf has no network that encodes a recording"):
         inpaint(deaf, (sound(1), RATE), ranges=[(0.2, 0.4)], **FAST)
     inpaint(deaf, (sound(1), RATE), "A dog", ranges=[(0.2, 0.4)], **FAST)
 

@@ -65,8 +65,8 @@ def test_defaults():
     [
         ("speak", UNTRAINED, "a man", "x does not speak, choose from audioldm2-speech-gigaspeech, "),
         ("vary", SPEAKS, None, "x speaks a text: use the task speak"),
-        ("vary", replace(UNTRAINED, audiomae=None), None, "x has no AudioMAE, which encodes a recording, choose from "),
-        ("extend", replace(UNTRAINED, audiomae=None), None, "prompt is missing, and x has no AudioMAE"),
+        ("vary", replace(UNTRAINED, audiomae=None), None, "x has no network that encodes a recording, choose from "),
+        ("extend", replace(UNTRAINED, audiomae=None), None, "prompt is missing, and x has no network that encodes"),
         ("upscale", CHECKPOINTS["audioldm_48k"].config, None, "prompt is missing, which x needs"),
     ],
 )

@@ -21,11 +21,11 @@ from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
-from ppaudioldm.weights.convert import write_native
+from ppaudioldm.weights.convert import write_native, write_random
 from ppaudioldm.weights.locate import BUILT_IN, files_read, locate
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, byte_tokenizer_json, folder_of
 from ppaudioldm.weights.torch_files import read_torch, write_torch
-from tests.support import at_most
+from tests.support import AUDIOLDM1, at_most
 from tests.weights.examples import (
     IN_DIFFUSERS,
     LAYOUTS,
@@ -239,11 +239,36 @@ def test_half_a_clap_is_an_error(path):
     assert f"1 tensors of clap_audio are missing, the first: {key}" in error_of(open_checkpoint, path)
 
 
-def test_a_checkpoint_of_audioldm_1(path):
-    renamed = {key.replace("clap.model.", "cond_stage_model.model."): t for key, t in tiny_tensors().items()}
-    write_published(path, renamed)
-    expected = f"{path}: a checkpoint of AudioLDM 1, which is not supported: only AudioLDM 2's are"
-    assert error_of(open_checkpoint, path) == expected
+@pytest.fixture(scope="module")
+def audioldm1_file(tmp_path_factory) -> Path:
+    """The published layout of a small AudioLDM 1, whose averaged UNet is that of the next seed."""
+    path = tmp_path_factory.mktemp("audioldm1") / "x.ckpt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CHECKPOINTS, "untrained", replace(CHECKPOINTS["untrained"], config=AUDIOLDM1))
+        write_random("untrained", path, "original", seed=0)
+    return path
+
+
+@pytest.mark.parametrize("ema, seed", [(None, 1), (True, 1), (False, 0)])
+def test_audioldm1_samples_with_the_averaged_weights_by_default(audioldm1_file, ema, seed):
+    checkpoint = open_checkpoint(audioldm1_file, ema=ema)
+    assert checkpoint.config == AUDIOLDM1
+    parts = [random_checkpoint("untrained", AUDIOLDM1, n).networks for n in (0, seed)]
+    assert_same_values(checkpoint, replace(checkpoint, networks={**parts[0], "unet": parts[1]["unet"]}))
+
+
+def test_audioldm1_without_averaged_weights(audioldm1_file, tmp_path):
+    tensors = read_torch(audioldm1_file)
+    path = write_published(tmp_path / "x.ckpt", {k: t for k, t in tensors.items() if not k.startswith("model_ema.")})
+    assert_same_values(open_checkpoint(path), random_checkpoint("untrained", AUDIOLDM1, 0))
+    assert "tensors of unet are missing, the first: model_ema." in error_of(open_checkpoint, path, ema=True)
+
+
+def test_the_only_clap_of_audioldm1_may_lack_its_audio_branch(audioldm1_file, tmp_path):
+    prefix = "cond_stage_model.model.audio_"
+    kept = {key: t for key, t in read_torch(audioldm1_file).items() if not key.startswith(prefix)}
+    checkpoint = open_checkpoint(write_published(tmp_path / "x.ckpt", kept))
+    assert checkpoint.config == replace(AUDIOLDM1, clap_audio=None) and "clap_audio" not in checkpoint.networks
 
 
 def test_an_incomplete_audiomae(tmp_path):
@@ -283,7 +308,7 @@ def test_random_weights_have_no_averaged_ones():
 # Names and paths
 
 
-@pytest.mark.parametrize("name", ["audioldm3", "./missing.pth", "cvssp/audioldm", "", "x\ny", "\x1b[2J", "a" * 100])
+@pytest.mark.parametrize("name", ["audioldm3", "./missing.pth", "cvssp/audioldm3", "", "x\ny", "\x1b[2J", "a" * 100])
 def test_unknown_names_list_the_known_ones(name):
     if name:
         message = error_of(open_checkpoint, name)
@@ -359,8 +384,8 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "JSON": (lambda path: path.write_bytes(b'{"a": 1}'), "a JSON file, not a checkpoint"),
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x" * 1000)), "a gzip archive: unpack it"),
-    "safetensors by itself": (safetensors_alone, "not an AudioLDM 2 checkpoint"),
-    "another model": (another_model, "not an AudioLDM 2 checkpoint ('first_stage_model.vocoder.conv_pre.weight'"),
+    "safetensors by itself": (safetensors_alone, "not an AudioLDM checkpoint"),
+    "another model": (another_model, "not an AudioLDM checkpoint ('first_stage_model.vocoder.conv_pre.weight'"),
     "a list": (a_list, "not a dict of tensors"),
     "folder": (lambda path: path.mkdir(), "not a checkpoint folder: it has neither model_index.json"),
 }

@@ -16,12 +16,26 @@ from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, diffusers_fields
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
+from ppaudioldm.weights.components import AUDIOLDM1_COMPONENTS
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
+from tests.support import AUDIOLDM1
 from tests.weights.examples import IN_DIFFUSERS, assert_same_values, error_of, only_shapes, stored, tiny_in
 
 MANIFESTS = Path(__file__).parent / "manifests"
-NAMES = ("cvssp/audioldm2", "cvssp/audioldm2-large", "cvssp/audioldm2-music", "anhnct/audioldm2_gigaspeech")
+NAMES = (
+    "cvssp/audioldm2",
+    "cvssp/audioldm2-large",
+    "cvssp/audioldm2-music",
+    "anhnct/audioldm2_gigaspeech",
+    "cvssp/audioldm-s-full-v2",
+)
+# Of folders that differ from that of audioldm-s-full-v2 in the widths alone.
+AUDIOLDM1_WIDTHS = {
+    "cvssp/audioldm": ([128, 256, 384, 640], [4, 8, 12, 20]),
+    "cvssp/audioldm-m-full": ([192, 384, 576, 960], [6, 12, 18, 30]),
+    "cvssp/audioldm-l-full": ([256, 512, 768, 1280], [4, 8, 12, 20]),
+}
 
 
 def manifest(name: str) -> dict[str, dict[str, list[int]]]:
@@ -42,7 +56,8 @@ def published_folder(folder: Path, name: str) -> Path:
     path = MANIFESTS / f"diffusers-{name.replace('/', '-')}.config.json"
     configs = json.loads(path.read_text())["configs"]
     scheduler = configs.pop("scheduler")
-    files = {f"{component}/config.json": values for component, values in configs.items()}
+    index = {"model_index.json": configs.pop("model_index")} if "model_index" in configs else {}
+    files = {**index, **{f"{component}/config.json": values for component, values in configs.items()}}
     return write_folder(folder, {**files, "scheduler/scheduler_config.json": scheduler})
 
 
@@ -62,19 +77,38 @@ def test_every_parameter_has_its_tensor_and_every_tensor_its_use(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_published_configuration_with_the_heads_as_trained(tmp_path, name, caplog):
     config = diffusers_config.read_config(published_folder(tmp_path, name))
-    assert (
-        config.vae.scale_factor == diffusers_config.DEFAULT_SCALING_FACTOR
-    )  # each checkpoint has its own: none is stored
+    # Each checkpoint has its own.
+    expected = 0.9227914214134216 if config.unet.is_audioldm1 else diffusers_config.DEFAULT_SCALING_FACTOR
+    assert config.vae.scale_factor == expected
     assert replace(config, vae=replace(config.vae, scale_factor=1.0)) == CHECKPOINTS[name].config
     assert [record.getMessage() for record in caplog.records] == [
         "unet/config.json says attention_head_dim=8; using [4, 8, 12, 20] heads, as the weights were trained"
     ]
 
 
+@pytest.mark.parametrize("name", AUDIOLDM1_WIDTHS)
+def test_the_heads_of_audioldm1_are_those_that_it_was_trained_with(tmp_path, name, caplog):
+    widths, heads = AUDIOLDM1_WIDTHS[name]
+    folder = published_folder(tmp_path, "cvssp/audioldm-s-full-v2")
+    change_json(folder / "unet/config.json", block_out_channels=widths, cross_attention_dim=widths)
+    assert diffusers_config.read_config(folder).unet == CHECKPOINTS[name].config.unet
+    assert f"attention_head_dim=8; using {heads} heads" in caplog.text
+    caplog.clear()
+    change_json(folder / "unet/config.json", attention_head_dim=heads)
+    assert diffusers_config.read_config(folder).unet == CHECKPOINTS[name].config.unet
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     "config",
-    [IN_DIFFUSERS, CHECKPOINTS["cvssp/audioldm2-large"].config, CHECKPOINTS["anhnct/audioldm2_ljspeech"].config],
-    ids=["untrained", "large", "speech"],
+    [
+        replace(AUDIOLDM1, clap_audio=None),
+        CHECKPOINTS["cvssp/audioldm-l-full"].config,
+        IN_DIFFUSERS,
+        CHECKPOINTS["cvssp/audioldm2-large"].config,
+        CHECKPOINTS["anhnct/audioldm2_ljspeech"].config,
+    ],
+    ids=["audioldm1", "audioldm-l", "untrained", "large", "speech"],
 )
 def test_written_configurations_are_read_back(tmp_path, config, caplog):
     config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
@@ -237,8 +271,10 @@ def test_a_dangling_link(copy_of):
 @pytest.mark.parametrize(
     "pipeline, message",
     [
-        ("AudioLDMPipeline", "a diffusers folder of AudioLDM 1, which is not supported: only AudioLDM 2's are"),
-        ("MusicLDMPipeline", "a diffusers folder of 'MusicLDMPipeline', expected 'AudioLDM2Pipeline'"),
+        (
+            "MusicLDMPipeline",
+            "a diffusers folder of 'MusicLDMPipeline', expected 'AudioLDM2Pipeline' or 'AudioLDMPipeline'",
+        ),
     ],
 )
 def test_folders_of_other_pipelines(copy_of, pipeline, message):
@@ -321,6 +357,27 @@ def test_wrong_configurations(tmp_path, component, values, message):
     write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
     change_json(tmp_path / component / "config.json", **values)
     for name in diffusers.COMPONENTS:
+        save_file({}, tmp_path / name / "model.safetensors")
+    assert message in error_of(open_checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "file, values, message",
+    [
+        ("unet", {"projection_class_embeddings_input_dim": 32}, "unet.film_dim is 32, but the width of CLAP is 64"),
+        ("unet", {"projection_class_embeddings_input_dim": None}, "nothing conditions the UNet"),
+        ("unet", {"class_embeddings_concat": False}, "class_embeddings_concat is False, expected true"),
+        ("unet", {"class_embed_type": "timestep"}, "class_embed_type is 'timestep', expected \"simple_projection\""),
+        ("unet", {"cross_attention_dim": 768}, "cross_attention_dim is 768, expected a list"),
+        ("unet", {"_class_name": "AudioLDM2UNet2DConditionModel"}, 'expected "UNet2DConditionModel"'),
+        ("text_encoder", {"model_type": "clap"}, "model_type is 'clap', expected"),
+        ("text_encoder", {"vocab_size": 0}, "clap_text.vocab_size is 0, expected 1 to"),
+    ],
+)
+def test_wrong_configurations_of_audioldm1(tmp_path, file, values, message):
+    write_folder(tmp_path, diffusers_config.write_configs(AUDIOLDM1))
+    change_json(tmp_path / file / "config.json", **values)
+    for name in AUDIOLDM1_COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
     assert message in error_of(open_checkpoint, tmp_path)
 

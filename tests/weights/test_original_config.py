@@ -107,7 +107,7 @@ def test_strange_shapes_of_the_phoneme_encoder(speech_shapes, key, shape):
 def test_strange_shapes(shapes, key, shape):
     assert key in shapes
     shapes[key] = shape
-    assert error_of(read_config, shapes, 1.0, "x.pth").startswith("x.pth: not an AudioLDM 2 checkpoint (strange shapes")
+    assert error_of(read_config, shapes, 1.0, "x.pth").startswith("x.pth: not an AudioLDM checkpoint (strange shapes")
 
 
 def test_any_missing_tensor_that_sizes_are_read_off_is_named(shapes):
@@ -117,10 +117,10 @@ def test_any_missing_tensor_that_sizes_are_read_off_is_named(shapes):
             read_config(rest, 1.0, "x.pth")
         except ValueError as error:
             message = str(error)
-            assert message.startswith("x.pth: not an AudioLDM 2 checkpoint (") and "\n" not in message
+            assert message.startswith("x.pth: not an AudioLDM checkpoint (") and "\n" not in message
     assert (
         error_of(read_config, {"bert.weight": (1,)}, 1.0, "x.pth")
-        == "x.pth: not an AudioLDM 2 checkpoint ('first_stage_model.vocoder.conv_pre.weight' not found)"
+        == "x.pth: not an AudioLDM checkpoint ('first_stage_model.vocoder.conv_pre.weight' not found)"
     )
 
 

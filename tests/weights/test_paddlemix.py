@@ -119,4 +119,4 @@ def test_a_mix_of_both_namings_within_a_layer_is_incomplete(tmp_path):
 
 def test_another_model(tmp_path):
     write_paddle(tmp_path / "bert.pdparams", [("bert.embeddings.weight", stored(np.zeros((3, 4), np.float32)))])
-    assert "not an AudioLDM 2 checkpoint" in error_of(open_checkpoint, tmp_path / "bert.pdparams")
+    assert "not an AudioLDM checkpoint" in error_of(open_checkpoint, tmp_path / "bert.pdparams")

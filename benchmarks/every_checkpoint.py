@@ -1,12 +1,13 @@
 """Every published checkpoint at full size: written at random in its layout, loaded strictly, run on every engine.
 
-    python benchmarks/every_checkpoint.py --folder /somewhere/with/25/gigabytes            # all twelve, about an hour
+    python benchmarks/every_checkpoint.py --folder /somewhere/with/25/gigabytes            # all of them, some hours
     python benchmarks/every_checkpoint.py --folder /somewhere --names audioldm_48k
 
 For each name and engine (Paddle, PyTorch, OpenVINO; float32, a process each) it makes a clip of one second with one
-step, guidance and two candidates to choose from, and hears it with AudioMAE where the checkpoint has that. A published
-file is converted to our own layout besides, and must hold the same values there. What was written is removed after each
-name. The table ends with `yes` where everything is as it has to be; one `no` is an exit code of 1.
+step, guidance and two candidates to choose from (one where there is no CLAP to rank them), and encodes it with AudioMAE
+where the checkpoint has that. A published file is converted to our own layout besides, and must hold the same values
+there. What was written is removed after each name. The table ends with `yes` where everything is as it has to be; one
+`no` is an exit code of 1.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def run(engine: str, path: Path, folder: Path) -> dict[str, Any]:
         duration=SECONDS,
         seed=1,
         num_inference_steps=1,
-        num_waveforms_per_prompt=2,
+        num_waveforms_per_prompt=2 if pipeline.config.clap_audio else 1,
         phonemes=PHONEMES if pipeline.config.phoneme_encoder else None,
     )
     np.save(folder / f"{engine}.npy", clip.waveforms)

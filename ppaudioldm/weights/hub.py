@@ -84,7 +84,7 @@ def is_complete(folder: Path) -> bool:
     """Whether every component of the diffusers folder `folder` has its configuration and weights."""
     index: Any = {}
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+        index = json.loads(read_bounded(folder / "model_index.json", INDEX_LIMIT_BYTES))
     parts = [folder / component for component in components_of(index if isinstance(index, dict) else {})]
     configs = [folder / "scheduler" / "scheduler_config.json", *(part / "config.json" for part in parts)]
     return all(config.is_file() for config in configs) and all(has_weights(part) for part in parts)

@@ -128,10 +128,10 @@ def test_rank(folder, capsys):
         (["extend", "--audio", "dog.wav", "--duration", "0.5"], "allowed: more than the recording's 0.8 seconds"),
         (["extend", "--audio", "dog.wav", "--duration", "601"], "duration is 601.0"),
         (["loop"], "no prompt and no audio"),
-        (["extend", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, which audioldm_48k needs"),
+        (["extend", "--audio", "dog.wav", "-c", "audioldm_16k_crossattn_t5"], "prompt is missing, which"),
         (["loop", "x", "--duration", "0"], "duration is 0.0"),
         (["upscale", "--audio", "dog.wav", "--cutoff", "7950"], "cutoff is 7950.0, allowed: 500 to 7900 Hz"),
-        (["upscale", "--audio", "dog.wav", "-c", "audioldm_48k"], "prompt is missing, which audioldm_48k needs"),
+        (["upscale", "--audio", "dog.wav", "-c", "audioldm_16k_crossattn_t5"], "prompt is missing, which"),
         (
             ["vary", "x", "--audio", "dog.wav", "-c", "cvssp/audioldm2"],
             "cvssp/audioldm2 has no network that encodes a recording, choose",

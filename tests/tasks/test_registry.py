@@ -67,7 +67,7 @@ def test_defaults():
         ("vary", SPEAKS, None, "x speaks a text: use the task speak"),
         ("vary", replace(UNTRAINED, audiomae=None), None, "x has no network that encodes a recording, choose from "),
         ("extend", replace(UNTRAINED, audiomae=None), None, "prompt is missing, and x has no network that encodes"),
-        ("upscale", CHECKPOINTS["audioldm_48k"].config, None, "prompt is missing, which x needs"),
+        ("upscale", CHECKPOINTS["audioldm_16k_crossattn_t5"].config, None, "prompt is missing, which x needs"),
     ],
 )
 def test_a_checkpoint_that_cannot_do_it(task, config, prompt, message):

@@ -10,7 +10,10 @@ import soxr
 
 from ppaudioldm.audio.bands import band_filter, filtered
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
+from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.upscale import upscale
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.support import AUDIOLDM1, RecordingEngine
 from tests.tasks.examples import FAST, KnownPipeline, decibels, sound, untrained
 
 RATE = 16000
@@ -89,5 +92,15 @@ def test_without_a_prompt_nothing_is_asked_for():
     pipeline = KnownPipeline(replace(UNTRAINED, audiomae=None))
     upscale(pipeline, (sound(1, 8000), 8000), **FAST)
     assert pipeline.conditions[0].loa.shape == (8, 128) and not pipeline.conditions[0].loa.any()
+    only_t5 = KnownPipeline(CHECKPOINTS["audioldm_16k_crossattn_t5"].config, name="other")
     with pytest.raises(ValueError, match="prompt is missing, which other needs"):
-        upscale(KnownPipeline(CHECKPOINTS["audioldm_48k"].config, name="other"), (sound(1, 8000), 8000), **FAST)
+        upscale(only_t5, (sound(1, 8000), 8000), **FAST)
+
+
+def test_without_a_prompt_audioldm1_has_the_embedding_of_an_empty_text():
+    checkpoint = random_checkpoint("audioldm1", AUDIOLDM1, 0)
+    pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
+    upscale(pipeline, (sound(0.5, 8000), 8000), **FAST)
+    ((inputs, _),) = pipeline.engine.of("unet_guided_step")
+    unconditional, conditional = pipeline.engine.to_numpy(inputs[-1])
+    np.testing.assert_array_equal(conditional, unconditional)

@@ -153,7 +153,8 @@ def ours(device: str, duration: float) -> Contender:
     }
 
 
-def diffusers(name: str, device: str, duration: float) -> Contender:
+def diffusers(name: str, device: str, duration: float, batch: int = 1, small: bool = False) -> Contender:
+    """The stages of diffusers' pipeline for `batch` clips. small: networks as small as possible, to try the program."""
     import torch
     import transformers as hf
     from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL
@@ -165,25 +166,27 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
         # Made in its dtype: converting afterwards would count as memory.
         torch.set_default_dtype(dtype)
         try:
-            return make(*arguments, **keywords).eval().to(device)
+            with torch.device(device):
+                return make(*arguments, **keywords).eval()
         finally:
             torch.set_default_dtype(torch.float32)
 
+    depth = 1 if small else 24
     clap = network(hf.ClapModel, hf.ClapConfig())
     t5 = network(
         hf.T5EncoderModel,
-        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"),
+        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=depth, num_heads=16, feed_forward_proj="gated-gelu"),
     )
     projection = network(AudioLDM2ProjectionModel, 512, 1024, 768)
-    gpt2 = network(hf.GPT2Model, hf.GPT2Config())
+    gpt2 = network(hf.GPT2Model, hf.GPT2Config(n_layer=1 if small else 12))
     unet = network(
         AudioLDM2UNet2DConditionModel,
         in_channels=8,
         out_channels=8,
-        block_out_channels=(128, 256, 384, 640),
+        block_out_channels=(32, 64, 64, 64) if small else (128, 256, 384, 640),
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
         up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
-        attention_head_dim=(4, 8, 12, 20),
+        attention_head_dim=(1, 2, 2, 2) if small else (4, 8, 12, 20),
         cross_attention_dim=[(None, 768, 1024)] * 4,
     ).to(memory_format=layout)
     vae = network(
@@ -191,7 +194,7 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
         in_channels=1,
         out_channels=1,
         latent_channels=8,
-        block_out_channels=(128, 256, 512),
+        block_out_channels=(32, 32, 32) if small else (128, 256, 512),
         layers_per_block=2,
         down_block_types=["DownEncoderBlock2D"] * 3,
         up_block_types=["UpDecoderBlock2D"] * 3,
@@ -200,13 +203,15 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
         hf.SpeechT5HifiGan,
         hf.SpeechT5HifiGanConfig(
             model_in_dim=64,
-            upsample_initial_channel=1024,
+            upsample_initial_channel=64 if small else 1024,
             upsample_rates=[5, 4, 2, 2, 2],
             upsample_kernel_sizes=[16, 16, 8, 4, 4],
             normalize_before=False,
         ),
     )
-    if "compiled" in name:
+    if name.endswith("compiled step"):  # as ppaudioldm's compiled step
+        unet = torch.compile(unet, mode="reduce-overhead")
+    elif "compiled" in name:
         unet, vae.decode, vocoder = torch.compile(unet), torch.compile(vae.decode), torch.compile(vocoder)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
@@ -215,15 +220,15 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
     def text() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As AudioLDM2Pipeline.encode_prompt does: LOA tokens, T5 states and their mask, unconditional first."""
         tokens = len(PROMPT) + 1
-        ids = torch.full((1, tokens), 50, device=device)
-        mask = torch.ones(1, tokens, dtype=torch.long, device=device)
+        ids = torch.full((batch, tokens), 50, device=device)
+        mask = torch.ones(batch, tokens, dtype=torch.long, device=device)
         short = torch.zeros_like(mask)
         short[:, 0] = 1
         states, loa = [], []
         for given in (short, mask):  # the negative prompt is padded to the prompt's length
             embedding = clap.get_text_features(input_ids=ids, attention_mask=given).pooler_output[:, None]
             states.append(t5(ids, attention_mask=given).last_hidden_state)
-            ones = given.new_ones(1, 1)
+            ones = given.new_ones(batch, 1)
             prefix = projection(embedding, states[-1], ones, given)
             x, cache = prefix.hidden_states, None
             attended = prefix.attention_mask
@@ -242,8 +247,8 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
 
     with torch.inference_mode():
         loa, states, mask = text()
-    latents = tensor(noise(2, 8, frames(duration), 16)).contiguous(memory_format=layout)
-    mel = tensor(noise(1, 4 * frames(duration), 64))
+    latents = tensor(noise(2 * batch, 8, frames(duration), 16)).contiguous(memory_format=layout)
+    mel = tensor(noise(batch, 4 * frames(duration), 64))
     timestep = torch.tensor(500, device=device)
 
     def step() -> object:
@@ -253,7 +258,7 @@ def diffusers(name: str, device: str, duration: float) -> Contender:
     stages: Contender = {
         "text": text,
         "step": step,
-        "decode": lambda: vae.decode(latents[:1], return_dict=False)[0],
+        "decode": lambda: vae.decode(latents[:batch], return_dict=False)[0],
         "vocoder": lambda: vocoder(mel),
     }
     return {stage: torch.inference_mode()(run) for stage, run in stages.items()}

@@ -1,6 +1,7 @@
 """The chain on very small networks: resumed by the same call, to a checkpoint that generates."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ SETTINGS = ChainSettings(
 def few_clips(monkeypatch):
     monkeypatch.setattr("ppaudioldm.training.joint.SAMPLE_STEPS", 1)
     monkeypatch.setattr(encoded, "STATISTICS_CLIPS", 2)
+    monkeypatch.setattr("ppaudioldm.training.vocabulary.sound_captions", lambda: ["a tone number 1"])
     for place in ("clap.HELD_OUT", "clap.STATISTICS_CLIPS", "audiomae.HELD_OUT"):
         monkeypatch.setattr(f"ppaudioldm.training.{place}", 2)
 
@@ -113,6 +115,13 @@ def test_settings_that_cannot_be(tmp_path, values, problem):
     (tmp_path / "chain.toml").write_text(values)
     with pytest.raises(ValueError, match=problem):
         read_settings(tmp_path / "chain.toml", ChainSettings())
+
+
+def test_the_recipes_are_settings_of_the_next_model():
+    for path in (Path(__file__).parents[2] / "recipes").glob("*.toml"):
+        settings = read_settings(path, ChainSettings())
+        assert settings.model == tiny.MODEL and settings.of_run("joint", Path()).duration == tiny.CLIP_SECONDS
+        assert all(settings.of_run(name, Path()).run.total_minutes for name in settings.runs), path
 
 
 def test_the_command(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,9 +68,10 @@ def example(
     Raises ValueError for an unknown kind, split or language, a negative number, or a duration outside 1 to 60 seconds.
     """
     _check(index, kinds, duration, split, language, seed)
-    sound_rng, words_rng = (np.random.default_rng([seed, SPLITS.index(split), index, part]) for part in (0, 1))
     material = Material(bank, split) if bank else _default_material(split)
+    sound_rng = np.random.default_rng([seed, SPLITS.index(split), index])
     name, facts = _draw(sound_rng, material, kinds, duration)
+    words_rng = _words_rng(seed, split, index, name)
     waveform = _waveform(sound_rng, material, name, facts, duration)
     language = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
     return Example(waveform, _caption(words_rng, name, facts, language, split), name, language, _in_clip_time(facts))
@@ -88,10 +90,15 @@ def captions(
     material = Material(bank, split) if bank else _default_material(split)
     for index in range(count):
         _check(index, kinds, duration, split, language, seed)
-        sound_rng, words_rng = (np.random.default_rng([seed, SPLITS.index(split), index, part]) for part in (0, 1))
-        name, facts = _draw(sound_rng, material, kinds, duration)
+        name, facts = _draw(np.random.default_rng([seed, SPLITS.index(split), index]), material, kinds, duration)
+        words_rng = _words_rng(seed, split, index, name)
         chosen = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
         yield _caption(words_rng, name, facts, chosen, split)
+
+
+def _words_rng(seed: int, split: str, index: int, name: str) -> Generator:
+    """The random numbers of a caption: others for each kind, and none of those that the sound depends on."""
+    return np.random.default_rng([seed, SPLITS.index(split), index, zlib.crc32(name.encode())])
 
 
 @lru_cache(maxsize=len(SPLITS))
@@ -187,8 +194,8 @@ def _describe_pair(rng: Generator, name: str, facts: Facts, language: str, split
         for place in ("first", "second")
     }
     text = with_articles(template[2:].format(**{place: text for place, (text, _) in parts.items()}))
-    # A frame such as "the sound of ..." suits only nouns.
-    return text, all(is_noun for _, is_noun in parts.values())
+    # A frame such as "the sound of ..." suits only nouns, and no "first ..., then ...".
+    return text, template[2] == "{" and all(is_noun for _, is_noun in parts.values())
 
 
 def _check(index: int, kinds: Sequence[str], duration: float, split: str, language: str | None, seed: int) -> None:

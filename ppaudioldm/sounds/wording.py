@@ -113,8 +113,8 @@ def _suits(form: str, text: str, is_noun: bool) -> bool:
     """Whether the modifier `form` goes with `text`; it begins with N for nouns, A for nouns with "a", C for clauses."""
     if form[0] == "A":
         return is_noun and bool(re.match(r"an? ", text))
-    if form[0] == "P":  # a noun phrase in Chinese that does not begin with a numeral
-        return is_noun and not re.match(r"[一两三四五]", text)
+    if form[0] == "P":  # a Chinese name of a sound, without a numeral
+        return is_noun and bool(re.fullmatch(r"[^一两三四五].*[声音鸣鼓铃笛琴]|[^一两三四五].?", text))
     return (form[0] == "N") == is_noun or form[0] == "*"
 
 
@@ -129,6 +129,8 @@ def caption(rng: np.random.Generator, text: str, is_noun: bool, language: str, s
     frames = slots.FRAMES[language][split]
     if is_noun and rng.uniform() < 0.4:
         text = with_articles(frames[int(rng.integers(len(frames)))].format(text))
+    if rng.uniform() < 0.5:
+        text = re.sub(r"\bsomebody\b", "someone", text)
     if language == "en" and rng.uniform() < 0.25:
         text = text[0].upper() + text[1:]
     if rng.uniform() < 0.12:

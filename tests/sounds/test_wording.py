@@ -67,9 +67,9 @@ def test_held_out_captions_are_new_and_use_no_word_that_training_of_their_kind_l
 
 
 def test_every_caption_can_be_read():
-    for language, count in (("en", 700), ("zh", 700)):
+    for language in LANGUAGES:
         for split in SPLITS:
-            for text in captions(count, duration=2.56, split=split, language=language):
+            for text in captions(300, duration=2.56, split=split, language=language):
                 assert not re.search(r"[{}<>]|  |^ | $|的的|了了|地地", text), text
                 if language == "en":
                     assert not re.search(r"\ba [aeiou]|\ban [^aeiou]|[一-龥]", text), text

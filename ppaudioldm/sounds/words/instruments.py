@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppaudioldm.sounds.wording import Both, Words
+from ppaudioldm.sounds.wording import Both, Words, with_articles
 
 # "a" stands for the article and the name, "the" and "bare" for the name with that article and without one; "plays",
 # "playing" and "play" for what one does with it. In Chinese "name" is the name and "do" the verb.
@@ -19,24 +19,34 @@ _ENGLISH = (
     "a {bare} <chord>; a <quality> {bare} <chord>; a <quality> <chord> on {a}; {a} {playing} a <quality> <chord>"
 )
 _ENGLISH_CLAUSES = (
-    "{a} {plays}; somebody {plays} {the}; somebody is {playing} {the}; {a} {plays} a <melody>;"
-    "{a} {plays} a <speed> <melody>; {a} {plays} <quickly>; {a} {plays} the <single> <note>;"
-    "{a} {plays} a <pitch> <single>; {a} {plays} <count> note<s>; {a} {plays} a <rising> <scale>;"
-    "{a} {plays} a <rising> <arpeggio>; {a} {plays} a <quality> <chord>; somebody {plays} a <speed> {bare} <melody>"
+    "{a} {plays}; {the} is {playing}; {a} {plays} a <melody>; {a} {plays} a <speed> <melody>;"
+    "{a} {plays} <quickly>; {a} {plays} the <single> <note>; {a} {plays} a <pitch> <single>;"
+    "{a} {plays} <count> note<s>; {a} {plays} a <rising> <scale>; {a} {plays} a <rising> <arpeggio>;"
+    "{a} {plays} a <quality> <chord>"
 )
+# What one person does with an instrument, and many with an orchestra or choir.
+_ENGLISH_PLAYER = (
+    "somebody {plays} {the}; somebody is {playing} {the}; somebody {plays} a <speed> {bare} <melody>;"
+    "somebody {plays} the <single> <note> on {the}"
+)
+_ENGLISH_GROUP = "{the} {plays}; {the} is {playing} a <melody>; {the} is {playing} a <speed> <melody>"
 _ENGLISH_TEST = (
-    "{playing} {a}; somebody {playing} {the}; a single <single> on {a}; {bare} <single>, <note>;"
+    "{playing} of {a}; a single <single> on {a}; the <note> of {a}; <speed> {bare} <melody>;"
     "a <note> {playing} on {the}; the <single> <key> on {a}; a single <pitch> <single> on {the};"
-    "<count> single note<s> on {the}; a <melody> on {the}, <speed>; <speed> {bare} <melody>;"
-    "a <rising> <scale> {playing} on {the}; {a} {playing} a <rising> <arpeggio>; a <chord> on {the}, <quality>"
+    "<count> single note<s> on {the}; <speed> <melody> on {the}; {the} {playing} a <rising> <scale>;"
+    "{the} {playing} a <rising> <arpeggio>; <quality> <chord> on {the}"
 )
 _ENGLISH_TEST_CLAUSES = (
-    "{a} is {playing}; somebody {plays} the <single> <note> on {a}; somebody is {playing} a <speed> <melody> on {a};"
-    "somebody {plays} <count> note<s> on {the}; somebody {plays} a <rising> <scale> on {the};"
-    "somebody {plays} a <quality> <chord> on {the}; somebody {plays} a <rising> <arpeggio> on {a}"
+    "{a} is {playing}; {the} is {playing} <quickly>; {the} {plays} the <single> <note>; {the} {plays} <count> note<s>;"
+    "{the} {plays} a <rising> <scale>; {the} {plays} a <rising> <arpeggio>; {the} {plays} a <quality> <chord>;"
+    "{a} is {playing} a <speed> <melody>"
 )
+_ENGLISH_PLAYER_TEST = (
+    "somebody {plays} {a}; somebody {plays} <count> note<s> on {the}; somebody is {playing} a <speed> <melody> on {a}"
+)
+_ENGLISH_GROUP_TEST = "{the} is {playing} a <quality> <chord>"
 _CHINESE = (
-    "{name}; {name}声; {name}的声音; {do}{name}; {do}{name}的声音; {name}演奏;"
+    "{name}; {name}声; {name}的声音; {name}演奏;"
     "一个{name}<single>; {name}<note><single>; {name}的<note><single>; 一个<pitch>{name}<single>; {name}<note>;"
     "{name}<register><note>; {name}的<register><note>; {name}的<register><single>; {name}<key>;"
     "<count>个{name}音; {name}的<count>个音;"
@@ -46,48 +56,71 @@ _CHINESE = (
     "一个{name}<chord>; {name}<quality><chord>; {name}的<quality><chord>"
 )
 _CHINESE_CLAUSES = (
+    "{name}在演奏; {name}演奏了一段<speed><melody>; {name}<quickly>演奏; {name}演奏了一个<pitch><single>;"
+    "{name}演奏了<count>个音; {name}演奏了一段<updown><scale>; {name}演奏了一个<quality><chord>"
+)
+_CHINESE_PLAYER_NOUNS = "{do}{name}; {do}{name}的声音"
+_CHINESE_PLAYER = (
     "有人在{do}{name}; 一个人在{do}{name}; 有人<quickly>{do}{name}; 有人用{name}{do}了一段<melody>;"
-    "{name}演奏了一段<speed><melody>; 有人用{name}{do}了一个<note><single>; 有人用{name}{do}了<count>个音;"
-    "{name}演奏了一个<pitch><single>; 有人用{name}{do}了一段<updown><scale>; 有人用{name}{do}了<updown><arpeggio>;"
-    "有人用{name}{do}了一个<quality><chord>"
+    "有人用{name}{do}了一个<note><single>; 有人用{name}{do}了<count>个音; 有人用{name}{do}了一段<updown><scale>;"
+    "有人用{name}{do}了<updown><arpeggio>; 有人用{name}{do}了一个<quality><chord>"
 )
 _CHINESE_TEST = (
-    "一段{name}声; 有人{do}{name}的声音; 用{name}{do}的<note><single>; {name}{do}的<register><note>;"
-    "用{name}{do}的<count>个音; 用{name}{do}的一段<speed><melody>; 用{name}{do}的<updown><scale>;"
-    "用{name}{do}的<updown><arpeggio>; 用{name}{do}的<quality><chord>; {name}<single><key>"
+    "一段{name}声; {name}演奏的声音; {name}演奏的<note><single>; {name}演奏的<count>个音;"
+    "{name}演奏的<speed><melody>; {name}演奏的<updown><scale>; {name}演奏的<updown><arpeggio>;"
+    "{name}演奏的<quality><chord>; {name}<single><key>"
 )
 _CHINESE_TEST_CLAUSES = (
-    "一个人{do}了{name}; 一个人用{name}{do}了一个<note><single>; 一个人用{name}<quickly>{do}了一段<melody>;"
-    "{name}演奏了<count>个音; {name}演奏了<updown><scale>; {name}演奏了一个<quality><chord>;"
-    "{name}演奏了一段<updown><arpeggio>"
+    "{name}演奏了一段<melody>; {name}演奏了<updown><scale>; {name}演奏了一段<updown><arpeggio>;"
+    "{name}演奏了<quality><chord>; {name}演奏了一个<note><single>; {name}演奏了"
+)
+_CHINESE_PLAYER_NOUNS_TEST = "有人{do}{name}的声音; 用{name}{do}的<note><single>; 用{name}{do}的一段<speed><melody>"
+_CHINESE_PLAYER_TEST = (
+    "一个人{do}了{name}; 一个人用{name}{do}了一个<note><single>; 一个人用{name}<quickly>{do}了一段<melody>"
 )
 
 
 def instrument(en: str, zh: str, do: str, plays: str = "plays") -> Words:
-    """The words of an instrument. en: its names, "guitar, acoustic guitar". zh: its names. do: 弹, 吹, 拉, 敲."""
+    """The words of an instrument. en: its names, "guitar, acoustic guitar". zh: its names.
+
+    do: what a player does with it, 弹, 吹, 拉 or 敲; "" for an orchestra or choir, which is no single player's.
+    """
     bare = [name.strip() for name in en.split(",")]
-    chinese = [name.strip() for name in zh.split(",")]
     verb = plays.removesuffix("s")
     english = [
-        {"a": f"a {name}", "the": f"the {name}", "bare": name, "plays": plays, "playing": f"{verb}ing"} for name in bare
+        {"a": with_articles(f"a {name}"), "the": f"the {name}", "bare": name, "plays": plays, "playing": f"{verb}ing"}
+        for name in bare
     ]
-    names = [{"name": name, "do": do} for name in chinese]
-    parts = (_ENGLISH, _CHINESE), (_ENGLISH_CLAUSES, _CHINESE_CLAUSES)
-    held_out = (_ENGLISH_TEST, _CHINESE_TEST), (_ENGLISH_TEST_CLAUSES, _CHINESE_TEST_CLAUSES)
-    both = [Both(_filled(e, english), _filled(c, names)) for e, c in (*parts, *held_out)]
-    return Words((f"a {bare[0]}" if bare[0][0] not in "aeiou" else f"an {bare[0]}", chinese[0]), *both)
+    chinese = [{"name": name.strip(), "do": do} for name in zh.split(",")]
+    player, player_test = (_ENGLISH_PLAYER, _ENGLISH_PLAYER_TEST) if do else (_ENGLISH_GROUP, _ENGLISH_GROUP_TEST)
+    return Words(
+        (english[0]["a"], chinese[0]["name"]),
+        Both(_filled(english, _ENGLISH), _filled(chinese, _CHINESE, *([_CHINESE_PLAYER_NOUNS] if do else []))),
+        Both(
+            _filled(english, _ENGLISH_CLAUSES, player),
+            _filled(chinese, _CHINESE_CLAUSES, *([_CHINESE_PLAYER] if do else [])),
+        ),
+        Both(
+            _filled(english, _ENGLISH_TEST),
+            _filled(chinese, _CHINESE_TEST, *([_CHINESE_PLAYER_NOUNS_TEST] if do else [])),
+        ),
+        Both(
+            _filled(english, _ENGLISH_TEST_CLAUSES, player_test),
+            _filled(chinese, _CHINESE_TEST_CLAUSES, *([_CHINESE_PLAYER_TEST] if do else [])),
+        ),
+    )
 
 
-def _filled(templates: str, names: list[dict[str, str]]) -> str:
-    """`templates` with each of the names, and with their slots in braces."""
-    filled = (templates.format(**name).replace("<", "{").replace(">", "}") for name in names)
-    return ";".join(filled)
+def _filled(names: list[dict[str, str]], *templates: str) -> str:
+    """All `templates` with each of the names, and with their slots in braces."""
+    text = ";".join(templates)
+    return ";".join(text.format(**name).replace("<", "{").replace(">", "}") for name in names)
 
 
 PIANO = instrument("piano, grand piano", "钢琴", "弹")
 ELECTRIC_PIANO = instrument("electric piano", "电钢琴", "弹")
 HARPSICHORD = instrument("harpsichord", "羽管键琴, 大键琴", "弹")
-MUSIC_BOX = instrument("music box", "八音盒, 音乐盒", "放")
+MUSIC_BOX = instrument("music box", "八音盒, 音乐盒", "")
 VIBRAPHONE = instrument("vibraphone", "颤音琴", "敲")
 MARIMBA = instrument("marimba", "马林巴", "敲")
 XYLOPHONE = instrument("xylophone", "木琴", "敲")
@@ -101,7 +134,7 @@ DISTORTED_GUITAR = instrument("distorted guitar, heavy metal guitar", "失真吉
 BASS_GUITAR = instrument("bass guitar, electric bass", "贝斯, 电贝斯", "弹")
 VIOLIN = instrument("violin", "小提琴", "拉")
 CELLO = instrument("cello", "大提琴", "拉")
-STRINGS = instrument("string orchestra, string section", "弦乐队, 弦乐", "拉")
+STRINGS = instrument("string orchestra, string section", "弦乐队, 弦乐", "")
 PIZZICATO = instrument("pizzicato violin, plucked violin", "小提琴拨弦, 拨弦小提琴", "弹")
 HARP = instrument("harp", "竖琴", "弹")
 TRUMPET = instrument("trumpet", "小号", "吹")
@@ -121,7 +154,7 @@ KALIMBA = instrument("kalimba, thumb piano", "拇指琴, 卡林巴", "弹")
 BAGPIPE = instrument("bagpipe", "风笛", "吹")
 STEEL_DRUM = instrument("steel drum, steel pan", "钢鼓", "敲")
 TIMPANI = instrument("kettledrum, timpani drum", "定音鼓", "敲")
-CHOIR = instrument("choir", "合唱团, 合唱", "唱", "sings")
+CHOIR = instrument("choir", "合唱团, 合唱", "", "sings")
 
 DRUMS = Words(
     ("a drum beat", "鼓点"),

@@ -25,7 +25,7 @@ LAUGH = Words(
     ("laughter", "笑声"),
     nouns=Both(
         "laughter; a laugh; a person laughing; somebody laughing; a man laughing; laughing; a laughing person; hahaha",
-        "笑声; 大笑; 一个人在笑; 有人笑的声音; 男人的笑声; 哈哈大笑; 笑",
+        "笑声; 大笑; 一个人在笑; 有人笑的声音; 男人的笑声; 哈哈大笑",
     ),
     clauses=Both(
         "somebody laughs; a person laughs; a man is laughing; somebody is laughing",

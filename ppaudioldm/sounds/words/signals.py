@@ -8,15 +8,15 @@ TONE = Words(
     ("a low or high tone", "纯音"),
     nouns=Both(
         "a tone; a {pitch} tone; a long {pitch} tone; a steady {pitch} tone; a {pitch} electronic tone; "
-        "a tone of {pitch} pitch; a {pitch} hum",
-        "长音; {pitch}长音; {pitch}电子音; 持续的{pitch}音; {pitch}音; 一个{pitch}音调; 电子音",
+        "a tone of {height} pitch; a {pitch} hum",
+        "长音; {pitch}长音; {pitch}电子音; 持续的{pitch}音; {register}; {pitch}音; 一个{pitch}音调; 电子音",
     ),
     clauses=Both(
         "a tone sounds; a {pitch} tone sounds; a {pitch} tone is held",
         "响起一个{pitch}音; 一个{pitch}音持续着; 一个音在响",
     ),
     test_nouns=Both(
-        "a {pitch} steady tone; a long electronic tone; a long tone of {pitch} pitch",
+        "a {pitch} steady tone; a long electronic tone; a long tone of {height} pitch",
         "持续的{pitch}电子音; 一个{pitch}长音; 一个电子音",
     ),
     test_clauses=Both("a long {pitch} tone sounds; a tone is held", "一个{pitch}电子音在响; 响起一个长音"),

@@ -35,6 +35,7 @@ ENGLISH: Table = {
     "walking": ("speed", {"slow": ("walking",), "fast": ("running",)}),
     "walks": ("speed", {"slow": ("walks",), "fast": ("runs",)}),
     "pitch": ("pitch", {"low": ("low", "deep", "low-pitched"), "high": ("high", "high-pitched")}),
+    "height": ("pitch", {"low": ("low",), "high": ("high",)}),
     "size": ("pitch", {"low": ("big", "large", "deep"), "high": ("small", "little", "high")}),
     "strength": ("strength", {"light": ("light", "gentle", "soft"), "heavy": ("heavy", "strong")}),
     "rising": ("direction", {"rising": ("rising", "ascending"), "falling": ("falling", "descending")}),
@@ -56,7 +57,7 @@ CHINESE: Table = {
     "speed": ("speed", {"slow": ("缓慢的", "慢速的"), "fast": ("快速的", "很快的")}),
     "quickly": ("speed", {"slow": ("慢慢地", "缓慢地"), "fast": ("快速地", "很快地")}),
     "walking": ("speed", {"slow": ("走路",), "fast": ("跑步",)}),
-    "pitch": ("pitch", {"low": ("低音的", "低沉的", "很低的"), "high": ("高音的", "很高的")}),
+    "pitch": ("pitch", {"low": ("低沉的", "很低的"), "high": ("很高的", "高高的")}),
     "register": ("pitch", {"low": ("低音",), "high": ("高音",)}),
     "size": ("pitch", {"low": ("大",), "high": ("小",)}),
     "rain": ("strength", {"light": ("小", "细"), "heavy": ("大", "暴")}),
@@ -98,8 +99,8 @@ FRAMES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-# Said of any sound: N goes with noun phrases, A with those with "a" (which it brings along), P with Chinese noun
-# phrases that do not begin with a numeral, C with clauses, * with both.
+# Said of any sound: N goes with noun phrases, A with those with "a" (which it brings along), P with Chinese names
+# of sounds, C with clauses, * with both.
 MODIFIERS: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
     "en": {
         ("distance", "far"): (

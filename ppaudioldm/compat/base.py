@@ -112,17 +112,12 @@ class Pipeline:
         for name in sorted(set(more) - WITHOUT_EFFECT):
             logger.warning("from_pretrained: %s=%r is not used", name, more[name])
         name = os.fspath(pretrained_model_name_or_path)
-        cls._check_name(name)
         chosen = next((one for one in (torch_dtype, paddle_dtype, dtype) if one is not None), "float32")
         library = "torch" if torch_dtype is not None else "paddle" if paddle_dtype is not None else chosen_framework()
         located = locate(pretrained_model_name_or_path if isinstance(pretrained_model_name_or_path, Path) else name)
         made = cls(located, {"engine": engine, "device": device}, dtype_name(chosen), library, scheduler)
         made._check_checkpoint()
         return made
-
-    @classmethod
-    def _check_name(cls, name: str) -> None:
-        """Raise ValueError for a checkpoint that is known not to work."""
 
     def _check_checkpoint(self) -> None:
         """Raise ValueError for a checkpoint of another kind than the class is for."""

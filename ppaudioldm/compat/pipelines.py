@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.compat.base import (
     AudioPipelineOutput,
     Callback,
@@ -21,8 +20,6 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.text_condition import Conditioning, conditioning_of_embeddings
 
 __all__ = ["AudioLDM2Pipeline", "AudioLDMPipeline", "AudioPipelineOutput"]
-
-AUDIOLDM_1 = ("cvssp/audioldm", "cvssp/audioldm-s-full-v2", "cvssp/audioldm-m-full", "cvssp/audioldm-l-full")
 
 
 class AudioLDM2Pipeline(Pipeline):
@@ -203,14 +200,8 @@ class AudioLDM2Pipeline(Pipeline):
 class AudioLDMPipeline(Pipeline):
     """Text to sound with a checkpoint whose UNet gets CLAP's embedding by FiLM, under diffusers' names.
 
-    That is the architecture of AudioLDM 1, and of `audioldm_48k`.
+    That is AudioLDM 1, and `audioldm_48k`.
     """
-
-    @classmethod
-    def _check_name(cls, name: str) -> None:
-        if name in AUDIOLDM_1 and name not in CHECKPOINTS:
-            works = [known for known, info in CHECKPOINTS.items() if info.config.unet.film_dim]
-            raise ValueError(f"{name} is an AudioLDM 1 checkpoint, which this version cannot load; {works[0]} works")
 
     def _check_checkpoint(self) -> None:
         if not self._pipeline.config.unet.film_dim:

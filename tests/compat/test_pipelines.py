@@ -157,8 +157,6 @@ def test_wrong_arguments(arguments, message, pipe):
 def test_opening(caplog, pipe):
     with pytest.raises(ValueError, match="unet cannot be replaced here, only the scheduler can"):
         AudioLDM2Pipeline.from_pretrained("untrained", unet=None)
-    with pytest.raises(ValueError, match="cvssp/audioldm-s-full-v2 is an AudioLDM 1 checkpoint, which this version"):
-        AudioLDMPipeline.from_pretrained("cvssp/audioldm-s-full-v2")
     with pytest.raises(ValueError, match="untrained is an AudioLDM 2 checkpoint: use AudioLDM2Pipeline"):
         AudioLDMPipeline.from_pretrained("untrained")
     with pytest.raises(ValueError, match="scheduler is a int, which has no set_timesteps"):

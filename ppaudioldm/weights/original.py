@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.weights.mapping import Placement, Rule, apply_rules
+from ppaudioldm.weights.state_dict import UNET, averaged_key
 
-UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 VOCODER = "first_stage_model.vocoder."
 PHONEMES = "cond_stage_models.0.cond_stage_models.1."
@@ -85,8 +85,7 @@ def _inside(kind: str, place: str, rest: str, index: int = 0) -> Placement:
 
 def ema_placement(placement: Placement) -> Placement:
     """The moving average of a UNet parameter: its key has no dots."""
-    key = placement.keys[0].removeprefix("model.").replace(".", "")
-    return replace(placement, keys=(f"model_ema.{key}",))
+    return replace(placement, keys=(averaged_key(placement.keys[0]),))
 
 
 def has_averages(keys: Iterable[str]) -> bool:

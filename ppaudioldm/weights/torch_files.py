@@ -26,7 +26,7 @@ from ppaudioldm.weights import pickle_writer as write
 from ppaudioldm.weights.file_kinds import check_kind, is_zip
 from ppaudioldm.weights.pickled_arrays import NUMPY
 from ppaudioldm.weights.safe_pickle import COMMON, Constructors, Placeholder, Symbol, checked_shape, read_pickle
-from ppaudioldm.weights.state_dict import find_state_dict, without_wrappers
+from ppaudioldm.weights.state_dict import find_averaged, find_state_dict, with_averaged_unet, without_wrappers
 from ppaudioldm.weights.tensors import DTYPES, FileTensor, LazyTensor, UnreadableTensor, c_strides
 
 STORAGE_CLASSES = {
@@ -41,6 +41,17 @@ STORAGE_CLASSES = {
     "torch.ByteStorage": "uint8",
     "torch.BoolStorage": "bool",
 }
+# Bytes of a value in other storages, whose tensors are not supported.
+OTHER_STORAGES = {
+    "torch.ComplexFloatStorage": 8,
+    "torch.ComplexDoubleStorage": 16,
+    "torch.QInt8Storage": 1,
+    "torch.QUInt8Storage": 1,
+    "torch.QUInt4x2Storage": 1,
+    "torch.QUInt2x4Storage": 1,
+    "torch.QInt32Storage": 4,
+}
+QUANTIZED = ("torch._utils._rebuild_qtensor",)
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_INDEX_LIMIT_BYTES = 8 << 20  # a model of 5,300 tensors needs half a megabyte
 MOST_REPEATED = 1 << 24  # values of a tensor that repeats those of its storage (strides of 0)
@@ -58,7 +69,8 @@ class Storage:
 
     @property
     def nbytes(self) -> int:
-        return self.count * DTYPES[self.dtype].itemsize
+        """Raises KeyError for a class of which nothing is known."""
+        return self.count * (DTYPES[self.dtype].itemsize if self.dtype in DTYPES else OTHER_STORAGES[self.dtype])
 
 
 @dataclass(frozen=True)
@@ -74,22 +86,44 @@ class TorchTensor:
 def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTensor]:
     """The tensors of a file of `torch.save`: of the file's own dict, or of the state dict inside it.
 
-    Keys are without the names of wrapper modules (see `state_dict`). Entries that are not tensors are left out; those
-    that are objects of an unknown class are `UnreadableTensor`s. Values are read on request: the file must not change
-    until then. Raises CheckpointError if the file is something else or is damaged.
+    Keys are without the names of wrapper modules (see `state_dict`); averaged weights of the UNet beside the state dict
+    have the keys of the published layout. Entries that are not tensors are left out; those that are objects of an
+    unknown class, or of numbers that are not supported, are `UnreadableTensor`s. Values are read on request: the file
+    must not change until then. Raises CheckpointError if the file is something else or is damaged.
     """
     path = Path(path)
     with naming(path), open_regular(path) as file:
         head = check_kind(file)
         root, offsets = (_read_zip if is_zip(head) else _read_legacy)(path, file)
-        state_dict = without_wrappers(find_state_dict(root, lambda value: isinstance(value, TorchTensor)))
+        state_dict = _tensors(find_state_dict(root, _is_tensor))
+        if averaged := find_averaged(root, _is_tensor):
+            state_dict = with_averaged_unet(state_dict, _tensors(averaged))
         return {
             name: _located(path, name, value, offsets)
             if isinstance(value, TorchTensor)
-            else UnreadableTensor(f"{path}: {shown(name)} is an object of {shown(value.name)}, not a tensor")
+            else UnreadableTensor(f"{path}: {shown(name)} is {_described(value)}, not a tensor")
             for name, value in state_dict.items()
-            if isinstance(name, str) and isinstance(value, (TorchTensor, Placeholder))
         }
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, TorchTensor)
+
+
+def _tensors(state_dict: dict) -> dict[str, TorchTensor | Placeholder]:
+    """The tensors of `state_dict`, and what stands in the place of one, by keys without the names of wrappers."""
+    tensors = {
+        name: value
+        for name, value in state_dict.items()
+        if isinstance(name, str) and isinstance(value, (TorchTensor, Placeholder))
+    }
+    return without_wrappers(tensors)
+
+
+def _described(value: Placeholder) -> str:
+    if value.name in QUANTIZED:
+        return "quantized, which is not supported"
+    return f"an object of {shown(value.name)}"
 
 
 # Functions that a pickle of PyTorch may call
@@ -154,11 +188,13 @@ TORCH: Constructors = {
 }
 
 
-def _located(path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tuple[int, int]]) -> FileTensor:
+def _located(
+    path: Path, name: str, tensor: TorchTensor, offsets: dict[str, tuple[int, int]]
+) -> FileTensor | UnreadableTensor:
     """`tensor` with its place in the file. offsets: key of a storage -> its first byte and number of bytes."""
     storage = tensor.storage
     if storage.dtype not in DTYPES:
-        raise ValueError(f"{shown(name)} is stored as {shown(storage.dtype)}, which is not supported")
+        return UnreadableTensor(f"{path}: {shown(name)} is stored as {shown(storage.dtype)}, which is not supported")
     start, nbytes = offsets.get(storage.key, (0, -1))
     if storage.nbytes > nbytes:
         raise ValueError(f"the values of {shown(name)} are missing from the file")
@@ -296,7 +332,7 @@ def _legacy_storages(file: BinaryIO, end: int, keys: list, storages: dict[str, S
         storage = storages.get(key) if isinstance(key, str) else None
         if storage is None or key in offsets:
             raise ValueError(f"a storage that no tensor describes: {shown(key)}")
-        if storage.dtype not in DTYPES:
+        if storage.dtype not in DTYPES and storage.dtype not in OTHER_STORAGES:
             raise ValueError(f"a storage of {shown(storage.dtype)}, which is not supported")
         file.seek(position)
         count = file.read(8)

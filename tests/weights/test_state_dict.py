@@ -119,6 +119,79 @@ def test_the_same_weights_in_every_wrapping(state_dict, path, kind, legacy):
     assert_same_values(checkpoint, tiny_in("original"))
 
 
+UNET = "model.diffusion_model."
+AVERAGES: dict[str, Callable[[StateDict, StateDict], Any]] = {  # of a state dict and its average
+    "model and ema": lambda s, a: {"model": s, "ema": a},
+    "state dicts in both": lambda s, a: {"model": {"state_dict": s}, "ema": {"state_dict": a, "decay": 0.999}},
+    "both inside": lambda s, a: {"state_dict": {"model": s, "ema": a}},
+    "of the UNet alone": lambda s, a: {"state_dict": s, "ema": {k: v for k, v in a.items() if k.startswith(UNET)}},
+    "by the UNet's own names": lambda s, a: {
+        "state_dict": s, "ema_model": {k.removeprefix(UNET): v for k, v in a.items() if k.startswith(UNET)}
+    },
+    "without dots": lambda s, a: {
+        "model": s,
+        "model_ema": {
+            **{k.removeprefix("model.").replace(".", ""): v for k, v in a.items() if k.startswith(UNET)},
+            "num_updates": torch.tensor(7),
+        },
+    },
+    "of AveragedModel": lambda s, a: {
+        "model": s, "ema": {"n_averaged": torch.tensor(7), **{f"module.{k}": v for k, v in a.items()}}
+    },
+    "nothing else": lambda s, a: {"ema": a},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+def test_averaged_weights_in_a_dict_of_their_own(state_dict, path, kind):
+    plain = {key: value for key, value in state_dict.items() if not key.startswith("model_ema.")}
+    averaged = {key: value + 1 if value.is_floating_point() else value for key, value in plain.items()}
+    torch.save(AVERAGES[kind](plain, averaged), path)
+    raw, unet = open_checkpoint(path), open_checkpoint(path, ema=True)
+    bias, other = f"{UNET}time_embed.0.bias", "first_stage_model.decoder.conv_in.bias"
+    whole = averaged if kind == "nothing else" else plain
+    np.testing.assert_array_equal(raw.networks["unet"]["time_in.bias"].read(), whole[bias].numpy())
+    np.testing.assert_array_equal(unet.networks["unet"]["time_in.bias"].read(), averaged[bias].numpy())
+    np.testing.assert_array_equal(unet.networks["vae_decoder"]["conv_in.bias"].read(), whole[other].numpy())
+
+
+def test_averages_of_something_else_are_none(state_dict, path):
+    plain = {key: value for key, value in state_dict.items() if not key.startswith("model_ema.")}
+    torch.save({"model": plain, "ema": {"a": torch.zeros(2)}}, path)
+    assert_same_values(open_checkpoint(path), tiny_in("original"))
+    assert "tensors of unet are missing, the first: model_ema." in error_of(open_checkpoint, path, ema=True)
+
+
+def quantized(values: torch.Tensor) -> Any:
+    return torch.quantize_per_tensor(values.float(), 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (quantized, "is quantized, which is not supported, not a tensor"),
+        (lambda values: values.to(torch.complex64), "is stored as 'torch.ComplexFloatStorage', which is not supported"),
+        (
+            lambda values: values.to(torch.complex128),
+            "is stored as 'torch.ComplexDoubleStorage', which is not supported",
+        ),
+    ],
+)
+def test_numbers_that_are_not_supported_are_an_error_only_where_they_are_used(path, legacy, change, message):
+    tensors = {key: torch.from_numpy(tensor.read()) for key, tensor in tiny_tensors().items()}
+    key = "first_stage_model.decoder.conv_in.bias"
+    file = {"state_dict": {**tensors, key: change(tensors[key])}}
+    torch.save(file, path, _use_new_zipfile_serialization=not legacy)
+    assert error_of(open_checkpoint, path) == f"{path}: {key!r} {message}"
+    tensors[key] += 3
+    # Its values stand before and behind those of others.
+    beside = {"first": change(torch.ones(5)), "state_dict": {"ddim_sigmas": change(torch.ones(3)), **tensors}}
+    torch.save(beside, path, _use_new_zipfile_serialization=not legacy)
+    checkpoint = open_checkpoint(path)
+    assert set(checkpoint.networks["vae_decoder"]["conv_in.bias"].read()) == {3}
+
+
 def test_the_average_of_a_compiled_unet(state_dict, path):
     names = {k: k.replace("diffusion_model", "diffusion_model_orig_mod") for k in state_dict if "model_ema." in k}
     torch.save({names.get(key, key): values for key, values in state_dict.items()}, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import struct
 import sys
 import tarfile
@@ -18,7 +17,7 @@ import soundfile
 from ppaudioldm.sounds.bank import SAMPLE_RATE, __main__, build, cutting, open_bank, originals, packages
 from ppaudioldm.sounds.bank.containers import read_gresource, read_group, read_qt_resource, read_sound_set
 from ppaudioldm.sounds.bank.credits import credits_text
-from ppaudioldm.sounds.bank.effects import TAKES
+from ppaudioldm.sounds.bank.effects import TAKES, Take
 from ppaudioldm.sounds.bank.fluid import DRUMS, Key, fluid
 from ppaudioldm.sounds.bank.instruments import SALAMANDER_NOTES, note_key
 from ppaudioldm.sounds.bank.ogg import with_serial
@@ -295,6 +294,39 @@ def test_without_tinysoundfont_or_the_licence_notes_are_refused(soundfont, monke
         fluid(soundfont)
 
 
+def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert __main__.main(["--folder", str(tmp_path)]) == 1
+    assert "holds something that is no bank" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_bank_is_made_of_packages_and_replaces_the_one_before(tmp_path, monkeypatch):
+    moo = wav(tones(300, 0.5))
+    label = '"Cow". By Ann. License: Creative Commons Attribution 3.0 Unported.'
+    folder = tmp_path / "package/usr/share/games/openttd/baseset/opensfx"
+    folder.mkdir(parents=True)
+    (folder / "opensfx.cat").write_bytes(sound_set([(label, moo)]))
+    (tmp_path / "package/usr/share/doc/fluid").mkdir(parents=True)
+    (tmp_path / "package/usr/share/doc/fluid/copyright").write_text("OTHER DEALINGS IN THE SOFTWARE.")
+    monkeypatch.setattr(build, "unpacked", lambda package, downloads, folder: tmp_path / "package")
+    monkeypatch.setattr(build, "_OPENERS", {"opensfx": originals.opensfx})
+    monkeypatch.setattr(build, "INSTRUMENTS", ())
+    monkeypatch.setattr(build, "SALAMANDER_NOTES", ())
+    for kind in ("calf", "cow"):
+        monkeypatch.setattr(build, "TAKES", (Take(kind, "opensfx", "Cow"),))
+        build.build(tmp_path / "assets/bank", tmp_path / "assets/CREDITS.md", tmp_path)
+    bank = open_bank(tmp_path / "assets/bank")
+    (cow,) = bank.recordings("cow")
+    assert bank.kinds == ("cow",) and (cow.author, cow.licence) == ("Ann", "CC-BY-3.0")
+    assert sorted(path.name for path in (tmp_path / "assets/bank").iterdir()) == ["cow.ogg", "index.json"]
+    assert "“Cow” by Ann. From OpenSFX" in (tmp_path / "assets/CREDITS.md").read_text("utf-8")
+    monkeypatch.setattr(build, "TAKES", (Take("cow", "opensfx", "Calf"),))
+    with pytest.raises(ValueError, match="has no sound 'Calf'"):
+        build.build(tmp_path / "assets/bank", tmp_path / "assets/CREDITS.md", tmp_path)
+    assert open_bank(tmp_path / "assets/bank").kinds == ("cow",), "what was there stays"
+
+
 def tones(pitch_hz, duration_s, partials=(1, 0.5, 0.3)):
     times = np.arange(round(duration_s * SAMPLE_RATE)) / SAMPLE_RATE
     waves = (level * np.sin(2 * np.pi * pitch_hz * (k + 1) * times) for k, level in enumerate(partials))
@@ -367,7 +399,6 @@ def test_what_is_stored_is_read_again_and_equal_sounds_only_once(tmp_path):
         build.Cut("rain", "blanket", notice, rain, loopable=True),
     ]
     entries = build.stored(cuts, tmp_path / "bank")
-    (tmp_path / "bank/index.json").write_text(json.dumps({"format": 1, "recordings": entries}))
     bank = open_bank(tmp_path / "bank")
     assert bank.kinds == ("bell", "rain")
     first, second = bank.recordings("bell")
@@ -375,8 +406,8 @@ def test_what_is_stored_is_read_again_and_equal_sounds_only_once(tmp_path):
     assert bank.recordings("rain")[0].loopable
     assert measured_pitch_hz(bank.samples(second), 660) == pytest.approx(660, rel=0.002)
     before = (tmp_path / "bank/bell.ogg").read_bytes()
-    build.stored(cuts, tmp_path / "bank")
-    assert (tmp_path / "bank/bell.ogg").read_bytes() == before
+    build.stored(cuts, tmp_path / "again")
+    assert (tmp_path / "again/bell.ogg").read_bytes() == before
     text = credits_text(entries, "")
     assert "- “A bell” by Ann. <https://example.org/bell> From Blanket, Debian package blanket (bell, rain)." in text
 

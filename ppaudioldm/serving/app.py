@@ -1,4 +1,4 @@
-"""The HTTP application: the routes of a service, behind its keys and limits."""
+"""The HTTP application: the routes of a service, behind its keys and limits, and closed to other sites' pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ppaudioldm.serving.metrics import Metrics
 from ppaudioldm.serving.request_gate import RequestGate
 from ppaudioldm.serving.responses import add_error_handlers
 from ppaudioldm.serving.service import Service
+from ppaudioldm.serving.site_guard import SiteGuard
 from ppaudioldm.serving.voices import Voice, all_voices
 
 DESCRIPTION = "Sounds from texts and recordings. Errors are JSON with a `detail`, in one line."
@@ -30,6 +31,7 @@ def create_app(service: Service, voices: dict[str, Voice] | None = None) -> Fast
     app.include_router(status.routes(service, metrics))
     add_error_handlers(app, service)
     app.add_middleware(RequestGate, settings=service.settings)
+    app.add_middleware(SiteGuard, settings=service.settings)
     app.add_middleware(_CountRequests, metrics=metrics)
     return app
 

@@ -30,6 +30,9 @@ def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> ServerS
     folder = (values.get("data") or data_folder()) / "jobs"
     keys = [*values.get("api_keys", ()), *_keys_in(values.get("api_keys_file"))]
     own = of(Settings) | {"api_keys": tuple(dict.fromkeys(keys))}
+    names, host = own.get("allowed_hosts", ()), values.get("host", "")
+    if host and ":" not in host and (names or not keys):  # where not every name is allowed, that of --host is
+        own["allowed_hosts"] = (*names, host)
     return ServerSettings(Settings(folder, Limits(**of(Limits)), **own), **of(ServerSettings))
 
 

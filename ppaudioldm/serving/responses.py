@@ -44,6 +44,7 @@ class Error(BaseModel):
 _DESCRIPTIONS = {
     400: "The request is malformed",
     401: "The key is missing or wrong",
+    403: "It comes from another site's page, or asks for a host that is not the server's",
     404: "It does not exist on this server",
     408: "The body came too slowly",
     409: "It is not finished, or it failed",
@@ -55,7 +56,7 @@ _DESCRIPTIONS = {
     503: "The server is starting or stopping, or its disk does not take the job",
     504: "It was not finished within the time limit",
 }
-_OF_EVERY_ROUTE = (400, 401, 408, 413, 422, 431)
+_OF_EVERY_ROUTE = (400, 401, 403, 408, 413, 422, 431)
 RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 
 

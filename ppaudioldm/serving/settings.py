@@ -7,6 +7,7 @@ so that `--help` can list them.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ppaudioldm.choices import ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS
 from ppaudioldm.serving.option import BYTES, SECONDS, Option
 
 MIB = 1 << 20
+HOST_PATTERN = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]")  # of a name, an address, or any name
 
 
 def options_of(owner: type) -> dict[str, Option]:
@@ -84,7 +86,9 @@ class Settings:
 
     folder: of the jobs; one server a folder. default_steps: of requests with neither steps nor preset; None: those of
     the preset "fast". keep_s: of finished jobs. disk_bytes: of all jobs. grace_s: in which running jobs may finish when
-    the server stops. api_keys: without any, every client is accepted.
+    the server stops. api_keys: without any, every client is accepted. allowed_hosts: names by which clients may ask for
+    the server besides its addresses, localhost and the machine's own name; "*.example.com" is all below, "*" any.
+    Empty: none, or any if there are api_keys.
     """
 
     folder: Path
@@ -101,9 +105,25 @@ class Settings:
         metadata=_option("grace", float, "for running jobs when the server stops", units=SECONDS, minimum=0),
     )
     api_keys: tuple[str, ...] = field(default=(), metadata=_option("api_keys", tuple))
+    allowed_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            "allowed_hosts",
+            tuple,
+            "host names of the server, with commas, such as sounds.example.com; default: its addresses, localhost and"
+            " the machine's name; any if there are keys",
+            own_metavar="NAMES",
+        ),
+    )
 
     def __post_init__(self) -> None:
         _check_numbers(self)
+        for name in self.allowed_hosts:
+            if not HOST_PATTERN.fullmatch(name):
+                raise ValueError(
+                    f"allowed_hosts holds {name!r}, allowed: names or addresses without a port, *.example.com, *"
+                )
+        object.__setattr__(self, "allowed_hosts", tuple(name.lower() for name in self.allowed_hosts))
 
 
 @dataclass(frozen=True)

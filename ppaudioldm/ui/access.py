@@ -1,4 +1,4 @@
-"""Access to the page: login with an API key, requests of other sites, limits of uploads, content security policy."""
+"""Access to the page: login with an API key, limits of uploads, content security policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -26,7 +25,7 @@ POLICY = (
 )
 HEADERS = {
     "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # "no-referrer" would send forms without their origin, which is checked
     "x-content-type-options": "nosniff",
 }
 LOGIN_PAGE = """\
@@ -102,9 +101,7 @@ class PageAccess:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if scope["method"] not in ("GET", "HEAD") and is_foreign(request):
-            await send_error(send, 403, "the request comes from a page of another site")
-        elif scope["path"] != f"{self._path}/{LOGIN}" and not self._keys.admits(request):
+        if scope["path"] != f"{self._path}/{LOGIN}" and not self._keys.admits(request):
             await self._ask_for_key(request, send)
         elif scope["path"] == self._path + UPLOAD and _total_bytes(self._uploads) > self._max_bytes:
             await send_error(
@@ -122,14 +119,6 @@ class PageAccess:
             return
         location = f"{request.scope.get('root_path', '')}{self._path}/{LOGIN}"
         await RedirectResponse(location, 303)(request.scope, request.receive, send)
-
-
-def is_foreign(request: Request) -> bool:
-    """Whether a browser sent the request for a page of another site."""
-    if site := request.headers.get("sec-fetch-site"):
-        return site not in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _with_headers(send: Send) -> Callable[[Message], Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
+from starlette.middleware import Middleware
 
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice, all_voices
@@ -65,7 +66,9 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         enable_monitoring=False,
     )
     _close_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
-    app.add_middleware(PageAccess, path=PATH, keys=keys, uploads=uploads, max_bytes=MAX_UPLOADS * limits.body_bytes)
+    # Behind the server's own, which refuse other sites and large bodies first.
+    access = {"path": PATH, "keys": keys, "uploads": uploads, "max_bytes": MAX_UPLOADS * limits.body_bytes}
+    app.user_middleware.append(Middleware(PageAccess, **access))
     return app
 
 

@@ -103,6 +103,23 @@ def test_variables_of_earlier_versions(tmp_path, monkeypatch):
     assert (found.service.folder, found.engine) == (tmp_path / "jobs", "eager")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hosts"),
+    [
+        ("", ()),
+        ("--host 0.0.0.0", ("0.0.0.0",)),
+        ("--host ::1", ()),  # addresses are allowed anyway
+        ("--host box.lan", ("box.lan",)),
+        ("--host box.lan --allowed-hosts a.example,*.b.example", ("a.example", "*.b.example", "box.lan")),
+        ("--host box.lan --api-keys {keys}", ()),  # any
+        ("--allowed-hosts a.example --api-keys {keys}", ("a.example",)),
+    ],
+)
+def test_the_hosts_of_the_server(tmp_path, arguments, hosts):
+    (tmp_path / "keys").write_text("a")
+    assert settings(*arguments.format(keys=tmp_path / "keys").split()).service.allowed_hosts == hosts
+
+
 # ---- What is wrong
 
 

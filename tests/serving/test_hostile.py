@@ -14,7 +14,7 @@ from ppaudioldm.serving import run
 from ppaudioldm.serving.settings import Limits
 from tests.serving.examples import PATIENCE, answering, read_answer
 
-POST = b"POST /v1/generations HTTP/1.1\r\nhost: x\r\n"
+POST = b"POST /v1/generations HTTP/1.1\r\nhost: localhost\r\n"
 FORM = b"content-type: multipart/form-data; boundary=b\r\n"
 JSON = b"content-type: application/json\r\n"
 MIB = 1 << 20
@@ -69,8 +69,8 @@ def test_many_and_large_headers(tmp_path):
     with answering(tmp_path) as server:
         many = b"".join(b"x-%d: a\r\n" % i for i in range(10_000))
         for content in (
-            b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + many + b"\r\n",
-            b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-large: " + b"a" * 10 * MIB + b"\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + many + b"\r\n",
+            b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-large: " + b"a" * 10 * MIB + b"\r\n\r\n",
             b"GET /" + b"a" * 10 * MIB + b" HTTP/1.1\r\n\r\n",
         ):
             with connected(server.address) as connection:
@@ -81,7 +81,7 @@ def test_many_and_large_headers(tmp_path):
         hundred = b"".join(b"x-%d: a\r\n" % i for i in range(101))
         status, answer = server.ask(b"GET /healthz HTTP/1.1\r\n" + hundred + b"\r\n")
         assert (status, answer["detail"]) == (400, "the request is not HTTP, or its headers are too large")  # no host
-        status, answer = server.ask(b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + hundred + b"\r\n")
+        status, answer = server.ask(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + hundred + b"\r\n")
         assert (status, answer["detail"]) == (431, "the request has 102 headers, allowed: up to 100")
         assert server.client.get("/healthz").status_code == 200
 
@@ -104,7 +104,7 @@ def test_slow_headers(tmp_path, monkeypatch):
             status, answer = server.ask(content)
             assert (status, answer["detail"]) == (408, "the headers came too slowly")
         with connected(server.address) as connection:  # on a connection that was used before
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert read_answer(connection)[0] == 200
             connection.sendall(b"GET /heal")
             assert read_answer(connection)[0] == 408
@@ -128,10 +128,10 @@ def test_a_refused_body_is_not_read_for_ever(tmp_path, monkeypatch):
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
         b"GET\r\n\r\n",
         b"\r\n\r\n\r\n\x00\r\n",
-        b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
-        b"GET /\x00\xff HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n",
+        b"GET / HTTP/9.9\r\nhost: localhost\r\n\r\n",
+        b"GET /\x00\xff HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n",
         POST + JSON + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
     ],
 )

@@ -254,7 +254,7 @@ def test_429_when_the_queue_is_full(tmp_path):
 def test_a_client_that_disconnects_frees_its_place(tmp_path):
     with answering(tmp_path, held(), queue_size=1) as server:
         body = json.dumps(SOUND).encode()
-        head = b"POST /v1/sound-generation HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head = b"POST /v1/sound-generation HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         content = head + b"content-length: %d\r\n\r\n" % len(body) + body
         runs = socket.create_connection(server.address)
         runs.sendall(content)
@@ -370,7 +370,7 @@ def test_not_ready_yet(tmp_path):
     from tests.serving.examples import Model, Models, Service, Settings
 
     service = Service(Models([Model("fake", ImitationPipeline())]), Settings(tmp_path))
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service), "http://localhost") as client:
         assert client.get("/healthz").status_code == 200
         answer = client.get("/readyz")
         assert answer.status_code == 503 and answer.headers["retry-after"] == "1"

@@ -19,7 +19,7 @@ def sound(tmp_path_factory):
     with opened(tmp_path_factory.mktemp("page")) as page:
         job = page.service.submit(new_request(seed=3))
         assert job.wait(PATIENCE)
-        yield TestClient(page.app), f"/ui/sounds/{job.id}"
+        yield TestClient(page.app, "http://localhost"), f"/ui/sounds/{job.id}"
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])

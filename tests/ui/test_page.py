@@ -198,7 +198,7 @@ def test_examples_are_what_the_checkpoint_knows(tmp_path, page):
 
 
 def test_it_asks_for_nothing_elsewhere(site):
-    with TestClient(site.app) as browser:
+    with TestClient(site.app, "http://localhost") as browser:
         answer = browser.get("/ui/", headers={"Accept": "text/html"})
         assert re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(?:https?:)?//[^"]*', answer.text) == []
         config = browser.get("/ui/config").json()
@@ -211,7 +211,7 @@ def test_it_answers_over_http(site):
     """As a browser does: what happens at the load of the page."""
     job = site.service.submit(new_request("light rain"))
     assert job.wait(PATIENCE)
-    with TestClient(site.app) as browser:
+    with TestClient(site.app, "http://localhost") as browser:
         dependencies = browser.get("/ui/config").json()["dependencies"]
         load = next(d for d in dependencies if ["load" in target for target in d["targets"]] == [True])
         session = {"session_hash": "abc", "fn_index": load["id"]}
@@ -222,7 +222,7 @@ def test_it_answers_over_http(site):
 def test_an_edited_sound_can_be_played(site):
     job = site.service.submit(new_request("light rain"))
     assert job.wait(PATIENCE)
-    with TestClient(site.app) as browser:
+    with TestClient(site.app, "http://localhost") as browser:
         config = browser.get("/ui/config").json()
         results = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "result")
         click = next(d for d in config["dependencies"] if [results, "click"] in d["targets"])

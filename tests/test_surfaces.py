@@ -17,7 +17,6 @@ from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Parameter, Task, Use
 from ppaudioldm.ui import field
-from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.page import Page
 from tests.ui.examples import OpenPage, opened
 
@@ -41,7 +40,7 @@ def over_http() -> set[str]:
 
 
 def on_the_page(site: OpenPage) -> set[str]:
-    page = Page(Actions(site.service, site.uploads), all_voices())
+    page = Page(site.actions, all_voices())
     components = [*page._settings, *page._tabs["generate"].fields]
     return {name.removesuffix("_from").removesuffix("_to") for name in components}
 
@@ -112,7 +111,7 @@ def test_a_new_task_appears_everywhere(tmp_path, monkeypatch):
     assert (parsed.prompt, parsed.audio, parsed.amount) == ("a bell", "a.wav", 0.25)
     with opened(tmp_path) as site:
         document = TestClient(site.app, "http://localhost").get("/openapi.json").json()
-        page = Page(Actions(site.service, site.uploads), all_voices())
+        page = Page(site.actions, all_voices())
     body = document["paths"]["/v1/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert "dummy" in body["properties"]["task"]["enum"] and body["properties"]["amount"]["maximum"] == 1
     assert set(page._tabs["dummy"].fields) == {"recording", "prompt", "duration", "amount"}

@@ -78,7 +78,10 @@ def run(options: argparse.Namespace, finish: Finish) -> None:
     """Serve as the options say; `finish` of the service, its application and the voices returns the application."""
     settings = settings_of(options)
     choose_framework(argparse.Namespace(framework=settings.framework))
+    from ppaudioldm.serving.library_versions import check_version
+
     try:
+        check_version("uvicorn")
         from ppaudioldm.serving.app import create_app
         from ppaudioldm.serving.run import serve as run_server
     except ModuleNotFoundError as error:

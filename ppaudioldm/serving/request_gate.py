@@ -18,6 +18,7 @@ from ppaudioldm.serving.settings import Settings
 MAX_HEADERS = 100
 MIN_BYTES_PER_SECOND = 50_000  # of a body, after the first seconds
 UPLOADS = ("multipart/form-data",)  # the content types that may be as large as a recording
+MAX_BODIES = 8  # of the largest size: all bodies that are being received or answered take no more together
 PROTECTED = ("/v1/", "/metrics")  # paths that need a key, where there are keys
 
 Message = MutableMapping[str, Any]
@@ -32,6 +33,7 @@ class RequestGate:
     def __init__(self, app: App, settings: Settings) -> None:
         self._app, self._limits = app, settings.limits
         self._keys = [_digest(key.encode()) for key in settings.api_keys]
+        self._room = _Room(MAX_BODIES * settings.limits.body_bytes)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +53,8 @@ class RequestGate:
         if length.isdigit() and int(length[:20]) > max_bytes:
             await send_error(send, 413, _too_large(max_bytes))
             return
-        await _LimitedBody(self._app, max_bytes, self._limits.body_grace_s, receive, send).run(scope)
+        body = _LimitedBody(self._app, max_bytes, self._limits.body_grace_s, self._room, receive, send)
+        await body.run(scope)
 
     def _has_key(self, headers: dict[bytes, bytes]) -> bool:
         authorization = headers.get(b"authorization", b"")
@@ -65,11 +68,26 @@ class RequestGate:
         return self._limits.body_bytes if is_upload else self._limits.json_body_bytes
 
 
-class _LimitedBody:
-    """One request, whose body is counted and timed as the application reads it."""
+class _Room:
+    """Bytes that the bodies of all present requests may take together. The event loop alone uses it."""
 
-    def __init__(self, app: App, max_bytes: int, grace_s: float, receive: Receive, send: Send) -> None:
-        self._app, self._max_bytes, self._grace_s = app, max_bytes, grace_s
+    def __init__(self, free_bytes: int) -> None:
+        self._free_bytes = free_bytes
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for `size` more bytes, which are taken then; negative ones are given back."""
+        if size > self._free_bytes:
+            return False
+        self._free_bytes -= size
+        return True
+
+
+class _LimitedBody:
+    """One request, whose body is counted and timed as the application reads it. room: of the bodies of all requests."""
+
+    def __init__(self, app: App, max_bytes: int, grace_s: float, room: _Room, receive: Receive, send: Send) -> None:
+        self._app, self._max_bytes, self._grace_s, self._room = app, max_bytes, grace_s, room
+        self._taken_bytes = 0
         self._receive, self._send = receive, send
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
@@ -79,8 +97,11 @@ class _LimitedBody:
         self._is_refused = False
 
     async def run(self, scope: MutableMapping[str, Any]) -> None:
-        with contextlib.suppress(_Refused):
-            await self._app(scope, self._next, self._pass_on)
+        try:
+            with contextlib.suppress(_Refused):
+                await self._app(scope, self._next, self._pass_on)
+        finally:
+            self._room.take(-self._taken_bytes)
 
     async def _next(self) -> Message:
         if self._is_complete:
@@ -95,6 +116,10 @@ class _LimitedBody:
             self._is_complete = not message.get("more_body", False)
             if self._received_bytes > self._max_bytes:
                 raise await self._refuse(413, _too_large(self._max_bytes))
+            if not self._room.take(len(message.get("body", b""))):
+                detail = "too much is being uploaded at the same time, try again in a minute"
+                raise await self._refuse(429, detail, {"retry-after": "60"})
+            self._taken_bytes += len(message.get("body", b""))
         return message
 
     async def _pass_on(self, message: Message) -> None:
@@ -103,11 +128,11 @@ class _LimitedBody:
         self._has_answer = True
         await self._send(message)
 
-    async def _refuse(self, status: int, detail: str) -> _Refused:
+    async def _refuse(self, status: int, detail: str, headers: dict[str, str] | None = None) -> _Refused:
         # Answered here: an exception would be answered otherwise by the code that reads the body.
         if not self._has_answer and not self._is_refused:
             self._is_refused = True
-            await send_error(self._send, status, detail)
+            await send_error(self._send, status, detail, headers)
         return _Refused()
 
 

@@ -51,12 +51,12 @@ _DESCRIPTIONS = {
     413: "The body is too large",
     415: "The body is of another content type",
     422: "A value is not allowed",
-    429: "The queue is full: try again after the seconds of Retry-After",
+    429: "The queue is full, or too much is uploaded at once: try again after the seconds of Retry-After",
     431: "There are too many headers",
     503: "The server is starting or stopping, or its disk does not take the job",
     504: "It was not finished within the time limit",
 }
-_OF_EVERY_ROUTE = (400, 401, 403, 408, 413, 422, 431)
+_OF_EVERY_ROUTE = (400, 401, 403, 408, 413, 422, 429, 431)
 RETRY_AFTER = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}}
 
 

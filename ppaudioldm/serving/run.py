@@ -14,6 +14,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ppaudioldm.serving.library_versions import check_version
 from ppaudioldm.serving.request_gate import error_body
 from ppaudioldm.serving.service import Service
 
@@ -34,6 +35,7 @@ def serve(
     notify: called with messages for the user. Raises OSError for an address that cannot be used, ValueError if no
     job can run any more.
     """
+    check_version("uvicorn")
     config = uvicorn.Config(
         app,
         log_config=None,

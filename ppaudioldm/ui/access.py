@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from ppaudioldm.serving.request_gate import App, Message, Receive, Send, send_error
+from ppaudioldm.ui.gradio_routes import UPLOAD
+from ppaudioldm.ui.uploads import UploadRoom, UploadsFull
 
 COOKIE = "ppaudioldm-key"
 LOGIN = "login"
-UPLOAD = "/gradio_api/upload"
 # The browser exchanges nothing with another server, whatever Gradio's page asks for. Gradio's components need inline
 # styles and scripts, and compile templates in the page.
 POLICY = (
@@ -89,12 +90,12 @@ def login_routes(keys: PageKeys) -> APIRouter:
 class PageAccess:
     """ASGI middleware for everything below `path`: admits requests with a key, adds security headers, limits uploads.
 
-    uploads: the folder of the recordings that browsers sent; no more are accepted while it holds `max_bytes`.
+    room: for the recordings that browsers send. max_bytes: of one request.
     """
 
-    def __init__(self, app: App, path: str, keys: PageKeys, uploads: Path, max_bytes: int) -> None:
+    def __init__(self, app: App, path: str, keys: PageKeys, room: UploadRoom, max_bytes: int) -> None:
         self._app, self._path, self._keys = app, path, keys
-        self._uploads, self._max_bytes = uploads, max_bytes
+        self._room, self._max_bytes = room, max_bytes
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self._path}/"):
@@ -103,15 +104,23 @@ class PageAccess:
         request = Request(scope)
         if scope["path"] != f"{self._path}/{LOGIN}" and not self._keys.admits(request):
             await self._ask_for_key(request, send)
-        elif scope["path"] == self._path + UPLOAD and _total_bytes(self._uploads) > self._max_bytes:
-            await send_error(
-                send,
-                429,
-                "too many recordings were uploaded, try again in an hour",
-                {"retry-after": "3600"},
-            )
+        elif scope["path"] == self._path + UPLOAD:
+            await self._upload(request, receive, send)
         else:
             await self._app(scope, receive, _with_headers(send))
+
+    async def _upload(self, request: Request, receive: Receive, send: Send) -> None:
+        length = request.headers.get("content-length", "")
+        size = min(int(length[:20]), self._max_bytes) if length.isdigit() else self._max_bytes
+        try:
+            await run_in_threadpool(self._room.reserve, size)
+        except UploadsFull as error:
+            await send_error(send, 429, str(error), {"retry-after": "3600"})
+            return
+        try:
+            await self._app(request.scope, receive, _with_headers(send))
+        finally:
+            self._room.release(size)
 
     async def _ask_for_key(self, request: Request, send: Send) -> None:
         if "text/html" not in request.headers.get("accept", ""):
@@ -129,7 +138,3 @@ def _with_headers(send: Send) -> Callable[[Message], Any]:
         await send(message)
 
     return sending
-
-
-def _total_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

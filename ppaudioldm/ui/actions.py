@@ -18,16 +18,27 @@ from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards
 from ppaudioldm.ui.field import Form, parameter_fields, setting_fields
 from ppaudioldm.ui.form import form_of, preset_of, request_of
+from ppaudioldm.ui.uploads import BLOCK_BYTES, UploadRoom, UploadsFull
 
-MISTAKES = (ValueError, LookupError, QueueFull, QueueClosed, StoreBroken)  # the page shows them, as one line
+MISTAKES = (
+    ValueError,
+    LookupError,
+    QueueFull,
+    QueueClosed,
+    StoreBroken,
+    UploadsFull,
+)  # the page shows them, as one line
 UPDATE_EVERY_S = 0.15  # faster changes of a job cannot be seen
 
 
 class Actions:
-    """uploads: the folder of the recordings that browsers sent. No other file is opened as a recording."""
+    """uploads: the folder of the recordings that browsers sent. No other file is opened as a recording.
 
-    def __init__(self, service: Service, uploads: Path) -> None:
-        self.service, self.uploads = service, uploads
+    room: for further ones.
+    """
+
+    def __init__(self, service: Service, uploads: Path, room: UploadRoom) -> None:
+        self.service, self.uploads, self.room = service, uploads, room
 
     def submit(self, task: Task, form: Form) -> Job:
         """Queue what the button of the task's tab stands for. Raises one of MISTAKES."""
@@ -126,13 +137,16 @@ class Actions:
         return task, values | {"preset": preset_of(values)}, " ".join(left_out)
 
     def sound_as_recording(self, job_id: str, index: int) -> Path:
-        """Write sound number `index` of a job among the uploads. Raises LookupError, or OSError for a full disk."""
+        """Write sound number `index` of a job among the uploads.
+
+        Raises LookupError, UploadsFull, or OSError for a full disk.
+        """
         job = self.find(job_id)
         sound = self.service.sound(job, index)
         name = safe_name(cards.title_of(job.request) or job.request.task)
-        return write_audio(
-            self.uploads / f"{job.id}-{index}" / f"{name}.wav", sound.waveform, sound.sample_rate, sound.subtype
-        )
+        path = self.uploads / f"{job.id}-{index}" / f"{name}.wav"
+        with self.room.reserved(sound.waveform.nbytes + 2 * BLOCK_BYTES):
+            return write_audio(path, sound.waveform, sound.sample_rate, sound.subtype)
 
 
 def message_of(error: BaseException, service: Service) -> str:

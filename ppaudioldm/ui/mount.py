@@ -14,11 +14,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
+from ppaudioldm.serving.library_versions import check_version
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice, all_voices
 from ppaudioldm.ui import files
 from ppaudioldm.ui.access import PageAccess, PageKeys, login_routes
+from ppaudioldm.ui.gradio_routes import GradioRoutes
+from ppaudioldm.ui.uploads import UploadRoom
 
 HERE = Path(__file__).parent
 PATH = "/ui"
@@ -28,8 +32,10 @@ MAX_UPLOADS = 8  # recordings of the largest size that the folder of uploads may
 def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None = None) -> FastAPI:
     """`app`, the application of `service`, with the page at PATH, to which "/" redirects.
 
-    Recordings that browsers send are kept in the folder `uploads` beside the jobs, which is emptied now.
+    Recordings that browsers send are kept in the folder `uploads` beside the jobs, which is emptied now. Raises
+    ValueError for another version of Gradio than this page is written for.
     """
+    check_version("gradio")
     uploads = service.settings.folder / "uploads"
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True)
@@ -50,7 +56,8 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
     app.include_router(login_routes(keys), prefix=PATH)
     app.include_router(files.routes(service), prefix=PATH)
     limits = service.settings.limits
-    page = Page(Actions(service, uploads), all_voices() if voices is None else voices)
+    room = UploadRoom(uploads, MAX_UPLOADS * limits.body_bytes)
+    page = Page(Actions(service, uploads, room), all_voices() if voices is None else voices)
     gradio.mount_gradio_app(
         app,
         page.blocks,
@@ -65,10 +72,13 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
         mcp_server=False,
         enable_monitoring=False,
     )
-    _close_with(app, service, app.routes[-1].app)  # type: ignore[attr-defined]  # it was mounted last
+    mount = app.routes[-1]
+    assert isinstance(mount, Mount)
+    _close_with(app, service, mount.app)
+    mount.app = GradioRoutes(mount.app, uploads)
     # Behind the server's own, which refuse other sites and large bodies first.
-    access = {"path": PATH, "keys": keys, "uploads": uploads, "max_bytes": MAX_UPLOADS * limits.body_bytes}
-    app.user_middleware.append(Middleware(PageAccess, **access))
+    access = Middleware(PageAccess, path=PATH, keys=keys, room=room, max_bytes=limits.body_bytes)
+    app.user_middleware.append(access)
     return app
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from ppaudioldm.ui.actions import MISTAKES, Actions, message_of
 from ppaudioldm.ui.components import Components
 from ppaudioldm.ui.field import as_text, read_number
 from ppaudioldm.ui.form import new_seed, preset_values
+from ppaudioldm.ui.gradio_routes import is_upload
 from ppaudioldm.ui.settings import add_settings
 from ppaudioldm.ui.tabs import HERE, Tab, add_tab
 from ppaudioldm.ui.waveform import Outline
@@ -42,10 +44,17 @@ SHOW_RESULTS = """(...values) => {
 
 
 class LocalBlocks(gr.Blocks):
-    """Gradio's `Blocks`, but files have their address below the page, and no request can make Gradio download one."""
+    """Gradio's `Blocks`, but files have their address below the page, and no request can make Gradio download one.
+
+    uploads: the folder of the only files that a request may name.
+    """
+
+    def __init__(self, uploads: Path, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._uploads = uploads.resolve()
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *arguments: Any, **keywords: Any) -> Any:
-        refuse_addresses(inputs)
+        check_files(inputs, self._uploads)
         return await super().preprocess_data(block_fn, inputs, *arguments, **keywords)
 
     async def process_api(self, *arguments: Any, **keywords: Any) -> dict[str, Any]:
@@ -56,17 +65,22 @@ class LocalBlocks(gr.Blocks):
         return await super().process_api(*arguments, **keywords)
 
 
-def refuse_addresses(value: Any) -> None:
-    """Raise gr.Error for an address in place of a file in `value`, which was read from JSON."""
-    if isinstance(value, Mapping):
+def check_files(value: Any, uploads: Path) -> None:
+    """Raise gr.Error for a file in `value`, which was read from JSON, that is not below `uploads`.
+
+    The address at which the browser shows a file means nothing here, and is removed.
+    """
+    if isinstance(value, dict):
         path = value.get("path")
-        if isinstance(path, str) and "://" in path:
-            raise gr.Error("a recording has to be uploaded, not named by its address")
+        if path and not (isinstance(path, str) and is_upload(path, uploads)):
+            raise gr.Error("a recording has to be uploaded, not named by its address", print_exception=False)
+        if "url" in value:
+            value["url"] = None
         for item in value.values():
-            refuse_addresses(item)
+            check_files(item, uploads)
     elif isinstance(value, list):
         for item in value:
-            refuse_addresses(item)
+            check_files(item, uploads)
 
 
 class Page:
@@ -76,7 +90,7 @@ class Page:
         self._actions, self._service = actions, actions.service
         self._tabs: dict[str, Tab] = {}
         with LocalBlocks(
-            title="ppaudioldm", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_UPLOADS_S)
+            actions.uploads, title="ppaudioldm", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_UPLOADS_S)
         ) as self.blocks:
             self._current = gr.State("")  # the id of the job that is followed
             self._count = gr.State(PORTION)

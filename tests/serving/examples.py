@@ -153,9 +153,13 @@ def service_of(folder: Path, pipeline: ImitationPipeline | None = None, **settin
 
 @contextlib.contextmanager
 def answering(
-    folder: Path, pipeline: ImitationPipeline | None = None, *others: ImitationPipeline, **settings: Any
+    folder: Path,
+    pipeline: ImitationPipeline | None = None,
+    *others: ImitationPipeline,
+    app_of: Callable[[Service], Any] = create_app,
+    **settings: Any,
 ) -> Iterator[Answering]:
-    """A server in a thread, on a port of its own, with `pipeline` and `others`."""
+    """A server in a thread, on a port of its own, with `pipeline` and `others`. app_of: makes its application."""
     pipeline = pipeline or ImitationPipeline()
     models = [Model(one.checkpoint.name, one) for one in (pipeline, *others)]
     service = Service(Models(models), Settings(folder, **settings))
@@ -168,7 +172,7 @@ def answering(
         if line == "ready":
             ready.set()
 
-    thread = threading.Thread(target=serve, args=(service, create_app(service), "127.0.0.1", 0, notify))
+    thread = threading.Thread(target=serve, args=(service, app_of(service), "127.0.0.1", 0, notify))
     thread.start()
     try:
         assert ready.wait(PATIENCE)

@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.serving.app import create_app
 from ppaudioldm.serving.service import Service
+from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.mount import with_page
+from ppaudioldm.ui.uploads import UploadRoom
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.imitation import RATE, ImitationPipeline
 from tests.serving.examples import service_of
@@ -56,6 +58,11 @@ class OpenPage:
     @property
     def uploads(self) -> Path:
         return self.service.settings.folder / "uploads"
+
+    @property
+    def actions(self) -> Actions:
+        """Those of a further page, of the same service."""
+        return Actions(self.service, self.uploads, UploadRoom(self.uploads, 1 << 30))
 
     def uploaded(self, seconds: float = 1.0, name: str = "recording.wav") -> Path:
         """A recording as if a browser had sent it."""

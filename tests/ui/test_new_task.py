@@ -10,7 +10,6 @@ from ppaudioldm.generation.clip import Clip
 from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Parameter, Task, Use
-from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.form import form_of, request_of
 from ppaudioldm.ui.page import Page
 from tests.serving.examples import PATIENCE, RATE
@@ -51,7 +50,7 @@ def site(tmp_path, monkeypatch):
 
 
 def test_its_tab(site):
-    page = Page(Actions(site.service, site.uploads), all_voices())
+    page = Page(site.actions, all_voices())
     tab = page._tabs["dummy"]
     kinds = {name: type(component) for name, component in tab.fields.items()}
     assert kinds == {
@@ -75,7 +74,7 @@ def test_its_tab(site):
 
 
 def test_it_runs(site):
-    actions = Actions(site.service, site.uploads)
+    actions = site.actions
     job = actions.submit(TASK, {**FORM, **VALUES, "duration": "", "recording": str(site.uploaded())})
     assert job.wait(PATIENCE) and job.state.status == "succeeded", job.state
     used = calls.pop()
@@ -102,4 +101,4 @@ def test_there_and_back(site):
 )
 def test_mistakes(site, changes, message):
     with pytest.raises(ValueError, match=message):
-        Actions(site.service, site.uploads).submit(TASK, {**FORM, **VALUES, "duration": "", **changes})
+        site.actions.submit(TASK, {**FORM, **VALUES, "duration": "", **changes})

@@ -14,8 +14,7 @@ from fastapi.testclient import TestClient
 
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.voices import all_voices
-from ppaudioldm.ui.actions import Actions
-from ppaudioldm.ui.page import PORTION, Page, refuse_addresses
+from ppaudioldm.ui.page import PORTION, Page, check_files
 from ppaudioldm.ui.tabs import PROMPTS
 from tests.serving.examples import PATIENCE, new_request, until
 from tests.ui.examples import FORM, opened
@@ -29,7 +28,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def page(site):
-    return Page(Actions(site.service, site.uploads), all_voices())
+    return Page(site.actions, all_voices())
 
 
 def pressed(page: Page, tab: str, **changes) -> dict:
@@ -116,12 +115,36 @@ def test_no_other_file_is_opened(site, page, path):
     assert "choose it again" in pressed(page, "restyle", recording=path)[page._notice]
 
 
-def test_no_address_is_opened(page):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "http://localhost/x",
+        "HTTPS://localhost/x",
+        "file:///etc/passwd",
+        "//localhost/x",
+        "\\\\localhost\\x",
+        "/etc/passwd",
+        "etc/passwd",
+        "{uploads}",
+        "{uploads}/../.lock",
+        "{uploads}-other/a.wav",
+        ["{uploads}/a.wav"],
+        7,
+    ],
+)
+def test_no_address_is_opened(site, page, path):
+    path = path.format(uploads=site.uploads) if isinstance(path, str) else path
     meta = {"_type": "gradio.FileData"}
-    for value in ({"path": "http://localhost/x"}, [[{"a": {"path": "file:///etc/passwd", "meta": meta}}]]):
+    for value in ({"path": path}, [[{"a": {"path": path, "meta": meta}}]]):
         with pytest.raises(gradio.Error, match="uploaded, not named"):
             asyncio.run(page.blocks.preprocess_data(None, [value], None))
-    refuse_addresses([{"path": "/tmp/a.wav"}, "http://a", 3, None])
+
+
+def test_the_address_of_an_upload_is_not_looked_at(site):
+    upload = {"path": str(site.uploads / "a.wav"), "url": "http://localhost/x", "meta": {"_type": "gradio.FileData"}}
+    values = [upload, "http://a", 3, None, {"path": None}]
+    check_files(values, site.uploads.resolve())
+    assert upload["url"] is None and values[1] == "http://a"
 
 
 def test_use_these_settings_again(site, page):
@@ -194,7 +217,7 @@ def test_examples_are_what_the_checkpoint_knows(tmp_path, page):
 
     assert examples(page) == ["a big bell", "light rain"]
     with opened(tmp_path / "other", known_sounds=None) as other:
-        assert examples(Page(Actions(other.service, other.uploads), all_voices())) == list(PROMPTS)
+        assert examples(Page(other.actions, all_voices())) == list(PROMPTS)
 
 
 def test_it_asks_for_nothing_elsewhere(site):

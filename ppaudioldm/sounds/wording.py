@@ -114,7 +114,7 @@ def _suits(form: str, text: str, is_noun: bool) -> bool:
     if form[0] == "A":
         return is_noun and bool(re.match(r"an? ", text))
     if form[0] == "P":  # a Chinese name of a sound, without a numeral
-        return is_noun and bool(re.fullmatch(r"[^一两三四五].*[声音鸣鼓铃笛琴]|[^一两三四五].?", text))
+        return is_noun and bool(re.fullmatch(r"[^一两三四五\d].*[声音鸣鼓铃笛琴]|[^一两三四五\d].?", text))
     return (form[0] == "N") == is_noun or form[0] == "*"
 
 

@@ -28,7 +28,11 @@ KINDS: dict[str, Kind] = {
         (0.75, ambience(words.FROG, "frog", shift=SHIFT)),
         (0.25, synthesised(words.FROG, synthesised_animals.FROG, lasting=True)),
     ),
-    "birds": ambience(words.BIRDS, "birds", shift=SHIFT),
+    "birds": either(
+        words.BIRDS,
+        (0.8, ambience(words.BIRDS, "birds", shift=SHIFT)),
+        (0.2, events(words.BIRDS, "bird_call", most=4, shift=SHIFT, counted=False)),
+    ),
     "crickets": either(
         words.CRICKETS,
         (0.75, ambience(words.CRICKETS, "crickets", shift=SHIFT)),

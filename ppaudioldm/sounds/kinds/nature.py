@@ -52,7 +52,7 @@ KINDS: dict[str, Kind] = {
     "drips": synthesised(words.WATERDROPS, water.DRIPS, lasting=True),
     "bubbles": either(
         words.BUBBLES,
-        (0.6, ambience(words.BUBBLES, "bubbles", shift=4)),
+        (0.6, ambience(words.BUBBLES, "bubbles", "boiling", shift=3)),
         (0.4, synthesised(words.BUBBLES, water.BUBBLES, lasting=True)),
     ),
     "splash": events(words.SPLASH, "splash", most=3, shift=4, gap_s=(0.3, 0.9)),

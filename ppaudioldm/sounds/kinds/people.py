@@ -21,8 +21,16 @@ KINDS: dict[str, Kind] = {
         (0.7, repeated(words.STEPS, "footstep", slow_s=(0.5, 0.65), fast_s=(0.24, 0.32), shift=3, most=5)),
         (0.3, synthesised(words.STEPS, percussive.STEPS)),
     ),
-    "knocks": counted(words.KNOCKS, percussive.KNOCKS, {"": (0.2, 0.42)}),
-    "claps": synthesised(words.CLAPS, percussive.CLAPS),
+    "knocks": either(
+        words.KNOCKS,
+        (0.6, counted(words.KNOCKS, percussive.KNOCKS, {"": (0.2, 0.42)})),
+        (0.4, events(words.KNOCKS, "wood_hit", shift=3, gap_s=(0.1, 0.4))),
+    ),
+    "claps": either(
+        words.CLAPS,
+        (0.8, synthesised(words.CLAPS, percussive.CLAPS)),
+        (0.2, repeated(words.CLAPS, "hand_clap", slow_s=(0.5, 0.7), fast_s=(0.2, 0.28))),
+    ),
     "heart": either(
         words.HEART,
         (0.4, repeated(words.HEART, "heartbeat", slow_s=(0.8, 1.0), fast_s=(0.42, 0.52), jitter=0.01)),

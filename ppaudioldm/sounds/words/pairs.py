@@ -49,8 +49,9 @@ SEQUENCE: Templates = {
 TOGETHER: Templates = {
     "en": {
         "train": (
-            "*:{first} and {second}",
-            "*:{second} and {first}",
+            "N:{first} and {second}",
+            "N:{second} and {first}",
+            "C:{first} and {second}",
             "*:{first} and {second} at the same time",
             "C:{first} while {second}",
             "N:{first} together with {second}",

@@ -22,11 +22,26 @@ def _chinese_note(note: str) -> tuple[str, ...]:
     return ("升" + note[0], note[0] + "#", "降" + _FLATS[note][0])
 
 
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+def _mostly(word: str, digits: str) -> tuple[str, ...]:
+    """Synonyms of which the word is more frequent than its digits."""
+    return (word, word, word, word, digits)
+
+
 ENGLISH: Table = {
-    "count": ("count", {1: ("one", "a single"), 2: ("two",), 3: ("three",), 4: ("four",), 5: ("five",)}),
+    "count": (
+        "count",
+        {1: ("one", "a single"), **{n: _mostly(word, f"{n}") for n, word in _NUMBERS.items()}},
+    ),
     "times": (
         "count",
-        {1: ("once",), 2: ("twice", "two times"), 3: ("three times",), 4: ("four times",), 5: ("five times",)},
+        {
+            1: ("once",),
+            2: ("twice", "two times"),
+            **{n: _mostly(f"{_NUMBERS[n]} times", f"{n} times") for n in (3, 4, 5)},
+        },
     ),
     "s": ("count", {1: ("",), 2: ("s",), 3: ("s",), 4: ("s",), 5: ("s",)}),
     "es": ("count", {1: ("",), 2: ("es",), 3: ("es",), 4: ("es",), 5: ("es",)}),
@@ -53,7 +68,7 @@ ENGLISH: Table = {
 }  # fmt: skip
 
 CHINESE: Table = {
-    "count": ("count", {1: ("一",), 2: ("两",), 3: ("三",), 4: ("四",), 5: ("五",)}),
+    "count": ("count", {1: ("一",), **{n: _mostly("两三四五"[n - 2], f"{n}") for n in _NUMBERS}}),
     "speed": ("speed", {"slow": ("缓慢的", "慢速的"), "fast": ("快速的", "很快的")}),
     "quickly": ("speed", {"slow": ("慢慢地", "缓慢地"), "fast": ("快速地", "很快地")}),
     "walking": ("speed", {"slow": ("走路",), "fast": ("跑步",)}),

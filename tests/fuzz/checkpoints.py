@@ -13,14 +13,16 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.weights.checkpoint import open_checkpoint
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
+from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from tests.fuzz.harness import Case, Messages, main
 from tests.fuzz.mutations import changed_bytes, changed_json
-from tests.weights.examples import LAYOUTS, write_layout
+from tests.weights.examples import LAYOUTS, paddlemix_tensors, write_layout
+from tests.weights.paddle_writer import write_paddle
 
 WINDOW_BYTES = 400  # that are changed together
 MOST_JSON_BYTES = 4 << 20
@@ -29,6 +31,17 @@ NAMES = (b"cos\nsystem\n", b"cbuiltins\neval\n", b"cnumpy\ndtype\n", b"ccollecti
 TOKENS = (*OPCODES, *NAMES, b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\x80\x02", b"Q", b"R.", b"}(", b"ctorch\nQInt8Storage\n")
 OTHERS = (b"", b"\0" * 4000, b"<html>", b"version https://git-lfs.github.com/spec/v1\n", b"{}", b"PK\5\6" + b"\0" * 18)
 NEW_NAMES = ("model.fp16.safetensors", "x.safetensors", "pytorch_model.bin", "config.json", "model.safetensors")
+
+
+# Few tensors, for every case opens all of them.
+SMALL = replace(
+    UNTRAINED,
+    unet=replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,)),
+    clap_text=replace(UNTRAINED.clap_text, num_layers=1),
+    clap_audio=replace(UNTRAINED.clap_audio, depths=(1, 1)),
+    flan_t5=replace(UNTRAINED.flan_t5, num_layers=1),
+    gpt2=replace(UNTRAINED.gpt2, num_layers=1),
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ def sources(folder: Path) -> Iterator[Source]:
 
     from ppaudioldm.weights.torch_files import read_torch
 
-    paths = {layout: write_layout(layout, folder) for layout in LAYOUTS}
+    paths = {layout: _written(layout, folder) for layout in LAYOUTS}
     tensors = {key: torch.from_numpy(tensor.read()) for key, tensor in read_torch(paths["original"]).items()}
     save_file(tensors, paths.setdefault("safetensors", folder / "o.safetensors"))
     training = {"state_dict": tensors, "args": argparse.Namespace(lr=0.1), "ema": {"a": torch.zeros(3)}, "epoch": 3}
@@ -69,6 +82,16 @@ def sources(folder: Path) -> Iterator[Source]:
         files = [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if file.is_file()]
         files = [file for file in files if not file.parent.name.startswith("tokenizer")]  # read later, by a library
         yield Source(name, path, {file: _places(file) for file in files})
+
+
+def _written(layout: str, folder: Path) -> Path:
+    """SMALL in a layout: of the untrained checkpoint in place of its own configuration."""
+    CHECKPOINTS["untrained"] = replace(CHECKPOINTS["untrained"], config=SMALL)
+    if not layout.startswith("paddlemix"):
+        return write_layout(layout, folder)
+    tensors = paddlemix_tensors(random_checkpoint("untrained", SMALL, 0), layout)
+    write_paddle(path := folder / f"{layout}.pdparams", tensors.items())
+    return path
 
 
 def _into_shards(file: Path, variant: str) -> None:

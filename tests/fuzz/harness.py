@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import logging
 import resource
@@ -23,6 +24,7 @@ from typing import Any
 MOST_SECONDS = 5.0  # of processor time for a case
 MOST_WAIT_S = 60.0  # until a case that has not answered is a hang: the machine may be busy
 MEMORY_BYTES = 1 << 30  # of address space beyond what the process has at the start
+EVERY = 1000  # cases, a line
 LONGEST_MESSAGE = 2000  # characters
 
 # Called with the number of a case: mutates a file, reads it, and undoes the mutation. Returns the kind of the case, and
@@ -66,10 +68,11 @@ def main(module: str, default_count: int, make_case: Callable[[Path, int], Case]
         return 0
     report = _Report()
     start = time.monotonic()
-    while cases:
-        with tempfile.TemporaryDirectory() as folder:
-            done = _supervise(module, Path(folder), cases, options.seed, report)
-        cases = cases[done:]
+    with contextlib.suppress(KeyboardInterrupt):
+        while cases:
+            with tempfile.TemporaryDirectory() as folder:
+                done = _supervise(module, Path(folder), cases, options.seed, report)
+            cases = cases[done:]
     report.show(time.monotonic() - start)
     return 1 if report.faults else 0
 
@@ -87,7 +90,7 @@ def _work(case: Case, cases: range) -> None:
             kind, messages = case(number)
             answer = "error" if messages and messages[-1] else "read"
             faults = [f"{fault}: {message[:300]!r}" for message in messages if message and (fault := fault_of(message))]
-        except BaseException as error:
+        except (Exception, SystemExit) as error:
             import traceback
 
             frames = traceback.extract_tb(error.__traceback__)[-3:]
@@ -105,10 +108,12 @@ def _supervise(module: str, folder: Path, cases: range, seed: int, report: _Repo
     command = [sys.executable, "-m", module, "--worker", str(folder), "--seed", str(seed)]
     command += ["--first", str(cases[0]), "--count", str(len(cases))]
     done = 0
-    with tempfile.TemporaryFile() as errors:
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+    with contextlib.ExitStack() as stack:
+        errors = stack.enter_context(tempfile.TemporaryFile())
+        worker = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors))
         assert worker.stdout
         is_prepared, number = False, cases[0]
+        stack.callback(worker.kill)
         while done < len(cases):
             ready, _, _ = select.select([worker.stdout], [], [], MOST_WAIT_S if is_prepared else 600)
             line = worker.stdout.readline() if ready else b""
@@ -127,7 +132,6 @@ def _supervise(module: str, folder: Path, cases: range, seed: int, report: _Repo
                 raise SystemExit(f"the files could not be prepared: {last}")
             report.add({"ends": number, "kind": "", "answer": "", "faults": [f"hangs or ends the process: {last}"]})
             done += 1
-        worker.wait()
     return done
 
 
@@ -141,6 +145,8 @@ class _Report:
         self.kinds[record["kind"], record["answer"]] += 1
         self.seconds = max(self.seconds, record.get("seconds", 0))
         self.peak = max(self.peak, record.get("peak", 0))
+        if not self.kinds.total() % EVERY:
+            print(f"{self.kinds.total()} cases, {len(self.faults)} faults", flush=True)
         for fault in record["faults"]:
             self.faults.append((record["ends"], record["kind"], fault))
             print(f"case {record['ends']} ({record['kind']}): {fault}", flush=True)

@@ -1,4 +1,8 @@
-"""A data set of synthesised sounds with captions, for training and evaluation; it needs NumPy alone."""
+"""Sounds with captions, for training and evaluation.
+
+`clips` and `collection` are those that models are trained on: made in `kinds`, described in `words`, from the recordings
+of `bank`. The names below are the synthesised sounds that `tiny` and the sound classifier of the package know.
+"""
 
 from ppaudioldm.sounds.catalogue import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, describe, known_words
 from ppaudioldm.sounds.examples import SAMPLE_RATE, Example, example

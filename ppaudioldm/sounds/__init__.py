@@ -1,7 +1,7 @@
 """Sounds with captions, for training and evaluation.
 
-`clips` and `collection` are those that models are trained on: made in `kinds`, described in `words`, from the recordings
-of `bank`. The names below are the synthesised sounds that `tiny` and the sound classifier of the package know.
+`clips` and `collection` are those that models are trained on: made in `kinds`, described in `words`, from the
+recordings of `bank`. The names below are the synthesised sounds that `tiny` and the package's sound classifier know.
 """
 
 from ppaudioldm.sounds.catalogue import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, describe, known_words

@@ -58,6 +58,13 @@ def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -
 
 def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
     """Paddle's program of a method of `layer`. Its Python code runs once, with -1 for dynamic sizes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about constant tensors in a trace
+        return static_function(layer, inputs, method).concrete_program
+
+
+def static_function(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
+    """A method of `layer` as Paddle's static function, which is traced when it is first needed."""
 
     def spec(x: Any) -> Any:
         return [spec(y) for y in x] if isinstance(x, list) else paddle.static.InputSpec(list(x.shape), x.dtype, x.name)
@@ -67,9 +74,7 @@ def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
     code = getattr(type(layer), method)
     copy = FunctionType(code.__code__, code.__globals__, method, code.__defaults__, code.__closure__)
     bound = MethodType(paddle.jit.not_to_static(copy), layer)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about constant tensors in a trace
-        return paddle.jit.to_static(bound, input_spec=spec(inputs), full_graph=True).concrete_program
+    return paddle.jit.to_static(bound, input_spec=spec(inputs), full_graph=True)
 
 
 def _parameter(x: Input) -> openvino.Output:

@@ -22,12 +22,28 @@ logger = logging.getLogger(__name__)
 PADDLE = "3.3"  # whose traced programs are known; its users may have installed another, such as paddlepaddle-gpu
 
 
-class Translator:
-    """Translates functions of `checkpoint`. Keeps the network of the last one, whose memory its models share."""
+class Networks:
+    """The networks of `checkpoint` with their weights, of which the last one is kept in memory."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self._last: tuple[str, Any] = "", None
+
+    def __call__(self, network: str) -> Any:
+        if self._last[0] != network:
+            self._last = "", None  # free its memory before the next one is loaded
+            layer = build_empty(network, self._checkpoint.config)
+            framework.assign_weights(layer, self._checkpoint.weights(network))
+            self._last = network, layer
+        return self._last[1]
+
+
+class Translator:
+    """Translates functions of `checkpoint`. Keeps the network of the last one, whose memory its models share."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._config = checkpoint.config
+        self._networks = Networks(checkpoint)
         version = framework.xp.__version__
         if version.split(".")[:2] != PADDLE.split("."):
             logger.warning("Paddle is %s, but translation to OpenVINO is tested with %s", version, PADDLE)
@@ -35,13 +51,4 @@ class Translator:
     def __call__(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`."""
         network, method = network_and_method(function)
-        layer = self._layer(network)
-        return translate(layer, function_inputs(function, self._checkpoint.config), method)
-
-    def _layer(self, network: str) -> Any:
-        if self._last[0] != network:
-            self._last = "", None  # free its memory before the next one is loaded
-            layer = build_empty(network, self._checkpoint.config)
-            framework.assign_weights(layer, self._checkpoint.weights(network))
-            self._last = network, layer
-        return self._last[1]
+        return translate(self._networks(network), function_inputs(function, self._config), method)

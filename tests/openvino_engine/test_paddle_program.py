@@ -162,6 +162,8 @@ CASES = [
     Case("pd_op.tanh", lambda x: paddle.tanh(x), scale=3),
     Case("pd_op.softmax", lambda x: F.softmax(x, -1), scale=5),
     Case("pd_op.softmax", lambda x: F.softmax(x, 1), scale=5),
+    Case("pd_op.gather", lambda x, w: paddle.gather(w, x.flatten() + 2, 0), (ids(None, None),), (weight(9, 5),)),
+    Case("pd_op.gather", lambda x: paddle.gather(x, paddle.cumsum(paddle.ones_like(x[:, 0, 0], "int64"), 0) - 1, 1)),
     Case("pd_op.embedding", lambda x, w: F.embedding(x + 2, w), (ids(None, None),), (weight(9, 5),)),
     Case("pd_op.layer_norm", lambda x, w, b: F.layer_norm(x, 8, w, b, 1e-5), (BLC,), (weight(8), weight(8)), 1e-3),
     Case("pd_op.layer_norm", lambda x, w, b: F.layer_norm(x, 8, w, b, 1e-3), (BLC,), (weight(8), weight(8))),

@@ -1,0 +1,106 @@
+"""Exported programs and their runner, which does without this package. tests/parity exports every function of tiny."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ppaudioldm import framework
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
+from ppaudioldm.cli import main
+from ppaudioldm.export.export import exportable_functions, write_runner
+from ppaudioldm.models.functions import INPUTS
+from ppaudioldm.pipeline import AudioLDM
+from tests.support import relative_error
+
+if framework.NAME != "paddle":
+    pytest.skip("networks are traced by Paddle", allow_module_level=True)
+
+PROMPT = "A dog barks in the rain"
+NEEDED = ["flan_t5", "clap_text", "loa", "gpt2", "unet_contexts", "unet_guided_step", "vae_decoder", "vocoder"]
+# Imports of this package fail.
+ALONE = """
+import os, runpy, sys
+sys.modules["ppaudioldm"] = None
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The functions that turn a prompt into a sound: three CPU seconds, for every test of this file."""
+    folder = tmp_path_factory.mktemp("export") / "untrained"
+    command = ["export", "untrained", str(folder), "--prompt", PROMPT, "--functions", *NEEDED]
+    assert main(command) == 0
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", ALONE, str(folder / "run.py"), *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONSAFEPATH": ""}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_runner_makes_the_pipelines_clip(exported):
+    options = ["--seconds", "0.4", "--steps", "3", "--seed", "5"]
+    result = run(exported, "--prompts", "prompts.json", *options, "-o", "clip.npy")
+    assert result.returncode == 0, result.stderr
+    pipeline = AudioLDM.from_pretrained("untrained", engine="eager", device="cpu")
+    expected = pipeline.generate(PROMPT, duration=0.4, num_inference_steps=3, seed=5).waveforms[0]
+    assert relative_error(np.load(exported / "clip.npy"), expected) < 1e-5
+
+
+def test_the_manifest_and_the_files(exported):
+    manifest = json.loads((exported / "manifest.json").read_text("utf-8"))
+    assert (manifest["format"], manifest["name"], list(manifest["functions"])) == ("paddle", "untrained", NEEDED)
+    assert manifest["functions"]["vae_decoder"]["inputs"] == [
+        {"name": "latents", "shape": [None, 8, None, 16], "dtype": "float32", "is_state": False}
+    ]
+    assert {path.suffix for path in (exported / "functions").iterdir()} == {".json", ".pdiparams"}
+    (prompt,) = json.loads((exported / "prompts.json").read_text("utf-8"))
+    assert prompt["text"] == PROMPT and set(prompt["tokens"]) == {"clap", "flan_t5"}
+
+
+def test_the_runtime_is_small_and_whole(tmp_path):
+    write_runner(tmp_path)
+    texts = [path.read_text("utf-8") for path in tmp_path.rglob("*.py")]
+    assert sum(map(len, texts)) < 100_000
+    assert not any(f"{word} ppaudioldm." in text for text in texts for word in ("from", "import"))
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        ([], "error: one of --prompt and --prompts is needed"),
+        (["--prompts", "missing.json"], "error: [Errno 2] No such file or directory: 'missing.json'"),
+        (["--prompts", "prompts.json", "--sampler", "x"], "error: sampler is 'x', allowed: ddim, plms, ddpm, dpm++"),
+    ],
+)
+def test_what_the_runner_refuses(arguments, message, exported):
+    result = run(exported, *arguments)
+    assert result.returncode == 2 and result.stderr.splitlines()[-1] == message
+
+
+def test_what_the_command_refuses(tmp_path, capsys):
+    assert main(["export", "untrained", str(tmp_path)]) == 2
+    assert main(["export", "untrained", str(tmp_path / "x"), "--functions", "unet"]) == 2
+    assert main(["export", "untrained", str(tmp_path / "x"), "--half"]) == 2
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first.endswith("exists: choose another name, or add --overwrite")
+    assert "untrained has no function 'unet', choose from unet_contexts, unet_step, " in second
+    assert third.endswith("--half is for --format openvino") and not (tmp_path / "x").exists()
+
+
+def test_functions_of_each_kind_of_checkpoint():
+    assert set(INPUTS) - set(exportable_functions(UNTRAINED)) == {"unet", "phoneme_encoder"}
+    film = exportable_functions(CHECKPOINTS["audioldm_48k"].config)
+    assert {"unet_step", "unet_guided_step"} < set(film) and not {"unet_contexts", "gpt2", "flan_t5"} & set(film)
+    assert "vocoder" not in exportable_functions(CHECKPOINTS["tiny"].config)  # it has Griffin-Lim

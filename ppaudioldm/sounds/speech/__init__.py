@@ -1,0 +1,1 @@
+"""Spoken sentences to train speech models on: a grammar, four voices of flite, and their descriptions."""

@@ -1,0 +1,139 @@
+"""The four speakers: voices of flite, how each may be described, and how it may vary.
+
+Every description belongs to one speaker, so that text and description determine the sound: what a small model learns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """voice: of flite. descriptions: of the training split; held_out: others of the same meaning.
+
+    pitch_hz: of its sentences on average; lower and higher ones, where the voice allows them. letters_per_s: of its
+    sentences, spaces included.
+    """
+
+    voice: str
+    descriptions: tuple[str, ...]
+    held_out: tuple[str, ...]
+    letters_per_s: float
+    pitch_hz: tuple[float, float] | None = None
+
+
+SPEAKERS = {
+    "man": Speaker(
+        "rms",
+        (
+            "a man",
+            "a man is speaking",
+            "a man speaks",
+            "an American man",
+            "a male speaker",
+            "a calm man",
+            "a male voice",
+            "a male reporter is speaking",
+            "a man with an American accent",
+            "a man says something",
+        ),
+        ("a calm male speaker", "an American man is speaking"),
+        15.5,
+    ),
+    "woman": Speaker(
+        "slt",
+        (
+            "a woman",
+            "a woman is speaking",
+            "a woman speaks",
+            "a lady",
+            "an American woman",
+            "a female speaker",
+            "a female voice",
+            "a female reporter is speaking",
+            "a girl is speaking",
+            "a woman says something",
+        ),
+        ("a lady is speaking", "an American female voice"),
+        18.0,
+        (141.0, 215.0),
+    ),
+    "scottish": Speaker(
+        "awb",
+        (
+            "a Scottish man",
+            "a Scottish man is speaking",
+            "a Scotsman",
+            "a man from Scotland",
+            "a man with a Scottish accent",
+            "a Scottish speaker",
+            "a Scottish voice",
+            "a Scottish reporter is speaking",
+            "a Scotsman speaks",
+            "a male Scottish speaker",
+        ),
+        ("a Scotsman is speaking", "a voice from Scotland"),
+        18.0,
+        (105.0, 150.0),
+    ),
+    "deep": Speaker(
+        "kal16",
+        (
+            "a man with a deep voice",
+            "a man with a low voice",
+            "a deep voice",
+            "a deep male voice",
+            "a robot",
+            "a robot is speaking",
+            "a robot with a deep voice",
+            "a computer voice",
+            "a man with a deep voice is speaking",
+            "a monotonous male voice",
+        ),
+        ("a deep voice is speaking", "a man speaks in a deep voice"),
+        19.0,
+    ),
+}
+PACES = {"": 1.0, "slowly": 1.25, "quickly": 0.85}  # what is said of the duration, and what it is multiplied by
+PACE_WORDS = {"slowly": ("{}, slowly", "{}, at a slow pace"), "quickly": ("{}, quickly", "{}, at a fast pace")}
+PITCH_WORDS = (("{}, low", "{}, at a low pitch"), ("{}, high", "{}, at a high pitch"))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a sentence is spoken, and by which speaker: a key of SPEAKERS. pitch_hz: None for the voice's own."""
+
+    speaker: str
+    description: str
+    stretch: float = 1.0
+    pitch_hz: float | None = None
+
+
+def delivery(generator: np.random.Generator, split: str, speakers: tuple[str, ...], variation: float) -> Delivery:
+    """A random delivery by one of `speakers`. variation: share of those with another pace or pitch, which is said."""
+    name = _choice(generator, speakers)
+    speaker = SPEAKERS[name]
+    description = _choice(generator, speaker.held_out if split == "test" else speaker.descriptions)
+    if generator.random() >= variation:
+        return Delivery(name, description)
+    if speaker.pitch_hz and generator.random() < 0.5:
+        which = int(generator.integers(2))
+        return Delivery(
+            name, _choice(generator, PITCH_WORDS[which]).format(description), pitch_hz=speaker.pitch_hz[which]
+        )
+    pace = _choice(generator, tuple(PACE_WORDS))
+    return Delivery(name, _choice(generator, PACE_WORDS[pace]).format(description), PACES[pace])
+
+
+def descriptions() -> tuple[str, ...]:
+    """Every description of the training split, with and without what is said of pace and pitch."""
+    plain = [text for speaker in SPEAKERS.values() for text in speaker.descriptions]
+    forms = ["{}", *(form for words in (*PACE_WORDS.values(), *PITCH_WORDS) for form in words)]
+    return tuple(form.format(text) for text in plain for form in forms)
+
+
+def _choice(generator: np.random.Generator, values: tuple[str, ...]) -> str:
+    return values[generator.integers(len(values))]

@@ -182,7 +182,8 @@ def train(
         recorder = _RunRecorder(trainer, run, folder, notes, progress) if process.is_first else None
         first = trainer.batches + process.rank
         stop, failure = bool(recorder and recorder.share() >= 1), None
-        in_thread = process.device != "cpu"  # a CPU is busy with the step itself
+        # A CPU is busy with the step itself. In Paddle, gradients and precision are not switched for one thread alone.
+        in_thread = process.device != "cpu" and framework.NAME == "torch"
         with closing(iterate_batches(stage.data, first, process.count, run.workers, in_thread)) as data:
             while trainer.step < run.steps:
                 try:

@@ -1,6 +1,10 @@
 """FLAN-T5's encoder: the states of a prompt's tokens, a context of the UNet's cross-attention.
 
 T5 1.1 (arXiv:1910.10683, arXiv:2002.05202 for the gated feed-forward), tuned on instructions (arXiv:2210.11416).
+
+Some channels of its hidden states reach thousands. In half precision float16 would overflow there, so the sum of the
+layers' outputs, the norms' variance and the second product of each feed-forward are float32, as published
+implementations have it; the other products are in the precision of their weights.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ class FlanT5Encoder(nn.Module):
         mask: (B, L) float, 1 = token, 0 = padding, which may hold any id; the states at padding mean nothing. Any L.
         """
         bias = self._position_bias(ids) + additive_mask(mask)
-        x = self.embedding(ids)
+        x = self.embedding(ids).to(xp.float32)
         for layer in self.layers:
             x = layer(x, bias)
         return self.norm(x)
@@ -72,14 +76,15 @@ def relative_buckets(distances: np.ndarray, num_buckets: int, max_distance: int)
 
 
 class _RMSNorm(nn.Module):
-    """LayerNorm without mean and bias."""
+    """LayerNorm without mean and bias, of float32; the result has the precision of the weight."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(xp.empty([size]))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * xp.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * self.weight
+        normed = x * xp.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)
+        return normed.to(self.weight.dtype) * self.weight
 
 
 class _Layer(nn.Module):
@@ -100,8 +105,10 @@ class _Layer(nn.Module):
         self.feed_forward_out = Linear(width, size, bias=False)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """x: (B, L, C) float32, as the result. bias: added to the scores, see `FlanT5Encoder.forward`."""
         normed = self.attention_norm(x)
         query, key, value = (split_heads(f(normed), self.heads) for f in (self.query, self.key, self.value))
         x = x + self.attention_out(merge_heads(attention(query, key, value, bias, scale=1.0)))
         normed = self.feed_forward_norm(x)
-        return x + self.feed_forward_out(F.gelu(self.gate(normed), approximate="tanh") * self.up(normed))
+        gate, up, precision = self.gate(normed), self.up(normed), self.feed_forward_out.weight.dtype
+        return x + self.feed_forward_out(F.gelu(gate, approximate="tanh").to(precision) * up.to(precision))

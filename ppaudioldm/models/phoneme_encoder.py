@@ -87,13 +87,16 @@ class _Layer(nn.Module):
         return self.feed_forward_norm(x + self.feed_forward_out(inner * row).transpose(1, 2))
 
     def _attention(self, x: Tensor, bias: Tensor, near: Tensor) -> Tensor:
-        query, key, value = (split_heads(f(x), self.heads) for f in (self.query, self.key, self.value))
+        # In float32, as `framework.attention` has it too: scores of large activations exceed what float16 can hold.
+        bias, near = bias.to(xp.float32), near.to(xp.float32)
+        query, key, value = (split_heads(f(x), self.heads).to(xp.float32) for f in (self.query, self.key, self.value))
+        relative_keys, relative_values = (w.to(xp.float32) for w in (self.relative_keys, self.relative_values))
         query = query / math.sqrt(query.shape[-1])
         # The score of every query for every distance, then for every key by its distance.
-        by_distance = xp.matmul(query, self.relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
+        by_distance = xp.matmul(query, relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
         by_key = xp.matmul(by_distance, near.transpose(1, 2).unsqueeze(1)).permute(1, 2, 0, 3)
         weights = F.softmax(xp.matmul(query, key.transpose(2, 3)) + by_key + bias, -1)
         # The attention weight of every query for every distance.
         weights_by_distance = xp.matmul(weights.permute(2, 0, 1, 3), near.unsqueeze(1)).permute(1, 2, 0, 3)
-        heads = xp.matmul(weights, value) + xp.matmul(weights_by_distance, self.relative_values)
-        return self.attention_out(merge_heads(heads))
+        heads = xp.matmul(weights, value) + xp.matmul(weights_by_distance, relative_values)
+        return self.attention_out(merge_heads(heads).to(x.dtype))

@@ -160,7 +160,8 @@ def assign(op: TracedOp) -> Translated:
 
 @translates("pd_op.cast")
 def cast(op: TracedOp) -> Translated:
-    return ov.convert(op.inputs[0], openvino.Type(op.output_type()))
+    x, dtype = op.inputs[0], openvino.Type(op.output_type())
+    return x if x.get_element_type() == dtype else ov.convert(x, dtype)
 
 
 @translates("pd_op.add")

@@ -38,7 +38,7 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.convert import write_native, write_random
 from ppaudioldm.weights.locate import locate
-from tests.openvino_engine.test_translated_networks import EXAMPLES
+from tests.network_examples import EXAMPLES
 from tests.support import noise, relative_error
 
 TEXT = np.array([[0, 5, 6, 2]]), np.ones((1, 4), np.int64)

@@ -22,7 +22,7 @@ from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.openvino_engine.engine import MIN_SHAPES, STEPS, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
-from tests.openvino_engine.test_translated_networks import CONFIGS, EXAMPLES
+from tests.network_examples import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
 
 if framework.NAME != "paddle":

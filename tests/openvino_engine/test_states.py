@@ -23,7 +23,7 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.convert import write_native
 from ppaudioldm.weights.locate import locate
-from tests.openvino_engine.test_translated_networks import SMALL
+from tests.network_examples import SMALL
 from tests.support import noise, relative_error
 from tests.tasks.test_speak import FAST, TINY_SPEECH, WISH, checkpoint
 

@@ -101,7 +101,7 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTens
         return {
             name: _located(path, name, value, offsets)
             if isinstance(value, TorchTensor)
-            else UnreadableTensor(f"{path}: {shown(name)} is {_described(value)}, not a tensor")
+            else UnreadableTensor(f"{path}: {shown(name)} is {_described(value)}")
             for name, value in state_dict.items()
         }
 
@@ -123,7 +123,7 @@ def _tensors(state_dict: dict) -> dict[str, TorchTensor | Placeholder]:
 def _described(value: Placeholder) -> str:
     if value.name in QUANTIZED:
         return "quantized, which is not supported"
-    return f"an object of {shown(value.name)}"
+    return f"an object of {shown(value.name)}, not a tensor"
 
 
 # Functions that a pickle of PyTorch may call

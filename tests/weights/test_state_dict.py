@@ -170,7 +170,7 @@ def quantized(values: torch.Tensor) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (quantized, "is quantized, which is not supported, not a tensor"),
+        (quantized, "is quantized, which is not supported"),
         (lambda values: values.to(torch.complex64), "is stored as 'torch.ComplexFloatStorage', which is not supported"),
         (
             lambda values: values.to(torch.complex128),

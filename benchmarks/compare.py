@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py                    # CPU: diffusers in fp32, bf16, bf16 channels-last
     python benchmarks/compare.py --device cuda      # GPU: diffusers in fp16, eager and compiled; ours on PyTorch
+    python benchmarks/compare.py --checkpoint audioldm-s-full       # AudioLDM 1, beside the parts of AudioLDMPipeline
 
 Needs the packages of `pip install 'ppaudioldm[parity]'`. Every round times each stage of each contender, in turn, so
 that what else the machine does meets all of them alike: once, and four steps in a row, as they follow each other in a
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,8 @@ PROMPT = "a dog barks, rain"  # the tokenizer of random weights makes a token a 
 STAGES = ("text", "step", "decode", "vocoder")
 CPU = ("diffusers fp32", "diffusers bf16", "diffusers bf16 channels-last", "ppaudioldm")
 CUDA = ("diffusers fp16", "diffusers fp16 compiled", "ppaudioldm")
-CLIP_STEPS = (25, 200)
+CLIP_STEPS = (10, 25, 200)
+CHECKPOINTS = ("audioldm2-full", "audioldm-s-full", "audioldm-m-full", "audioldm-l-full")  # whose sizes are compared
 IN_A_ROW = {"step": 4}  # as in a clip, where a step finds its weights where the step before left them
 
 Contender = dict[str, Callable[[], object]]  # stage -> what runs it once
@@ -35,6 +38,7 @@ Contender = dict[str, Callable[[], object]]  # stage -> what runs it once
 def main() -> None:
     parser = argparse.ArgumentParser(description="ppaudioldm beside diffusers, stage by stage")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default=CHECKPOINTS[0])
     parser.add_argument("--duration", type=float, default=10.0, help="seconds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
@@ -43,13 +47,15 @@ def main() -> None:
     if options.device == "cuda":
         os.environ["PPAUDIOLDM_FRAMEWORK"] = "torch"
     if options.memory_of:
-        print(json.dumps(peak_memory(options.memory_of, options.device, options.duration)))
+        print(json.dumps(peak_memory(options.memory_of, options.device, options.duration, options.checkpoint)))
         return
     names = CPU if options.device == "cpu" else CUDA
     if options.device == "cpu":
-        memory_of("ppaudioldm", "cpu", options.duration)  # prepares the networks: what follows is from the cache
-    memory = {name: memory_of(name, options.device, options.duration) for name in names}
-    contenders = {name: contender(name, options.device, options.duration) for name in names}
+        # Prepares the networks: what follows is from the cache.
+        memory_of("ppaudioldm", "cpu", options.duration, options.checkpoint)
+    what = options.device, options.duration, options.checkpoint
+    memory = {name: memory_of(name, *what) for name in names}
+    contenders = {name: contender(name, *what) for name in names}
     seconds = rounds(contenders, options.device, options.rounds)
     report(seconds, memory, options.json)
 
@@ -95,19 +101,21 @@ def report(seconds: dict[str, dict[str, float]], memory: dict[str, float | None]
         print("| peak memory | " + " | ".join(cells) + " |")
 
 
-def contender(name: str, device: str, duration: float) -> Contender:
-    return ours(device, duration) if name == "ppaudioldm" else diffusers(name, device, duration)
+def contender(name: str, device: str, duration: float, checkpoint: str) -> Contender:
+    if name == "ppaudioldm":
+        return ours(device, duration, checkpoint)
+    return diffusers(name, device, duration, checkpoint)
 
 
-def memory_of(name: str, device: str, duration: float) -> float | None:
+def memory_of(name: str, device: str, duration: float, checkpoint: str) -> float | None:
     """GB that a process of its own needs at most."""
-    arguments = ["--device", device, "--duration", str(duration), "--memory-of", name]
+    arguments = ["--device", device, "--duration", str(duration), "--checkpoint", checkpoint, "--memory-of", name]
     process = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def peak_memory(name: str, device: str, duration: float) -> float | None:
-    run = contender(name, device, duration)
+def peak_memory(name: str, device: str, duration: float, checkpoint: str) -> float | None:
+    run = contender(name, device, duration, checkpoint)
     for stage in ("text", "step", "step", "decode", "vocoder"):
         run[stage]()
     if device == "cuda":
@@ -126,38 +134,38 @@ def wait_for(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ours(device: str, duration: float) -> Contender:
+def ours(device: str, duration: float, checkpoint: str) -> Contender:
     from ppaudioldm.diffusion.timestep_features import timestep_features
     from ppaudioldm.engines.choice import create_engine
-    from ppaudioldm.generation.text_condition import PromptEncoder, joined
+    from ppaudioldm.generation.text_condition import PromptEncoder, concatenated, padded
     from ppaudioldm.weights.locate import locate
 
-    located = locate("audioldm2-full", random_weights=True)
+    located = locate(checkpoint, random_weights=True)
     description, engine = create_engine(located, device="cuda:0" if device == "cuda" else "cpu")
     config, encoder = description.config, PromptEncoder(description, engine)
 
-    def conditions() -> object:
-        return joined(encoder.unconditional(1), encoder.encode([PROMPT]))
+    def conditions() -> Any:
+        return padded(concatenated(encoder.unconditional(1), encoder.encode([PROMPT])))
 
     found = conditions()
     contexts, masks = [[engine.asarray(x) for x in arrays] for arrays in (found.contexts, found.masks)]
-    projected = engine.run("unet_contexts", contexts)
+    projected = engine.run("unet_contexts", contexts) if contexts else []
+    film = None if found.film is None else engine.asarray(found.film)
     latents = engine.asarray(noise(1, config.vae.latent_channels, frames(duration), config.latent_bands))
     features = engine.asarray(timestep_features(np.array([500]), config.unet.model_channels))
     mel = engine.asarray(noise(1, 4 * frames(duration), config.vae.n_mels))
     return {
         "text": conditions,
-        "step": lambda: engine.run("unet_guided_step", latents, features, projected, masks),
+        "step": lambda: engine.run("unet_guided_step", latents, features, projected, masks, film),
         "decode": lambda: engine.run("vae_decoder", latents),
         "vocoder": lambda: engine.run("vocoder", mel),
     }
 
 
-def diffusers(name: str, device: str, duration: float, batch: int = 1, small: bool = False) -> Contender:
-    """The stages of diffusers' pipeline for `batch` clips. small: networks as small as possible, to try the program."""
+def diffusers(name: str, device: str, duration: float, checkpoint: str) -> Contender:
     import torch
     import transformers as hf
-    from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel, AutoencoderKL
+    from diffusers import AutoencoderKL
 
     dtype = torch.float32 if "fp32" in name else torch.bfloat16 if "bf16" in name else torch.float16
     layout = torch.channels_last if "channels-last" in name else torch.contiguous_format
@@ -166,35 +174,19 @@ def diffusers(name: str, device: str, duration: float, batch: int = 1, small: bo
         # Made in its dtype: converting afterwards would count as memory.
         torch.set_default_dtype(dtype)
         try:
-            with torch.device(device):
-                return make(*arguments, **keywords).eval()
+            return make(*arguments, **keywords).eval().to(device)
         finally:
             torch.set_default_dtype(torch.float32)
 
-    depth = 1 if small else 24
-    clap = network(hf.ClapModel, hf.ClapConfig())
-    t5 = network(
-        hf.T5EncoderModel,
-        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=depth, num_heads=16, feed_forward_proj="gated-gelu"),
-    )
-    projection = network(AudioLDM2ProjectionModel, 512, 1024, 768)
-    gpt2 = network(hf.GPT2Model, hf.GPT2Config(n_layer=1 if small else 12))
-    unet = network(
-        AudioLDM2UNet2DConditionModel,
-        in_channels=8,
-        out_channels=8,
-        block_out_channels=(32, 64, 64, 64) if small else (128, 256, 384, 640),
-        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
-        up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
-        attention_head_dim=(1, 2, 2, 2) if small else (4, 8, 12, 20),
-        cross_attention_dim=[(None, 768, 1024)] * 4,
-    ).to(memory_format=layout)
+    parts = audioldm2_parts if checkpoint == "audioldm2-full" else audioldm1_parts
+    text, unet = parts(network, device, checkpoint)
+    unet = unet.to(memory_format=layout)
     vae = network(
         AutoencoderKL,
         in_channels=1,
         out_channels=1,
         latent_channels=8,
-        block_out_channels=(32, 32, 32) if small else (128, 256, 512),
+        block_out_channels=(128, 256, 512),
         layers_per_block=2,
         down_block_types=["DownEncoderBlock2D"] * 3,
         up_block_types=["UpDecoderBlock2D"] * 3,
@@ -203,32 +195,107 @@ def diffusers(name: str, device: str, duration: float, batch: int = 1, small: bo
         hf.SpeechT5HifiGan,
         hf.SpeechT5HifiGanConfig(
             model_in_dim=64,
-            upsample_initial_channel=64 if small else 1024,
+            upsample_initial_channel=1024,
             upsample_rates=[5, 4, 2, 2, 2],
             upsample_kernel_sizes=[16, 16, 8, 4, 4],
             normalize_before=False,
         ),
     )
-    if name.endswith("compiled step"):  # as ppaudioldm's compiled step
-        unet = torch.compile(unet, mode="reduce-overhead")
-    elif "compiled" in name:
+    if "compiled" in name:
         unet, vae.decode, vocoder = torch.compile(unet), torch.compile(vae.decode), torch.compile(vocoder)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(device, dtype)
 
-    def text() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        conditions = text()
+    latents = tensor(noise(2, 8, frames(duration), 16)).contiguous(memory_format=layout)
+    mel = tensor(noise(1, 4 * frames(duration), 64))
+    timestep = torch.tensor(500, device=device)
+    stages: Contender = {
+        "text": text,
+        "step": lambda: unet(latents, timestep, **conditions, return_dict=False)[0],
+        "decode": lambda: vae.decode(latents[:1], return_dict=False)[0],
+        "vocoder": lambda: vocoder(mel),
+    }
+    return {stage: torch.inference_mode()(run) for stage, run in stages.items()}
+
+
+def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -> tuple[Callable[[], Any], Any]:
+    """What AudioLDMPipeline conditions the UNet with, unconditional first, and that UNet."""
+    import torch
+    import transformers as hf
+    from diffusers import UNet2DConditionModel
+
+    from ppaudioldm.checkpoints import CHECKPOINTS as TABLE
+
+    config = TABLE[checkpoint].config.unet
+    widths = [config.model_channels * mult for mult in config.channel_mult]
+    clap = network(hf.ClapTextModelWithProjection, hf.ClapTextConfig())
+    unet = network(
+        UNet2DConditionModel,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=widths,
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
+        up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
+        attention_head_dim=[width // config.head_dim for width in widths],
+        cross_attention_dim=widths,
+        class_embed_type="simple_projection",
+        class_embeddings_concat=True,
+        projection_class_embeddings_input_dim=512,
+    )
+
+    def text() -> dict[str, torch.Tensor | None]:
+        """As AudioLDMPipeline does, which pads to 512 tokens: the embedding, of both halves."""
+        ids = torch.full((1, 512), 50, device=device)
+        embeddings = []
+        for tokens in (2, len(PROMPT) + 2):
+            mask = torch.zeros_like(ids)
+            mask[:, :tokens] = 1
+            embedding = clap(ids, attention_mask=mask).text_embeds
+            embeddings.append(torch.nn.functional.normalize(embedding, dim=-1))
+        return {"encoder_hidden_states": None, "class_labels": torch.cat(embeddings)}
+
+    return text, unet
+
+
+def audioldm2_parts(network: Callable[..., Any], device: str, checkpoint: str) -> tuple[Callable[[], Any], Any]:
+    """What AudioLDM2Pipeline conditions the UNet with, unconditional first, and that UNet."""
+    import torch
+    import transformers as hf
+    from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel
+
+    clap = network(hf.ClapModel, hf.ClapConfig())
+    t5 = network(
+        hf.T5EncoderModel,
+        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"),
+    )
+    projection = network(AudioLDM2ProjectionModel, 512, 1024, 768)
+    gpt2 = network(hf.GPT2Model, hf.GPT2Config())
+    unet = network(
+        AudioLDM2UNet2DConditionModel,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(128, 256, 384, 640),
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
+        up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
+        attention_head_dim=(4, 8, 12, 20),
+        cross_attention_dim=[(None, 768, 1024)] * 4,
+    )
+
+    def text() -> dict[str, torch.Tensor]:
         """As AudioLDM2Pipeline.encode_prompt does: LOA tokens, T5 states and their mask, unconditional first."""
         tokens = len(PROMPT) + 1
-        ids = torch.full((batch, tokens), 50, device=device)
-        mask = torch.ones(batch, tokens, dtype=torch.long, device=device)
+        ids = torch.full((1, tokens), 50, device=device)
+        mask = torch.ones(1, tokens, dtype=torch.long, device=device)
         short = torch.zeros_like(mask)
         short[:, 0] = 1
         states, loa = [], []
         for given in (short, mask):  # the negative prompt is padded to the prompt's length
             embedding = clap.get_text_features(input_ids=ids, attention_mask=given).pooler_output[:, None]
             states.append(t5(ids, attention_mask=given).last_hidden_state)
-            ones = given.new_ones(batch, 1)
+            ones = given.new_ones(1, 1)
             prefix = projection(embedding, states[-1], ones, given)
             x, cache = prefix.hidden_states, None
             attended = prefix.attention_mask
@@ -243,25 +310,13 @@ def diffusers(name: str, device: str, duration: float, batch: int = 1, small: bo
                 x = torch.cat([x, output.last_hidden_state[:, -1:]], 1)
                 attended = torch.cat([attended, ones], 1)
             loa.append(x[:, -8:])
-        return torch.cat(loa), torch.cat(states), torch.cat([short, mask])
+        return {
+            "encoder_hidden_states": torch.cat(loa),
+            "encoder_hidden_states_1": torch.cat(states),
+            "encoder_attention_mask_1": torch.cat([short, mask]),
+        }
 
-    with torch.inference_mode():
-        loa, states, mask = text()
-    latents = tensor(noise(2 * batch, 8, frames(duration), 16)).contiguous(memory_format=layout)
-    mel = tensor(noise(batch, 4 * frames(duration), 64))
-    timestep = torch.tensor(500, device=device)
-
-    def step() -> object:
-        contexts = {"encoder_hidden_states": loa, "encoder_hidden_states_1": states, "encoder_attention_mask_1": mask}
-        return unet(latents, timestep, **contexts, return_dict=False)[0]
-
-    stages: Contender = {
-        "text": text,
-        "step": step,
-        "decode": lambda: vae.decode(latents[:batch], return_dict=False)[0],
-        "vocoder": lambda: vocoder(mel),
-    }
-    return {stage: torch.inference_mode()(run) for stage, run in stages.items()}
+    return text, unet
 
 
 def frames(duration: float) -> int:

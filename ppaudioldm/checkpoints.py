@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ppaudioldm.config import (
+    AUDIOLDM1_GUIDANCE,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
@@ -79,6 +80,7 @@ _AUDIOLDM1_S = replace(
     _FULL,
     unet=UNetConfig(context_dims=(), film_dim=512),
     clap_audio=HTSAT_TINY,
+    diffusion=DiffusionConfig(guidance_scale=AUDIOLDM1_GUIDANCE),
     flan_t5=None,
     gpt2=None,
     loa=None,

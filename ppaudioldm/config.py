@@ -137,6 +137,7 @@ class UNetConfig:
         return 2 ** (len(self.channel_mult) - 1)
 
 
+AUDIOLDM1_GUIDANCE = 2.5  # the guidance scale of AudioLDM 1's program
 WIDE_HEADS_FROM = 256  # model channels of the only published UNet with heads 64 wide, audioldm-l-full's
 
 
@@ -195,6 +196,7 @@ class DiffusionConfig:
     beta_end: float = 0.0195
     prediction: str = "epsilon"  # what the UNet predicts: "epsilon" or "v"
     clip_seconds: float = 10.24  # of the training clips; longer clips are generated in overlapping windows
+    guidance_scale: float = 3.5  # of classifier-free guidance, by default: what the published program uses
 
 
 @dataclass(frozen=True)

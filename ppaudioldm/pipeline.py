@@ -31,6 +31,7 @@ from ppaudioldm.generation.options import (
     ProgressCallback,
     check_texts,
     default_duration,
+    guidance_scale_of,
     merged_options,
 )
 from ppaudioldm.generation.run import Components, GenerationRequest, run
@@ -112,7 +113,8 @@ class AudioLDM:
         - negative_prompt: what it should not sound like; a sequence has one for each prompt. duration: seconds, exactly
           kept, from 0.3 to 600; by default 10, or the length of the checkpoint's training clips if that is shorter.
         - num_inference_steps, guidance_scale, sampler, eta, spacing: of the denoising. guidance_interval: the share of
-          the steps, from 0 to 1, that is guided; the others take half the time.
+          the steps, from 0 to 1, that is guided; the others take half the time. The guidance scale is by default that
+          of the published program: 3.5, or 2.5 for AudioLDM 1.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
@@ -133,8 +135,11 @@ class AudioLDM:
         negatives = overrides.get("negative_prompt")
         has_one_each = negatives is not None and not isinstance(negatives, str)
         options = merged_options(options, preset, overrides | {"negative_prompt": None} if has_one_each else overrides)
-        if options.duration is None:
-            options = replace(options, duration=self.default_duration)
+        options = replace(
+            options,
+            duration=self.default_duration if options.duration is None else options.duration,
+            guidance_scale=guidance_scale_of(options, self.config.diffusion),
+        )
         condition = audio_condition or AudioCondition()
         conditioning = conditioning_of_embeddings(self.config, prompt_embeds, attention_mask, generated_prompt_embeds)
         unconditional = conditioning_of_embeddings(

@@ -29,6 +29,7 @@ AUDIOLDM1 = replace(
     gpt2=None,
     loa=None,
     audiomae=None,
+    diffusion=replace(UNTRAINED.diffusion, guidance_scale=2.5),
 )
 
 

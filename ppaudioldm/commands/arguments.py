@@ -147,11 +147,7 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
         metavar="NAME|PATH",
         help=f"see `ppaudioldm checkpoints`; default: {checkpoint or 'none'}",
     )
-    add(
-        "--ema",
-        action=argparse.BooleanOptionalAction,
-        help="use the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
-    )
+    add_ema(command)
     add("--engine", choices=ENGINES, help="openvino: fastest on a CPU, translates the networks once; default: auto")
     add("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the CPU, or PyTorch's GPU, has it")
     add("--vocoder", choices=VOCODERS, help="griffin-lim needs no network; default: what the checkpoint has")
@@ -163,6 +159,14 @@ def add_checkpoint(command: argparse.ArgumentParser, checkpoint: str | None) -> 
     )
     add("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
+
+
+def add_ema(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ema",
+        action=argparse.BooleanOptionalAction,
+        help="use the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
+    )
 
 
 def add_framework(command: argparse.ArgumentParser) -> None:

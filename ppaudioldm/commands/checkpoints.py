@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.arguments import add_framework, choose_framework
+from ppaudioldm.commands.arguments import add_ema, add_framework, choose_framework
 from ppaudioldm.commands.console import notify
 
 
@@ -29,11 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument("source", metavar="NAME|PATH")
     command.add_argument("destination", type=Path, metavar="FOLDER")
     command.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: float32")
-    command.add_argument(
-        "--ema",
-        action=argparse.BooleanOptionalAction,
-        help="take the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
-    )
+    add_ema(command)
     _add_overwrite_and_framework(command)
     command.set_defaults(run=convert)
 

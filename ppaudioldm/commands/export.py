@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ppaudioldm.commands.arguments import add_ema
 from ppaudioldm.commands.console import notify
 
 FORMATS = ("paddle", "openvino")
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
     add("folder", type=Path, metavar="FOLDER", help="what is written; it must not exist")
     add("--format", choices=FORMATS, default="paddle", help="default: paddle")
     add("--half", action="store_true", help="of openvino: weights as float16, half the size")
-    add("--ema", action="store_true", help="take the averaged UNet of a published file")
+    add_ema(command)
     add("--prompt", action="append", default=[], metavar="TEXT", help="store its token ids; may be repeated")
     add("--functions", nargs="+", metavar="NAME", help="write only these; default: all of the checkpoint")
     add("--overwrite", action="store_true", help="replace what is there")

@@ -28,7 +28,7 @@ from ppaudioldm.commands.arguments import (
     output_options_of,
 )
 from ppaudioldm.commands.console import ProgressBar, notify_if_random
-from ppaudioldm.generation.options import MAX_DURATION, Options, check_texts
+from ppaudioldm.generation.options import MAX_DURATION, Options, check_texts, guidance_scale_of
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Parameter, Task, Use
 
@@ -164,7 +164,11 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     notify_if_random(pipeline)
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
     if options.json:
-        used = dataclasses.replace(settings, duration=settings.duration if duration is None else duration)
+        used = dataclasses.replace(
+            settings,
+            duration=settings.duration if duration is None else duration,
+            guidance_scale=guidance_scale_of(settings, pipeline.config.diffusion),
+        )
         print(json.dumps(_report(task, options, parameters, used, written, clip, seconds)))
     else:
         print(_lines(written, f"{seconds['total']:.1f} s"))

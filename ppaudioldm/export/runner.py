@@ -205,7 +205,7 @@ def generate(
     seconds: float | None = None,
     seed: int = 0,
     steps: int = 10,
-    guidance_scale: float = 3.5,
+    guidance_scale: float | None = None,
     sampler_name: str = "dpm++",
 ) -> np.ndarray:
     """The waveform (samples,) float32 of a prompt: that of `AudioLDM.generate` with the same seed and settings."""
@@ -213,6 +213,8 @@ def generate(
     num_samples = round((programs.manifest["default_seconds"] if seconds is None else seconds) * config.sample_rate)
     frames = latent_frames(config, num_samples)
     sampler = make_sampler(sampler_name, NoiseSchedule(config.diffusion), steps)
+    if guidance_scale is None:
+        guidance_scale = config.diffusion.guidance_scale
     conditional = condition_of(programs, tokens)
     is_guided = guidance_scale != 1
     if is_guided:
@@ -280,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seconds", type=float, help="default: the length of the checkpoint's training clips, up to 10")
     add("--seed", type=int, default=0, help="default: 0")
     add("--steps", type=int, default=10, help="default: 10")
-    add("--guidance-scale", type=float, default=3.5, help="default: 3.5")
+    add("--guidance-scale", type=float, help="default: as published, 3.5 or 2.5")
     add("--sampler", default="dpm++", help="dpm++, ddim, plms or ddpm; default: dpm++")
     add("-o", "--output", type=Path, default=Path("sound.wav"), help=".wav, or .npy; default: sound.wav")
     options = parser.parse_args(arguments)

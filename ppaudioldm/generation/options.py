@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
+from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.errors import quoted
 
 MIN_DURATION = 0.3  # seconds
@@ -120,9 +121,9 @@ class Options:
     num_inference_steps: int = _setting(
         10, "denoising steps", int, minimum=1, maximum=1000, flags=("--steps",), aliases=("steps",), metavar="N"
     )
-    guidance_scale: float = _setting(
-        3.5,
-        "classifier-free guidance: how closely to follow the prompt",
+    guidance_scale: float | None = _setting(
+        None,
+        "classifier-free guidance: how closely to follow the prompt; default: 3.5, or 2.5 for AudioLDM 1",
         float,
         minimum=-100,
         maximum=100,
@@ -249,6 +250,11 @@ def check_texts(texts: Sequence[str], name: str = "prompt") -> list[str]:
 def default_duration(clip_seconds: float) -> float:
     """Seconds of a clip by default: as long as those that the checkpoint was trained on, up to 10."""
     return min(LONGEST_DEFAULT, clip_seconds)
+
+
+def guidance_scale_of(options: Options, diffusion: DiffusionConfig) -> float:
+    """The guidance scale of `options`, or that which the checkpoint was published with."""
+    return diffusion.guidance_scale if options.guidance_scale is None else options.guidance_scale
 
 
 def is_number(value: object) -> bool:

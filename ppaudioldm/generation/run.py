@@ -39,7 +39,7 @@ class Components:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What is to be generated. options: with a duration. seeds: of the candidates of each prompt.
+    """What is to be generated. options: with a duration and a guidance scale. seeds: of the candidates of each prompt.
 
     negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
     by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
@@ -91,7 +91,7 @@ class Plan:
 def plan_of(components: Components, request: GenerationRequest) -> Plan:
     """The plan of `request`. Raises ValueError for a combination that cannot be generated."""
     config, options, condition = components.config, request.options, request.audio_condition
-    assert options.duration is not None
+    assert options.duration is not None and options.guidance_scale is not None
     num_samples = round(options.duration * config.sample_rate)
     frames = latent_frames(config, num_samples, condition.circular)
     condition.check(config, frames)

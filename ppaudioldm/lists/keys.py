@@ -31,6 +31,7 @@ KEYED = (
     "reuse",
 )
 KEYED_OUTPUT = ("loudness", "spectrogram", "all_candidates")
+GUIDANCE_SCALE = 3.5  # the default in keys, as it was when every checkpoint had the same
 # The first version with lists.
 FIRST_KEYED = KEYED[:9]
 FIRST_DURATION = 10.0  # seconds, its default
@@ -59,6 +60,8 @@ class KeyMaker:
 def _values(settings: Any, keyed: Sequence[str]) -> dict[str, Any]:
     """The fields of `settings`, a dataclass: all that are `keyed`, and the others that differ from their default."""
     values = dataclasses.asdict(settings)
+    if values.get("guidance_scale", 0) is None:
+        values["guidance_scale"] = GUIDANCE_SCALE
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     further = {name: values[name] for name in sorted(set(values) - set(keyed)) if values[name] != defaults[name]}
     return {name: values[name] for name in keyed} | further

@@ -17,7 +17,7 @@ from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.errors import one_line, quoted
-from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.generation.options import Options, Progress, guidance_scale_of
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
 from ppaudioldm.lists.prompt_list import Line, PromptList, read_list
@@ -248,6 +248,7 @@ class _Run:
         files = [written["file"], *([written["spectrogram"]] if self.output.spectrogram else [])]
         files += [candidate["file"] for candidate in written.get("candidates", ())]
         settings = dataclasses.asdict(item.options)
+        settings["guidance_scale"] = guidance_scale_of(item.options, self.pipeline.config.diffusion)
         if item.options.duration is None:
             settings["duration"] = written["samples"] / written["sample_rate"]
         record = {

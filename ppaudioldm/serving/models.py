@@ -12,7 +12,7 @@ from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.generation.noise_predictor import unet_functions
-from ppaudioldm.generation.options import ProgressCallback
+from ppaudioldm.generation.options import ProgressCallback, guidance_scale_of
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
@@ -81,7 +81,8 @@ class Model:
             spacing=options.spacing,
             strength=request.parameters.get("strength", 1.0),
         )
-        unet_functions(config, needs_unconditional(options.guidance_scale), options)
+        scale = guidance_scale_of(options, config.diffusion)
+        unet_functions(config, needs_unconditional(scale), options)
         TASKS[request.task].check_checkpoint(self.name, config, request.prompt, request.audio is not None)
 
 

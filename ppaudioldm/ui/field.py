@@ -17,7 +17,10 @@ LABELS = {
     "negative_prompt": ("Negative prompt", "What it should not sound like."),
     "num_waveforms_per_prompt": ("Candidates", "Sounds to generate; CLAP says which fits the prompt best."),
     "num_inference_steps": ("Steps", "Denoising steps. More take longer, and may sound better."),
-    "guidance_scale": ("Guidance scale", "How closely to follow the prompt. 1 is no guidance."),
+    "guidance_scale": (
+        "Guidance scale",
+        "How closely to follow the prompt. 1 is no guidance. Empty: as the checkpoint was published, mostly 3.5.",
+    ),
     "sampler": ("Sampler", "dpm++ needs the fewest steps."),
     "spacing": ("Timestep spacing", "For dpm++ only."),
     "eta": ("Eta", "For ddim only: 0 adds no noise between steps, 1 as much as ddpm."),
@@ -26,9 +29,6 @@ LABELS = {
 }
 # Likewise of parameters.
 EXPLANATIONS = {"cutoff": "Frequencies above it are generated. Empty: where the spectrum of the recording ends."}
-# The page needs no more than this of some wide ranges: minimum, maximum.
-SLIDERS = {"guidance_scale": (0.0, 15.0)}
-
 Form = Mapping[str, Any]  # component -> its value
 
 
@@ -124,7 +124,7 @@ def setting_fields() -> dict[str, Field]:
         if name == "duration" or name in LEFT_OUT:  # a task has a length of its own
             continue
         label, info = LABELS.get(name, (_label(name), setting.help))
-        low, high = SLIDERS.get(name, (setting.minimum, setting.maximum))
+        low, high = setting.minimum, setting.maximum
         found[name] = Field(
             name, setting.kind, defaults[name], label, info, low, high, choices=setting.choices, unit=setting.unit
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.config import (
+    AUDIOLDM1_GUIDANCE,
     ClapAudioConfig,
     ClapTextConfig,
     DiffusionConfig,
@@ -102,7 +103,7 @@ def _to_audioldm1_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[
         flan_t5=None,
         gpt2=None,
         loa=None,
-        diffusion=_diffusion_config(scheduler),
+        diffusion=replace(_diffusion_config(scheduler), guidance_scale=AUDIOLDM1_GUIDANCE),
     )
 
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ppaudioldm.config import (
+    AUDIOLDM1_GUIDANCE,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
+    DiffusionConfig,
     GPT2Config,
     HifiGanConfig,
     LoaConfig,
@@ -77,6 +79,7 @@ def _read_config(shapes: Shapes, scale_factor: float) -> ModelConfig:
         gpt2=gpt2_config(shapes, "cond_stage_models.0.model.") if has_loa else None,
         loa=_loa_config(shapes, num_tokens) if has_loa else None,
         audiomae=_audiomae_config(shapes, num_tokens) if has_audiomae else None,
+        diffusion=DiffusionConfig(guidance_scale=AUDIOLDM1_GUIDANCE) if unet.is_audioldm1 else DiffusionConfig(),
     )
 
 

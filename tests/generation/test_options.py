@@ -8,7 +8,12 @@ from dataclasses import asdict, fields
 import numpy as np
 import pytest
 
+from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.options import PRESETS, Options, check_texts, merged_options, settings, take_options
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.support import AUDIOLDM1
 
 
 @pytest.mark.parametrize(
@@ -96,3 +101,15 @@ def test_options_of_keywords():
 def test_texts_that_are_not_allowed(texts, message):
     with pytest.raises(ValueError, match=message):
         check_texts(texts)
+
+
+@pytest.mark.parametrize("config, scale", [(UNTRAINED, 3.5), (AUDIOLDM1, 2.5)], ids=["audioldm2", "audioldm1"])
+def test_the_guidance_scale_is_by_default_that_of_the_published_program(config, scale):
+    checkpoint = random_checkpoint("x", config, 0)
+    pipeline = AudioLDM(checkpoint, EagerEngine(checkpoint, "cpu"))
+    fast = {"duration": 0.32, "num_inference_steps": 1, "seed": 1}
+    default, same, other = (
+        pipeline.generate("rain", **fast, **chosen).waveforms
+        for chosen in ({}, {"guidance_scale": scale}, {"guidance_scale": 6 - scale})
+    )
+    assert np.array_equal(default, same) and not np.array_equal(default, other)

@@ -32,7 +32,7 @@ FORM = {
     "seed": "",
     "num_waveforms_per_prompt": 1,
     "num_inference_steps": 10,
-    "guidance_scale": 3.5,
+    "guidance_scale": "",
     "sampler": "dpm++",
     "spacing": "",
     "eta": "",

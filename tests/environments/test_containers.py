@@ -70,4 +70,4 @@ def test_the_cpu_image_serves(tmp_path):
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
-    assert any((models / "cache").iterdir()) and any((models / "data").rglob("job.json"))
+    assert any((models / "cache").iterdir()) and (models / "data" / "jobs").is_dir()

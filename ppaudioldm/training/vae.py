@@ -33,9 +33,9 @@ class VAESettings:
 
     kinds: tuple[str, ...] = ()
     duration: float = tiny.CLIP_SECONDS
-    crop_frames: int = 64
+    crop_frames: int = 512  # as long as what is encoded later: with less, norms and attention differ on whole clips
     crops_per_clip: int = 1
-    batch_size: int = 4  # crops; on a CPU many small steps beat few large ones
+    batch_size: int = 1  # crops; on a CPU many small steps beat few large ones
     gradient_weight: float = 0.25  # of the L1 of differences between neighbouring frames and bins
     scales_weight: float = 0.25  # of the L1 of averages over SCALES
     kl_weight: float = 2e-3

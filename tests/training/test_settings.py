@@ -158,7 +158,7 @@ def test_the_rate_warms_up_and_falls_along_a_cosine():
     ("settings", "values", "message"),
     [
         (VAESettings(), {"crop_frames": 66}, "crop_frames is 66, allowed: multiples of 8 up to 512"),
-        (VAESettings(), {"duration": 0.5}, "crop_frames is 64, allowed: multiples of 8 up to 50"),
+        (VAESettings(), {"duration": 0.5}, "crop_frames is 512, allowed: multiples of 8 up to 50"),
         (VAESettings(), {"crops_per_clip": 0}, "crops_per_clip is 0, allowed: 1 to"),
         (JointSettings(), {"duration": 2.6}, "duration is 2.6, allowed: multiples of 0.64 seconds"),
         (VAESettings(), {"optimizer": {"rate": -0.1}}, "settings.optimizer: rate is -0.1, allowed: 0 to 1"),

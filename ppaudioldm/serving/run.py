@@ -53,7 +53,6 @@ def serve(
         notify(f"listening on http://{name}:{listening.getsockname()[1]}")
         service.hooks.ready.add(lambda: notify("ready"))
         service.hooks.failure.add(server.stop_soon)
-        service.start()
         server.run(sockets=[listening])
     if service.failure:
         raise ValueError(service.failure)
@@ -90,6 +89,11 @@ class _Server(uvicorn.Server):
             self.force_exit = True
             self._service.end_grace()
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the service only now: before its handlers are set, a signal would end the process amid a job."""
+        await super().startup(sockets)
+        self._service.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End waiting jobs, let running ones finish within the grace, and send all answers."""

@@ -110,7 +110,7 @@ def test_another_model_is_one_line_and_changes_nothing(files, capsys):
     before = (files / "run" / "state.safetensors").read_bytes()
     (files / "vae.json").write_text(json.dumps({**SETTINGS, "vae": {**SETTINGS["vae"], "latent_channels": 4}}))
     assert main(arguments(files)) == 2
-    assert "model.latent_channels is 4, was 8" in capsys.readouterr().err
+    assert "model.latent_channels is 4, was 16" in capsys.readouterr().err
     assert (files / "run" / "state.safetensors").read_bytes() == before
 
 

@@ -17,7 +17,7 @@ from ppaudioldm.engines.choice import chosen_engine
 from tests.support import noise
 
 (OTHER,) = (name for name in FRAMEWORKS if name != framework.NAME)
-TOO_LATE = f"was chosen too late: this process already uses '{framework.NAME}'"
+TOO_LATE = f"was chosen too late: this process already uses {framework.NAME}"
 
 
 def test_another_framework_after_the_first_is_refused(monkeypatch, capsys):

@@ -97,7 +97,7 @@ def cache(prepared) -> Path:
 
 @pytest.fixture
 def models(cache) -> ModelCache:
-    return ModelCache(locate("untrained"), False, create_engine(locate("untrained"), "openvino")[1].precision, cache)
+    return ModelCache(locate("untrained"), None, create_engine(locate("untrained"), "openvino")[1].precision, cache)
 
 
 def test_later_start_imports_no_framework_and_makes_the_same_clip(prepared):
@@ -156,7 +156,7 @@ def test_later_start_compiles_nothing_of_a_unet_of_four_levels(tmp_path):
     unet = replace(UNTRAINED.unet, channel_mult=(1, 1, 1, 1), attention_levels=(3,))
     config = replace(UNTRAINED, unet=unet)
     write_native(random_checkpoint("four-levels", config, 0), tmp_path / "four-levels")
-    models = ModelCache(locate(tmp_path / "four-levels"), False, "f32", tmp_path)
+    models = ModelCache(locate(tmp_path / "four-levels"), None, "f32", tmp_path)
     inputs = EXAMPLES["unet_guided_step"](config, 1, 1)
     first = OpenVINOEngine(models.model, "f32", models).run("unet_guided_step", *inputs)
     again = OpenVINOEngine(unavailable, "f32", models)
@@ -239,7 +239,7 @@ def test_an_entry_of_an_earlier_version_is_used(tmp_path, monkeypatch):
     (folder / "loa" / "sum.json").write_text(json.dumps({"constants": 12, "graph": graph}))
     (folder / "loa" / "compiled-0123").write_bytes(hashlib.sha256(b"blob").digest() + b"blob")
 
-    models = ModelCache(locate("untrained"), False, "f32", tmp_path)
+    models = ModelCache(locate("untrained"), None, "f32", tmp_path)
     monkeypatch.setattr(models, "_opened", lambda: pytest.fail("the checkpoint is opened"))
     found = models.description()
     assert (found.name, found.layout, found.config) == ("mine", "native", locate_config())
@@ -314,7 +314,7 @@ def test_f32_clip_is_paddles():
 def test_cached_constants_of_bf16_are_half_the_size(tmp_path):
     sizes = {}
     for precision in ("f32", "bf16"):
-        models = ModelCache(locate("untrained"), False, precision, tmp_path)
+        models = ModelCache(locate("untrained"), None, precision, tmp_path)
         models.model("vae_decoder")
         sizes[precision] = (models.folder / "vae_decoder" / "model.bin").stat().st_size
     assert 0.45 < sizes["bf16"] / sizes["f32"] < 0.55
@@ -324,7 +324,7 @@ def test_cache_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PPAUDIOLDM_CACHE", str(tmp_path))
     assert main(["cache"]) == 0
     assert f"nothing in {tmp_path}" in capsys.readouterr().out
-    ModelCache(locate("untrained"), False, "f32").model("loa")
+    ModelCache(locate("untrained"), None, "f32").model("loa")
     assert main(["cache"]) == 0
     assert "untrained  f32" in capsys.readouterr().out
     assert main(["cache", "--clear", "other"]) == 0

@@ -160,7 +160,7 @@ def test_two_threads_speak_as_one_after_the_other(speech, tmp_path, monkeypatch)
 
 
 def test_a_later_start_reads_the_compiled_loop_back(speech, tmp_path):
-    models = ModelCache(locate(speech), False, "f32", tmp_path)
+    models = ModelCache(locate(speech), None, "f32", tmp_path)
     expected = loa(OpenVINOEngine(models.model, "f32", models), [0])
 
     def model_of(function: str) -> openvino.Model:

@@ -8,11 +8,12 @@
 PYTHON :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# A process a core, but two where each holds networks of full size twice; the tests of a file stay together, since
-# they share what they prepare. Files begin in the order of their names: xdist would leave those with the fewest tests
-# for the end, and they are the slowest. One thread in each process: more would wait for each other, five times as long.
+# A process a core, but two where each holds networks of full size twice. One that crashes ends the run: xdist would
+# wait for ever for what it was to do. The tests of a file stay together, since they share what they prepare. Files
+# begin in the order of their names: xdist would leave those with the fewest tests for the end, and they are the slowest.
+# One thread in each process: more would wait for each other, five times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-ON_ALL_CORES := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+ON_ALL_CORES := -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # These see nothing of the framework that runs the networks.
 ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation lists serving sounds storage ui test_cli.py \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -50,11 +51,11 @@ def changed_json(rng: random.Random, value: Any) -> Any:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         places = [place for place in _places(value, ()) if place]
         if not places:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         inner, key = _inside(value, place := rng.choice(places))
         kind = rng.randrange(6)
         if kind <= 2:
-            inner[key] = rng.choice(VALUES)
+            inner[key] = copy.deepcopy(rng.choice(VALUES))  # later changes must not reach VALUES
         elif kind == 3:
             del inner[key]
         elif kind == 4:
@@ -63,7 +64,7 @@ def changed_json(rng: random.Random, value: Any) -> Any:
         elif isinstance(inner, dict):
             inner[rng.choice(("x", "", "\n", "__class__", "y" * 300, "\x1b[1m"))] = inner.pop(key)
         else:
-            inner.insert(key, rng.choice(VALUES))
+            inner.insert(key, copy.deepcopy(rng.choice(VALUES)))
     return value
 
 

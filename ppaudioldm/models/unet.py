@@ -476,7 +476,7 @@ class UNet(nn.Module):
         if self.film is not None:
             emb = xp.cat([emb, self.film(film)], 1)
         keys_values = tuple(tuple(xp.split(projected[i], self._widths[i], 2)) for i in range(len(projected)))
-        return StepConditioning(emb, keys_values, tuple(additive_mask(mask) for mask in masks))
+        return StepConditioning(emb.to(latents.dtype), keys_values, tuple(additive_mask(mask) for mask in masks))
 
     def _way_down(self) -> tuple[Block, ...]:
         """The blocks of all levels on the way down, each of whose features are a skip, and the first of the middle."""

@@ -43,7 +43,7 @@ def waveform(engine: EagerEngine) -> np.ndarray:
 
 
 @only_torch
-@pytest.mark.parametrize(("precision", "limit"), [("bf16", 3e-2), ("fp16", 5e-3)])
+@pytest.mark.parametrize(("precision", "limit"), [("bf16", 3e-2), ("fp16", 4e-3)])
 def test_half_precision(precision, limit):
     exact, half = EagerEngine(CHECKPOINT, "cpu"), EagerEngine(CHECKPOINT, "cpu", precision)
     error = relative_error(guided_step(half), guided_step(exact))
@@ -158,6 +158,15 @@ def test_states_in_half_precision():
     hidden = go_on(engine.asarray(noise(1, 4, 128)), engine.asarray(np.ones((1, 4), np.float32)))
     assert hidden.dtype == framework.xp.float32
     assert {x.dtype for x in go_on._states} == {framework.xp.bfloat16}
+
+
+@only_torch
+def test_time_layers_stay_in_float32():
+    engine = EagerEngine(CHECKPOINT, "cpu", "bf16")
+    engine.prepare("unet_step")
+    dtypes = {name: parameter.dtype for name, parameter in engine._networks["unet"].named_parameters()}
+    precise = {name for name, dtype in dtypes.items() if dtype == framework.xp.float32}
+    assert precise == {f"time_{side}.{leaf}" for side in ("in", "out") for leaf in ("weight", "bias")}
 
 
 @only_torch

@@ -146,14 +146,15 @@ def test_products_of_outliers_in_flan_t5(precision):
 @only_torch
 @pytest.mark.parametrize("name", ["untrained", "speech"])
 def test_what_stays_in_float32(name):
-    """The second product of FLAN-T5's feed-forward, exactly as in the checkpoint; all else is in half precision."""
+    """The second product of FLAN-T5's feed-forward and the UNet's timestep embedding, exactly as in the checkpoint."""
+    precise = {"flan_t5": (".feed_forward_out.",), "unet": ("time_in.", "time_out.")}
     config = CONFIGS[name]
     engine = EagerEngine(WithOutliers(config), "cpu", "bf16")
     for network in ("unet", "flan_t5", "gpt2"):
         engine.prepare({"unet": "unet_step"}.get(network, network))
         exact_values = dict(engine.checkpoint.weights(network))
         for parameter, value in engine._networks[network].named_parameters():
-            if network == "flan_t5" and ".feed_forward_out." in parameter:
+            if any(layer in parameter for layer in precise.get(network, ())):
                 assert np.array_equal(value.numpy(), exact_values[parameter])
             else:
                 assert value.dtype == framework.xp.bfloat16, parameter

@@ -85,17 +85,23 @@ class AudioMAEConfig:
 
     n_mels: int = 128
     frames: int = 1024  # of the filter bank, 10 ms each; every recording is cut or padded to this
-    patch_size: int = 16
+    patch_size: int = 16  # frames of a patch
     hidden_size: int = 768
     num_layers: int = 12
     num_heads: int = 12
     pooling: int = 8  # pooling x pooling patches become one token; 1 for speech
+    patch_mels: int | None = None  # mel bins of a patch; None: patch_size
 
     @property
     def num_tokens(self) -> int:
         """LOA tokens of a recording."""
-        side = self.patch_size * self.pooling
-        return (self.frames // side) * (self.n_mels // side)
+        frames, mels = self.patch
+        return (self.frames // (frames * self.pooling)) * (self.n_mels // (mels * self.pooling))
+
+    @property
+    def patch(self) -> tuple[int, int]:
+        """Frames and mel bins of a patch."""
+        return self.patch_size, self.patch_mels or self.patch_size
 
 
 @dataclass(frozen=True)

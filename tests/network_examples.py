@@ -43,6 +43,11 @@ CONFIGS: dict[str, ModelConfig] = {
         loa=LoaConfig((64, 64), 128, 512),
         audiomae=AudioMAEConfig(hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
+    "strips": replace(
+        UNTRAINED,
+        loa=LoaConfig((64, 64), 128, 128),
+        audiomae=AudioMAEConfig(patch_size=8, patch_mels=128, hidden_size=64, num_layers=3, num_heads=2, pooling=1),
+    ),
     "audioldm1": replace(UNTRAINED, unet=replace(SMALL, context_dims=(), film_dim=64)),
     "48k": replace(
         UNTRAINED,

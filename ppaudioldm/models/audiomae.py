@@ -18,14 +18,14 @@ class AudioMAE(nn.Module):
 
     def __init__(self, config: AudioMAEConfig) -> None:
         super().__init__()
-        patch, size = config.patch_size, config.hidden_size
+        patch, size = config.patch, config.hidden_size
         if config.num_layers < AVERAGED_LAYERS:
             raise ValueError(f"num_layers must be {AVERAGED_LAYERS} or more, got {config.num_layers}")
-        for name, length in (("frames", config.frames), ("n_mels", config.n_mels)):
-            if length % (patch * config.pooling):
-                raise ValueError(f"{name} {length} must be a multiple of patch_size * pooling {patch * config.pooling}")
+        for name, side, length in (("frames", patch[0], config.frames), ("n_mels", patch[1], config.n_mels)):
+            if length % (side * config.pooling):
+                raise ValueError(f"{name} {length} must be a multiple of patch_size * pooling {side * config.pooling}")
         self.input_shape = (config.frames, config.n_mels)
-        self.grid = (config.frames // patch, config.n_mels // patch)  # patches in time, in frequency
+        self.grid = (config.frames // patch[0], config.n_mels // patch[1])  # patches in time, in frequency
         self.pooling = config.pooling
         self.patch_embed = nn.Conv2d(1, size, patch, stride=patch)
         self.class_token = nn.Parameter(xp.empty([1, 1, size]))

@@ -93,10 +93,11 @@ class _Layer(nn.Module):
         relative_keys, relative_values = (w.to(xp.float32) for w in (self.relative_keys, self.relative_values))
         query = query / math.sqrt(query.shape[-1])
         # The score of every query for every distance, then for every key by its distance.
-        by_distance = xp.matmul(query, relative_keys.transpose(1, 2)).permute(2, 0, 1, 3)
+        # Four axes for the tables: Paddle has no gradient of a product of four axes with three.
+        by_distance = xp.matmul(query, relative_keys.unsqueeze(0).transpose(2, 3)).permute(2, 0, 1, 3)
         by_key = xp.matmul(by_distance, near.transpose(1, 2).unsqueeze(1)).permute(1, 2, 0, 3)
         weights = F.softmax(xp.matmul(query, key.transpose(2, 3)) + by_key + bias, -1)
         # The attention weight of every query for every distance.
         weights_by_distance = xp.matmul(weights.permute(2, 0, 1, 3), near.unsqueeze(1)).permute(1, 2, 0, 3)
-        heads = xp.matmul(weights, value) + xp.matmul(weights_by_distance, relative_values)
+        heads = xp.matmul(weights, value) + xp.matmul(weights_by_distance, relative_values.unsqueeze(0))
         return self.attention_out(merge_heads(heads).to(x.dtype))

@@ -34,7 +34,7 @@ def assemble_checkpoint(
     """
     facts = open_run(joint, "joint").facts
     settings: JointSettings = with_overrides(JointSettings(), facts["settings"])
-    known = known_sounds(facts["model"].get("sounds"))
+    known = known_sounds(facts["model"].get("sounds"), speaks=settings.model.phoneme_encoder is not None)
     if settings.checkpoint:
         if decoder or vocoder:
             raise CheckpointError(f"{joint}: fine-tunes {settings.checkpoint}, which has its own decoder and vocoder")
@@ -88,14 +88,16 @@ def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None,
     return Checkpoint(name, "native", settings.model, original.tokenizer_json, networks, known_sounds=known)
 
 
-def known_sounds(kinds: Sequence[str] | None) -> KnownSounds | None:
-    """The sounds that a model can generate which was trained on `kinds` of sound."""
+def known_sounds(kinds: Sequence[str] | None, speaks: bool = False) -> KnownSounds | None:
+    """The sounds that a model can generate which was trained on `kinds` of sound; of one that speaks, the speakers."""
     from ppaudioldm.sounds import catalogue, collection
+    from ppaudioldm.sounds.speech import speakers
 
     if not kinds:
         return None
     # Runs from before the collection have kinds of the former catalogue.
-    of = collection if set(kinds) <= set(collection.KINDS) else catalogue
+    of_sounds = collection if set(kinds) <= set(collection.KINDS) else catalogue
+    of: Any = speakers if speaks else of_sounds
     return KnownSounds(tuple(Sound(*texts) for texts in of.describe(kinds)), of.known_words(kinds))
 
 

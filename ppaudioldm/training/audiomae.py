@@ -20,7 +20,14 @@ from ppaudioldm.framework import F, Linear, Tensor, constant, nn, xp
 from ppaudioldm.models.audiomae import NORM_EPS, AudioMAE, Layer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.dataset import Dataset, SynthesisedClips, held_out_of, seeded_rng
+from ppaudioldm.training.dataset import (
+    SPOKEN_CLIPS,
+    Dataset,
+    check_synthesised,
+    held_out_of,
+    seeded_rng,
+    synthesised_clips,
+)
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
@@ -47,14 +54,21 @@ class MaskedAutoencoderConfig:
 
     @property
     def patches(self) -> int:
-        return self.encoder.frames * self.encoder.n_mels // self.encoder.patch_size**2
+        return self.encoder.frames * self.encoder.n_mels // self.patch_values
+
+    @property
+    def patch_values(self) -> int:
+        """Values of a patch."""
+        frames, mels = self.encoder.patch
+        return frames * mels
 
 
 @dataclass(frozen=True)
 class AudioMAESettings:
     """Settings of the stage; the defaults train the network of the checkpoint `tiny`."""
 
-    kinds: tuple[str, ...] = ()
+    synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
+    kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
     covered: float = 0.75  # share of the patches that are masked
     batch_size: int = 16
@@ -65,6 +79,7 @@ class AudioMAESettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=1200))
 
     def __post_init__(self) -> None:
+        check_synthesised(self.synthesised, self.kinds)
         if not 0 < self.covered < 1:
             raise ValueError(f"covered is {self.covered}, allowed: a share above 0 and below 1")
         check_range(self, 1, LARGEST, "batch_size")
@@ -80,7 +95,7 @@ class AudioMAESettings:
 
 @dataclass(frozen=True)
 class MaskedFilterbanks:
-    """Batches: fbank (B, frames, 128), normalised; its patches (B, patches, patch_size^2); order (B, patches).
+    """Batches: fbank (B, frames, 128), normalised; its patches (B, patches, values); order (B, patches).
 
     order: a random permutation of the patches of each clip; the first are visible, the others masked.
     """
@@ -96,7 +111,7 @@ class MaskedFilterbanks:
         fbank = np.stack([audiomae_fbank(waveform, config.encoder.frames) for waveform in waveforms])
         return {
             "fbank": fbank,
-            "patches": patchify(fbank, config.encoder.patch_size),
+            "patches": patchify(fbank, config.encoder.patch),
             "order": np.stack([generator.permutation(config.patches) for _ in waveforms]),
         }
 
@@ -112,10 +127,10 @@ class PatchDecoder(nn.Module):
         self.positions = nn.Parameter(xp.empty([1, 1 + config.patches, size]))
         self.layers = nn.ModuleList([Layer(size, config.decoder_heads) for _ in range(config.decoder_layers)])
         self.norm = nn.LayerNorm(size, eps=NORM_EPS)
-        self.guess = Linear(size, config.encoder.patch_size**2)
+        self.guess = Linear(size, config.patch_values)
 
     def forward(self, encoded: Tensor, order: Tensor) -> Tensor:
-        """The masked patches (B, masked, patch_size^2), in the order of the last columns of `order` (B, patches).
+        """The masked patches (B, masked, values), in the order of the last columns of `order` (B, patches).
 
         encoded: (B, 1 + visible, size), the class token and the patches of the first columns.
         """
@@ -143,11 +158,11 @@ def encode_visible(encoder: AudioMAE, fbank: Tensor, visible: Tensor) -> Tensor:
     return encoder.norm(x)
 
 
-def patchify(fbank: np.ndarray, side: int) -> np.ndarray:
-    """The patches (B, patches, side^2) of `fbank` (B, frames, n_mels), time-major."""
+def patchify(fbank: np.ndarray, patch: tuple[int, int]) -> np.ndarray:
+    """The patches (B, patches, values) of `fbank` (B, frames, n_mels), time-major. patch: frames and mel bins."""
     batch, frames, n_mels = fbank.shape
-    x = fbank.reshape(batch, frames // side, side, n_mels // side, side)
-    return x.transpose(0, 1, 3, 2, 4).reshape(batch, -1, side**2)
+    x = fbank.reshape(batch, frames // patch[0], patch[0], n_mels // patch[1], patch[1])
+    return x.transpose(0, 1, 3, 2, 4).reshape(batch, -1, patch[0] * patch[1])
 
 
 def gather_rows(x: Tensor, indices: Tensor) -> Tensor:
@@ -175,7 +190,7 @@ class AudioMAEStage:
     def __init__(self, settings: AudioMAESettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
-        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds, SPOKEN_CLIPS)
         self.data = MaskedFilterbanks(clips, settings)
         self._held_out = MaskedFilterbanks(held_out_of(clips), settings)
         encoder = build_trainable("audiomae", AudioMAE, settings.network.encoder, settings.seed, device)
@@ -203,7 +218,7 @@ class AudioMAEStage:
         return loss, {"loss": loss.detach()}
 
     def _predict(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The masked patches (B, masked, patch_size^2), predicted and true."""
+        """The masked patches (B, masked, values), predicted and true."""
         fbank, order, visible = batch["fbank"], batch["order"], self.settings.visible
         encoded = encode_visible(self.networks["audiomae"], fbank, order[:, :visible])
         predicted = self.networks["patch_decoder"](encoded, order)
@@ -226,10 +241,10 @@ class AudioMAEStage:
         batch = {name: framework.from_numpy(x, self._device) for name, x in arrays.items()}
         predicted, _ = (framework.to_numpy(x) for x in self._predict(batch))
         config = self.settings.network.encoder
-        side, bands = config.patch_size, config.n_mels // config.patch_size
+        (frames, mels), bands = config.patch, config.n_mels // config.patch[1]
         filled = arrays["fbank"].copy()
         for clip, order in enumerate(arrays["order"]):
             for patch, values in zip(order[self.settings.visible :], predicted[clip], strict=True):
-                row, column = side * (patch // bands), side * (patch % bands)
-                filled[clip, row : row + side, column : column + side] = values.reshape(side, side)
+                row, column = frames * (patch // bands), mels * (patch % bands)
+                filled[clip, row : row + frames, column : column + mels] = values.reshape(frames, mels)
         np.save(folder / f"audiomae-{step:06d}.npy", np.stack([arrays["fbank"], filled]).astype(np.float16))

@@ -16,7 +16,7 @@ from ppaudioldm.training.assemble import assemble_checkpoint
 from ppaudioldm.training.audiomae import AudioMAESettings, AudioMAEStage
 from ppaudioldm.training.clap import ClapSettings, ClapStage
 from ppaudioldm.training.dataset import Dataset
-from ppaudioldm.training.joint import JointSettings, JointStage
+from ppaudioldm.training.joint import JointSettings, JointStage, learnable
 from ppaudioldm.training.parallel import Process
 from ppaudioldm.training.settings import RunConfig, as_values, with_overrides
 from ppaudioldm.training.state import load_state, trained_seconds
@@ -44,11 +44,12 @@ Section = dict[str, Any]
 class ChainSettings:
     """Which of RUNS to do, what they share, and a section of each with settings of its stage that are not the defaults.
 
-    kinds: of all runs without kinds of their own. model: the networks; CLAP's audio encoder and AudioMAE are in the
-    sections of their runs.
+    synthesised: of all runs. kinds: of those without kinds of their own. model: the networks; CLAP's audio encoder and
+    AudioMAE are in the sections of their runs.
     """
 
     runs: tuple[str, ...] = ("vae", "clap", "audiomae", "short", "joint")
+    synthesised: str = "sounds"  # or "speech"
     kinds: tuple[str, ...] = ()
     model: ModelConfig = tiny.MODEL
     vae: Section = field(default_factory=dict)
@@ -72,7 +73,7 @@ class ChainSettings:
 
         Raises ValueError for a bad value in its section, and for one that follows from what is shared.
         """
-        section, shared = getattr(self, name), self._shared(name, folder)
+        section, shared = getattr(self, name), {"synthesised": self.synthesised, **self._shared(name, folder)}
         if twice := sorted(section.keys() & shared.keys()):
             raise ValueError(f"{name}.{twice[0]}: follows from the settings of the chain, allowed: to leave it out")
         try:
@@ -94,7 +95,8 @@ class ChainSettings:
         paths = {part: str(folder / part) for part in ("vae", "clap", "tokenizers", "encoded")}
         audiomae = str(folder / "audiomae") if "audiomae" in self.runs else ""
         start = str(folder / "short") if name == "joint" and "short" in self.runs else ""
-        return {"model": model, **paths, "audiomae": audiomae, "start": start}
+        learned = list(learnable(self.model))
+        return {"model": model, **paths, "audiomae": audiomae, "start": start, "learned": learned}
 
 
 def run_chain(

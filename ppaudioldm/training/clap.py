@@ -20,7 +20,14 @@ from ppaudioldm.models.clap_text import ClapText
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips, held_out_of
+from ppaudioldm.training.dataset import (
+    SPOKEN_CLIPS,
+    CaptionedClip,
+    Dataset,
+    check_synthesised,
+    held_out_of,
+    synthesised_clips,
+)
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
@@ -41,7 +48,8 @@ class ClapSettings:
     captions is an error, unless keep_vocabulary.
     """
 
-    kinds: tuple[str, ...] = ()
+    synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
+    kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
     tokenizers: str = "runs/tokenizers"
     keep_vocabulary: bool = False
@@ -54,6 +62,7 @@ class ClapSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=600))
 
     def __post_init__(self) -> None:
+        check_synthesised(self.synthesised, self.kinds)
         check_range(self, 2, LARGEST, "batch_size")  # the loss contrasts the clips of a batch
         check_range(self, 0, LARGEST, "seed")
         check_range(self, 0, 1, "ema")
@@ -105,7 +114,7 @@ class ClapStage:
     def __init__(self, settings: ClapSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
-        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds, SPOKEN_CLIPS)
         prepare_tokenizers(Path(settings.tokenizers), clips, settings.text.vocab_size, keep=settings.keep_vocabulary)
         self.data = CaptionPairs(clips, settings)
         self._held_out = held_out_of(clips)

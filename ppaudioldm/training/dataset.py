@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ppaudioldm.audio.fbank import audiomae_fbank
 from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.errors import shown
 
 HOP_LENGTH = 160  # samples a mel frame
+SPOKEN_CLIPS = 1500  # different ones for the stages that take more clips a second than flite speaks
+SYNTHESISED = ("sounds", "speech")
 
 
 @dataclass(frozen=True)
 class CaptionedClip:
     waveform: np.ndarray  # (samples,) float32 at 16 kHz
     caption: str
-    kind: str = ""  # of sound, known for those of `ppaudioldm.sounds`
+    kind: str = ""  # of sound or speaker, known for those of `ppaudioldm.sounds`
+    phonemes: str = ""  # of what is said, in a spoken clip
 
 
 # The clip of an index 0, 1, ... without end: a pure function. Its repr names the file of encoded clips.
@@ -52,6 +56,77 @@ class SynthesisedClips:
         return replace(self, split="test")
 
 
+@dataclass(frozen=True)
+class SpokenClips:
+    """Clips of `ppaudioldm.sounds.speech`, which need the program flite; the caption describes the speaker.
+
+    speakers: () for all. split: "train" or "test". variation: share of the clips at another pace or pitch. count: of
+    different clips, which are kept in memory and repeat; 0: no clip repeats.
+    """
+
+    duration: float  # seconds
+    speakers: tuple[str, ...] = ()
+    split: str = "train"
+    variation: float = 0.2
+    count: int = 0
+    _kept: dict[int, CaptionedClip] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __call__(self, number: int) -> CaptionedClip:
+        if not self.count:
+            return self._synthesise(number)
+        number %= self.count
+        if number not in self._kept:
+            clip = self._synthesise(number)
+            self._kept[number] = replace(clip, waveform=clip.waveform.astype(np.float16))
+        clip = self._kept[number]
+        return replace(clip, waveform=clip.waveform.astype(np.float32))
+
+    def _synthesise(self, number: int) -> CaptionedClip:
+        from ppaudioldm.sounds.speech.clips import spoken_clip
+        from ppaudioldm.sounds.speech.speakers import SPEAKERS
+        from ppaudioldm.text.phonemes import to_phonemes
+
+        clip = spoken_clip(number, self.duration, self.split, self.speakers or tuple(SPEAKERS), self.variation)
+        return CaptionedClip(clip.waveform, clip.description, clip.speaker, to_phonemes(clip.text))
+
+    def held_out(self) -> SpokenClips:
+        return replace(self, split="test")
+
+
+def synthesised_clips(
+    what: str, duration: float, kinds: tuple[str, ...], spoken_count: int = 0
+) -> SynthesisedClips | SpokenClips:
+    """The clips to train on where there are no recordings.
+
+    what: one of SYNTHESISED. kinds: of sound, or speakers. spoken_count: of different spoken clips, 0: no clip repeats.
+    """
+    return SpokenClips(duration, kinds, count=spoken_count) if what == "speech" else SynthesisedClips(duration, kinds)
+
+
+def check_synthesised(what: str, kinds: tuple[str, ...]) -> None:
+    """Raise ValueError if `what` is none of SYNTHESISED, or "speech" and `kinds` are no speakers."""
+    from ppaudioldm.sounds.speech.speakers import SPEAKERS
+
+    if what not in SYNTHESISED:
+        raise ValueError(f"synthesised is {shown(what)}, allowed: {', '.join(SYNTHESISED)}")
+    unknown = [kind for kind in kinds if kind not in SPEAKERS]
+    if what == "speech" and unknown:
+        raise ValueError(f'kinds has {shown(unknown[0])}, allowed with synthesised = "speech": {", ".join(SPEAKERS)}')
+
+
+def kinds_of(clips: Dataset) -> tuple[str, ...]:
+    """The kinds of sound, or the speakers, of synthesised clips; () for others."""
+    if isinstance(clips, SpokenClips):
+        from ppaudioldm.sounds.speech.speakers import SPEAKERS
+
+        return clips.speakers or tuple(SPEAKERS)
+    if isinstance(clips, SynthesisedClips):
+        from ppaudioldm.sounds.collection import KINDS
+
+        return clips.kinds or KINDS
+    return ()
+
+
 def held_out_of(clips: Dataset) -> Dataset:
     """The held-out split of `clips`, or `clips` itself if it has none."""
     return clips.held_out() if isinstance(clips, HasHeldOut) else clips
@@ -64,7 +139,7 @@ def mel_of(clip: CaptionedClip) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """What the frozen encoders of the joint stage take: mel (frames, 64), fbank (fbank_frames, 128), and the caption.
+    """What the joint stage uses of a clip: mel (frames, 64), fbank (fbank_frames, 128), caption and phonemes.
 
     fbank_frames: 0 for none. It pickles where `clips` does, and imports no framework.
     """
@@ -75,7 +150,7 @@ class ClipFeatures:
     def __call__(self, number: int) -> dict[str, Any]:
         clip = self.clips(number)
         fbank = {"fbank": audiomae_fbank(clip.waveform, self.fbank_frames)} if self.fbank_frames else {}
-        return {"caption": clip.caption.encode(), "mel": mel_of(clip), **fbank}
+        return {"caption": clip.caption.encode(), "phonemes": clip.phonemes, "mel": mel_of(clip), **fbank}
 
 
 def seeded_rng(*numbers: int) -> np.random.Generator:

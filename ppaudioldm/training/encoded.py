@@ -1,4 +1,4 @@
-"""A cache on disk of what the joint stage is trained on: latents, LOA tokens and caption of each clip."""
+"""A cache on disk of what the joint stage is trained on: latents, LOA tokens, caption and phonemes of each clip."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents a
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes of the fields of a row. loa: () without AudioMAE."""
+    """Shapes of the fields of a row. loa: () without AudioMAE. phonemes: the number of ids, 0 without any."""
 
     latents: tuple[int, ...]
     loa: tuple[int, ...] = ()
+    phonemes: int = 0
 
     @property
     def dtype(self) -> np.dtype:
         loa = [("loa", np.float16, self.loa)] if self.loa else []
         caption = ("caption", f"S{CAPTION_BYTES}")
-        return np.dtype([(PRESENT, np.uint8), ("latents", np.float16, self.latents), *loa, caption])
+        phonemes = [("phonemes", np.uint8, (self.phonemes,))] if self.phonemes else []
+        return np.dtype([(PRESENT, np.uint8), ("latents", np.float16, self.latents), *loa, caption, *phonemes])
 
 
 class EncodedClips:

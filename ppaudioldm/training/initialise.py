@@ -16,7 +16,9 @@ from ppaudioldm.framework import ConvTranspose1d, Tensor, nn
 # The last layer of each residual branch is zero, so that a deep network begins as a shallow one: as in latent
 # diffusion's UNet, arXiv:2112.10752.
 ZERO_INITIALISED = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$")}
-EMBEDDING_DEVIATION = {"flan_t5": 1.0}  # T5 has no norm between its embeddings and the first skip connection
+# T5 has no norm between its embeddings and the first skip connection; the phoneme encoder multiplies its embeddings by
+# the root of their width.
+EMBEDDING_DEVIATION = {"flan_t5": 1.0, "phoneme_encoder": 0.07}
 T5_QUERY_DIVISOR = 8.0  # T5 does not scale attention scores: its queries are smaller by the root of the head width, 64
 STATISTICS = re.compile(r"running_(mean|var)$")  # measured, not learned
 

@@ -3,7 +3,8 @@
 From CLAP's embedding and the text encoder's states GPT-2 predicts LOA tokens; the targets are AudioMAE's tokens of the
 clip. The UNet denoises the clip's latents, conditioned on LOA tokens and text states; on GPT-2's tokens more often than
 on AudioMAE's, since generation from text has no others. CLAP, AudioMAE and the VAE are frozen: `pretrained.py`. The
-trained networks are initialised randomly, or from a checkpoint, which is then fine-tuned.
+trained networks are initialised randomly, or from a checkpoint, which is then fine-tuned. In a model that speaks, the
+phoneme encoder takes the place of the text encoder before GPT-2, and the UNet is conditioned on LOA tokens alone.
 """
 
 from __future__ import annotations
@@ -24,26 +25,37 @@ from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.engines.states import Stateful, empty_states
+from ppaudioldm.errors import shown
 from ppaudioldm.framework import F, Tensor, xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.build import NETWORKS
-from ppaudioldm.sounds.collection import KINDS
 from ppaudioldm.training import precision, tiny
 from ppaudioldm.training.ahead import Ahead
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
-from ppaudioldm.training.dataset import ClipFeatures, Dataset, SynthesisedClips, held_out_of, seeded_rng
+from ppaudioldm.training.dataset import (
+    ClipFeatures,
+    Dataset,
+    check_synthesised,
+    held_out_of,
+    kinds_of,
+    seeded_rng,
+    synthesised_clips,
+)
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
+from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
+from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids, teacher_forced_loa
 from ppaudioldm.training.vocabulary import warn_of_other_captions
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.config_check import check_config
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
+LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
 EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
 AUDIO_SAMPLES = 4
 COMPILED_TOKENS = 64
@@ -70,7 +82,8 @@ class JointSettings:
     start: str = ""  # folder of a run of this stage, whose averaged weights are the initial weights
     checkpoint: str = ""  # name or path of a checkpoint to fine-tune
     learned: tuple[str, ...] = LEARNED  # the networks to train; the others stay as in the checkpoint
-    kinds: tuple[str, ...] = ()
+    synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
+    kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
     clips: int = 20000  # in the training set at a time; may grow from one run to the next
     clip_uses: float = 20.0  # on average, then a clip is replaced by a new one; 0: the clips stay the same
@@ -79,6 +92,11 @@ class JointSettings:
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
+    # GPT-2 predicts each LOA token from AudioMAE's tokens before it, all at once; without, from its own, one after the
+    # other as in generation, which takes too long for many tokens.
+    teacher_forcing: bool = False
+    scheduled_sampling: float = 0.5  # with teacher forcing: share of AudioMAE's tokens that GPT-2's own replace
+    sampling_passes: int = 1  # of GPT-2, without gradients, to predict those
     loa_steps: int = 200  # at the start, which train GPT-2 and text encoder without the UNet
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(
@@ -90,13 +108,19 @@ class JointSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=100_000, evaluate_every=1000))
 
     def __post_init__(self) -> None:
-        check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
+        check_synthesised(self.synthesised, self.kinds)
+        check_range(self, 1, LARGEST, "batch_size", "clips", "held_out", "sampling_passes")
         check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed")
-        check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
-        if not self.learned or not set(self.learned) <= set(LEARNED):
-            raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(LEARNED)}")
-        if set(self.learned) != set(LEARNED) and not self.checkpoint:
+        check_range(self, 0, 1, "unconditional", "recorded_loa", "scheduled_sampling", "ema")
+        networks = learnable(self.model)
+        if not self.learned or not set(self.learned) <= set(networks):
+            raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")
+        if set(self.learned) != set(networks) and not self.checkpoint:
             raise ValueError(f"learned is {list(self.learned)}, allowed without a checkpoint: all networks")
+        if self.teacher_forcing and not (self.audiomae or self.checkpoint):
+            raise ValueError("teacher_forcing is true, allowed with audiomae, whose tokens GPT-2 is given")
+        if self.model.phoneme_encoder and self.synthesised != "speech":
+            raise ValueError(f"synthesised is {shown(self.synthesised)}, allowed with a phoneme encoder: speech")
         if self.loa_steps and set(self.learned) == {"unet"}:
             raise ValueError(
                 f"loa_steps is {self.loa_steps}, but no network that predicts LOA tokens is trained, allowed: 0"
@@ -111,6 +135,11 @@ class JointSettings:
     @property
     def latent_frames(self) -> int:
         return round(self.duration * self.model.sample_rate) // self.model.samples_per_latent
+
+
+def learnable(model: ModelConfig) -> tuple[str, ...]:
+    """The networks of `model` that this stage trains."""
+    return LEARNED_TO_SPEAK if model.phoneme_encoder else LEARNED
 
 
 def settings_for(name_or_path: str) -> JointSettings:
@@ -154,17 +183,20 @@ class JointStage:
             if name in pretrained.start:
                 set_values(dict(network.named_parameters()), pretrained.start[name])
             self.networks[name] = network
+        if settings.model.phoneme_encoder and not pretrained.start:
+            initialise_positions(self.networks)
         frozen = {
             name: frozen_network(name, settings.model, pretrained.start[name], device)
-            for name in LEARNED
+            for name in learnable(settings.model)
             if name not in settings.learned
         }
         self._all = {**self.networks, **frozen}
-        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds)
+        if settings.model.phoneme_encoder and isinstance(clips, Recordings):
+            raise ValueError("recordings have captions but no phonemes, which a model that speaks is trained on")
         if not settings.checkpoint:
             warn_of_other_captions(Path(settings.tokenizers), clips)
-        kinds = clips.kinds or KINDS if isinstance(clips, SynthesisedClips) else ()
-        self._sounds = list(dict.fromkeys(kinds))  # a kind may be listed twice, to be sampled twice as often
+        self._sounds = list(dict.fromkeys(kinds_of(clips)))  # a kind may be listed twice, to be sampled twice as often
         self._load_frozen(pretrained, clips)
 
     def _load_frozen(self, pretrained: PretrainedWeights, clips: Dataset) -> None:
@@ -181,7 +213,8 @@ class JointStage:
         self.encoder = frozen_network("vae_encoder", model, encoder, device)
         assert model.loa
         loa = (model.loa.num_tokens, model.loa.hidden_size) if pretrained.audiomae else ()
-        layout = Layout((model.vae.latent_channels, settings.latent_frames, model.latent_bands), loa)
+        phonemes = model.phoneme_encoder.max_phonemes if model.phoneme_encoder else 0
+        layout = Layout((model.vae.latent_channels, settings.latent_frames, model.latent_bands), loa, phonemes)
         source = {"vae": fingerprint(encoder), "audiomae": fingerprint(pretrained.audiomae), "clips": repr(clips)}
         held_out = held_out_of(clips)
         folder = Path(settings.encoded)
@@ -233,7 +266,16 @@ class JointStage:
         }
         if self._audiomae is not None:
             batch["loa"] = rows["loa"].astype(np.float32)
+        if (phonemes := self._phonemes(rows)) is not None:
+            batch["phonemes"] = phonemes
+        if settings.teacher_forcing:
+            is_sampled = generator.random((size, batch["loa"].shape[1], 1)) < settings.scheduled_sampling
+            batch["is_sampled"] = is_sampled.astype(np.float32)
         return batch
+
+    def _phonemes(self, rows: np.ndarray) -> np.ndarray | None:
+        """Ids (B, max_phonemes) int64 of what is said in encoded clips; None for a model without a phoneme encoder."""
+        return rows["phonemes"].astype(np.int64) if self.settings.model.phoneme_encoder else None
 
     def _draw(self, index: int) -> tuple[list[int], np.random.Generator]:
         """The numbers of the clips in the batch of this index, and the generator for its other random draws."""
@@ -245,7 +287,7 @@ class JointStage:
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of v (or the noise), the same weight at all timesteps, and of GPT-2's own LOA tokens.
 
-        GPT-2 predicts tokens from its own earlier ones, as in generation, not from the targets (no teacher forcing).
+        Without teacher forcing GPT-2 predicts tokens from its own earlier ones, as in generation.
         """
         settings = self.settings
         states, loa = self.condition(batch)
@@ -266,22 +308,34 @@ class JointStage:
         return f"{self._schedule.prediction}_error"
 
     def condition(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The text encoder's states (B, L, D), and the LOA tokens (B, tokens, D) that GPT-2 predicts.
+        """The text or phoneme encoder's states (B, L, D), and the LOA tokens (B, tokens, D) that GPT-2 predicts.
 
-        batch: token ids and masks, as CaptionTokenizers gives them.
+        batch: token ids and masks, as CaptionTokenizers gives them; ids of phonemes for a model that speaks; with
+        `is_sampled`, AudioMAE's tokens too, for teacher forcing. Without, GPT-2 predicts tokens from its own.
         """
         model, networks = self.settings.model, self._all
         assert model.loa and model.gpt2
-        states = networks["flan_t5"](batch["t5_ids"], batch["t5_mask"]).to(xp.float32)
+        if model.phoneme_encoder:
+            states, states_mask = (x.to(xp.float32) for x in networks["phoneme_encoder"](batch["phonemes"]))
+        else:
+            states_mask = batch["t5_mask"]
+            states = networks["flan_t5"](batch["t5_ids"], states_mask).to(xp.float32)
         with framework.no_grad():
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
-        one = xp.ones_like(batch["t5_mask"][:, :1])
-        prefix, mask = networks["loa"]([clap, states], [one, batch["t5_mask"]])
+        prefix, mask = networks["loa"]([clap, states], [xp.ones_like(states_mask[:, :1]), states_mask])
+        prefix = prefix.to(xp.float32)
+        if "is_sampled" in batch:
+            empty = self._empty_cache(len(prefix))
+            return states, teacher_forced_loa(
+                lambda embeddings, mask: self._gpt2(embeddings, mask, empty)[0],
+                prefix,
+                mask,
+                batch["loa"],
+                batch["is_sampled"],
+                self.settings.sampling_passes,
+            )
         gpt2 = Stateful(self._gpt2, self._empty_cache)
-        tokens = generate_loa(
-            prefix.to(xp.float32), mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions
-        )
-        return states, tokens
+        return states, generate_loa(prefix, mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions)
 
     def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
         hidden, cache = self._all["gpt2"](*inputs)
@@ -294,11 +348,13 @@ class JointStage:
         """Mean squared error of the UNet's prediction: v, or the noise."""
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]
         signal, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-        mask = batch["t5_mask"]
-        if "unet" in self.settings.run.compile:  # it is compiled for each length of the text
-            padding = -states.shape[1] % COMPILED_TOKENS
-            states, mask = F.pad(states, (0, 0, 0, padding)), F.pad(mask, (0, padding))
-        contexts, masks = [loa, states], [xp.ones_like(loa[:, :, 0]), mask]
+        contexts, masks = [loa], [xp.ones_like(loa[:, :, 0])]
+        if "t5_mask" in batch:
+            mask = batch["t5_mask"]
+            if "unet" in self.settings.run.compile:  # it is compiled for each length of the text
+                padding = -states.shape[1] % COMPILED_TOKENS
+                states, mask = F.pad(states, (0, 0, 0, padding)), F.pad(mask, (0, padding))
+            contexts, masks = [*contexts, states], [*masks, mask]
         noisy = signal * latents + sigma * noise
         predicted = self._unet(noisy, batch["time_features"], contexts, masks)
         is_v = self._schedule.prediction == "v"
@@ -315,6 +371,8 @@ class JointStage:
     def _encode(self, clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The fields of `EncodedClips` for clips as `ClipFeatures` returns them."""
         fields: dict[str, Any] = {"caption": [clip["caption"] for clip in clips]}
+        if encoder := self.settings.model.phoneme_encoder:
+            fields["phonemes"] = padded_phoneme_ids([clip["phonemes"] for clip in clips], encoder.max_phonemes)
         with framework.no_grad(), precision.autocast(self._computed_in, self._device):
             mels = framework.from_numpy(np.stack([clip["mel"] for clip in clips]), self._device)
             fields["latents"] = framework.to_numpy(self.encoder(mels)[0])
@@ -327,34 +385,51 @@ class JointStage:
         """Error of the predicted clean latents (x0) of held-out clips, with the right, an empty and a wrong caption.
 
         At EVALUATED_TIMESTEPS. The differences show how much the prediction depends on the caption; predicting the mean
-        gives 1.
+        gives 1. For a model that speaks, the wrong caption comes with wrong phonemes; `recorded` is the error with
+        AudioMAE's tokens; loa_error is the error of the tokens that GPT-2 generates, predicting their mean gives 1.
         """
         size = self.settings.held_out
         rows = self._held_out[range(size)]
-        right = decode_captions(rows)
-        wrong = right[size // 2 :] + right[: size // 2]
+        captions, phonemes = decode_captions(rows), self._phonemes(rows)
+        others = np.roll(np.arange(size), size // 2)
+        contexts_of = {
+            "right": self.contexts(captions, phonemes),
+            "empty": self.contexts([""] * size, phonemes),
+            "wrong": self.contexts([captions[i] for i in others], None if phonemes is None else phonemes[others]),
+        }
         errors = {}
-        for name, captions in (("right", right), ("empty", [""] * size), ("wrong", wrong)):
+        if phonemes is not None and self._audiomae is not None:
+            targets = rows["loa"].astype(np.float32)
+            difference = framework.to_numpy(contexts_of["right"][0][0]) - targets
+            errors["loa_error"] = float((difference**2).mean() / max(1e-6, targets.var(0).mean()))
+            contexts_of["recorded"] = [framework.from_numpy(targets, self._device)], contexts_of["right"][1]
+        for name, contexts in contexts_of.items():
             for timestep in EVALUATED_TIMESTEPS:
-                errors[f"x0_error_{timestep}_{name}"] = self._x0_error(rows, captions, timestep)
+                errors[f"x0_error_{timestep}_{name}"] = self._x0_error(rows, contexts, timestep)
         return errors
 
-    def _x0_error(self, rows: np.ndarray, captions: Sequence[str], timestep: int) -> float:
+    def _x0_error(self, rows: np.ndarray, contexts: Contexts, timestep: int) -> float:
         alpha_bar = self._schedule.alpha_bar(timestep)
         latents = framework.from_numpy(self._normalised(rows["latents"]), self._device)
         noise = seeded_rng(timestep).standard_normal(rows["latents"].shape, np.float32)
         noisy = add_noise(latents, framework.from_numpy(noise, self._device), alpha_bar)
-        x0 = self._schedule.to_x0(self.predict(noisy, timestep, self.contexts(captions)), noisy, alpha_bar)
+        x0 = self._schedule.to_x0(self.predict(noisy, timestep, contexts), noisy, alpha_bar)
         return float(((x0 - latents) ** 2).mean())
 
-    def contexts(self, captions: Sequence[str]) -> Contexts:
-        """The UNet's contexts of `captions`: LOA tokens and text states. "" is the unconditional context."""
+    def contexts(self, captions: Sequence[str], phonemes: np.ndarray | None = None) -> Contexts:
+        """The UNet's contexts of `captions`: LOA tokens and text states. "" is the unconditional context.
+
+        phonemes: (B, max_phonemes) int64, of a model that speaks.
+        """
         arrays = self._tokenize(captions)
+        if phonemes is not None:
+            arrays["phonemes"] = phonemes
         tokens = {name: framework.from_numpy(array, self._device) for name, array in arrays.items()}
         states, loa = self.condition(tokens)
         is_conditional = np.array([bool(caption) for caption in captions], np.float32)[:, None, None]
         loa = loa * framework.from_numpy(is_conditional, self._device)
-        return [loa, states], [xp.ones_like(loa[:, :, 0]), tokens["t5_mask"]]
+        contexts, masks = [loa], [xp.ones_like(loa[:, :, 0])]
+        return ([*contexts, states], [*masks, tokens["t5_mask"]]) if "t5_mask" in tokens else (contexts, masks)
 
     def predict(self, noisy: Tensor, timestep: int, contexts: Contexts) -> Tensor:
         """The UNet's prediction of v, or the noise, for `noisy` latents (B, channels, T, bands)."""
@@ -362,14 +437,22 @@ class JointStage:
         return self._unet(noisy, framework.from_numpy(features, self._device), *contexts)
 
     def generate(
-        self, captions: Sequence[str], seed: int, steps: int = SAMPLE_STEPS, guidance: float = 3.0
+        self,
+        captions: Sequence[str],
+        seed: int,
+        steps: int = SAMPLE_STEPS,
+        guidance: float = 3.0,
+        phonemes: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Log-mel spectrograms (B, frames, 64) generated from `captions`, with classifier-free guidance."""
+        """Log-mel spectrograms (B, frames, 64) generated from `captions`, with classifier-free guidance.
+
+        phonemes: as in `contexts`.
+        """
         shape = (len(captions), *self._held_out[[0]]["latents"].shape[1:])
         latents = framework.from_numpy(seeded_rng(seed).standard_normal(shape, np.float32), self._device)
         sampler = make_sampler("dpm++", self._schedule, steps)
         with framework.no_grad():
-            with_caption, without = self.contexts(captions), self.contexts([""] * len(captions))
+            with_caption, without = (self.contexts(c, phonemes) for c in (captions, [""] * len(captions)))
             for i, timestep in enumerate(sampler.timesteps):
                 empty = self.predict(latents, timestep, without)
                 guided = empty + guidance * (self.predict(latents, timestep, with_caption) - empty)
@@ -378,8 +461,9 @@ class JointStage:
 
     def sample(self, folder: Path, step: int) -> None:
         """Write spectrograms generated from held-out captions, and a few of them as sounds by Griffin-Lim."""
-        captions = decode_captions(self._held_out[range(min(8, self.settings.held_out))])
-        mels = self.generate(captions, 0, SAMPLE_STEPS)
+        rows = self._held_out[range(min(8, self.settings.held_out))]
+        captions, phonemes = decode_captions(rows), self._phonemes(rows)
+        mels = self.generate(captions, 0, SAMPLE_STEPS, phonemes=phonemes)
         np.savez(folder / f"joint-{step:06d}.npz", mel=mels, captions=captions)
         for caption, mel in list(zip(captions, mels, strict=True))[:AUDIO_SAMPLES]:
             path = folder / f"joint-{step:06d}-{safe_name(caption, 60)}.wav"

@@ -15,7 +15,15 @@ from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.dataset import HOP_LENGTH, Dataset, SynthesisedClips, held_out_of, mel_of, seeded_rng
+from ppaudioldm.training.dataset import (
+    HOP_LENGTH,
+    Dataset,
+    check_synthesised,
+    held_out_of,
+    mel_of,
+    seeded_rng,
+    synthesised_clips,
+)
 from ppaudioldm.training.initialise import build_trainable, freeze
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
@@ -31,7 +39,8 @@ SCALES = (2, 4, 8)  # frames and bins over which spectrograms are averaged, for 
 class VAESettings:
     """Settings of the stage; the defaults train the networks of the checkpoint `tiny`."""
 
-    kinds: tuple[str, ...] = ()
+    synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
+    kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
     crop_frames: int = 512  # as long as what is encoded later: with less, norms and attention differ on whole clips
     crops_per_clip: int = 1
@@ -49,6 +58,7 @@ class VAESettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=6000))
 
     def __post_init__(self) -> None:
+        check_synthesised(self.synthesised, self.kinds)
         check_range(self, 1, LARGEST, "batch_size", "crops_per_clip", "held_out")
         check_range(self, 0, LARGEST, "gradient_weight", "scales_weight", "kl_weight", "seed")
         check_range(self, 0, 1, "ema")
@@ -90,7 +100,7 @@ class VAEStage:
     def __init__(self, settings: VAESettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
-        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds)
         self.data = MelCrops(clips, settings)
         self._held_out = held_out_of(clips)
         encoder = build_trainable("vae_encoder", VAEEncoder, settings.vae, settings.seed, device)

@@ -14,7 +14,7 @@ from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.storage.lock import waiting_lock
 from ppaudioldm.storage.regular import read_bounded
-from ppaudioldm.training.dataset import Dataset
+from ppaudioldm.training.dataset import Dataset, SpokenClips
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.tiny import CLIP_SECONDS, VOCABULARY
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, tokenizer_json
@@ -75,7 +75,11 @@ def sound_captions(per_kind: int = 100, duration: float = CLIP_SECONDS) -> Itera
 
 
 def dataset_captions(clips: Dataset) -> Iterator[str]:
-    """The captions to train tokenizers for `clips` on: of all recordings, or of all kinds of sound."""
+    """The captions to train tokenizers for `clips` on: of all recordings, kinds of sound or speakers."""
+    if isinstance(clips, SpokenClips):
+        from ppaudioldm.sounds.speech.speakers import descriptions
+
+        return iter(descriptions())
     return (caption for _, caption in clips.entries) if isinstance(clips, Recordings) else sound_captions()
 
 
@@ -138,6 +142,8 @@ def captions_of(clips: Dataset) -> str:
 
     The sounds of another version of this package count as the same, unless it had other languages.
     """
+    if isinstance(clips, SpokenClips):
+        return "descriptions of speakers in English"
     if not isinstance(clips, Recordings):
         return "sounds in English and Chinese"
     return hashlib.sha256("\n".join(sorted(dataset_captions(clips))).encode()).hexdigest()

@@ -24,7 +24,15 @@ from ppaudioldm.framework import F, Tensor, nn, xp
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.dataset import CaptionedClip, Dataset, SynthesisedClips, held_out_of, mel_of, seeded_rng
+from ppaudioldm.training.dataset import (
+    CaptionedClip,
+    Dataset,
+    check_synthesised,
+    held_out_of,
+    mel_of,
+    seeded_rng,
+    synthesised_clips,
+)
 from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminators
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -46,7 +54,8 @@ class VocoderSettings:
     weights.
     """
 
-    kinds: tuple[str, ...] = ()
+    synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
+    kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
     crop_frames: int = 48
     crops_per_clip: int = 2
@@ -67,6 +76,7 @@ class VocoderSettings:
     run: RunConfig = field(default_factory=lambda: RunConfig(steps=40000))
 
     def __post_init__(self) -> None:
+        check_synthesised(self.synthesised, self.kinds)
         frames = int(self.duration * self.vocoder.sample_rate) // self.vocoder.hop_length
         if not 4 <= self.crop_frames <= frames:
             raise ValueError(f"crop_frames is {self.crop_frames}, allowed: 4 to the {frames} of a clip")
@@ -106,7 +116,7 @@ class VocoderStage:
     def __init__(self, settings: VocoderSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         self.settings = settings
         self.ema = settings.ema
-        clips = clips or SynthesisedClips(settings.duration, settings.kinds)
+        clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds)
         self.data = Crops(clips, settings)
         self._held_out = held_out_of(clips)
         vocoder = build_trainable("vocoder", HifiGan, settings.vocoder, settings.seed, device)

@@ -19,6 +19,7 @@ from ppaudioldm.openvino_engine.paddle_program import translate
 CASES = [("untrained", function) for function in NETWORKS if function != "phoneme_encoder"] + [
     ("speech", "phoneme_encoder"),
     ("speech", "audiomae"),
+    ("strips", "audiomae"),
     ("two contexts", "unet_contexts"),
     ("two contexts", "unet_step"),
     ("untrained", "unet_any_length_step"),

@@ -88,7 +88,7 @@ def test_seeing_all_patches_is_the_forward_pass_of_the_model():
 
 def test_patches_are_numbered_as_the_model_does():
     fbank = np.arange(128 * 128, dtype=np.float32).reshape(1, 128, 128)
-    patches = patchify(fbank, 16)
+    patches = patchify(fbank, (16, 16))
     assert patches.shape == (1, 64, 256)
     assert np.array_equal(patches[0, 9].reshape(16, 16), fbank[0, 16:32, 16:32])
 

@@ -201,7 +201,7 @@ def test_guidance_extrapolates_from_the_empty_caption_to_the_caption(settings, t
     assert np.abs(plain - empty).max() > 1e-3
     assert relative_error(guided - empty, 3 * (plain - empty)) < 1e-3
     contexts = stage.contexts
-    stage.contexts = lambda captions: contexts(["a tone number 1"])  # no empty caption: guidance has nothing to add
+    stage.contexts = lambda _, phonemes: contexts(["a tone number 1"])  # no empty caption: guidance has nothing to add
     assert relative_error(latents("a tone number 1", 3.0), plain) < 1e-4
     assert np.abs(stage.generate(["a tone number 1"], 1, 1) - guided).max() > 0.1, "another seed, another noise"
 

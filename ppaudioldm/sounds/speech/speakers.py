@@ -5,6 +5,8 @@ Every description belongs to one speaker, so that text and description determine
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +99,8 @@ SPEAKERS = {
         19.0,
     ),
 }
+# Words of descriptions that say nothing of the speaker.
+NAMELESS = "a accent an calm from in is reporter says something speaker speaking speaks voice with"
 PACES = {"": 1.0, "slowly": 1.25, "quickly": 0.85}  # what is said of the duration, and what it is multiplied by
 PACE_WORDS = {"slowly": ("{}, slowly", "{}, at a slow pace"), "quickly": ("{}, quickly", "{}, at a fast pace")}
 PITCH_WORDS = (("{}, low", "{}, at a low pitch"), ("{}, high", "{}, at a high pitch"))
@@ -133,6 +137,17 @@ def descriptions() -> tuple[str, ...]:
     plain = [text for speaker in SPEAKERS.values() for text in speaker.descriptions]
     forms = ["{}", *(form for words in (*PACE_WORDS.values(), *PITCH_WORDS) for form in words)]
     return tuple(form.format(text) for text in plain for form in forms)
+
+
+def describe(speakers: Sequence[str] = tuple(SPEAKERS)) -> list[tuple[str, str, str]]:
+    """For each of `speakers` its name, its title and an example of a description."""
+    return [(name, SPEAKERS[name].descriptions[0], SPEAKERS[name].descriptions[1]) for name in speakers]
+
+
+def known_words(speakers: Sequence[str] = tuple(SPEAKERS)) -> frozenset[str]:
+    """The words by which descriptions name `speakers`, in lower case."""
+    texts = [text for name in speakers for text in (*SPEAKERS[name].descriptions, *SPEAKERS[name].held_out)]
+    return frozenset(re.findall("[a-z]+", " ".join(texts).lower())) - set(NAMELESS.split())
 
 
 def _choice(generator: np.random.Generator, values: tuple[str, ...]) -> str:

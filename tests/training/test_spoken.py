@@ -219,7 +219,8 @@ def test_spoken_clips_have_phonemes_and_a_speaker(tmp_path, monkeypatch):
     clips = SpokenClips(2.56, ("woman",), count=2)
     assert kinds_of(clips) == ("woman",) and kinds_of(SpokenClips(2.56)) == tuple(SPEAKERS)
     clip = clips(1)
-    assert clip.kind == "woman" and clip.caption in descriptions() and phoneme_ids(clip.phonemes, 128)[0, 0]
+    assert clip.kind == "woman" and any(name in clip.caption for name in ("woman", "lady", "female", "girl"))
+    assert phoneme_ids(clip.phonemes, 128)[0, 0]
     monkeypatch.setenv("PATH", "")  # no flite any more: the clips that it made are kept
     again = clips(3)
     assert again.phonemes == clip.phonemes and np.abs(again.waveform - clip.waveform).max() < 1e-3

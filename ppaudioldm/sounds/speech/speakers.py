@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -103,6 +103,24 @@ SPEAKERS = {
 NAMELESS = "a accent an calm from in is reporter says something speaker speaking speaks voice with"
 PACES = {"": 1.0, "slowly": 1.25, "quickly": 0.85}  # what is said of the duration, and what it is multiplied by
 PACE_WORDS = {"slowly": ("{}, slowly", "{}, at a slow pace"), "quickly": ("{}, quickly", "{}, at a fast pace")}
+# What users say of a speaker and flite cannot do. These words are in descriptions so that they do not change the voice.
+ADJECTIVES = ("cheerful", "friendly", "middle-aged", "nice", "polite", "serious", "tall", "young")
+MANNERS = (
+    "and tells a story",
+    "clearly",
+    "in a bright voice",
+    "in a clear and firm voice",
+    "in a lively voice",
+    "in a natural and relaxed voice",
+    "in a soft voice",
+    "in a warm and friendly voice",
+    "in an even voice",
+    "quietly",
+    "softly and with feeling",
+)
+EMBELLISHED = 0.3  # share of descriptions with such words
+FULL_STOP = 0.2  # share of descriptions that end with one
+_NOUN = re.compile(r"\b(man|woman|lady|girl|speaker|voice|reporter|Scotsman|robot)\b")
 PITCH_WORDS = (("{}, low", "{}, at a low pitch"), ("{}, high", "{}, at a high pitch"))
 
 
@@ -118,9 +136,17 @@ class Delivery:
 
 def delivery(generator: np.random.Generator, split: str, speakers: tuple[str, ...], variation: float) -> Delivery:
     """A random delivery by one of `speakers`. variation: share of those with another pace or pitch, which is said."""
+    drawn = _delivery(generator, split, speakers, variation)
+    ends = split == "train" and generator.random() < FULL_STOP
+    return replace(drawn, description=f"{drawn.description}.") if ends else drawn
+
+
+def _delivery(generator: np.random.Generator, split: str, speakers: tuple[str, ...], variation: float) -> Delivery:
     name = _choice(generator, speakers)
     speaker = SPEAKERS[name]
     description = _choice(generator, speaker.held_out if split == "test" else speaker.descriptions)
+    if split == "train":
+        description = _embellished(generator, description)
     if generator.random() >= variation:
         return Delivery(name, description)
     if speaker.pitch_hz and generator.random() < 0.5:
@@ -132,11 +158,22 @@ def delivery(generator: np.random.Generator, split: str, speakers: tuple[str, ..
     return Delivery(name, _choice(generator, PACE_WORDS[pace]).format(description), PACES[pace])
 
 
+def _embellished(generator: np.random.Generator, description: str) -> str:
+    if generator.random() < EMBELLISHED:
+        if generator.random() < 0.5 or "voice" in description:
+            description = _NOUN.sub(rf"{_choice(generator, ADJECTIVES)} \1", description, count=1)
+        else:
+            description = f"{description} {_choice(generator, MANNERS)}"
+    return description
+
+
 def descriptions() -> tuple[str, ...]:
-    """Every description of the training split, with and without what is said of pace and pitch."""
+    """Descriptions with all words of the training split: every plain one, with and without what is said of pace and
+    pitch, and one with each of the words that say nothing of the voice."""
     plain = [text for speaker in SPEAKERS.values() for text in speaker.descriptions]
     forms = ["{}", *(form for words in (*PACE_WORDS.values(), *PITCH_WORDS) for form in words)]
-    return tuple(form.format(text) for text in plain for form in forms)
+    embellished = [f"a {word} man." for word in ADJECTIVES] + [f"a woman speaks {manner}." for manner in MANNERS]
+    return (*(form.format(text) for text in plain for form in forms), *embellished)
 
 
 def describe(speakers: Sequence[str] = tuple(SPEAKERS)) -> list[tuple[str, str, str]]:

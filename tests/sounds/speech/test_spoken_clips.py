@@ -1,5 +1,6 @@
 """Spoken clips: a pure function of their number, by four speakers, and one clear line without the program flite."""
 
+import re
 import shutil
 
 import numpy as np
@@ -19,10 +20,18 @@ def test_every_description_belongs_to_one_speaker():
     assert all(len(speaker.descriptions) >= 8 for speaker in SPEAKERS.values())
     assert {"a man with a deep voice", "a woman", "a Scottish man"} <= set(descriptions())
     drawn = [delivery(np.random.default_rng(seed), "train", tuple(SPEAKERS), 0.5) for seed in range(200)]
-    assert {manner.description for manner in drawn} <= set(descriptions())
+    texts = [manner.description for manner in drawn]
+    assert words(texts) <= words(descriptions()) and {"young", "warm", "slowly"} <= words(texts)
+    assert 20 < sum(text.endswith(".") for text in texts) < 60 and not any("." in text[:-1] for text in texts)
+    plain = [delivery(np.random.default_rng(seed), "test", tuple(SPEAKERS), 0.0) for seed in range(50)]
+    assert all(manner.description in SPEAKERS[manner.speaker].held_out for manner in plain)
     assert all(("slow" in manner.description) == (manner.stretch > 1) for manner in drawn)
     assert all(("high" in m.description) == (m.pitch_hz == (SPEAKERS[m.speaker].pitch_hz or (0, 0))[1]) for m in drawn)
     assert {manner.speaker for manner in drawn} == set(SPEAKERS)
+
+
+def words(texts):
+    return set(re.findall(r"\w+|[.,]", " ".join(texts)))
 
 
 def test_clips_are_a_function_of_seed_and_number(tmp_path, monkeypatch):

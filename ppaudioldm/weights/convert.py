@@ -14,7 +14,7 @@ import numpy as np
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.storage.atomic import atomic_path
-from ppaudioldm.weights import diffusers, diffusers_config, native, original
+from ppaudioldm.weights import diffusers, diffusers_config_files, native, original
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
 from ppaudioldm.weights.mapping import write_parameters
 from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
@@ -145,7 +145,7 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
             components.setdefault(component, {})[rest] = stored
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
-        for component, values in diffusers_config.write_configs(config).items():
+        for component, values in diffusers_config_files.config_files(config).items():
             _write_json(temporary / component, values)
         for component, tensors in components.items():
             notify(f"writing {component}")

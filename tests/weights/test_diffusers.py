@@ -17,6 +17,7 @@ from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, diffusers_fields
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.components import AUDIOLDM1_COMPONENTS
+from ppaudioldm.weights.diffusers_config_files import config_files
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
 from tests.support import AUDIOLDM1
@@ -112,7 +113,7 @@ def test_the_heads_of_audioldm1_are_those_that_it_was_trained_with(tmp_path, nam
 )
 def test_written_configurations_are_read_back(tmp_path, config, caplog):
     config = replace(config, diffusion=replace(config.diffusion, beta_end=0.02, prediction="v"))
-    assert diffusers_config.read_config(write_folder(tmp_path, diffusers_config.write_configs(config))) == config
+    assert diffusers_config.read_config(write_folder(tmp_path, config_files(config))) == config
     assert not caplog.records
 
 
@@ -354,7 +355,7 @@ WRONG = {
 )
 def test_wrong_configurations(tmp_path, component, values, message):
     """Without weights: none of these may get as far as looking at them."""
-    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    write_folder(tmp_path, config_files(UNTRAINED))
     change_json(tmp_path / component / "config.json", **values)
     for name in diffusers.COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
@@ -375,7 +376,7 @@ def test_wrong_configurations(tmp_path, component, values, message):
     ],
 )
 def test_wrong_configurations_of_audioldm1(tmp_path, file, values, message):
-    write_folder(tmp_path, diffusers_config.write_configs(AUDIOLDM1))
+    write_folder(tmp_path, config_files(AUDIOLDM1))
     change_json(tmp_path / file / "config.json", **values)
     for name in AUDIOLDM1_COMPONENTS:
         save_file({}, tmp_path / name / "model.safetensors")
@@ -424,7 +425,7 @@ CHANGED = [
 
 @pytest.mark.parametrize("file, name, value, message", CHANGED)
 def test_fields_that_change_what_is_computed(layouts, tmp_path, file, name, value, message):
-    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    write_folder(tmp_path, config_files(UNTRAINED))
     section, _, leaf = name.rpartition(".")
     values = json.loads((tmp_path / file).read_text())
     (values[section] if section else values)[leaf] = value
@@ -434,7 +435,7 @@ def test_fields_that_change_what_is_computed(layouts, tmp_path, file, name, valu
 
 
 def test_fields_that_are_off_or_notes_change_nothing(tmp_path):
-    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    write_folder(tmp_path, config_files(UNTRAINED))
     for file in diffusers_fields.FIELDS:
         change_json(tmp_path / file, _note="x", future_option=False, other_option=None)
     change_json(tmp_path / "vae/config.json", shift_factor=0.0, act_fn="swish", force_upcast=True)
@@ -445,7 +446,7 @@ def test_fields_that_are_off_or_notes_change_nothing(tmp_path):
 def test_what_the_libraries_write_of_their_defaults_is_known(tmp_path):
     """Every field that the installed diffusers and transformers write, with our values where those differ."""
     library, transformers = pytest.importorskip("diffusers"), pytest.importorskip("transformers")
-    configs = diffusers_config.write_configs(UNTRAINED)
+    configs = config_files(UNTRAINED)
     classes = {
         "unet/config.json": library.AudioLDM2UNet2DConditionModel,
         "vae/config.json": library.AutoencoderKL,
@@ -476,7 +477,7 @@ def test_what_the_libraries_write_of_their_defaults_is_known(tmp_path):
 )
 def test_other_samplers_of_the_same_noise_schedule(tmp_path, name):
     library = pytest.importorskip("diffusers")
-    configs = diffusers_config.write_configs(UNTRAINED)
+    configs = config_files(UNTRAINED)
     ours = configs["scheduler/scheduler_config.json"]
     parameters = inspect.signature(getattr(library, f"{name}Scheduler").__init__).parameters
     fields = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
@@ -487,7 +488,7 @@ def test_other_samplers_of_the_same_noise_schedule(tmp_path, name):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * (1 << 20) + b'"'])
 def test_damaged_configurations(tmp_path, content):
-    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    write_folder(tmp_path, config_files(UNTRAINED))
     path = tmp_path / "unet" / "config.json"
     path.write_bytes(content)
     assert error_of(open_checkpoint, tmp_path).startswith(f"{path}: ")
@@ -502,7 +503,7 @@ def test_a_missing_component_is_named(copy_of):
 
 
 def test_a_missing_field_is_named(tmp_path):
-    write_folder(tmp_path, diffusers_config.write_configs(UNTRAINED))
+    write_folder(tmp_path, config_files(UNTRAINED))
     path = tmp_path / "language_model" / "config.json"
     values = json.loads(path.read_text())
     del values["n_embd"]

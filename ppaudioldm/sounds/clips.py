@@ -67,14 +67,9 @@ def example(
     The splits "train" and "test" share no clip and no caption template, and where a kind has enough, no recording.
     Raises ValueError for an unknown kind, split or language, a negative number, or a duration outside 1 to 60 seconds.
     """
-    _check(index, kinds, duration, split, language, seed)
-    material = Material(bank, split) if bank else _default_material(split)
-    sound_rng = np.random.default_rng([seed, SPLITS.index(split), index])
-    name, facts = _draw(sound_rng, material, kinds, duration)
-    words_rng = _words_rng(seed, split, index, name)
-    waveform = _waveform(sound_rng, material, name, facts, duration)
-    language = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
-    return Example(waveform, _caption(words_rng, name, facts, language, split), name, language, _in_clip_time(facts))
+    drawn = _drawn(index, kinds, duration, split, language, seed, bank)
+    waveform = _waveform(drawn.rng, drawn.material, drawn.kind, drawn.facts, duration)
+    return Example(waveform, drawn.caption, drawn.kind, drawn.language, _in_clip_time(drawn.facts))
 
 
 def captions(
@@ -87,18 +82,40 @@ def captions(
     bank: Bank | None = None,
 ) -> Iterator[str]:
     """The captions of the examples 0 to `count` - 1, without making their sounds."""
-    material = Material(bank, split) if bank else _default_material(split)
     for index in range(count):
-        _check(index, kinds, duration, split, language, seed)
-        name, facts = _draw(np.random.default_rng([seed, SPLITS.index(split), index]), material, kinds, duration)
-        words_rng = _words_rng(seed, split, index, name)
-        chosen = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
-        yield _caption(words_rng, name, facts, chosen, split)
+        yield _drawn(index, kinds, duration, split, language, seed, bank).caption
 
 
-def _words_rng(seed: int, split: str, index: int, name: str) -> Generator:
-    """The random numbers of a caption: others for each kind, and none of those that the sound depends on."""
-    return np.random.default_rng([seed, SPLITS.index(split), index, zlib.crc32(name.encode())])
+@dataclass(frozen=True)
+class _Drawn:
+    """An example without its sound, which `rng` continues to draw from `material`."""
+
+    kind: str
+    facts: Facts
+    language: str
+    caption: str
+    rng: Generator
+    material: Material
+
+
+def _drawn(
+    index: int,
+    kinds: Sequence[str],
+    duration: float,
+    split: str,
+    language: str | None,
+    seed: int,
+    bank: Bank | None,
+) -> _Drawn:
+    """What `example` describes."""
+    _check(index, kinds, duration, split, language, seed)
+    material = Material(bank, split) if bank else _default_material(split)
+    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    kind, facts = _draw(rng, material, kinds, duration)
+    # Other random numbers for the captions of each kind, and none of those that the sound depends on.
+    words_rng = np.random.default_rng([seed, SPLITS.index(split), index, zlib.crc32(kind.encode())])
+    language = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
+    return _Drawn(kind, facts, language, _caption(words_rng, kind, facts, language, split), rng, material)
 
 
 @lru_cache(maxsize=len(SPLITS))

@@ -174,7 +174,7 @@ class VAEStage:
 
 
 class NormalisedInput(nn.Module):
-    """A convolution that normalises log-mel spectrograms to mean 0 and deviation 1.
+    """The first convolution of a network, which normalises log-mel spectrograms to mean 0 and deviation 1.
 
     The same function as a plain convolution with the parameters of `fold_normalisation`, zero padding included, but it
     learns faster.
@@ -186,7 +186,9 @@ class NormalisedInput(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         weight = self.weight / MEL_DEVIATION
-        return F.conv2d(mel, weight, self.bias - MEL_MEAN * weight.sum([1, 2, 3]), padding=1)
+        bias = self.bias - MEL_MEAN * weight.sum(list(range(1, weight.ndim)))
+        convolve = F.conv1d if weight.ndim == 3 else F.conv2d
+        return convolve(mel, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def fold_normalisation(

@@ -20,7 +20,7 @@ from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.audio.pitch import pitch_track
 from ppaudioldm.config import HifiGanConfig
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.framework import F, Tensor, nn, xp
+from ppaudioldm.framework import Tensor, xp
 from ppaudioldm.models.hifigan import HifiGan
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
@@ -39,7 +39,7 @@ from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.stft_loss import differentiable_log_mel, multi_resolution_stft_loss
-from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN
+from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN, NormalisedInput
 from ppaudioldm.weights.config_check import check_network
 
 HELD_OUT = 24  # clips
@@ -228,22 +228,6 @@ def _measure(clips: list[CaptionedClip], waveforms: list[np.ndarray]) -> dict[st
             pitch_errors.append(np.median(np.abs(ratios[track.voiced()] - 1)))
     measures = {"held_out_mel_l1": float(np.mean(distances))}
     return {**measures, "pitch_error": 100 * float(np.median(pitch_errors))} if pitch_errors else measures
-
-
-class NormalisedInput(nn.Module):
-    """The first convolution, which normalises log-mel spectrograms to mean 0 and deviation 1.
-
-    The same function as a plain convolution with the parameters of `fold_normalisation`, zero padding included, but it
-    learns faster.
-    """
-
-    def __init__(self, conv: Any) -> None:
-        super().__init__()
-        self.weight, self.bias = conv.weight, conv.bias
-
-    def forward(self, mel: Tensor) -> Tensor:
-        weight = self.weight / MEL_DEVIATION
-        return F.conv1d(mel, weight, self.bias - MEL_MEAN * weight.sum([1, 2]), padding=weight.shape[2] // 2)
 
 
 def fold_normalisation(vocoder: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

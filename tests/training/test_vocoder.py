@@ -20,7 +20,8 @@ from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import read_log
-from ppaudioldm.training.vocoder import Crops, NormalisedInput, VocoderSettings, VocoderStage, fold_normalisation
+from ppaudioldm.training.vae import NormalisedInput
+from ppaudioldm.training.vocoder import Crops, VocoderSettings, VocoderStage, fold_normalisation
 from tests.support import noise, run
 from tests.training.support import assert_resuming_changes_nothing
 

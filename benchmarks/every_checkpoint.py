@@ -30,7 +30,7 @@ ENGINES = {"Paddle": ("paddle", "eager"), "PyTorch": ("torch", "eager"), "OpenVI
 PHONEMES = "wˈɪʃ juː hæv ɐ ɡˈʊd dˈeɪ"  # what a speech checkpoint says
 SECONDS = 1.0
 SAME = 1e-3  # relative error between engines that do the same
-COLUMNS = ("checkpoint", "layout", "engine", "clip", "Hz", "LOA heard", "error", "peak GB", "s", "right")
+COLUMNS = ("checkpoint", "layout", "engine", "clip", "Hz", "LOA of clip", "error", "peak GB", "s", "right")
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def is_right(config: Any, result: dict[str, Any], error: float) -> bool:
     samples = round(SECONDS * config.vocoder.sample_rate)
     loa = str([config.audiomae.num_tokens, config.audiomae.hidden_size]) if config.audiomae else ""
     shape, rate = str([1, samples]), config.vocoder.sample_rate
-    return (result["clip"], result["Hz"], result["LOA heard"]) == (shape, rate, loa) and error < SAME
+    return (result["clip"], result["Hz"], result["LOA of clip"]) == (shape, rate, loa) and error < SAME
 
 
 def in_process(engine: str, path: Path, folder: Path) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def run(engine: str, path: Path, folder: Path) -> dict[str, Any]:
     return {
         "clip": str(list(clip.waveforms.shape)),
         "Hz": clip.sample_rate,
-        "LOA heard": "" if loa is None else str(list(loa.shape)),
+        "LOA of clip": "" if loa is None else str(list(loa.shape)),
         "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1),
         "s": round(time.perf_counter() - start),
     }

@@ -76,7 +76,7 @@ BUILDS = list(
 
 @cache
 def from_its_file(name: str) -> tuple[Checkpoint, np.ndarray, np.ndarray | None]:
-    """The small checkpoint of `name` from a file or folder in its layout, its clip, and what it hears in that."""
+    """The small checkpoint of `name` from a file or folder in its layout, its clip, and that clip's LOA tokens."""
     info = CHECKPOINTS[name]
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setitem(CHECKPOINTS, name, replace(info, config=SMALL[name]))

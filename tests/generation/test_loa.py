@@ -18,7 +18,7 @@ from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.support import noise, relative_error
 
 SPEECH = replace(UNTRAINED, audiomae=replace(UNTRAINED.audiomae, pooling=1), loa=replace(UNTRAINED.loa, num_tokens=512))
-SHORT = replace(UNTRAINED, audiomae=replace(UNTRAINED.audiomae, frames=256, pooling=4))  # hears 2.575 s
+SHORT = replace(UNTRAINED, audiomae=replace(UNTRAINED.audiomae, frames=256, pooling=4))  # reads 2.575 s
 WIDE = replace(UNTRAINED, vocoder=replace(UNTRAINED.vocoder, sample_rate=48000))
 SIREN = np.sin(2000 * np.sin(np.arange(40000) / 4000)).astype(np.float32) / 3
 

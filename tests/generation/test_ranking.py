@@ -22,8 +22,8 @@ def sweep(seconds: float) -> np.ndarray:
     return (0.2 * tone + 0.02 * noise(len(time))).astype(np.float32)
 
 
-# name -> (waveform at 48 kHz, what CLAP hears of it)
-HEARD = {
+# name -> (waveform at 48 kHz, the part that CLAP embeds)
+EMBEDDED = {
     "silence": (np.zeros(RATE, np.float32), slice(None)),
     "half a second": (sweep(0.5), slice(None)),
     "10 s": (sweep(10), slice(None)),
@@ -31,11 +31,11 @@ HEARD = {
 }
 
 
-@pytest.mark.parametrize("name", HEARD)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_embeddings_are_the_public_references(name):
     """See tests/parity/test_clap_audio.py."""
     network = random_network("clap_audio", ClapAudio, UNTRAINED.clap_audio)
-    embedding = run(network, clap_log_mel(HEARD[name][0])[None])[0]
+    embedding = run(network, clap_log_mel(EMBEDDED[name][0])[None])[0]
     assert relative_error(embedding, load_golden("clap_heard")[name]) < 1e-4
 
 
@@ -83,5 +83,5 @@ def test_silence_through_openvino():
     from ppaudioldm.openvino_engine.translator import Translator
 
     checkpoint = random_checkpoint("untrained", UNTRAINED, 1)
-    embedding = clap_embedding(OpenVINOEngine(Translator(checkpoint), "f32"), HEARD["silence"][0], RATE)
+    embedding = clap_embedding(OpenVINOEngine(Translator(checkpoint), "f32"), EMBEDDED["silence"][0], RATE)
     assert relative_error(embedding, load_golden("clap_heard")["silence"]) < 1e-4

@@ -13,7 +13,7 @@ from ppaudioldm.checkpoints import HTSAT_TINY, UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.weights.random import random_weights
-from tests.generation.test_ranking import HEARD, RATE
+from tests.generation.test_ranking import EMBEDDED, RATE
 from tests.models.test_clap_audio import REDUCED, log_mel
 from tests.support import SEED, noise, random_network, relative_error, run, save_golden
 
@@ -114,10 +114,10 @@ def test_silence_short_and_long_sounds(size, request, monkeypatch):
     network = random_network("clap_audio", ClapAudio, config)
     reference = reference_network(config, framework.parameter_shapes(network))
     golden = {}
-    for name, (waveform, heard) in HEARD.items():
+    for name, (waveform, part) in EMBEDDED.items():
         frames = extracted(waveform.astype(np.float64), monkeypatch).astype(np.float32)
         golden[name] = reference_embedding(reference, frames[None])[0]
-        assert frames.shape == (1, len(waveform[heard]) // 480 + 1, 64)
+        assert frames.shape == (1, len(waveform[part]) // 480 + 1, 64)
         error = relative_error(run(network, clap_log_mel(waveform)[None])[0], golden[name])
         print(f"clap_audio {size}, {name}, on {framework.NAME}: relative error {error:.1e}")
         assert error <= 1e-4
@@ -127,7 +127,7 @@ def test_silence_short_and_long_sounds(size, request, monkeypatch):
 
 @pytest.mark.parametrize("samples", [RATE // 2, 4 * RATE, 480_000])
 def test_repeated_as_audioldm1_does_is_what_transformers_makes_of_it(samples):
-    """Whole repetitions, then silence: 4 s are heard twice."""
+    """Whole repetitions, then silence: 4 s are there twice."""
     waveform = noise(samples).astype(np.float64) / 10
     frames = feature_extractor()(waveform, sampling_rate=RATE)["input_features"][0]
     ours = clap_log_mel(waveform, repeat=True)

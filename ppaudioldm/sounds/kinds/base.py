@@ -89,7 +89,7 @@ class Kind:
 
     draw: (rng, material, duration in s) -> the facts of a clip, from which its caption follows.
     render: (rng, material, facts, duration in s) -> (samples,) float32 at SAMPLE_RATE, at any level.
-    lasting: it goes on as long as the clip, so that other sounds can be heard over it.
+    lasting: it goes on as long as the clip, so that it may be the background of another sound.
     placeable: it may be near or far, loud or soft, and captions may say so.
     """
 

@@ -28,7 +28,8 @@ OUTER = 0.33  # of the range of an instrument is "low", as much "high"
 class Range:
     """What an instrument plays.
 
-    low, high: MIDI numbers (60 is middle C). held: its notes last, and end when let go. named: one hears which note.
+    low, high: MIDI numbers (60 is middle C). held: its notes last, and end when they are released.
+    chords: it plays several notes at once. named: its notes have a clear pitch, which captions may name.
     """
 
     low: int

@@ -1,8 +1,8 @@
 """Refuses requests that web pages of other sites send, and those for a host name that is not the server's.
 
 A browser sends requests for any page that is open in it, also to a server that only its own machine reaches. Such a
-page cannot forge the headers `Host`, `Origin` and `Sec-Fetch-Site`. One whose name is resolved to this server's address
-meanwhile (DNS rebinding) is of the same origin, but has a foreign `Host`.
+page cannot forge the headers `Host`, `Origin` and `Sec-Fetch-Site`. With DNS rebinding, where the name of the other
+site suddenly resolves to this server's address, its pages are of the same origin as the server, but `Host` is foreign.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ _LEAD_S = 0.005  # kept before an attack
 def event(samples: np.ndarray, floor_db: float = -45, lead_db: float = -45, longest_s: float = 6) -> np.ndarray:
     """One event: without silence before and after, faded at both ends, with a peak of 0.9.
 
-    samples: (n,) float32 at 16 kHz. floor_db, lead_db: what is that far below the peak counts as silence, after the
-    event and before it; a sudden sound in a noisy recording begins where it is near its peak.
+    samples: (n,) float32 at 16 kHz. The event begins where the envelope first exceeds `lead_db`, and ends where it last
+    exceeds `floor_db`, both relative to the peak. For a sudden sound in a noisy recording `lead_db` should be near 0,
+    so that the noise before it is left out.
     """
     samples = _centred(samples)
     envelope, peak = _envelope(samples), _peak(samples)
@@ -30,9 +31,11 @@ def event(samples: np.ndarray, floor_db: float = -45, lead_db: float = -45, long
 def events(
     samples: np.ndarray, gap_s: float = 0.1, floor_db: float = -26, shortest_s: float = 0.05, weakest_db: float = -16
 ) -> list[np.ndarray]:
-    """The single events of a recording of several, those that are not much weaker than the loudest.
+    """The single events of a recording of several.
 
-    gap_s: shorter pauses do not separate events. floor_db: below the peak of all, what is no event any more.
+    gap_s: the shortest pause between two events. floor_db: relative to the peak of the recording; what is quieter is
+    pause. Events that are shorter than `shortest_s`, or whose peak is below `weakest_db` in the same measure, are left
+    out.
     """
     samples = _centred(samples)
     envelope = _envelope(samples)

@@ -13,10 +13,11 @@ _RATIOS = (1.0, 2.0, 0.5, 1.5)
 
 
 def measured_pitch_hz(samples: np.ndarray, nominal_hz: float) -> float:
-    """The pitch of a note within some 14 semitones of `nominal_hz`: whose harmonics together are strongest.
+    """The pitch of a note: of all within some 14 semitones of `nominal_hz`, the one with the strongest harmonics.
 
     samples: (n,) at 16 kHz. Each harmonic counts by the square root of its magnitude, and less the higher it is, so
-    that neither half the pitch (which has all harmonics, and as many that are not there) nor twice the pitch wins.
+    that neither half the pitch (of whose harmonics every other one is absent) nor twice the pitch is chosen.
+    Raises ValueError for a note of less than 0.16 s.
     """
     steady = samples[round(0.06 * SAMPLE_RATE) :][: round(0.9 * SAMPLE_RATE)]
     if len(steady) < 0.1 * SAMPLE_RATE:
@@ -33,10 +34,10 @@ def measured_pitch_hz(samples: np.ndarray, nominal_hz: float) -> float:
 
 
 def pitch_near_hz(samples: np.ndarray, nominal_hz: float) -> float | None:
-    """The pitch of a note that should be `nominal_hz`, within half a semitone of it; None where it is another.
+    """The pitch of a note that should be `nominal_hz`; None if that is more than half a semitone away.
 
-    Bells, drums and the stops of organs have partials, or a whole second note, an octave above or below their pitch, or
-    a fifth above it, that can be stronger: where the strongest pitch is such a one, it says where the pitch itself is.
+    Bells, drums and organs can have partials an octave below, an octave above or a fifth above their pitch that are
+    stronger than it. A measured pitch at such an interval is therefore converted back to the note's own.
     """
     measured_hz = measured_pitch_hz(samples, nominal_hz)
     found = [

@@ -14,10 +14,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Speaker:
-    """voice: of flite. descriptions: of the training split; held_out: others of the same meaning.
+    """A speaker: a voice of flite, and phrases that describe it and no other speaker.
 
-    pitch_hz: of its sentences on average; lower and higher ones, where the voice allows them. letters_per_s: of its
-    sentences, spaces included.
+    voice: its name in flite. descriptions: phrases for the training split; held_out: for the test split. letters_per_s:
+    how fast it speaks, spaces included. pitch_hz: the average pitch of a sentence that is described as low, and of one
+    that is described as high; None for a voice that is never described so.
     """
 
     voice: str

@@ -12,14 +12,27 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ppaudioldm import __version__
-from ppaudioldm.commands import bench, cache, checkpoints, compat, evaluate, export, serve, sounds, tasks, train, ui
+from ppaudioldm.commands import (
+    bench,
+    cache,
+    checkpoints,
+    compat,
+    evaluate,
+    export,
+    mcp,
+    serve,
+    sounds,
+    tasks,
+    train,
+    ui,
+)
 from ppaudioldm.commands.arguments import keyword_flags
 from ppaudioldm.commands.console import notify
 from ppaudioldm.commands.signals import remembered_interrupt
 from ppaudioldm.errors import one_line
 
 # In the order of `--help`.
-COMMANDS = (tasks, serve, ui, checkpoints, export, cache, bench, train, evaluate, sounds, compat)
+COMMANDS = (tasks, serve, ui, mcp, checkpoints, export, cache, bench, train, evaluate, sounds, compat)
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,27 +77,45 @@ def serve(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace, finish: Finish) -> None:
     """Serve as the options say; `finish` of the service, its application and the voices returns the application."""
+    settings, models, voices = opened(options)
+    from ppaudioldm.serving.app import create_app
+    from ppaudioldm.serving.run import serve as run_server
+    from ppaudioldm.serving.service import Service
+
+    if not settings.service.api_keys and not _is_loopback(settings.host):
+        notify(f"warning: every client that reaches {settings.host} may use this server: --api-keys asks for a key")
+    service = Service(models, settings.service)
+    app = finish(service, create_app(service, voices), voices)
+    run_server(service, app, settings.host, settings.port, notify)
+    end_abandoned(service)
+
+
+def opened(options: argparse.Namespace) -> tuple[ServerSettings, Models, dict[str, Voice]]:
+    """The settings that the options stand for, and the checkpoints and voices of those. Raises ValueError, OSError."""
     settings = settings_of(options)
     choose_framework(argparse.Namespace(framework=settings.framework))
     from ppaudioldm.serving.library_versions import check_version
 
     try:
         check_version("uvicorn")
-        from ppaudioldm.serving.app import create_app
-        from ppaudioldm.serving.run import serve as run_server
+        import_module("ppaudioldm.serving.app")
+        import_module("ppaudioldm.serving.run")
     except ModuleNotFoundError as error:
         raise ValueError(_missing(error)) from error
-    from ppaudioldm.serving.service import Service
     from ppaudioldm.serving.voices import all_voices
 
     voices = all_voices(settings.voices)
     models = _opened_models(settings)
-    service = Service(models, settings.service)
-    _notify_of_models(models, settings)
-    app = finish(service, create_app(service, voices), voices)
-    run_server(service, app, settings.host, settings.port, notify)
+    _notify_of_models(models)
+    return settings, models, voices
+
+
+def end_abandoned(service: Service) -> None:
+    """End the process if `service` has left its worker in the preparation of a network.
+
+    That thread would be ended in the middle of a library's code, which may crash.
+    """
     if service.is_abandoned:
-        # A thread prepares a network, and would be ended in the middle of a library's code, which may crash.
         notify("stopped while a network was prepared")
         sys.stdout.flush()
         os._exit(0)
@@ -130,12 +149,10 @@ def _opened_models(settings: ServerSettings) -> Models:
     return models
 
 
-def _notify_of_models(models: Models, settings: ServerSettings) -> None:
+def _notify_of_models(models: Models) -> None:
     for model in models.all:
         random = "; random weights, so it generates noise" if model.is_random else ""
         notify(f"{model.name}: {', '.join(model.tasks)}; {model.sample_rate} Hz; licence: {model.licence}{random}")
-    if not settings.service.api_keys and not _is_loopback(settings.host):
-        notify(f"warning: every client that reaches {settings.host} may use this server: --api-keys asks for a key")
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from starlette.datastructures import UploadFile
 
 from ppaudioldm.audio.read import count_frames, sound_file
 from ppaudioldm.generation.options import Progress
+from ppaudioldm.serving.changes import changes_of
 from ppaudioldm.serving.generation_fields import answer_from, list_fields, request_from, request_model
 from ppaudioldm.serving.job import STATUSES, Job
 from ppaudioldm.serving.responses import (
@@ -279,15 +279,7 @@ def _submit(service: Service, body: BaseModel, path: Path | None) -> Job:
 
 
 async def _events(job: Job, service: Service) -> AsyncIterator[str]:
-    loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
-
-    def notify() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(changed.set)
-
-    end_watch = job.watch(notify)
-    try:
+    with changes_of(job) as changed:
         while True:
             changed.clear()
             generation = Generation.of(job, service)
@@ -300,5 +292,3 @@ async def _events(job: Job, service: Service) -> AsyncIterator[str]:
                     break
                 except asyncio.TimeoutError:
                     yield ": no change\n\n"
-    finally:
-        end_watch()

@@ -66,6 +66,17 @@ class Model:
     def is_random(self) -> bool:
         return self.pipeline.checkpoint.is_random
 
+    @property
+    def known_prompts(self) -> tuple[str, ...]:
+        """Of the sounds that a small checkpoint was trained on; none for one that does not say."""
+        known = self.pipeline.checkpoint.known_sounds
+        return tuple(sound.prompt for sound in known.sounds) if known else ()
+
+    def knows(self, prompt: str | None) -> bool:
+        """Whether `prompt` names a sound that the checkpoint was trained on, as far as it says."""
+        known = self.pipeline.checkpoint.known_sounds
+        return not known or not prompt or known.named_in(prompt)
+
     @cached_property
     def _schedule(self) -> NoiseSchedule:
         return NoiseSchedule(self.pipeline.config.diffusion)

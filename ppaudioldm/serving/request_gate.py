@@ -13,13 +13,14 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from ppaudioldm.serving.settings import Settings
+from ppaudioldm.serving.settings import Limits, Settings
 
 MAX_HEADERS = 100
 MIN_BYTES_PER_SECOND = 50_000  # of a body, after the first seconds
 UPLOADS = ("multipart/form-data",)  # the content types that may be as large as a recording
 MAX_BODIES = 8  # of the largest size: all bodies that are being received or answered take no more together
-PROTECTED = ("/v1/", "/metrics")  # paths that need a key, where there are keys
+ASSISTANTS = "/mcp"  # the path of the Model Context Protocol, whose JSON may hold a recording as base64
+PROTECTED = ("/v1/", "/metrics", ASSISTANTS)  # paths that need a key, where there are keys
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -48,7 +49,7 @@ class RequestGate:
             detail = "a key is needed: as the header xi-api-key, or as Authorization: Bearer KEY"
             await send_error(send, 401, detail, {"www-authenticate": "Bearer"})
             return
-        max_bytes = self._max_bytes(by_name)
+        max_bytes = self._max_bytes(by_name, scope["path"])
         length = by_name.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > max_bytes:
             await send_error(send, 413, _too_large(max_bytes))
@@ -63,9 +64,16 @@ class RequestGate:
         # All are compared, so that the time reveals nothing.
         return any([hmac.compare_digest(digest, known) for known in self._keys])
 
-    def _max_bytes(self, headers: dict[bytes, bytes]) -> int:
+    def _max_bytes(self, headers: dict[bytes, bytes], path: str) -> int:
+        if path == ASSISTANTS:
+            return max_message_bytes(self._limits)
         is_upload = headers.get(b"content-type", b"").decode("latin-1").lower().startswith(UPLOADS)
         return self._limits.body_bytes if is_upload else self._limits.json_body_bytes
+
+
+def max_message_bytes(limits: Limits) -> int:
+    """Of a message of the Model Context Protocol: a recording as base64, and what else a request without one holds."""
+    return -(-limits.body_bytes // 3) * 4 + limits.json_body_bytes
 
 
 class _Room:

@@ -128,9 +128,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The settings of `ppaudioldm serve` and `ppaudioldm ui`: of the service, the address, the checkpoints and engines.
+    """The settings of `ppaudioldm serve`, `ui` and `mcp`: of the service, the address, the checkpoints and engines.
 
-    data: the folder that holds the folder of the jobs; None: the user's own. The fields from `checkpoint` on have the
+    data: the folder that holds the folder of the jobs; None: the user's own. output: the folder of the sounds of
+    `ppaudioldm mcp`, which has its flag; None: one in `data`. The fields from `checkpoint` on have the
     flags that all commands share.
     """
 
@@ -164,6 +165,7 @@ class ServerSettings:
         default=None,
         metadata=_option("data", Path, "of jobs; default: $PPAUDIOLDM_DATA, or the user's own", own_metavar="FOLDER"),
     )
+    output: Path | None = field(default=None, metadata=_option("output", Path, own_metavar="FOLDER"))
     checkpoint: str = field(default=DEFAULT_CHECKPOINT, metadata=_option("checkpoint", str))
     ema: bool | None = field(default=None, metadata=_option("ema", bool))
     engine: str | None = field(default=None, metadata=_option("engine", str, choices=ENGINES))

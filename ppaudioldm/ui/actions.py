@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
+from ppaudioldm.serving.changes import changes_of
 from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
@@ -74,10 +74,10 @@ class Actions:
     def hint(self, job: Job) -> str:
         """HTML of what the user should know about a job that was accepted; "" if there is nothing."""
         model = self.service.models.of(job.request.task, job.request.model)
-        known = model.pipeline.checkpoint.known_sounds
-        if not known or not job.request.prompt or known.named_in(job.request.prompt):
+        if model.knows(job.request.prompt):
             return ""
-        line = f"{model.name} knows {len(known.sounds)} kinds of sound, and this prompt names none: try an example"
+        count = len(model.known_prompts)
+        line = f"{model.name} knows {count} kinds of sound, and this prompt names none: try an example"
         return cards.message(line, "note")
 
     def find(self, job_id: str) -> Job:
@@ -92,15 +92,7 @@ class Actions:
         job = self.service.find(job_id)
         if job is None:
             return
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def notify() -> None:
-            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
-                loop.call_soon_threadsafe(changed.set)
-
-        stop_watching = job.watch(notify)
-        try:
+        with changes_of(job) as changed:
             while True:
                 changed.clear()
                 is_last = job.is_finished
@@ -109,8 +101,6 @@ class Actions:
                     return
                 await asyncio.sleep(UPDATE_EVERY_S)
                 await changed.wait()
-        finally:
-            stop_watching()
 
     def unfinished(self) -> str:
         """The id of the newest job if it waits or runs; "" if not."""

@@ -86,8 +86,7 @@ def needs_prompt(task: Task, model: Model) -> bool:
 
 def example_prompts(model: Model) -> Sequence[str]:
     """Prompts that the model knows, or some that suit any."""
-    known = model.pipeline.checkpoint.known_sounds
-    return [sound.prompt for sound in known.sounds] if known else PROMPTS
+    return model.known_prompts or PROMPTS
 
 
 def _add_parameter(tab: Tab, parameter: Field) -> None:

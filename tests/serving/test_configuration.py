@@ -187,7 +187,7 @@ def test_settings_that_all_commands_share_have_their_flags():
     add_checkpoint(parser, ServerSettings.checkpoint)
     shared = vars(parser.parse_args([]))
     without_help = {key for key, (option, _) in all_options().items() if not option.help}
-    assert set(shared) == without_help - {"api_keys", "max_json_body", "body_grace"}
+    assert set(shared) == without_help - {"api_keys", "max_json_body", "body_grace", "output"}  # the last is of `mcp`
     choices = {action.dest: tuple(action.choices or ()) for action in parser._actions}
     for key in shared:
         option, default = all_options()[key]

@@ -16,12 +16,15 @@ from collections.abc import Callable
 import numpy as np
 
 from ppaudioldm import AudioLDM
-from ppaudioldm.evaluation import kinds
+from ppaudioldm.evaluation.choices import SIMPLE
 from ppaudioldm.evaluation.classifier import default_classifier
+from ppaudioldm.evaluation.kinds import Judge, recognise_clips
+from ppaudioldm.evaluation.sound_sets import LabelledExample, sound_set
+from ppaudioldm.evaluation.summary import accuracy_by, accuracy_by_check
 from ppaudioldm.generation.audio_condition import AudioCondition
-from ppaudioldm.sounds import Example
+from ppaudioldm.sounds import LEVEL_A
 
-Condition = Callable[[AudioLDM, Example], tuple[str | None, AudioCondition]]
+Condition = Callable[[AudioLDM, LabelledExample], tuple[str | None, AudioCondition]]
 
 
 def main() -> None:
@@ -29,18 +32,19 @@ def main() -> None:
     parser.add_argument("-c", "--checkpoint", default="tiny")
     parser.add_argument("--per-kind", type=int, default=20)
     options = parser.parse_args()
-    pipeline, classifier = AudioLDM.from_pretrained(options.checkpoint), default_classifier()
+    pipeline = AudioLDM.from_pretrained(options.checkpoint)
     duration = pipeline.default_duration
+    judge = Judge(default_classifier(), sound_set(SIMPLE).restricted(LEVEL_A), duration)
     print("| the UNet is conditioned on | recognised | low or high | rising or falling |\n|---|---:|---:|---:|")
     for name, condition in CONDITIONS.items():
 
-        def generate(request: Example, seed: int, condition: Condition = condition) -> np.ndarray:
+        def generate(request: LabelledExample, seed: int, condition: Condition = condition) -> np.ndarray:
             prompt, audio = condition(pipeline, request)
             return pipeline.generate(prompt, audio_condition=audio, duration=duration, seed=seed).waveforms[0]
 
-        clips = kinds.recognise_clips(generate, classifier, kinds.LEVEL_A, options.per_kind, duration)
-        recognised = statistics.mean(kinds.accuracy_by_kind(clips).values())
-        checks = kinds.accuracy_by_check(clips)
+        clips = recognise_clips(generate, judge, LEVEL_A, options.per_kind)
+        recognised = statistics.mean(accuracy_by(lambda clip: clip.kind, clips).values())
+        checks = accuracy_by_check(clips)
         shares = [recognised, checks["low or high"], checks["rising or falling"]]
         print(f"| {name} | " + " | ".join(f"{100 * share:.1f} %" for share in shares) + " |", flush=True)
 

@@ -80,9 +80,13 @@ def clips_of(settings: Settings, per_kind: int) -> int:
 
 def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, Any]:
     from ppaudioldm import AudioLDM
-    from ppaudioldm.evaluation import kinds
+    from ppaudioldm.evaluation.choices import SIMPLE
     from ppaudioldm.evaluation.classifier import default_classifier
+    from ppaudioldm.evaluation.kinds import Judge, recognise_clips
     from ppaudioldm.evaluation.pipeline_stages import GENERATED, stage_functions
+    from ppaudioldm.evaluation.sound_sets import sound_set
+    from ppaudioldm.evaluation.summary import accuracy_by, accuracy_by_check
+    from ppaudioldm.sounds import LEVEL_A
 
     pipeline = AudioLDM.from_pretrained(checkpoint)
     make = stage_functions(pipeline, pipeline.default_duration, **settings)[GENERATED]
@@ -94,15 +98,16 @@ def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, An
         seconds.append(time.perf_counter() - start)
         return waveform
 
-    clips = kinds.recognise_clips(timed, default_classifier(), kinds.LEVEL_A, per_kind, pipeline.default_duration)
-    by_kind = kinds.accuracy_by_kind(clips)
+    judge = Judge(default_classifier(), sound_set(SIMPLE).restricted(LEVEL_A), pipeline.default_duration)
+    clips = recognise_clips(timed, judge, LEVEL_A, per_kind)
+    by_kind = accuracy_by(lambda clip: clip.kind, clips)
     return {
         "settings": settings,
         "clips": len(clips),
         "recognised": statistics.mean(by_kind.values()),
         "worst": min(by_kind, key=lambda kind: by_kind[kind]),
         "worst_recognised": min(by_kind.values()),
-        "right": kinds.accuracy_by_check(clips),
+        "right": accuracy_by_check(clips),
         "seconds": statistics.median(seconds),
     }
 

@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.choices import SAMPLERS
 from ppaudioldm.commands.arguments import add_checkpoint, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
-from ppaudioldm.evaluation.choices import EMBEDDINGS, LEVELS, REAL, STAGES
+from ppaudioldm.evaluation.choices import (
+    ALL,
+    EMBEDDINGS,
+    LEVELS,
+    MAX_CLIPS_PER_KIND,
+    REAL,
+    SIMPLE,
+    SOUND_SETS,
+    STAGES,
+)
 from ppaudioldm.generation.options import PRESETS, Options, Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ppaudioldm.evaluation.classifier import SoundClassifier
-    from ppaudioldm.evaluation.kinds import GenerateClip, RecognisedClip
+    from ppaudioldm.evaluation.kinds import GenerateClip
+    from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
+    from ppaudioldm.evaluation.summary import Summary
     from ppaudioldm.pipeline import AudioLDM
-    from ppaudioldm.sounds import Example
 
-DURATION_S = 2.56
-MAX_CLIPS_PER_KIND = 1000
+LARGEST_SEED = 1_000_000_000
 SETTINGS = ("num_inference_steps", "guidance_scale", "sampler")
 
 EXAMPLES = """\
 examples:
   ppaudioldm evaluate --generated clips --reference real
   ppaudioldm evaluate --generated clips --reference real --prompts prompts.csv -c audioldm2-full
-  ppaudioldm evaluate --kinds a -c tiny -o report
+  ppaudioldm evaluate --kinds all -c tiny -o report
+  ppaudioldm evaluate --kinds all -c runs/model --per-kind 2 --stages generated
 """
 
 
@@ -38,7 +48,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "evaluate",
         help="measure the quality of clips",
-        description="Measures a folder of clips, or (--kinds) whether a checkpoint generates the sounds that it knows.",
+        description="Measures a folder of clips, or (--kinds, --sounds) whether a checkpoint generates what it knows.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,7 +66,13 @@ def add(commands: Any) -> None:
         choices=EMBEDDINGS,
         help="network that embeds clips; default: clap with a checkpoint, else classifier",
     )
-    add("--kinds", metavar="a|b|NAMES", help="generate and classify sounds of level a or b, or NAME,NAME")
+    add(
+        "--kinds",
+        metavar="LEVEL|NAMES",
+        help=f"generate and classify NAME,NAME, or a level: {ALL}; {', '.join(LEVELS)} of {SIMPLE}; a family of sounds",
+    )
+    add("--sounds", choices=SOUND_SETS, help=f"that --kinds are of; default: those of the checkpoint, or {SIMPLE}")
+    add("--seed", type=int, default=0, metavar="N", help="of --kinds: number of the first clip and seed; default: 0")
     add("--per-kind", type=int, default=20, metavar="N", help="clips of each; default: 20")
     add("--stages", default="", metavar="NAMES", help=f"of {','.join(STAGES)}; default: all")
     add("--classifier", type=Path, metavar="FILE", help="sound classifier; default: the package's own")
@@ -67,7 +83,7 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="of --kinds, for report, spectrograms and clips",
     )
-    add("-d", "--duration", type=float, default=DURATION_S, metavar="S", help=f"of --kinds; default: {DURATION_S}")
+    add("-d", "--duration", type=float, metavar="S", help="of --kinds; default: that of the sounds")
     add("--preset", choices=list(PRESETS), default="fast")
     add("--steps", type=int, dest="num_inference_steps", metavar="N", help="denoising steps")
     add("-w", "--guidance-scale", type=float, metavar="W")
@@ -78,6 +94,8 @@ def add(commands: Any) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
+    if options.sounds and options.kinds is None:
+        options.kinds = ALL
     if (options.kinds is None) == (options.generated is None):
         raise ValueError("either --generated, a folder, or --kinds is needed")
     choose_framework(options)
@@ -131,31 +149,64 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
     names = _stages(options)
     if not 1 <= options.per_kind <= MAX_CLIPS_PER_KIND:
         raise ValueError(f"--per-kind is {options.per_kind}, allowed: 1 to {MAX_CLIPS_PER_KIND}")
+    if not 0 <= options.seed <= LARGEST_SEED:
+        raise ValueError(f"--seed is {options.seed}, allowed: 0 to {LARGEST_SEED:,}")
     settings = {name: getattr(options, name) for name in SETTINGS} | {"preset": options.preset}
     Options.from_preset(duration=options.duration, **settings)
-
-    from ppaudioldm.evaluation import kinds, report
-    from ppaudioldm.evaluation.pipeline_stages import real, stage_functions
-
-    requested = kinds.KINDS_OF_LEVEL[options.kinds] if options.kinds in LEVELS else tuple(options.kinds.split(","))
+    classifier = _classifier(options) if options.classifier else None
+    if options.sounds:
+        _sounds(options.sounds).choose(options.kinds)
     pipeline: AudioLDM | None = open_pipeline(options) if options.checkpoint else None
-    functions = stage_functions(pipeline, options.duration, **settings) if pipeline else {REAL: real}
-    classifier = _classifier(options)
-    by_stage: dict[str, list[RecognisedClip]] = {}
-    for name in names:
-        generate = _writing(functions[name], options.output / name) if options.output else functions[name]
-        with ProgressBar() as bar:
-            by_stage[name] = kinds.recognise_clips(
-                generate, classifier, requested, options.per_kind, options.duration, _progress(bar, name)
-            )
-    variety = {name: kinds.variety(clips, options.duration) for name, clips in by_stage.items()}
-    markdown = report.kinds_report(by_stage, variety)
+
+    from ppaudioldm.evaluation import report
+    from ppaudioldm.evaluation.classifier import default_classifier
+    from ppaudioldm.evaluation.kinds import Judge
+    from ppaudioldm.evaluation.pipeline_stages import real, stage_functions
+    from ppaudioldm.evaluation.stages import evaluate_stages
+
+    sounds = _sounds(options.sounds, pipeline)
+    duration = _duration(options, sounds, pipeline)
+    judge = Judge(classifier or default_classifier(sounds.name), sounds, duration)
+    functions = stage_functions(pipeline, duration, **settings) if pipeline else {REAL: real}
     if options.output:
-        _write_report(options.output, markdown, by_stage)
+        functions = {name: _writing(functions[name], options.output / name) for name in names}
+    with ProgressBar() as bar:
+        summaries = evaluate_stages(
+            {name: functions[name] for name in names},
+            judge,
+            sounds.choose(options.kinds),
+            options.per_kind,
+            options.seed,
+            lambda name, done, total: bar.show(Progress(name, done, total)),
+        )
+    markdown = report.kinds_report(summaries)
+    measures = {name: stage.measures() for name, stage in summaries.items()}
+    if options.output:
+        _write_report(options.output, markdown, json.dumps(measures, indent=1), summaries)
     if options.json:
-        print(json.dumps({name: _measures(clips, variety[name]) for name, clips in by_stage.items()}))
+        print(json.dumps(measures))
     else:
         print(markdown, end="")
+
+
+def _sounds(name: str | None, pipeline: AudioLDM | None = None) -> SoundSet:
+    """The sounds of the name, by default those that a checkpoint knows; of them only those, where it lists any."""
+    from ppaudioldm.evaluation.sound_sets import set_that_has, sound_set
+
+    known = pipeline.checkpoint.known_sounds if pipeline else None
+    if known is None:
+        return sound_set(name or SIMPLE)
+    kinds = {sound.name for sound in known.sounds}
+    return sound_set(name or set_that_has(kinds)).restricted(kinds)
+
+
+def _duration(options: argparse.Namespace, sounds: SoundSet, pipeline: AudioLDM | None) -> float:
+    """Seconds of each clip: as requested, or as long as those on which a checkpoint of such sounds was trained."""
+    if options.duration is not None:
+        return float(options.duration)
+    if pipeline and pipeline.checkpoint.known_sounds:
+        return pipeline.default_duration
+    return sounds.duration
 
 
 def _stages(options: argparse.Namespace) -> list[str]:
@@ -178,7 +229,7 @@ def _writing(generate: GenerateClip, folder: Path) -> GenerateClip:
 
     folder.mkdir(parents=True, exist_ok=True)
 
-    def generate_and_write(request: Example, seed: int) -> np.ndarray:
+    def generate_and_write(request: LabelledExample, seed: int) -> np.ndarray:
         waveform = generate(request, seed)
         write_audio(folder / f"{request.kind}-{seed:03d}.wav", waveform, SAMPLE_RATE)
         return waveform
@@ -186,32 +237,29 @@ def _writing(generate: GenerateClip, folder: Path) -> GenerateClip:
     return generate_and_write
 
 
-def _write_report(folder: Path, markdown: str, by_stage: dict[str, list[RecognisedClip]]) -> None:
-    """Write the report, a picture with a row for each kind and a column for each stage, and a list of the prompts."""
+def _write_report(folder: Path, markdown: str, measures: str, summaries: Mapping[str, Summary]) -> None:
+    """Write the report as Markdown and JSON, a list of the prompts, and a picture of the first clip of each kind.
+
+    It has a row for each kind and a column for each stage.
+    """
     from ppaudioldm.evaluation.sheet import write_sheet
     from ppaudioldm.storage.atomic import atomic_path
 
-    first = {name: {clip.kind: clip.mel for clip in reversed(clips)} for name, clips in by_stage.items()}
+    first = {name: {clip.kind: clip.mel for clip in reversed(stage.clips)} for name, stage in summaries.items()}
     rows = list(next(iter(first.values())))[::-1]
-    write_sheet(folder / "spectrograms.png", [[first[name][kind] for name in by_stage] for kind in rows])
-    legend = f"spectrograms.png: a column for each of {', '.join(by_stage)}; a row for each of {', '.join(rows)}.\n"
+    mels = [[first[name][kind] for name in summaries] for kind in rows]
+    write_sheet(folder / "spectrograms.png", mels, rows, list(summaries))
     lines = [
-        json.dumps({"name": f"{clip.kind}-{clip.seed:03d}", "prompt": clip.caption, "seed": clip.seed})
-        for clip in next(iter(by_stage.values()))
+        json.dumps(
+            {"name": f"{clip.kind}-{clip.seed:03d}", "prompt": clip.caption, "seed": clip.seed}, ensure_ascii=False
+        )
+        for clip in next(iter(summaries.values())).clips
     ]
-    for name, text in (("report.md", f"{markdown}\n{legend}"), ("prompts.jsonl", "\n".join(lines) + "\n")):
+    texts = {
+        "report.md": markdown,
+        "report.json": f"{measures}\n",
+        "prompts.jsonl": "\n".join(lines) + "\n",
+    }
+    for name, text in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, "utf-8")
-
-
-def _measures(clips: list[RecognisedClip], variety: dict[str, float]) -> dict[str, Any]:
-    from ppaudioldm.evaluation import kinds
-
-    accuracy = kinds.accuracy_by_kind(clips)
-    return {
-        "accuracy": sum(accuracy.values()) / len(accuracy),
-        "by_kind": accuracy,
-        "right": kinds.accuracy_by_check(clips),
-        "confusions": kinds.confusions(clips),
-        **variety,
-    }

@@ -82,7 +82,7 @@ def _write(options: argparse.Namespace, kinds: list[str]) -> None:
             rows[-1].append(log_mel(clip.waveform))
             facts = {"name": name, "caption": clip.caption, "kind": kind, "language": clip.language}
             lines.append(json.dumps(facts | {"parameters": clip.parameters}, ensure_ascii=False))
-    write_sheet(options.folder / "spectrograms.png", rows)
+    write_sheet(options.folder / "spectrograms.png", rows, kinds)
     with atomic_path(options.folder / "captions.jsonl") as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
     listed = {"folder": str(options.folder), "clips": len(lines), "rows": kinds}

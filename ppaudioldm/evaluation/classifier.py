@@ -1,6 +1,6 @@
 """The sound classifier of the evaluation: a small convolutional network over log-mel spectrograms.
 
-It is independent of the models that it evaluates: trained on synthesised clips only (`evaluation.train_classifier`),
+It is independent of the models that it evaluates: trained on real clips only (`evaluation.train_classifier`),
 never on generated ones.
 """
 
@@ -18,12 +18,14 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import MEL_16K, log_mel
 from ppaudioldm.errors import naming
+from ppaudioldm.evaluation.choices import COLLECTION, SIMPLE
 from ppaudioldm.framework import F, Linear, Tensor, nn, xp
 from ppaudioldm.storage.regular import open_regular
 
 FORMAT = "ppaudioldm sound classifier"
 MEL_MEAN, MEL_DEVIATION = -5.5, 3.0  # of log-mel spectrograms, about
-DEFAULT_FILE = "classifier.safetensors"  # beside this module
+# Sound set -> the file beside this module.
+DEFAULT_FILES = {SIMPLE: "classifier.safetensors", COLLECTION: "classifier_of_collection.safetensors"}
 GROUPS = 8  # of channels, in group normalisation
 LARGEST_LAYER = 4096  # largest size of a layer that a file may ask for
 FILE_BYTES_LIMIT = 1 << 26
@@ -79,9 +81,15 @@ class SoundClassifier:
             self._network = ClassifierNetwork(config)
         framework.assign_weights(self._network, weights.items(), device)
 
-    def probabilities(self, waveform: np.ndarray) -> np.ndarray:
-        """(labels,) of `waveform` (samples,) at 16 kHz. Raises ValueError as `audio.mel.log_mel` does."""
-        logits = self._run(self._network, waveform)
+    def probabilities(self, waveform: np.ndarray, among: Sequence[str] = ()) -> np.ndarray:
+        """(labels,) of `waveform` (samples,) at 16 kHz, of all labels or `among` some, in their order.
+
+        Raises ValueError for an unknown label, and as `audio.mel.log_mel` does.
+        """
+        unknown = [label for label in among if label not in self.labels]
+        if unknown:
+            raise ValueError(f"the classifier has no label {unknown[0]!r}, choose from {', '.join(self.labels)}")
+        logits = self._run(self._network, waveform)[[self.labels.index(label) for label in among or self.labels]]
         exponentials = np.exp(logits - logits.max())
         return exponentials / exponentials.sum()
 
@@ -92,11 +100,7 @@ class SoundClassifier:
 
     def recognise(self, waveform: np.ndarray, among: Sequence[str] = ()) -> str:
         """The most probable label of `waveform`, of all or `among` some. Raises ValueError for an unknown label."""
-        unknown = [label for label in among if label not in self.labels]
-        if unknown:
-            raise ValueError(f"the classifier has no label {unknown[0]!r}, choose from {', '.join(self.labels)}")
-        probabilities = self.probabilities(waveform)
-        return max(among or self.labels, key=lambda label: probabilities[self.labels.index(label)])
+        return (among or self.labels)[int(self.probabilities(waveform, among).argmax())]
 
     def _run(self, function: Any, waveform: np.ndarray) -> np.ndarray:
         mel = log_mel(waveform)
@@ -134,9 +138,9 @@ def open_classifier(path: str | Path, device: str = "cpu") -> SoundClassifier:
             raise ValueError(f"it has a parameter that the classifier does not have: {error}") from error
 
 
-def default_classifier(device: str = "cpu") -> SoundClassifier:
-    """The classifier that comes with the package: of all single kinds of `ppaudioldm.sounds`."""
-    return open_classifier(Path(__file__).with_name(DEFAULT_FILE), device)
+def default_classifier(sounds: str = SIMPLE, device: str = "cpu") -> SoundClassifier:
+    """The classifier that comes with the package, of all single kinds of the sound set `sounds`."""
+    return open_classifier(Path(__file__).with_name(DEFAULT_FILES[sounds]), device)
 
 
 def _config(metadata: Mapping[str, str]) -> ClassifierConfig:

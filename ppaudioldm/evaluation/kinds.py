@@ -1,7 +1,7 @@
-"""Recognition accuracy: does a classifier recognise the kind of sound that each generated clip was prompted for?
+"""Recognition of clips that were generated from captions of known kinds of sound: is each what was asked for?
 
-The prompts are held out from training. What a classifier does not see, such as the direction of a sweep or the number
-of knocks, is measured by signal processing.
+The captions are held out from training. A classifier recognises the kind; what it does not see, such as the direction
+of a sweep or the number of knocks, is measured by signal processing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import numpy as np
 from ppaudioldm.audio import pitch
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.audio.onsets import count_onsets
-from ppaudioldm.evaluation import distances
-from ppaudioldm.evaluation.choices import LEVELS
+from ppaudioldm.evaluation.attributes import AttributeJudge
+from ppaudioldm.evaluation.choices import COLLECTION
 from ppaudioldm.evaluation.classifier import SoundClassifier
-from ppaudioldm.sounds import KINDS, LEVEL_A, LEVEL_B, SINGLE_KINDS, Example, example
+from ppaudioldm.evaluation.regularity import regularity
+from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
 
-KINDS_OF_LEVEL = dict(zip(LEVELS, (LEVEL_A, LEVEL_B), strict=True))
 NOT_RECOGNISED = "something else"  # for a clip of two sounds that are not the requested ones
 # Generates a clip (samples,) at 16 kHz, for the caption of an example and a seed.
-GenerateClip = Callable[[Example, int], np.ndarray]
+GenerateClip = Callable[[LabelledExample, int], np.ndarray]
+# (waveform, request) -> attribute -> whether the clip has it, for those that are measured of the request.
+CheckClip = Callable[[np.ndarray, LabelledExample], dict[str, bool]]
 
-# Kind -> the attribute that is measured besides the kind, and whether a waveform has the value of the parameters.
+# Simple kind -> the attribute that is measured besides it, and whether a waveform has the value of the parameters.
 CHECKS: dict[str, tuple[str, Callable[[np.ndarray, dict], bool]]] = {
     "tone": ("low or high", lambda w, p: pitch.pitch_height(w) == p["pitch"]),
     "sweep": ("rising or falling", lambda w, p: pitch.pitch_direction(w) == p["direction"]),
@@ -33,128 +35,142 @@ CHECKS: dict[str, tuple[str, Callable[[np.ndarray, dict], bool]]] = {
     "knocks": ("number of knocks", lambda w, p: count_onsets(w) == p["count"]),
 }
 ORDER, BOTH = "order of two sounds", "both of two sounds"
+SWITCHES = (0.4, 0.45, 0.5, 0.55, 0.6)  # of a clip, where one sound may follow another
 
 
 @dataclass(frozen=True)
 class RecognisedClip:
     """A generated clip: the kind requested by its caption, the kind recognised in it, and the checks it passed.
 
-    checks: the names of CHECKS, ORDER or BOTH that apply to the requested kind -> whether the clip is as requested.
+    checks: attributes, ORDER or BOTH that apply to the request -> whether the clip is as requested.
     """
 
     kind: str
     caption: str
+    language: str
     seed: int
     recognised: str
     checks: dict[str, bool]
+    regularity: dict[str, float]  # of `regularity.regularity`
     mel: np.ndarray  # (frames, bands), natural logarithms
     embedding: np.ndarray  # (size,), the classifier's
 
 
-def held_out_examples(kinds: Sequence[str], per_kind: int, duration: float) -> Iterator[tuple[Example, int]]:
-    """Held-out examples, `per_kind` of every one of `kinds`, each with its seed. duration: seconds."""
+def held_out_examples(
+    kinds: Sequence[str], per_kind: int, duration: float, sounds: SoundSet, first: int = 0
+) -> Iterator[tuple[LabelledExample, int]]:
+    """Held-out examples, `per_kind` of every one of `kinds`, each with its number, which is also its seed.
+
+    duration: seconds. first: added to the number of the first clip of each kind.
+    """
     for kind in kinds:
-        for number in range(per_kind):
-            yield example(number, (kind,), duration, "test"), number
+        start = sounds.first_numbers[kind] + first
+        for number in range(start, start + per_kind):
+            yield sounds.example(number, (kind,), duration, "test"), number
+
+
+def simple_checks(waveform: np.ndarray, request: LabelledExample) -> dict[str, bool]:
+    """Of the simple sounds: the one of CHECKS that belongs to the kind of `request`, if any."""
+    if request.kind not in CHECKS:
+        return {}
+    name, check = CHECKS[request.kind]
+    return {name: check(waveform, dict(request.parameters))}
+
+
+class Judge:
+    """Says of clips of `sounds`, `duration` seconds long, which kind they are and whether they are as requested.
+
+    A kind is recognised among the single kinds of `sounds`, one of a pair among these too.
+    """
+
+    def __init__(self, classifier: SoundClassifier, sounds: SoundSet, duration: float) -> None:
+        """Raises ValueError for a classifier of other sounds."""
+        missing = [kind for kind in sounds.single_kinds if kind not in classifier.labels]
+        if missing:
+            raise ValueError(
+                f"the classifier does not know {missing[0]!r} of the sounds {sounds.name!r}: "
+                "name another with --classifier"
+            )
+        self.sounds, self.duration = sounds, duration
+        self._classifier = classifier
+        self._check: CheckClip = AttributeJudge(sounds, duration) if sounds.name == COLLECTION else simple_checks
+
+    def __call__(self, waveform: np.ndarray, request: LabelledExample, seed: int) -> RecognisedClip:
+        """What is recognised in `waveform` (samples,) at 16 kHz, generated for `request` with `seed`."""
+        checks = self._check(waveform, request)
+        if request.kind in self.sounds.single_kinds:
+            recognised = self._classifier.recognise(waveform, self.sounds.single_kinds)
+        else:
+            check, is_right, is_recognised = self._judge_pair(waveform, request)
+            checks[check] = is_right
+            recognised = request.kind if is_recognised else NOT_RECOGNISED
+        return RecognisedClip(
+            request.kind,
+            request.caption,
+            request.language,
+            seed,
+            recognised,
+            checks,
+            regularity(waveform, request),
+            log_mel(waveform),
+            self._classifier.embedding(waveform),
+        )
+
+    def _judge_pair(self, waveform: np.ndarray, request: LabelledExample) -> tuple[str, bool, bool]:
+        """ORDER or BOTH, whether the clip passes it, and whether both sounds are recognised."""
+        pair = [self.sounds.single_kinds.index(request.parameters[place]) for place in ("first", "second")]
+        if request.kind == "sequence":
+            before, after = at_switch(waveform, self._probabilities, pair)
+            is_right = in_order(before, after, pair[0], pair[1])
+            return ORDER, is_right, [int(before.argmax()), int(after.argmax())] == pair
+        both = set(np.argsort(self._probabilities(waveform))[-2:].tolist()) == set(pair)
+        return BOTH, both, both
+
+    def _probabilities(self, waveform: np.ndarray) -> np.ndarray:
+        """(single kinds,) of the set: those of the classifier, without other labels."""
+        return self._classifier.probabilities(waveform, self.sounds.single_kinds)
 
 
 def recognise_clips(
     generate: GenerateClip,
-    classifier: SoundClassifier,
+    judge: Judge,
     kinds: Sequence[str],
     per_kind: int,
-    duration: float,
+    first: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[RecognisedClip]:
-    """Generate a clip for each of `held_out_examples` and classify it. Raises ValueError for an unknown kind.
+    """Generate a clip for each of `held_out_examples` and judge it.
 
-    progress: called with the number of clips done, and of all.
+    progress: called with the number of clips done, and of all. Raises ValueError for an unknown kind.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise ValueError(f"unknown kind of sound {unknown[0]!r}, choose from {', '.join(KINDS)}")
+    judge.sounds.check(kinds)
     clips = []
-    for request, seed in held_out_examples(kinds, per_kind, duration):
-        clips.append(_recognise(generate(request, seed), request, seed, classifier, kinds))
+    for request, seed in held_out_examples(kinds, per_kind, judge.duration, judge.sounds, first):
+        clips.append(judge(generate(request, seed), request, seed))
         if progress is not None:
             progress(len(clips), per_kind * len(kinds))
     return clips
 
 
-def _recognise(
-    waveform: np.ndarray, request: Example, seed: int, classifier: SoundClassifier, kinds: Sequence[str]
-) -> RecognisedClip:
-    among = [kind for kind in kinds if kind in SINGLE_KINDS] or list(classifier.labels)
-    checks = {}
-    if request.kind in CHECKS:
-        name, check = CHECKS[request.kind]
-        checks[name] = check(waveform, request.parameters)
-    if request.kind in SINGLE_KINDS:
-        recognised = classifier.recognise(waveform, among)
-    else:
-        pair = [classifier.labels.index(request.parameters[place]) for place in ("first", "second")]
-        if request.kind == "sequence":
-            middle = len(waveform) // 2
-            halves = [classifier.probabilities(half) for half in (waveform[:middle], waveform[middle:])]
-            checks[ORDER] = in_order(halves[0], halves[1], pair[0], pair[1])
-            is_recognised = [int(half.argmax()) for half in halves] == pair
-        else:
-            is_recognised = set(np.argsort(classifier.probabilities(waveform))[-2:]) == set(pair)
-            checks[BOTH] = is_recognised
-        recognised = request.kind if is_recognised else NOT_RECOGNISED
-    embedding = classifier.embedding(waveform)
-    return RecognisedClip(request.kind, request.caption, seed, recognised, checks, log_mel(waveform), embedding)
+def at_switch(
+    waveform: np.ndarray, probabilities: Callable[[np.ndarray], np.ndarray], pair: Sequence[int]
+) -> list[np.ndarray]:
+    """The `probabilities` (labels,) of what is before and after the likeliest one of SWITCHES.
+
+    The likeliest for the two labels of `pair` in either order, so that the wrong one is not at a disadvantage.
+    """
+
+    def halves(share: float) -> list[np.ndarray]:
+        middle = round(share * len(waveform))
+        return [probabilities(half) for half in (waveform[:middle], waveform[middle:])]
+
+    def likelihood(found: list[np.ndarray]) -> float:
+        return max(float(found[0][a] * found[1][b]) for a, b in (pair, pair[::-1]))
+
+    return max((halves(share) for share in SWITCHES), key=likelihood)
 
 
 def in_order(first_half: np.ndarray, second_half: np.ndarray, first: int, second: int) -> bool:
     """Whether label `first` comes before label `second`: from the probabilities (labels,) of the halves of a clip."""
     halves = np.log(np.stack([first_half, second_half]) + 1e-9)
     return bool(halves[0, first] + halves[1, second] > halves[0, second] + halves[1, first])
-
-
-def accuracy_by_kind(clips: Sequence[RecognisedClip]) -> dict[str, float]:
-    """Requested kind -> the share of its clips in which it was recognised."""
-    kinds = dict.fromkeys(clip.kind for clip in clips)
-    return {kind: _share([clip.recognised == kind for clip in clips if clip.kind == kind]) for kind in kinds}
-
-
-def accuracy_by_check(clips: Sequence[RecognisedClip]) -> dict[str, float]:
-    """Check -> the share of the clips that pass it, among those to which it applies."""
-    names = dict.fromkeys(name for clip in clips for name in clip.checks)
-    return {name: _share([clip.checks[name] for clip in clips if name in clip.checks]) for name in names}
-
-
-def confusions(clips: Sequence[RecognisedClip]) -> dict[str, dict[str, int]]:
-    """The confusion matrix, without its zeros: requested kind -> recognised kind -> number of clips."""
-    matrix: dict[str, dict[str, int]] = {}
-    for clip in clips:
-        row = matrix.setdefault(clip.kind, {})
-        row[clip.recognised] = row.get(clip.recognised, 0) + 1
-    return matrix
-
-
-def variety(clips: Sequence[RecognisedClip], duration: float, per_kind: int = 20) -> dict[str, float]:
-    """How different the clips of one kind are: from each other, and from training clips of that kind.
-
-    diversity: mean cosine distance of the classifier's embeddings. nearest_...: the smallest of
-    `distances.nearest_distances`; for the training set, to the first `per_kind` clips of each kind.
-    """
-    diversities, among_themselves, to_training = [], [], []
-    for kind in dict.fromkeys(clip.kind for clip in clips):
-        generated = [clip for clip in clips if clip.kind == kind]
-        coarse_mels = np.stack([distances.coarse_mel(clip.mel) for clip in generated])
-        training_mels = [log_mel(example(number, (kind,), duration).waveform) for number in range(per_kind)]
-        training = np.stack([distances.coarse_mel(mel) for mel in training_mels])
-        to_training.append(distances.nearest_distances(coarse_mels, training).min())
-        if len(generated) > 1:
-            diversities.append(distances.diversity(np.stack([clip.embedding for clip in generated])))
-            among_themselves.append(distances.nearest_distances(coarse_mels).min())
-    measures = {"nearest_to_training": float(np.min(to_training))}
-    if diversities:
-        measures["diversity"] = float(np.mean(diversities))
-        measures["nearest_among_themselves"] = float(np.min(among_themselves))
-    return measures
-
-
-def _share(values: Sequence[bool]) -> float:
-    return float(np.mean(values)) if values else float("nan")

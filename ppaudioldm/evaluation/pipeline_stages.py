@@ -12,9 +12,9 @@ import numpy as np
 from ppaudioldm.evaluation.choices import GENERATED, REAL, ROUND_TRIP, VOCODED
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
 from ppaudioldm.evaluation.kinds import GenerateClip
+from ppaudioldm.evaluation.sound_sets import LabelledExample
 from ppaudioldm.generation.decoding import padded_log_mel, vocode
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.sounds import Example
 
 
 def stage_functions(pipeline: AudioLDM, duration: float, **settings: Any) -> dict[str, GenerateClip]:
@@ -26,24 +26,24 @@ def stage_functions(pipeline: AudioLDM, duration: float, **settings: Any) -> dic
     config, engine = pipeline.config, pipeline.engine
     rate = config.sample_rate
 
-    def vocoded(request: Example, seed: int) -> np.ndarray:
+    def vocoded(request: LabelledExample, seed: int) -> np.ndarray:
         waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
         reconstructed = vocode(engine, config, engine.asarray(padded_log_mel(config, waveform)[None]))[0]
         return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
 
-    def round_trip(request: Example, seed: int) -> np.ndarray:
+    def round_trip(request: LabelledExample, seed: int) -> np.ndarray:
         waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
         reconstructed = pipeline.decode_latents(pipeline.encode_audio(waveform)[None])[0]
         return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
 
-    def generated(request: Example, seed: int) -> np.ndarray:
+    def generated(request: LabelledExample, seed: int) -> np.ndarray:
         clip = pipeline.generate(request.caption, duration=duration, seed=seed, **settings)
         return _resampled(clip.waveforms[0], clip.sample_rate, SAMPLE_RATE)
 
     return {REAL: real, VOCODED: vocoded, ROUND_TRIP: round_trip, GENERATED: generated}
 
 
-def real(request: Example, seed: int) -> np.ndarray:
+def real(request: LabelledExample, seed: int) -> np.ndarray:
     """The synthesised clip itself, unchanged: the upper bound of every measure."""
     return request.waveform
 

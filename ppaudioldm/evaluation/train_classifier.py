@@ -1,4 +1,4 @@
-"""The training stage `classifier`: the sound classifier of the evaluation, on synthesised clips only."""
+"""The training stage `classifier`: the sound classifier of the evaluation, on clips of a sound set only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.evaluation.choices import SIMPLE
 from ppaudioldm.evaluation.classifier import ClassifierConfig, ClassifierNetwork, save_classifier
+from ppaudioldm.evaluation.sound_sets import sound_set
 from ppaudioldm.framework import F, Tensor, xp
-from ppaudioldm.sounds import SAMPLE_RATE, SINGLE_KINDS, example
+from ppaudioldm.sounds import SAMPLE_RATE
 from ppaudioldm.training.dataset import Dataset, seeded_rng
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -24,8 +26,12 @@ HELD_OUT = 10  # clips a kind
 
 @dataclass(frozen=True)
 class ClassifierSettings:
-    """kinds: the labels, () for all single kinds. durations: seconds, one a batch, for evaluated clips may be short."""
+    """sounds: the name of a sound set. kinds: the labels, () for all single kinds of it.
 
+    durations: seconds, one a batch, for evaluated clips may be short.
+    """
+
+    sounds: str = SIMPLE
     kinds: tuple[str, ...] = ()
     durations: tuple[float, ...] = (2.56, 1.28, 2.56, 1.92)
     channels: tuple[int, ...] = (32, 64, 96, 128)
@@ -42,12 +48,13 @@ class ClassifierSettings:
         check_range(self, 0, 1, "ema")
         if not self.durations or any(not 1 <= duration <= 60 for duration in self.durations):
             raise ValueError(f"durations are {list(self.durations)}, allowed: one or more of 1 to 60 seconds")
-        unknown = [kind for kind in self.kinds if kind not in SINGLE_KINDS]
+        known = sound_set(self.sounds).single_kinds
+        unknown = [kind for kind in self.kinds if kind not in known]
         if unknown:
-            raise ValueError(f"kinds has {unknown[0]!r}, choose from {', '.join(SINGLE_KINDS)}")
+            raise ValueError(f"kinds has {unknown[0]!r}, choose from {', '.join(known)}")
 
     def config(self) -> ClassifierConfig:
-        return ClassifierConfig(self.kinds or tuple(SINGLE_KINDS), self.channels)
+        return ClassifierConfig(self.kinds or sound_set(self.sounds).single_kinds, self.channels)
 
     @property
     def duration(self) -> float:
@@ -73,7 +80,8 @@ class LabelledClips:
         targets = np.zeros((settings.batch_size, len(labels)), np.float32)
         for row in range(settings.batch_size):
             number = index * settings.batch_size + row
-            clip = example(number, ("together",) if settings.is_mixture(row) else labels, duration)
+            kinds_of_clip = ("together",) if settings.is_mixture(row) else labels
+            clip = sound_set(settings.sounds).example(number, kinds_of_clip, duration, "train")
             is_mixture = clip.kind == "together"
             kinds = [clip.parameters[name] for name in ("first", "second")] if is_mixture else [clip.kind]
             for kind in kinds:
@@ -99,7 +107,7 @@ class ClassifierStage:
 
     def __init__(self, settings: ClassifierSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
         if clips is not None:
-            raise ValueError("the classifier is trained on synthesised clips only: recordings have no labels")
+            raise ValueError("the classifier is trained on clips of the package only: recordings have no labels")
         self.settings = settings
         self.ema = settings.ema
         self.data = LabelledClips(settings)
@@ -124,8 +132,10 @@ class ClassifierStage:
     def evaluate(self, count: int = HELD_OUT) -> dict[str, float]:
         """Accuracy on held-out clips, `count` a kind: the mean over kinds, and that of the worst kind."""
         accuracies = []
+        sounds = sound_set(self.settings.sounds)
         for label in self.settings.config().labels:
-            mels = np.stack([log_mel(example(n, (label,), split="test").waveform) for n in range(count)])
+            clips = [sounds.example(number, (label,), self.settings.duration, "test") for number in range(count)]
+            mels = np.stack([log_mel(clip.waveform) for clip in clips])
             logits = framework.to_numpy(self.networks["classifier"](framework.from_numpy(mels, self._device)))
             accuracies.append(np.mean(logits.argmax(1) == self.settings.config().labels.index(label)))
         return {"held_out_accuracy": float(np.mean(accuracies)), "lowest_of_a_kind": float(np.min(accuracies))}

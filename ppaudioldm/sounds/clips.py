@@ -33,6 +33,7 @@ PEAK_DB = {
     "heavy": (-8.0, -2.0),
 }
 DISTANCE_SHARE, LOUDNESS_SHARE = 0.16, 0.14  # of the clips that may have them
+MODIFYING = frozenset({"distance", "loudness"})  # facts that are said by words around a description
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Example:
     parameters: what is known of the clip, all of which captions say holds, as plain values: see the kinds. Common ones:
     onsets (s), count, speed, pitch, hertz, note, octave, notes (MIDI numbers), direction, strength, distance, loudness;
     of two sounds first, second, first_parameters, second_parameters and, where one follows the other, switch (s).
+    says: the names of those parameters that the caption tells; of two sounds none is named.
     """
 
     waveform: np.ndarray
@@ -49,6 +51,7 @@ class Example:
     kind: str
     language: str
     parameters: Facts
+    says: frozenset[str] = frozenset()
 
 
 def example(
@@ -59,17 +62,19 @@ def example(
     language: str | None = None,
     seed: int = 0,
     bank: Bank | None = None,
+    components: Sequence[str] = (),
 ) -> Example:
     """Example number `index` of `kinds`, `duration` seconds long: the same for the same arguments.
 
     language: of the caption; None draws one. The sound of an index is the same in both. A kind that is listed twice
-    comes twice as often. bank: the recordings, by default those of the repository.
+    comes twice as often. bank: the recordings, by default those of the repository. components: the single kinds that
+    pairs of sounds are made of, by default those among `kinds`; all where fewer than two are left.
     The splits "train" and "test" share no clip and no caption template, and where a kind has enough, no recording.
     Raises ValueError for an unknown kind, split or language, a negative number, or a duration outside 1 to 60 seconds.
     """
-    drawn = _drawn(index, kinds, duration, split, language, seed, bank)
+    drawn = _drawn(index, kinds, duration, split, language, seed, bank, components)
     waveform = _waveform(drawn.rng, drawn.material, drawn.kind, drawn.facts, duration)
-    return Example(waveform, drawn.caption, drawn.kind, drawn.language, _in_clip_time(drawn.facts))
+    return Example(waveform, drawn.caption, drawn.kind, drawn.language, _in_clip_time(drawn.facts), drawn.says)
 
 
 def captions(
@@ -94,6 +99,7 @@ class _Drawn:
     facts: Facts
     language: str
     caption: str
+    says: frozenset[str]
     rng: Generator
     material: Material
 
@@ -106,16 +112,18 @@ def _drawn(
     language: str | None,
     seed: int,
     bank: Bank | None,
+    components: Sequence[str] = (),
 ) -> _Drawn:
     """What `example` describes."""
-    _check(index, kinds, duration, split, language, seed)
+    _check(index, [*kinds, *components] if kinds else kinds, duration, split, language, seed)
     material = Material(bank, split) if bank else _default_material(split)
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
-    kind, facts = _draw(rng, material, kinds, duration)
+    kind, facts = _draw(rng, material, kinds, duration, components or kinds)
     # Other random numbers for the captions of each kind, and none of those that the sound depends on.
     words_rng = np.random.default_rng([seed, SPLITS.index(split), index, zlib.crc32(kind.encode())])
     language = language or LANGUAGES[int(words_rng.integers(len(LANGUAGES)))]
-    return _Drawn(kind, facts, language, _caption(words_rng, kind, facts, language, split), rng, material)
+    text, says = _caption(words_rng, kind, facts, language, split)
+    return _Drawn(kind, facts, language, text, says, rng, material)
 
 
 @lru_cache(maxsize=len(SPLITS))
@@ -131,11 +139,13 @@ def _default_bank() -> Bank:
 # ---- Facts
 
 
-def _draw(rng: Generator, material: Material, kinds: Sequence[str], duration: float) -> tuple[str, Facts]:
+def _draw(
+    rng: Generator, material: Material, kinds: Sequence[str], duration: float, components: Sequence[str]
+) -> tuple[str, Facts]:
     name = _draw_kind(rng, kinds)
     if name in PAIRS:
-        components = {kind: SINGLE_KINDS[kind] for kind in dict.fromkeys(kinds) if kind not in PAIRS}
-        return name, draw_pair(rng, material, name, components if len(components) > 1 else SINGLE_KINDS, duration)
+        parts = {kind: SINGLE_KINDS[kind] for kind in dict.fromkeys(components) if kind not in PAIRS}
+        return name, draw_pair(rng, material, name, parts if len(parts) > 1 else SINGLE_KINDS, duration)
     kind = SINGLE_KINDS[name]
     facts = kind.draw(rng, material, duration)
     return name, facts | _placement(rng, kind, facts)
@@ -188,18 +198,19 @@ def _waveform(rng: Generator, material: Material, name: str, facts: Facts, durat
 # ---- Caption
 
 
-def _caption(rng: Generator, name: str, facts: Facts, language: str, split: str) -> str:
+def _caption(rng: Generator, name: str, facts: Facts, language: str, split: str) -> tuple[str, frozenset[str]]:
+    """A caption, and the facts that it tells."""
     if name in PAIRS:
-        return caption(rng, *_describe_pair(rng, name, facts, language, split), language, split)
-    text, is_noun = describe(rng, SINGLE_KINDS[name].words, facts, language, split)
+        return caption(rng, *_describe_pair(rng, name, facts, language, split), language, split), frozenset()
+    text, is_noun, says = describe(rng, SINGLE_KINDS[name].words, facts, language, split)
     text = modified(rng, text, is_noun, facts, language)
-    return caption(rng, text, is_noun, language, split)
+    return caption(rng, text, is_noun, language, split), says | (MODIFYING & facts.keys())
 
 
 def _describe_pair(rng: Generator, name: str, facts: Facts, language: str, split: str) -> tuple[str, bool]:
     templates = (pair_words.SEQUENCE if name == SEQUENCE else pair_words.TOGETHER)[language][split]
     template = templates[int(rng.integers(len(templates)))]
-    parts: dict[str, tuple[str, bool]] = {
+    parts = {
         place: describe(
             rng,
             SINGLE_KINDS[facts[place]].words,
@@ -210,9 +221,9 @@ def _describe_pair(rng: Generator, name: str, facts: Facts, language: str, split
         )
         for place in ("first", "second")
     }
-    text = with_articles(template[2:].format(**{place: text for place, (text, _) in parts.items()}))
+    text = with_articles(template[2:].format(**{place: text for place, (text, *_) in parts.items()}))
     # A frame such as "the sound of ..." suits only nouns, and no "first ..., then ...".
-    return text, template[2] == "{" and all(is_noun for _, is_noun in parts.values())
+    return text, template[2] == "{" and all(described.is_noun for described in parts.values())
 
 
 def _check(index: int, kinds: Sequence[str], duration: float, split: str, language: str | None, seed: int) -> None:

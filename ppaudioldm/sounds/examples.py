@@ -20,12 +20,23 @@ FLOOR_DB = (-65.0, -55.0)  # of full scale, root mean square: no clip is digital
 
 @dataclass(frozen=True)
 class Example:
-    """One clip. waveform: (samples,) float32 at SAMPLE_RATE. kind: a name in KINDS. parameters: drawn by its kind."""
+    """One clip. waveform: (samples,) float32 at SAMPLE_RATE. kind: a name in KINDS. parameters: drawn by its kind.
+
+    says: the names of the parameters, each of which the caption may tell.
+    """
 
     waveform: np.ndarray
     caption: str
     kind: str
     parameters: Parameters
+
+    @property
+    def language(self) -> str:
+        return "en"
+
+    @property
+    def says(self) -> frozenset[str]:
+        return frozenset(self.parameters)
 
 
 def example(seed: int, kinds: Sequence[str] = LEVEL_A, duration: float = 2.56, split: str = "train") -> Example:

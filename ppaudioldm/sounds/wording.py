@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Words:
         return [(text, True) for text in nouns.of(language)] + [(text, False) for text in clauses.of(language)]
 
 
+class Description(NamedTuple):
+    """A sound in words. is_noun: a noun phrase, not a clause. says: the facts of the clip that it tells."""
+
+    text: str
+    is_noun: bool
+    says: frozenset[str] = frozenset()
+
+
 def fitting(templates: list[tuple[str, bool]], language: str, facts: Facts) -> list[tuple[str, bool]]:
     """Those of `templates` whose slots all have words for what `facts` says."""
     table = slots.SLOTS[language]
@@ -74,8 +82,8 @@ def facts_of(template: str, language: str) -> set[str]:
 
 def describe(
     rng: np.random.Generator, words: Words, facts: Facts, language: str, split: str, form: str = "*"
-) -> tuple[str, bool]:
-    """A random description of a clip with `facts`, and whether it is a noun phrase, not a clause.
+) -> Description:
+    """A random description of a clip with `facts`.
 
     form: N for a noun phrase, C for a clause, * for either.
     """
@@ -85,7 +93,7 @@ def describe(
     # What says more is chosen more often: a generation that is asked for three beeps has to have seen many threes.
     weights = np.array([1.0 + len(facts_of(text, language)) for text, _ in choices])
     text, is_noun = choices[int(rng.choice(len(choices), p=weights / weights.sum()))]
-    return fill(rng, text, facts, language), is_noun
+    return Description(fill(rng, text, facts, language), is_noun, frozenset(facts_of(text, language)))
 
 
 def fill(rng: np.random.Generator, template: str, facts: Facts, language: str) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ppaudioldm.audio import pitch
 from ppaudioldm.audio.onsets import count_onsets, onset_times
-from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
+from ppaudioldm.evaluation.sound_sets import LabelledExample
+from ppaudioldm.sounds.clips import example, facts
 
 LARGEST_COUNT = 3  # larger numbers are not measured
 CALIBRATION_CLIPS = 10  # of each value
@@ -130,54 +132,55 @@ class Boundary:
 
 @dataclass
 class AttributeJudge:
-    """Checks clips of `sounds`, `duration` seconds long. It calibrates itself for a kind when it first meets it."""
+    """Checks clips of the collection, `duration` seconds long.
 
-    sounds: SoundSet
+    It calibrates itself for a kind when it first meets it, with a few dozen real clips: about a second.
+    """
+
     duration: float
     _boundaries: dict[tuple[str, str], Boundary | None] = field(default_factory=dict)
     _counters: dict[str, Measure] = field(default_factory=dict)
 
     def __call__(self, waveform: np.ndarray, request: LabelledExample) -> dict[str, bool]:
         """Attribute -> whether `waveform` (samples,) at 16 kHz has it, for those that the request's caption tells."""
-        facts, says, found = request.parameters, request.says, {}
+        says, found = request.says, {}
         for name, (fact, _) in GRADUAL.items():
             boundary = self._boundary(request.kind, name) if fact in says else None
             if boundary:
-                found[name] = boundary.value(waveform) == facts[fact]
+                found[name] = boundary.value(waveform) == request.parameters[fact]
         if says & {"note", "key"}:
-            found[NOTE] = note_distance(waveform, facts["hertz"]) < 0.5
-        if "count" in says and facts["count"] <= LARGEST_COUNT:
-            found[COUNT] = self._counter(request.kind)(waveform) == facts["count"]
+            found[NOTE] = note_distance(waveform, request.parameters["hertz"]) < 0.5
+        if "count" in says and request.parameters["count"] <= LARGEST_COUNT:
+            found[COUNT] = self._counter(request.kind)(waveform) == request.parameters["count"]
         return found
 
     def _boundary(self, kind: str, name: str) -> Boundary | None:
         """None where the training clips do not have both values often enough."""
         if (kind, name) not in self._boundaries:
             fact, measures = GRADUAL[name]
-            clips = self._calibration(kind, fact)
+            clips = self._calibration(kind, fact, lambda value: True)
             enough = {value: found for value, found in clips.items() if len(found) >= LEAST_CALIBRATION_CLIPS}
             self._boundaries[kind, name] = best_boundary(measures, enough) if len(enough) == 2 else None
         return self._boundaries[kind, name]
 
     def _counter(self, kind: str) -> Measure:
         if kind not in self._counters:
-            clips = self._calibration(kind, "count")
-            counted = [(count, clip) for count, found in clips.items() for clip in found if int(count) <= LARGEST_COUNT]
+            clips = self._calibration(kind, "count", lambda count: count <= LARGEST_COUNT)
+            counted = [(count, clip) for count, found in clips.items() for clip in found]
             right = [sum(measure(clip) == count for count, clip in counted) for measure in COUNTERS]
             self._counters[kind] = COUNTERS[int(np.argmax(right))]
         return self._counters[kind]
 
-    def _calibration(self, kind: str, fact: str) -> dict[str | int, list[np.ndarray]]:
-        """Real training clips of `kind` by their value of `fact`."""
+    def _calibration(
+        self, kind: str, fact: str, is_measured: Callable[[Any], bool]
+    ) -> dict[str | int, list[np.ndarray]]:
+        """The first real training clips of `kind` by their value of `fact`, CALIBRATION_CLIPS at most of each."""
         clips: dict[str | int, list[np.ndarray]] = {}
         for number in range(CALIBRATION_NUMBERS):
-            clip = self.sounds.example(number, (kind,), self.duration, "train")
-            if fact in clip.parameters:
-                found = clips.setdefault(clip.parameters[fact], [])
-                if len(found) < CALIBRATION_CLIPS:
-                    found.append(clip.waveform)
-            if len(clips) > 1 and all(len(found) == CALIBRATION_CLIPS for found in clips.values()):
-                break
+            value = facts(number, kind, self.duration).get(fact)
+            found = clips.setdefault(value, []) if value is not None and is_measured(value) else None
+            if found is not None and len(found) < CALIBRATION_CLIPS:
+                found.append(example(number, (kind,), self.duration).waveform)
         return clips
 
 

@@ -93,7 +93,7 @@ class Judge:
             )
         self.sounds, self.duration = sounds, duration
         self._classifier = classifier
-        self._check: CheckClip = AttributeJudge(sounds, duration) if sounds.name == COLLECTION else simple_checks
+        self._check: CheckClip = AttributeJudge(duration) if sounds.name == COLLECTION else simple_checks
 
     def __call__(self, waveform: np.ndarray, request: LabelledExample, seed: int) -> RecognisedClip:
         """What is recognised in `waveform` (samples,) at 16 kHz, generated for `request` with `seed`."""

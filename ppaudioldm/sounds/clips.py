@@ -91,6 +91,11 @@ def captions(
         yield _drawn(index, kinds, duration, split, language, seed, bank).caption
 
 
+def facts(index: int, kind: str, duration: float = DURATION_S, split: str = "train") -> Facts:
+    """The parameters of example number `index` of a kind, without making its sound."""
+    return _in_clip_time(_drawn(index, (kind,), duration, split, None, 0, None).facts)
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """An example without its sound, which `rng` continues to draw from `material`."""

@@ -17,7 +17,7 @@ DURATION_S = 2.56
 
 @pytest.fixture(scope="module")
 def judge():
-    return AttributeJudge(sound_set(COLLECTION), DURATION_S)
+    return AttributeJudge(DURATION_S)
 
 
 def requests(kind, fact):

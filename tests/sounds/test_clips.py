@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from ppaudioldm.sounds.clips import SAMPLE_RATE, captions, example
+from ppaudioldm.sounds.clips import SAMPLE_RATE, captions, example, facts
 from ppaudioldm.sounds.collection import FAMILIES, INSTRUMENTS, KINDS, SINGLE_KINDS, describe, known_words
 from ppaudioldm.sounds.wording import LANGUAGES, SPLITS, tokens
 
@@ -41,6 +41,11 @@ def test_a_clip_depends_on_its_arguments_alone():
 def test_captions_are_those_of_the_examples():
     expected = [example(index, duration=1.0).caption for index in range(12)]
     assert list(captions(12, duration=1.0)) == expected
+
+
+@pytest.mark.parametrize("kind", ["dog", "sequence"])
+def test_facts_are_those_of_the_example(kind):
+    assert facts(3, kind, 2.56, "test") == example(3, (kind,), 2.56, "test").parameters
 
 
 def test_there_are_enough_kinds():

@@ -34,6 +34,7 @@ from ppaudioldm.generation.options import (
     guidance_scale_of,
     merged_options,
 )
+from ppaudioldm.generation.prompt_schedule import PromptSchedule, split_first
 from ppaudioldm.generation.run import Components, GenerationRequest, run
 from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, conditioning_of_embeddings
 from ppaudioldm.weights.locate import Description, locate
@@ -119,6 +120,9 @@ class AudioLDM:
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
           them take a tenth of the time.
+        - prompt_schedule: pairs (seconds, prompt), up to 32: from that time on the prompt takes the place of the one
+          before, into which it is cross-faded. `prompt` holds from the start; where it is None, the first of these
+          does. It takes hardly longer than one prompt; candidates are scored against the prompt of each time.
 
         seed: 0 to 2**63 - 1; the same seed gives the same clip, whatever the batch; None draws a new one; a sequence
         has one for each prompt. transcription: the words to say, or phonemes: how they are pronounced, as espeak writes
@@ -135,11 +139,6 @@ class AudioLDM:
         negatives = overrides.get("negative_prompt")
         has_one_each = negatives is not None and not isinstance(negatives, str)
         options = merged_options(options, preset, overrides | {"negative_prompt": None} if has_one_each else overrides)
-        options = replace(
-            options,
-            duration=self.default_duration if options.duration is None else options.duration,
-            guidance_scale=guidance_scale_of(options, self.config.diffusion),
-        )
         condition = audio_condition or AudioCondition()
         conditioning = conditioning_of_embeddings(self.config, prompt_embeds, attention_mask, generated_prompt_embeds)
         unconditional = conditioning_of_embeddings(
@@ -152,13 +151,22 @@ class AudioLDM:
         if conditioning is not None and condition.replaces_prompt:
             raise ValueError("prompt_embeds and features of an audio_condition are both set, allowed: one of them")
         has_features = condition.replaces_prompt or conditioning is not None
+        if options.prompt_schedule and has_features:
+            raise ValueError("prompt_schedule is set, but embeddings or a recording take the place of prompts")
+        prompt, schedule = _opened(prompt, options.prompt_schedule)
+        options = replace(
+            options,
+            duration=self.default_duration if options.duration is None else options.duration,
+            guidance_scale=guidance_scale_of(options, self.config.diffusion),
+            prompt_schedule=schedule,
+        )
         is_absent = prompt is None and has_features
         count = conditioning.count if conditioning else 1
         texts: Any = [prompt] if isinstance(prompt, str) else prompt
         prompts = [""] * count if is_absent else check_texts(texts)
         _check_counts(prompts, conditioning, unconditional)
         if not is_absent:
-            self._warn_of_unknown_sounds(prompts)
+            self._warn_of_unknown_sounds(prompts, schedule)
             if condition.film is not None:
                 logger.warning("the recording takes the place of the prompt, which only scores the result")
         request = GenerationRequest(
@@ -252,10 +260,12 @@ class AudioLDM:
         mel = decode(self.engine, self.config, self.engine.asarray(latents.astype(np.float32)), circular)
         return vocode(self.engine, self.config, mel, circular)
 
-    def _warn_of_unknown_sounds(self, prompts: list[str]) -> None:
+    def _warn_of_unknown_sounds(self, prompts: list[str], schedule: PromptSchedule) -> None:
+        """Of the first of `prompts` that is unknown, and of each such one of `schedule`."""
         known = self.checkpoint.known_sounds
-        if known and (warning := known.warning(self.checkpoint.name, prompts)):
-            logger.warning("%s", warning)
+        for texts in [prompts, *([text] for text in dict.fromkeys(cue.prompt for cue in schedule))]:
+            if known and (warning := known.warning(self.checkpoint.name, texts)):
+                logger.warning("%s", warning)
 
     def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
         """The phonemes to be spoken, (1, 310) int64; None for other checkpoints. Raises ValueError for none or both."""
@@ -287,6 +297,15 @@ def _config(checkpoint: Description, vocoder: str | None) -> ModelConfig:
     if vocoder == "network" and config.vocoder.method != "network":
         raise ValueError(f"{checkpoint.name} has no vocoder network, its vocoder is {config.vocoder.method}")
     return replace(config, vocoder=replace(config.vocoder, method=vocoder))
+
+
+def _opened(
+    prompt: str | Sequence[str] | None, schedule: PromptSchedule
+) -> tuple[str | Sequence[str] | None, PromptSchedule]:
+    """The first prompt, or several, and the schedule without that of the first. Raises ValueError for two at a time."""
+    if prompt is None or isinstance(prompt, str):
+        return split_first(prompt, schedule)
+    return prompt, split_first("", schedule)[1]
 
 
 def _check_counts(prompts: list[str], *conditionings: Conditioning | None) -> None:

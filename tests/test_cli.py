@@ -150,6 +150,11 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         ),
         (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "speaker is '', allowed"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),
+        (["generate", "x", "--at", "birds"], "argument --at: 'birds' is not a prompt with its time, allowed: SECONDS"),
+        (["generate", "x", "--at", "0:y"], "--at has 'y' at 0 seconds, but the prompt holds from the start"),
+        (["generate", "x", "--at", "9:y"], "--at has 'y' at 9 seconds, allowed: up to 2.26 in a clip of 2.56 seconds"),
+        (["generate", "x", "--at", "2:y", "--at", "1:z"], "--at has 'z' at 1 seconds, after 2, allowed: 0.3 seconds"),
+        (["loop", "x", "--at", "1:y"], "unrecognized arguments: --at"),
         (["random-checkpoint", "nothing-here", "x"], "nothing-here"),
         ([], "COMMAND"),
     ],
@@ -158,6 +163,16 @@ def test_bad_input_is_one_line(arguments, named, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert named in failure(capsys, *arguments)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("first", [["rain"], ["--at", "0:rain"]])
+def test_prompts_over_time(first, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cues = ["--at", "0.4:birds", "--at", "0.7:a dog"]
+    assert main(["generate", *first, *cues, "-c", "untrained", "-d", "1", "--steps", "1", "-s", "5", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["file"], report["prompt"], report["samples"]) == ("rain.wav", "rain", 16000)
+    assert report["settings"]["prompt_schedule"] == [[0.4, "birds"], [0.7, "a dog"]]
 
 
 def test_unknown_name_lists_the_known_ones(capsys):

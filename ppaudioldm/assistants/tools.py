@@ -147,8 +147,11 @@ def _field_names(tool: Tool) -> list[str]:
     tasks = [TASKS[name] for name in tool.tasks]
     of_tasks = {parameter.name for task in tasks for parameter in task.parameters}
     of_others = {parameter.name for task in TASKS.values() for parameter in task.parameters} - of_tasks
-    left_out = {*LEFT_OUT, *of_others, *(["task"] if len(tasks) == 1 else [])}
-    return [name for name in request_model().model_fields if name not in left_out] if tasks else []
+    if not tasks:
+        return []
+    not_taken = set.intersection(*(set(task.settings_left_out) for task in tasks))
+    left_out = {*LEFT_OUT, *of_others, *not_taken, *(["task"] if len(tasks) == 1 else [])}
+    return [name for name in request_model().model_fields if name not in left_out]
 
 
 def _argument(tool: Tool, field: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.choices import AUDIO_FORMATS, ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS, chosen_framework
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options, Setting, settings
+from ppaudioldm.generation.prompt_schedule import Cue, parsed_cue
 
 if TYPE_CHECKING:
     from ppaudioldm.lists.write import OutputOptions
@@ -21,13 +23,13 @@ PRESET_HELP = "steps of dpm++: 10 in fast, the default, 25 in fine, reuse 3 in d
 
 
 def add_settings(
-    command: argparse.ArgumentParser, takes_duration: bool = True, duration_help: str = DEFAULT_DURATION
+    command: argparse.ArgumentParser, left_out: Sequence[str] = (), duration_help: str = DEFAULT_DURATION
 ) -> None:
-    """An argument for every field of `Options`, the preset, and the seed."""
+    """An argument for every field of `Options` that is not `left_out`, the preset, and the seed."""
     command.add_argument("--preset", choices=list(PRESETS), default="fast", help=PRESET_HELP)
     for name, setting in settings().items():
-        if name == "duration" and not takes_duration:
-            command.set_defaults(duration=None)
+        if name in left_out:
+            command.set_defaults(**{name: None})
         else:
             _add_setting(command, name, setting, duration_help if name == "duration" else _shared_default(name))
     command.add_argument(
@@ -41,7 +43,9 @@ def _add_setting(command: argparse.ArgumentParser, name: str, setting: Setting, 
         details["choices"] = setting.choices
     else:
         details["metavar"] = setting.metavar
-        details["type"] = interval if setting.kind is tuple else setting.kind
+        details["type"] = {tuple: interval, Cue: cue}.get(setting.kind, setting.kind)
+        if setting.kind is Cue:
+            details["action"] = "append"
     if setting.maximum is not None:
         details["help"] += f" ({setting.allowed})"
     if default:
@@ -65,6 +69,14 @@ def interval(text: str) -> tuple[float, float]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not START:END, such as 0.2:0.8") from None
     return start, end
+
+
+def cue(text: str) -> Cue:
+    """SECONDS:PROMPT."""
+    try:
+        return parsed_cue(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def open_interval(text: str) -> tuple[float | None, float | None]:

@@ -29,6 +29,7 @@ examples:
   ppaudioldm generate "a cat purring" --checkpoint cvssp/audioldm2 --preset original --seed 7
   ppaudioldm generate "rain on a tin roof" -c audioldm2-full --duration 30 --negative-prompt "music, speech"
   ppaudioldm generate "heavy rain" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
+  ppaudioldm generate "a car approaches" --at 4:"it brakes" --at 6:"silence, birds" -d 10
   ppaudioldm generate --list prompts.csv --output-dir sounds
 
 A list has a prompt a line, each of which may end in "|" and a file name; or it is .csv with a header, or .jsonl, with
@@ -65,7 +66,7 @@ class _ListAction(argparse.Action):
 
 def check_single(options: argparse.Namespace) -> None:
     """Raise ValueError for arguments of a list where there is none."""
-    if options.prompt is None:
+    if options.prompt is None and not options.prompt_schedule:
         raise ValueError("a prompt or --list is needed")
     if options.output_dir is not None:
         raise ValueError("--output-dir is for --list: --output takes a folder, too")

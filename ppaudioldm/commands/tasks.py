@@ -28,7 +28,8 @@ from ppaudioldm.commands.arguments import (
     output_options_of,
 )
 from ppaudioldm.commands.console import ProgressBar, notify_if_random
-from ppaudioldm.generation.options import MAX_DURATION, Options, check_texts, guidance_scale_of
+from ppaudioldm.generation.options import MAX_DURATION, Options, check_texts, default_duration, guidance_scale_of
+from ppaudioldm.generation.prompt_schedule import check_within, split_first
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Parameter, Task, Use
 
@@ -87,7 +88,7 @@ def _add_task(commands: Any, task: Task) -> None:
             help=f"the recording, of any format, rate and number of channels; up to {MAX_DURATION:g} seconds",
         )
     add_output(command, "recording" if task.audio is Use.REQUIRED else "text" if task.speaks else "prompt")
-    add_settings(command, task.takes_duration, task.duration_help or DEFAULT_DURATION)
+    add_settings(command, task.settings_left_out, task.duration_help or DEFAULT_DURATION)
     if not task.edits:
         add_loudness(command)
     if is_listed:
@@ -131,7 +132,8 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     start = time.perf_counter()
     options.check(options)
     choose_framework(options)  # the tasks import it
-    settings, parameters = options_of(options), _checked_parameters(task, options)
+    settings = _opened_settings(options)
+    parameters = _checked_parameters(task, options)
     recording = _opened_recording(task, options)
     duration = task.planned_duration(recording, settings.duration, _config_of(options.checkpoint), **parameters)
     output = output_options_of(options)
@@ -174,6 +176,16 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
         print(_lines(written, f"{seconds['total']:.1f} s"))
     if was_stopped:
         raise KeyboardInterrupt(f"{written['file']} is what was complete by then")
+
+
+def _opened_settings(options: argparse.Namespace) -> Options:
+    """The settings, with the prompt of a schedule that has the first one, too, in `options.prompt`."""
+    settings = options_of(options)
+    options.prompt, schedule = split_first(options.prompt, settings.prompt_schedule)
+    config = _config_of(options.checkpoint)
+    if schedule and settings.duration is None and config is not None:
+        check_within(schedule, default_duration(config.diffusion.clip_seconds))  # before a download
+    return dataclasses.replace(settings, prompt_schedule=schedule)
 
 
 def _checked_parameters(task: Task, options: argparse.Namespace) -> dict[str, Any]:

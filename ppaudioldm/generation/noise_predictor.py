@@ -1,8 +1,8 @@
-"""Noise prediction for latents of any length: windows, classifier-free guidance, cached deep features."""
+"""Noise prediction for latents of any length: windows, classifier-free guidance, cached deep features; sections."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.diffusion.sections import Sections
 from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.diffusion.windows import Windows
 from ppaudioldm.engines.engine import Array, Engine
@@ -131,6 +132,19 @@ class NoisePredictor:
             self._engine.concat([prediction[start + j : start + j + batch] for start in starts], 0)
             for j in range(0, half, batch)
         ]
+
+
+class SectionPredictor:
+    """Predicts the noise in latents whose `sections` have conditions of their own: by one of `predictors` for each."""
+
+    def __init__(self, engine: Engine, sections: Sections, predictors: Sequence[NoisePredictor]) -> None:
+        self._engine, self._sections, self._predictors = engine, sections, predictors
+
+    def __call__(self, latents: Array, timestep: int, step: int) -> Array:
+        """The prediction for `latents` (B, channels, T, bands), as that of a `NoisePredictor`."""
+        parts = self._sections.cut(latents)
+        predictions = [predict(part, timestep, step) for predict, part in zip(self._predictors, parts, strict=True)]
+        return self._sections.join(predictions, self._engine.asarray, self._engine.concat)
 
 
 def unet_functions(config: ModelConfig, guided: bool, options: Options) -> list[str]:

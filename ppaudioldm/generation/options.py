@@ -16,6 +16,7 @@ from typing import Any
 from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
 from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.errors import quoted
+from ppaudioldm.generation.prompt_schedule import Cue, PromptSchedule, check_within, checked_cues
 
 MIN_DURATION = 0.3  # seconds
 MAX_DURATION = 600.0
@@ -46,9 +47,9 @@ def as_share(progress: ProgressCallback | None, index: int, count: int) -> Progr
 class Setting:
     """One field of `Options`: how it is checked, and how it is offered to users.
 
-    kind: type of a value; `tuple` is an interval, two numbers from 0 to 1. minimum, maximum: both allowed. choices: of
-    a text. flags: on the command line. aliases: further names of its column in a list of prompts. unit: of a number.
-    blank_is_none: a text without a letter in it is None.
+    kind: type of a value; `tuple` is an interval, two numbers from 0 to 1; `Cue` is any number of prompts with their
+    times. minimum, maximum: both allowed. choices: of a text. flags: on the command line. aliases: further names of its
+    column in a list of prompts. unit: of a number. blank_is_none: a text without a letter in it is None.
     """
 
     help: str
@@ -68,6 +69,8 @@ class Setting:
             return self._checked_text(name, value)
         if self.kind is tuple:
             return _checked_interval(name, value)
+        if self.kind is Cue:
+            return _checked_schedule(name, value)
         is_kind = _is_whole(value) if self.kind is int else is_number(value)
         low, high = self.minimum, self.maximum
         if not is_kind or (low is not None and value < low) or (high is not None and value > high):
@@ -171,6 +174,14 @@ class Options:
         flags=("--reuse",),
         metavar="N",
     )
+    prompt_schedule: tuple[Cue, ...] = _setting(
+        (),
+        "the prompt that holds from so many seconds on; may be repeated",
+        Cue,
+        flags=("--at",),
+        aliases=("at",),
+        metavar="SECONDS:PROMPT",
+    )
 
     def __post_init__(self) -> None:
         for name, setting in settings().items():
@@ -181,6 +192,8 @@ class Options:
             if value is not None or type(self).__dataclass_fields__[name].default is not None:
                 object.__setattr__(self, name, setting.checked(name, value))
         check_sampler_options(self.sampler, self.eta, self.spacing)
+        if self.duration is not None:
+            check_within(self.prompt_schedule, self.duration)
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> Options:
@@ -205,13 +218,22 @@ def settings() -> dict[str, Setting]:
 
 
 def take_options(keywords: dict[str, Any]) -> Options:
-    """The `Options` that `keywords` of `AudioLDM.generate` describe; what belongs to them is removed from `keywords`.
+    """The `Options` that `keywords` of a task describe; what belongs to them is removed from `keywords`.
 
-    "options" or "preset" is the starting point, by default the preset "fast"; single settings override it.
+    "options" or "preset" is the starting point, by default the preset "fast"; single settings override it. Raises
+    ValueError for prompts over time, which these tasks do not take.
     """
     options, preset = keywords.pop("options", None), keywords.pop("preset", None)
     overrides = {name: keywords.pop(name) for name in settings() if name in keywords}
-    return merged_options(options, preset, overrides)
+    options = merged_options(options, preset, overrides)
+    refuse_schedule(options)
+    return options
+
+
+def refuse_schedule(options: Options) -> None:
+    """Raise ValueError for prompts over time."""
+    if options.prompt_schedule:
+        raise ValueError("prompt_schedule is set, but only the task generate takes prompts over time")
 
 
 def refuse_duration(keywords: Mapping[str, Any], task: str) -> None:
@@ -270,6 +292,13 @@ def _checked_interval(name: str, value: Any) -> tuple[float, float]:
     if not is_pair or not 0 <= value[0] < value[1] <= 1:
         raise ValueError(f"{name} is {quoted(value)}, allowed: a start and an end, 0 <= start < end <= 1")
     return value[0], value[1]
+
+
+def _checked_schedule(name: str, value: Any) -> PromptSchedule:
+    schedule = checked_cues(value)
+    if schedule:
+        check_texts([cue.prompt for cue in schedule], name)
+    return schedule
 
 
 # "fast" has the fewest steps that are recognised as often as any number of them: docs/tiny.md has the measurements.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial, reduce
+from itertools import groupby
 
 import numpy as np
 
@@ -14,17 +15,20 @@ from ppaudioldm.diffusion.guidance import guidance_scales, needs_unconditional
 from ppaudioldm.diffusion.noise import INITIAL, KEPT, STEP, gaussian
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.diffusion.sections import Sections, sections_over
 from ppaudioldm.engines.engine import Array, Engine
 from ppaudioldm.generation.audio_condition import AudioCondition, Inpainting
 from ppaudioldm.generation.candidates import Candidates, clap_scores
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.decoding import decode, latent_frames, latent_windows, vocode
 from ppaudioldm.generation.monitor import Monitor, StepCounter
-from ppaudioldm.generation.noise_predictor import NoisePredictor, UNetSchedule, unet_functions
+from ppaudioldm.generation.noise_predictor import NoisePredictor, SectionPredictor, UNetSchedule, unet_functions
 from ppaudioldm.generation.options import Options, ProgressCallback
+from ppaudioldm.generation.prompt_schedule import PromptSchedule, changes
 from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, concatenated, padded
 
 Item = tuple[int, int]  # the index of a prompt, and that of one of its candidates
+FADE_S = 0.4  # seconds in which one prompt passes into the next
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,49 @@ class GenerationRequest:
         """Whether CLAP compares candidates with their prompts; an absent prompt has nothing to compare with."""
         return (self.with_scores or len(self.seeds[0]) > 1) and all(self.prompts)
 
+    @property
+    def texts(self) -> list[str]:
+        """The prompts, and those that follow them over time."""
+        return [*self.prompts, *(cue.prompt for cue in self.options.prompt_schedule)]
+
+    def texts_of(self, prompt: int) -> list[int]:
+        """The indices among `texts` of those that the prompt of that index consists of over time."""
+        schedule = self.options.prompt_schedule
+        return [prompt, *(len(self.prompts) + schedule.index(cue) for cue in self.changes_of(prompt))]
+
+    def changes_of(self, prompt: int) -> PromptSchedule:
+        """The cues that change the prompt of that index."""
+        return changes(self.prompts[prompt], self.options.prompt_schedule)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items that are generated at once: their prompts change at the same times.
+
+    sections: of the latents, one for each of the prompts that an item has over time. schedules: of each section.
+    """
+
+    items: list[Item]
+    sections: Sections
+    schedules: list[UNetSchedule]
+
+    @property
+    def num_unet_calls(self) -> int:
+        return sum(schedule.calls_per_step * len(schedule.timesteps) for schedule in self.schedules)
+
 
 @dataclass(frozen=True)
 class Plan:
     """What one generation does, worked out before any work. Make one with `plan_of`.
 
-    latent_shape: (channels, T, bands). guidance_scales: of each step. batches: the items generated at once.
+    latent_shape: (channels, T, bands). guidance_scales: of each step.
     """
 
     num_samples: int
     latent_shape: tuple[int, int, int]
     sampler: Sampler
     guidance_scales: list[float]
-    batches: list[list[Item]]
-    schedules: list[UNetSchedule]  # of each batch
+    batches: list[Batch]
     functions: list[str]  # that the engine runs, in order
 
     @property
@@ -85,7 +118,7 @@ class Plan:
 
     @property
     def num_unet_calls(self) -> int:
-        return sum(schedule.calls_per_step * len(schedule.timesteps) for schedule in self.schedules)
+        return sum(batch.num_unet_calls for batch in self.batches)
 
 
 def plan_of(components: Components, request: GenerationRequest) -> Plan:
@@ -95,6 +128,8 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
     num_samples = round(options.duration * config.sample_rate)
     frames = latent_frames(config, num_samples, condition.circular)
     condition.check(config, frames)
+    if condition.circular and options.prompt_schedule:
+        raise ValueError("prompt_schedule is set, allowed for a loop: one prompt")
     if condition.circular and num_samples != frames * config.samples_per_latent:
         step = config.samples_per_latent / config.sample_rate
         raise ValueError(f"duration is {options.duration!r}, allowed for a loop: whole multiples of {step:g} seconds")
@@ -109,22 +144,34 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
     scales = guidance_scales(options.guidance_scale, options.guidance_interval, len(sampler.timesteps))
     guided = tuple(map(needs_unconditional, scales))
     windows = latent_windows(config, frames, condition.circular)
-    # Candidates of a prompt stand together.
-    items = [(p, c) for p in range(len(request.prompts)) for c in range(len(request.seeds[p]))]
-    batches = [items[i : i + options.batch_size] for i in range(0, len(items), options.batch_size)]
-    schedules = [
-        UNetSchedule(
-            sampler.timesteps,
-            guided,
-            options.reuse,
-            windows,
-            windows_per_call(len(windows.starts), len(batch), options.batch_size),
-        )
-        for batch in batches
-    ]
+    frames_per_second = config.sample_rate / config.samples_per_latent
+    batches = []
+    for items in _batched_items(request):
+        borders = [cue.seconds * frames_per_second for cue in request.changes_of(items[0][0])]
+        sections = sections_over(windows, borders, FADE_S * frames_per_second, config.unet.downsampling)
+        schedules = [
+            UNetSchedule(
+                sampler.timesteps,
+                guided,
+                options.reuse,
+                section.windows,
+                windows_per_call(len(section.windows.starts), len(items), options.batch_size),
+            )
+            for section in sections.sections
+        ]
+        batches.append(Batch(items, sections, schedules))
     functions = needed_functions(config, any(guided), request)
     shape = config.vae.latent_channels, frames, config.latent_bands
-    return Plan(num_samples, shape, sampler, scales, batches, schedules, functions)
+    return Plan(num_samples, shape, sampler, scales, batches, functions)
+
+
+def _batched_items(request: GenerationRequest) -> Iterator[list[Item]]:
+    """All items in batches; candidates of a prompt stand together, and prompts that change at other times do not."""
+    items = [(p, c) for p in range(len(request.prompts)) for c in range(len(request.seeds[p]))]
+    size = request.options.batch_size
+    for _, group in groupby(items, lambda item: request.changes_of(item[0])):
+        alike = list(group)
+        yield from (alike[i : i + size] for i in range(0, len(alike), size))
 
 
 def windows_per_call(windows: int, items: int, batch_size: int) -> int:
@@ -172,11 +219,10 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
         with monitor.stage("text", total=encoded.total):
             conditioning, unconditional = _conditioning(components, request, plan.is_guided, encoded.add)
             monitor.report("text", encoded.total, encoded.total)
-        for batch, schedule in zip(plan.batches, plan.schedules, strict=True):
+        for batch in plan.batches:
             with monitor.stage("denoise", calls.done, plan.num_unet_calls):
-                repeated = _repeated(conditioning, unconditional, batch, schedule.windows_per_call)
-                predictor = NoisePredictor(engine, config, repeated, schedule, calls.add)
-                inpainting, steps = _denoising(components, request, plan, batch, predictor)
+                predictor = _predictor(components, request, batch, conditioning, unconditional, calls.add)
+                inpainting, steps = _denoising(components, request, plan, batch.items, predictor)
                 for _, latents in steps:  # noqa: B007 - the last latents are the result
                     pass
                 latents = inpainting.restore(latents) if inpainting else latents
@@ -184,7 +230,7 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
                 mel = decode(engine, config, latents, circular, partial(monitor.report, "decode"))
             with monitor.stage("vocoder"):
                 waveforms = vocode(engine, config, mel, circular, partial(monitor.report, "vocoder"))
-            for item, waveform in zip(batch, waveforms[:, : plan.num_samples], strict=True):
+            for item, waveform in zip(batch.items, waveforms[:, : plan.num_samples], strict=True):
                 candidates.add(*item, waveform)
     except Cancelled as stopped:
         raise Cancelled(str(stopped), candidates.clip(config.sample_rate, monitor.seconds)) from None
@@ -206,7 +252,7 @@ def _text_steps(encoder: PromptEncoder, request: GenerationRequest, is_guided: b
     """How often `_conditioning` calls `on_step`; at least 1, for the progress of the stage."""
     steps = 0
     if request.conditioning is None:
-        steps += len(request.prompts) * encoder.num_steps(request.audio_condition.loa is not None)
+        steps += len(request.texts) * encoder.num_steps(request.audio_condition.loa is not None)
     if is_guided and request.unconditional is None:
         steps += len(set(filter(None, request.negative_prompts))) * encoder.num_steps(has_loa=False)
     return max(1, steps)
@@ -215,7 +261,7 @@ def _text_steps(encoder: PromptEncoder, request: GenerationRequest, is_guided: b
 def _conditioning(
     components: Components, request: GenerationRequest, is_guided: bool, on_step: Callable[[], None]
 ) -> tuple[Conditioning, Conditioning | None]:
-    """Of all prompts, and their unconditional halves."""
+    """Of all texts of `request`, and the unconditional half of each prompt."""
     encoder, unconditional = components.prompt_encoder, None
     # The unconditional half first, so that FLAN-T5 is run twice in a row: with little memory it is read once.
     if is_guided:
@@ -223,7 +269,7 @@ def _conditioning(
     conditioning = request.conditioning
     if conditioning is None:
         condition = request.audio_condition
-        conditioning = encoder.encode(request.prompts, request.phonemes, condition.loa, on_step, condition.film)
+        conditioning = encoder.encode(request.texts, request.phonemes, condition.loa, on_step, condition.film)
     return conditioning, unconditional
 
 
@@ -237,23 +283,37 @@ def _unconditional(encoder: PromptEncoder, request: GenerationRequest, on_step: 
     return reduce(concatenated, encoded).take([distinct.index(text) for text in request.negative_prompts])
 
 
-def _repeated(
-    conditioning: Conditioning, unconditional: Conditioning | None, batch: list[Item], windows_per_call: int
-) -> Conditioning:
-    """The conditioning of one call of the UNet: the items of `batch` for each window, the unconditional half first."""
-    prompts = [prompt for prompt, _ in batch] * windows_per_call
-    taken = conditioning.take(prompts)
-    if unconditional is not None:
-        taken = concatenated(unconditional.take(prompts), taken)
-    return padded(taken)
+def _predictor(
+    components: Components,
+    request: GenerationRequest,
+    batch: Batch,
+    conditioning: Conditioning,
+    unconditional: Conditioning | None,
+    on_call: Callable[[], None],
+) -> NoisePredictor | SectionPredictor:
+    """The noise predictor of `batch`: of one for each section, each with the prompts that hold there."""
+    prompts = [prompt for prompt, _ in batch.items]
+    predictors = []
+    for index, schedule in enumerate(batch.schedules):
+        texts = [request.texts_of(prompt)[index] for prompt in prompts]
+        # One call has the items for each window, the unconditional half first.
+        repeated = conditioning.take(texts * schedule.windows_per_call)
+        if unconditional is not None:
+            repeated = concatenated(unconditional.take(prompts * schedule.windows_per_call), repeated)
+        predictors.append(NoisePredictor(components.engine, components.config, padded(repeated), schedule, on_call))
+    return predictors[0] if len(predictors) == 1 else SectionPredictor(components.engine, batch.sections, predictors)
 
 
 def _denoising(
-    components: Components, request: GenerationRequest, plan: Plan, batch: list[Item], predictor: NoisePredictor
+    components: Components,
+    request: GenerationRequest,
+    plan: Plan,
+    items: list[Item],
+    predictor: NoisePredictor | SectionPredictor,
 ) -> tuple[Inpainting | None, Iterator[tuple[int, Array]]]:
-    """The denoising loop of `batch`, which yields the latents (B, channels, T, bands) after each step."""
+    """The denoising loop of `items`, which yields the latents (B, channels, T, bands) after each step."""
     engine, sampler, condition = components.engine, plan.sampler, request.audio_condition
-    seeds = [request.seeds[prompt][candidate] for prompt, candidate in batch]
+    seeds = [request.seeds[prompt][candidate] for prompt, candidate in items]
 
     def noise(purpose: int, step: int = 0) -> Array:
         return engine.asarray(gaussian(plan.latent_shape, seeds, purpose, step))
@@ -275,16 +335,23 @@ def _denoising(
 def _scorer(
     components: Components, request: GenerationRequest, monitor: Monitor
 ) -> Callable[[int, np.ndarray], np.ndarray]:
-    """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index."""
+    """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index.
+
+    Of prompts over time it is the mean over these, each compared with the samples in which it holds.
+    """
     engine, config = components.engine, components.config
     ranked = StepCounter(monitor, "rank", sum(map(len, request.seeds)))
-    texts: list[np.ndarray] = []  # embeddings of all prompts, once the first is needed
+    texts: list[np.ndarray] = []  # embeddings of all texts, once the first is needed
 
     def score(prompt: int, waveforms: np.ndarray) -> np.ndarray:
         with monitor.stage("rank", ranked.done, ranked.total):
-            texts[:] = texts or components.prompt_encoder.embed_text(request.prompts)
-            scores = clap_scores(engine, texts[prompt], waveforms, config.sample_rate, config.clap_audio)
+            texts[:] = texts or components.prompt_encoder.embed_text(request.texts)
+            starts = [0, *(round(cue.seconds * config.sample_rate) for cue in request.changes_of(prompt))]
+            scores = [
+                clap_scores(engine, texts[text], waveforms[:, start:end], config.sample_rate, config.clap_audio)
+                for text, start, end in zip(request.texts_of(prompt), starts, [*starts[1:], None], strict=True)
+            ]
             ranked.add(len(waveforms))
-        return scores
+        return np.mean(scores, 0)
 
     return score

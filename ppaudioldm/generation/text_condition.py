@@ -17,6 +17,7 @@ from ppaudioldm.weights.locate import Description
 CLAP_MAX_TOKENS = 512
 T5_MAX_TOKENS = 128
 T5_PAD = 0
+States = tuple[np.ndarray, np.ndarray]  # of one prompt (1, L, D), and their mask (1, L)
 SHORTEST_CONTEXT = 8  # tokens, in `padded`: as many LOA tokens as most checkpoints have
 
 
@@ -178,38 +179,39 @@ class PromptEncoder:
         phonemes: (1, 310) int64, what each of them says, for a speech checkpoint. loa: (N, 768) float32 tokens for each
         of them, in place of GPT-2's. on_step: called `num_steps` times for each; what it raises ends the work. film:
         (512,) for each of them, in place of CLAP's embeddings of the prompts. Each prompt is encoded alone: GPT-2's
-        positions count padding, so a prompt padded to the length of another would have other LOA tokens.
+        positions count padding, so a prompt padded to the length of another would have other LOA tokens. But one
+        network encodes all of them before the next one does: with little memory each is read once.
         """
-        return reduce(concatenated, [self._encode(prompt, phonemes, loa, on_step, film) for prompt in prompts])
+        found: list[dict[str, States]] = [{} for _ in prompts]
+        for prompt, states in zip(prompts, found, strict=True):
+            if self._config.flan_t5:
+                states["flan_t5"] = self._flan_t5(prompt)
+            on_step()
+        claps = [self._clap(prompt, loa is None, film) for prompt in prompts]
+        if self._config.loa and loa is not None:
+            for states in found:
+                states["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
+        elif self._config.loa:
+            spoken = None if self._config.phoneme_encoder is None else self._spoken(phonemes)
+            prefixes = [self._prefix(c, *(spoken or states["flan_t5"])) for c, states in zip(claps, found, strict=True)]
+            for states, prefix in zip(found, prefixes, strict=True):
+                states["loa"] = self._loa(*prefix, on_step)
+        return reduce(concatenated, [self._conditions(*pair) for pair in zip(found, claps, strict=True)])
 
     def num_steps(self, has_loa: bool) -> int:
         """The steps in which a prompt is encoded: its text, and each LOA token that GPT-2 predicts if it has none."""
         return 1 + (self._config.loa.num_tokens if self._config.loa and not has_loa else 0)
 
-    def _encode(
-        self,
-        prompt: str,
-        phonemes: np.ndarray | None,
-        loa: np.ndarray | None,
-        on_step: Callable[[], None],
-        film: np.ndarray | None,
-    ) -> Conditioning:
-        config = self._config
-        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        if config.flan_t5:
-            ids, mask = self._t5_tokenizer([prompt])
-            found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
-        clap = None if film is None else film[None].astype(np.float32)
-        if (config.loa and loa is None) or (config.unet.film_dim and film is None):
-            clap = self.embed_text([prompt])
-        on_step()
-        if config.loa and loa is not None:
-            found["loa"] = loa[None].astype(np.float32), np.ones((1, len(loa)), np.float32)
-        elif config.loa:
-            assert clap is not None
-            second = found["flan_t5"] if config.phoneme_encoder is None else self._spoken(phonemes)
-            found["loa"] = self._loa(clap, *second, on_step)
-        return self._conditions(found, clap)
+    def _flan_t5(self, prompt: str) -> States:
+        ids, mask = self._t5_tokenizer([prompt])
+        return self._engine.run_numpy("flan_t5", ids, mask), mask
+
+    def _clap(self, prompt: str, predicts_loa: bool, film: np.ndarray | None) -> np.ndarray | None:
+        """CLAP's embedding (1, 512) of `prompt`, or `film` in its place; None where nothing is conditioned on it."""
+        if film is not None:
+            return film[None].astype(np.float32)
+        is_needed = (self._config.loa and predicts_loa) or self._config.unet.film_dim
+        return self.embed_text([prompt]) if is_needed else None
 
     def unconditional(self, batch: int) -> Conditioning:
         """The unconditional half, as in training: zero LOA tokens, and FLAN-T5 states of an empty prompt."""
@@ -219,10 +221,9 @@ class PromptEncoder:
     def _unconditional(self) -> Conditioning:
         """Of one item; it does not depend on the prompts."""
         config = self._config
-        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        found: dict[str, States] = {}
         if config.flan_t5:
-            ids, mask = self._t5_tokenizer([""])
-            found["flan_t5"] = self._engine.run_numpy("flan_t5", ids, mask), mask
+            found["flan_t5"] = self._flan_t5("")
         if config.loa:
             # The mask is all ones: attention is spread evenly over zeros, as in training.
             shape = (1, config.loa.num_tokens, config.loa.hidden_size)
@@ -230,24 +231,28 @@ class PromptEncoder:
         clap = self.embed_text([""]) if config.unet.film_dim else None
         return self._conditions(found, clap)
 
-    def _spoken(self, phonemes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _spoken(self, phonemes: np.ndarray | None) -> States:
         """States and mask of the phonemes, which take the place of FLAN-T5's before GPT-2."""
         engine = self._engine
         assert phonemes is not None
         states, mask = engine.run("phoneme_encoder", engine.asarray(phonemes))
         return engine.to_numpy(states), engine.to_numpy(mask)
 
-    def _loa(
-        self, clap: np.ndarray, states: np.ndarray, mask: np.ndarray, on_step: Callable[[], None]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        config, engine = self._config, self._engine
-        assert config.loa and config.gpt2
-        batch = len(clap)
+    def _prefix(self, clap: np.ndarray | None, states: np.ndarray, mask: np.ndarray) -> tuple[Array, Array]:
+        """What GPT-2 continues, of one prompt, and its mask: CLAP's embedding (1, 512) and `states` (1, L, D)."""
+        engine = self._engine
+        assert clap is not None
         prefix, prefix_mask = engine.run(
             "loa",
             [engine.asarray(clap[:, None]), engine.asarray(states)],
-            [engine.asarray(np.ones((batch, 1), np.float32)), engine.asarray(mask)],
+            [engine.asarray(np.ones((1, 1), np.float32)), engine.asarray(mask)],
         )
+        return prefix, prefix_mask
+
+    def _loa(self, prefix: Array, prefix_mask: Array, on_step: Callable[[], None]) -> States:
+        """The LOA tokens of one prompt that GPT-2 predicts, and their mask."""
+        config, engine = self._config, self._engine
+        assert config.loa and config.gpt2
         gpt2 = engine.start("gpt2")
 
         def one_token(embeddings: Array, mask: Array) -> Array:
@@ -263,9 +268,9 @@ class PromptEncoder:
             engine.concat,
             config.gpt2.max_positions,
         )
-        return engine.to_numpy(tokens), np.ones((batch, config.loa.num_tokens), np.float32)
+        return engine.to_numpy(tokens), np.ones((1, config.loa.num_tokens), np.float32)
 
-    def _conditions(self, found: dict[str, tuple[np.ndarray, np.ndarray]], clap: np.ndarray | None) -> Conditioning:
+    def _conditions(self, found: dict[str, States], clap: np.ndarray | None) -> Conditioning:
         names = self._config.contexts
         film = clap if self._config.unet.film_dim else None
         return Conditioning(tuple(found[name][0] for name in names), tuple(found[name][1] for name in names), film)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import Setting, settings
+from ppaudioldm.generation.prompt_schedule import Cue, parsed_cue, parsed_cues
 
 LEFT_OUT = ("batch_size",)  # of the settings: it belongs to a run, not to a sound
 
@@ -30,7 +31,7 @@ def column_names() -> list[str]:
 
 
 def _parser_of(setting: Setting) -> Parse:
-    return {str: _text, float: _number, int: _whole, tuple: _interval}[setting.kind]
+    return {str: _text, float: _number, int: _whole, tuple: _interval, Cue: _cues}[setting.kind]
 
 
 def _text(column: str, value: Any) -> str:
@@ -74,6 +75,16 @@ def _interval(column: str, value: Any) -> tuple[float, float]:
     if not isinstance(pair, list) or len(pair) != 2:
         raise ValueError(f"{column} is {_shortened(value)}, expected START:END")
     return _number(column, pair[0]), _number(column, pair[1])
+
+
+def _cues(column: str, value: Any) -> list[Any]:
+    """SECONDS:PROMPT, several with a "|" or a line break between them, or a JSON list of these or of pairs."""
+    try:
+        if isinstance(value, list):
+            return [parsed_cue(item) if isinstance(item, str) else item for item in value]
+        return list(parsed_cues(_text(column, value)))
+    except ValueError as error:
+        raise ValueError(f"{column}: {error}") from None
 
 
 def _shortened(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from ppaudioldm.errors import one_line
 from ppaudioldm.generation.options import check_texts
+from ppaudioldm.generation.prompt_schedule import checked_cues, split_first
 from ppaudioldm.lists.columns import columns
 from ppaudioldm.storage.regular import is_device_or_pipe
 
@@ -295,7 +296,10 @@ def _line(number: int, values: dict[str, Any]) -> tuple[Line, list[str]]:
             settings[keyword] = parse(column, value)
         elif column not in ("prompt", "name"):
             others.append(column)
-    (prompt,) = check_texts([values.get("prompt", "")])
+    prompt = values.get("prompt", "")
+    if _is_blank(prompt) and settings.get("prompt_schedule"):
+        prompt, settings["prompt_schedule"] = split_first(None, checked_cues(settings["prompt_schedule"]))
+    (prompt,) = check_texts([prompt])
     name = values.get("name")
     return Line(number, prompt.strip(), None if _is_blank(name) else str(name), settings), others
 

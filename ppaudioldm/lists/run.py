@@ -18,6 +18,7 @@ from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.errors import one_line, quoted
 from ppaudioldm.generation.options import Options, Progress, guidance_scale_of
+from ppaudioldm.generation.prompt_schedule import split_first
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
 from ppaudioldm.lists.prompt_list import Line, PromptList, read_list
@@ -132,6 +133,7 @@ def _items(
         try:
             own = {keyword: value for keyword, value in line.settings.items() if keyword != "seed"}
             options = Options.from_preset(**{**settings, **own})
+            split_first(line.prompt, options.prompt_schedule)  # an error for two prompts at the start
             line_seed = line.settings.get("seed", seed)
             if line_seed is not None:
                 check_seed(line_seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from ppaudioldm.audio.loudness import MAX_LOUDNESS, MIN_LOUDNESS
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import PRESETS, Setting, settings
+from ppaudioldm.generation.prompt_schedule import ALLOWED, MOST_PROMPTS, Cue, parsed_cue, parsed_cues, split_first
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.responses import new_seed
 from ppaudioldm.serving.service import Service
@@ -43,10 +45,25 @@ def _list(value: Any) -> Any:
     return value
 
 
+def _cue(value: Any) -> Any:
+    """SECONDS:PROMPT as a pair."""
+    return tuple(parsed_cue(value)) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _cues(value: Any) -> Any:
+    """The list of a form that holds several, or all of them, in one text."""
+    value = _list(value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        return parsed_cues(value[0])
+    return value
+
+
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[tuple[Number | None, Number | None], BeforeValidator(_pair)]
 Interval = Annotated[tuple[Number, Number], BeforeValidator(_pair)]
 Ranges = Annotated[list[Range], Field(max_length=MAX_RANGES), BeforeValidator(_list)]
+CuePair = Annotated[tuple[Number, str], BeforeValidator(_cue)]
+Cues = Annotated[list[CuePair], Field(max_length=MOST_PROMPTS), BeforeValidator(_cues)]
 
 Fields = dict[str, Any]  # name -> (type, default with description and limits), as `create_model` takes them
 
@@ -70,7 +87,8 @@ def request_model() -> type[BaseModel]:
 
 def list_fields() -> frozenset[str]:
     """The names of the fields that a form may repeat."""
-    return frozenset(parameter.name for task in TASKS.values() for parameter in task.parameters if _is_list(parameter))
+    parameters = {parameter.name for task in TASKS.values() for parameter in task.parameters if _is_list(parameter)}
+    return frozenset(parameters | {name for name, setting in settings().items() if setting.kind is Cue})
 
 
 def request_from(body: BaseModel, service: Service) -> Request:
@@ -78,11 +96,13 @@ def request_from(body: BaseModel, service: Service) -> Request:
     values = {name: getattr(body, name) for name in type(body).model_fields}
     task = TASKS[values["task"]]
     names = [name for name in settings() if name not in LEFT_OUT]
+    options = service.options(values["preset"], **{name: values[name] for name in names})
+    prompt, schedule = split_first(values["prompt"], options.prompt_schedule)
     return Request(
         model=values["model"] or "",
         task=task.name,
-        prompt=values["prompt"],
-        options=service.options(values["preset"], **{name: values[name] for name in names}),
+        prompt=prompt,
+        options=replace(options, prompt_schedule=schedule),
         seed=new_seed(values["seed"]),
         parameters={parameter.name: values[parameter.name] for parameter in task.parameters},
         loudness=values["loudness"],
@@ -113,6 +133,8 @@ def _setting_field(setting: Setting) -> tuple[Any, Any]:
         return _optional(Literal[setting.choices], setting.help)
     if setting.kind is tuple:
         return _optional(Interval, setting.help)
+    if setting.kind is Cue:
+        return _optional(Cues, f"{setting.help}; {ALLOWED}, or [seconds, prompt]")
     limits = {"ge": setting.minimum, "le": setting.maximum} if setting.kind in (int, float) else {}
     return _optional(setting.kind, setting.help + unit, **limits)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ppaudioldm.audio.loudness import check_loudness
 from ppaudioldm.diffusion.noise import item_seeds
-from ppaudioldm.generation.options import Options, settings
+from ppaudioldm.generation.options import Options, refuse_schedule, settings
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.tasks.registry import task_of
 from ppaudioldm.tasks.task import Task
@@ -53,6 +53,8 @@ class Request:
         """
         task = task_of(self.task)
         parameters = task.checked_parameters(self.prompt, self.audio is not None, self.parameters)
+        if not task.takes_schedule:
+            refuse_schedule(self.options)
         prompt = task.default_prompt if self.prompt is None else self.prompt
         request = dataclasses.replace(self, prompt=prompt, parameters=parameters)
         request._check_limits(limits)
@@ -82,6 +84,8 @@ class Request:
         for name, value in {"prompt": self.prompt, **self.parameters, **of_options}.items():
             if isinstance(value, str):
                 yield name, value
+        for cue in self.options.prompt_schedule:
+            yield "prompt_schedule", cue.prompt
 
     def batch_key(self) -> Hashable:
         """Equal for requests that can run as one batch; None for a request that runs alone."""

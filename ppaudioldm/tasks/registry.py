@@ -31,6 +31,7 @@ TASKS: dict[str, Task] = {
             function="ppaudioldm.pipeline:AudioLDM.generate",
             keeps_candidates=True,
             batches=True,
+            takes_schedule=True,
         ),
         Task(
             name="speak",

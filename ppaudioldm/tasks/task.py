@@ -118,12 +118,12 @@ class Task:
     takes_duration: False where the result is as long as the recording. duration_help: what the length is by default.
     default_duration: in seconds, where it depends on nothing. one_of: parameters, "prompt" or "audio", of which at
     least one is required. keeps_candidates: it can return all candidates, not only the best. batches: several requests
-    with equal settings can run together. speaks: it needs a checkpoint that speaks; the others need one that does not.
-    features: when features of the recording, of AudioMAE or CLAP, take the place of a prompt's: "always", "without
-    prompt" or "never". edits: the result contains samples of the
-    recording, at its rate and with its channels. raises_rate: to the checkpoint's rate. pieces_above_s: results longer
-    than this are generated in pieces, each of which runs all networks; None for never. reads_beginning: the beginning
-    of a longer recording is enough.
+    with equal settings can run together. takes_schedule: it takes prompts over time. speaks: it needs a checkpoint that
+    speaks; the others need one that does not. features: when features of the recording, of AudioMAE or CLAP, take the
+    place of a prompt's: "always", "without prompt" or "never". edits: the result contains samples of the recording, at
+    its rate and with its channels. raises_rate: to the checkpoint's rate. pieces_above_s: results longer than this are
+    generated in pieces, each of which runs all networks; None for never. reads_beginning: the beginning of a longer
+    recording is enough.
     """
 
     name: str
@@ -146,10 +146,17 @@ class Task:
     batches: bool = False
     speaks: bool = False
     features: str = "never"
+    takes_schedule: bool = False
     edits: bool = False
     raises_rate: bool = False
     pieces_above_s: float | None = None
     reads_beginning: bool = False
+
+    @property
+    def settings_left_out(self) -> tuple[str, ...]:
+        """The fields of `Options` that it does not take."""
+        without = {"duration": not self.takes_duration, "prompt_schedule": not self.takes_schedule}
+        return tuple(name for name, is_left_out in without.items() if is_left_out)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`."""

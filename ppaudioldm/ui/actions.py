@@ -9,6 +9,7 @@ from typing import Any
 
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.audio.write import write_audio
+from ppaudioldm.errors import quoted
 from ppaudioldm.serving.changes import changes_of
 from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
@@ -16,7 +17,7 @@ from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Se
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards
-from ppaudioldm.ui.field import Form, parameter_fields, setting_fields
+from ppaudioldm.ui.field import SCHEDULE, Form, parameter_fields, setting_fields
 from ppaudioldm.ui.form import form_of, preset_of, request_of
 from ppaudioldm.ui.uploads import BLOCK_BYTES, UploadRoom, UploadsFull
 
@@ -74,10 +75,13 @@ class Actions:
     def hint(self, job: Job) -> str:
         """HTML of what the user should know about a job that was accepted; "" if there is nothing."""
         model = self.service.models.of(job.request.task, job.request.model)
-        if model.knows(job.request.prompt):
+        prompts = [job.request.prompt, *(cue.prompt for cue in job.request.options.prompt_schedule)]
+        unknown = [prompt for prompt in prompts if not model.knows(prompt)]
+        if not unknown:
             return ""
         count = len(model.known_prompts)
-        line = f"{model.name} knows {count} kinds of sound, and this prompt names none: try an example"
+        subject = "this prompt" if len(prompts) == 1 else quoted(unknown[0])
+        line = f"{model.name} knows {count} kinds of sound, and {subject} names none: try an example"
         return cards.message(line, "note")
 
     def find(self, job_id: str) -> Job:
@@ -155,6 +159,7 @@ def message_of(error: BaseException, service: Service) -> str:
 def _labels() -> dict[str, str]:
     """Setting, parameter or component -> label on the page."""
     fields = [
+        SCHEDULE,
         *setting_fields().values(),
         *(field for task in TASKS.values() for field in parameter_fields(task).values()),
     ]

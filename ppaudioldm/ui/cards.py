@@ -115,6 +115,7 @@ def _facts(job: Job, service: Service) -> str:
         facts.append("waiting" if state.status == QUEUED else "running")
     if state.sounds:
         facts.append(f"{state.sounds[0].duration:.2f} s")
+    facts += [f"{cue.prompt} from {cue.seconds:g} s" for cue in request.options.prompt_schedule]
     facts.append(f"{request.options.num_inference_steps} steps")
     if state.started is not None and state.finished is not None and state.status not in (FAILED, CANCELLED):
         facts.append(f"took {state.finished - state.started:.1f} s")

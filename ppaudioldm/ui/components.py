@@ -7,10 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from ppaudioldm.generation.prompt_schedule import Cue
 from ppaudioldm.ui.field import Field
 
 Components = dict[str, Any]  # of Gradio, by name; which events each has is known where it is created
 ENDS = {"Hz": ("lowest", "highest")}  # unit of a range -> what an empty start and an empty end mean
+CUES = "4: it brakes\n6: silence, birds"
 NO_SUGGESTIONS = gr.InputHTMLAttributes(autocomplete="off")  # of the browser, from what was typed before
 
 
@@ -33,6 +35,8 @@ def _component(field: Field, elem_id: str, empty: str, lines: int) -> Any:
         return gr.Dropdown(choices, value=value, label=label, info=info, elem_id=elem_id, min_width=120)
     if field.kind is bool:
         return gr.Checkbox(field.default, label=label, info=info, elem_id=elem_id)
+    if field.kind is Cue:
+        return gr.Textbox(label=label, info=info, placeholder=CUES, lines=2, max_lines=12, elem_id=elem_id)
     if field.kind is str:
         most = 12 if lines > 1 else 3
         return gr.Textbox(label=label, placeholder=info, lines=lines, max_lines=most, elem_id=elem_id)

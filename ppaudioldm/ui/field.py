@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ppaudioldm.generation.options import Options, settings
+from ppaudioldm.generation.prompt_schedule import Cue, cues_as_text, parsed_cues
 from ppaudioldm.tasks.task import Parameter, Task, Use
 
 # Settings that the page does not offer, and why.
@@ -36,7 +37,8 @@ Form = Mapping[str, Any]  # component -> its value
 class Field:
     """A value that a user can choose, in one component of the form, or in two for the ends of a range.
 
-    name: of the setting or parameter. kind: float, int, str, bool, or `tuple` for a range. default: None where an empty
+    name: of the setting or parameter. kind: float, int, str, bool, `tuple` for a range, or `Cue` for prompts over time,
+    one a line. default: None where an empty
     field has a meaning. minimum, maximum: of a slider. is_list: the value is a tuple of ranges (low, high), of which
     the form holds one, or none; without it, it is one interval between 0 and 1.
     """
@@ -88,6 +90,8 @@ class Field:
         """The value that `form` holds; None where it is empty. Raises ValueError for what is not a number."""
         if self.kind is str:
             return str(form.get(self.name) or "").strip() or None
+        if self.kind is Cue:
+            return tuple(parsed_cues(str(form.get(self.name) or "")))
         if self.kind is bool:
             return bool(form.get(self.name))
         if self.kind is tuple:
@@ -110,9 +114,14 @@ class Field:
             return dict(zip(self.components, ends, strict=True))
         if self.kind is str:
             return {self.name: value or ""}
+        if self.kind is Cue:
+            return {self.name: cues_as_text(value)}
         return {self.name: value if self.kind is bool or self.is_slider else as_text(value)}
 
 
+SCHEDULE = Field(
+    "prompt_schedule", Cue, (), "Prompts over time", "A line for each: seconds, colon, the prompt that follows then."
+)
 LOUDNESS = Field("loudness", float, None, "Loudness", "Such as -16. Empty: as it was generated.", unit="LUFS")
 
 
@@ -121,7 +130,7 @@ def setting_fields() -> dict[str, Field]:
     defaults = {field.name: field.default for field in fields(Options)}
     found = {}
     for name, setting in settings().items():
-        if name == "duration" or name in LEFT_OUT:  # a task has a length of its own
+        if name in ("duration", SCHEDULE.name) or name in LEFT_OUT:  # these are on the tabs of the tasks
             continue
         label, info = LABELS.get(name, (_label(name), setting.help))
         low, high = setting.minimum, setting.maximum

@@ -7,11 +7,12 @@ from typing import Any
 
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options
+from ppaudioldm.generation.prompt_schedule import split_first
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
-from ppaudioldm.ui.field import LOUDNESS, Form, duration_field, parameter_fields, setting_fields
+from ppaudioldm.ui.field import LOUDNESS, SCHEDULE, Form, duration_field, parameter_fields, setting_fields
 
 NEW_SEEDS = 2**32  # a new seed is below: short enough to read aloud
 
@@ -44,11 +45,16 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
     model = service.models.of(task.name)
     length = duration_field(task, model.default_duration)
     settings = {name: field.read(form) for name, field in setting_fields().items()}
-    options = Options.from_preset("fast", duration=length.read(form) if length else None, **settings)
+    prompt, schedule = _prompt(form) or task.default_prompt, SCHEDULE.read(form) if task.takes_schedule else ()
+    prompt, schedule = split_first(prompt, schedule)
+    if prompt is None and task.prompt is Use.REQUIRED:
+        raise ValueError("the prompt is empty: say what it should sound like")
+    seconds = length.read(form) if length else None
+    options = Options.from_preset("fast", duration=seconds, prompt_schedule=schedule, **settings)
     return Request(
         model=model.name,
         task=task.name,
-        prompt=_prompt(task, form),
+        prompt=prompt,
         options=options,
         seed=_seed(form.get("seed")),
         parameters=_parameters(task, form),
@@ -66,6 +72,8 @@ def form_of(request: Request) -> dict[str, Any]:
         values |= field.write(getattr(options, name))
     for name, field in parameter_fields(task).items():
         values |= field.write(request.parameters.get(name, field.default))
+    if task.takes_schedule:
+        values |= SCHEDULE.write(options.prompt_schedule)
     if length := duration_field(task, LONGEST_DEFAULT):
         values |= length.write(length.default if options.duration is None else options.duration)
     return values
@@ -82,12 +90,8 @@ def _parameters(task: Task, form: Form) -> dict[str, Any]:
     return values
 
 
-def _prompt(task: Task, form: Form) -> str | None:
-    """Raises ValueError for an empty one that the task requires."""
-    prompt = str(form.get("prompt") or "").strip() or task.default_prompt
-    if prompt is None and task.prompt is Use.REQUIRED:
-        raise ValueError("the prompt is empty: say what it should sound like")
-    return prompt
+def _prompt(form: Form) -> str | None:
+    return str(form.get("prompt") or "").strip() or None
 
 
 def _seed(value: Any) -> int:

@@ -14,7 +14,7 @@ from ppaudioldm.serving.voices import Voice
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards, waveform
 from ppaudioldm.ui.components import Components, add_field, at_most
-from ppaudioldm.ui.field import Field, duration_field, parameter_fields, sentence
+from ppaudioldm.ui.field import SCHEDULE, Field, duration_field, parameter_fields, sentence
 
 HERE = Path(__file__).parent
 # Examples for a checkpoint that does not say which sounds it knows.
@@ -65,6 +65,8 @@ def add_tab(task: Task, service: Service, voices: Mapping[str, Voice]) -> Tab:
     for parameter in leading:
         _add_parameter(tab, parameter)
     tab.fields["prompt"] = _speaker(task, voices) if task.speaks else _prompt(task, model)
+    if task.takes_schedule:
+        tab.fields |= add_field(SCHEDULE, f"{task.name}-")
     if length := duration_field(task, model.default_duration):
         limit = service.settings.limits.duration_s if length.is_slider else None
         tab.fields |= add_field(at_most(length, limit), f"{task.name}-", empty=f"Empty: {task.duration_help}")

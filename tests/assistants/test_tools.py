@@ -35,7 +35,9 @@ def test_every_task_setting_and_parameter_is_offered():
     for tool in all_tools().values():
         if tool.tasks:
             own = {parameter.name for task in tool.tasks for parameter in TASKS[task].parameters}
-            assert set(properties(tool.name)) >= (set(settings()) - set(LEFT_OUT)) | own
+            taken = {name for task in tool.tasks for name in set(settings()) - set(TASKS[task].settings_left_out)}
+            assert set(properties(tool.name)) >= (taken - set(LEFT_OUT)) | own
+            assert not (set(settings()) - taken) & set(properties(tool.name))
     offered = {name for tool in all_tools() for name in properties(tool)}
     assert set(request_model().model_fields) - offered == {"keep_candidates"}
 
@@ -56,6 +58,9 @@ def test_a_call_becomes_a_request(service):
     assert call(service, "generate_sound", prompt="a bell", task="loop").request.task == "loop"
     found = call(service, "edit_sound", task="inpaint", audio="a.wav", ranges=[[1, 2], [3, None]])
     assert found.request.parameters["ranges"] == [(1, 2), (3, None)] and found.audio == "a.wav"
+    cues = [[0.5, "rain"], [1, "birds"]]
+    found = call(service, "generate_sound", prompt="a bell", prompt_schedule=cues, duration=2)
+    assert found.request.options.prompt_schedule == ((0.5, "rain"), (1.0, "birds"))
     found = call(service, "speak", text="hello", speaker="onyx", speed=2)
     assert found.request.prompt == all_voices()["onyx"].description and found.request.parameters["speed"] == 2
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from ppaudioldm.generation.options import Options
 from ppaudioldm.lists import prompt_list
 from ppaudioldm.lists.prompt_list import MAX_LINE, Line, read_list
 from ppaudioldm.lists.run import ListReport, generate_list
@@ -47,6 +48,23 @@ def test_json_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.csv", 'prompt,at\nrain,"1:birds | 2: a dog, far"\n,"0:rain\n1: birds\n2:a dog, far"\n'),
+        (
+            "list.jsonl",
+            '{"prompt": "rain", "at": [[1, "birds"], [2, "a dog, far"]]}\n'
+            '{"prompt_schedule": ["0:rain", "1:birds", "2:a dog, far"]}',
+        ),
+    ],
+)
+def test_prompts_over_time(tmp_path, name, content):
+    for line in listed(tmp_path, content, name).lines:
+        options = Options(prompt_schedule=line.settings["prompt_schedule"])
+        assert (line.prompt, options.prompt_schedule) == ("rain", ((1.0, "birds"), (2.0, "a dog, far")))
+
+
+@pytest.mark.parametrize(
     ("name", "line", "message"),
     [
         ("list.txt", b"a\0b", "holds a NUL byte"),
@@ -69,6 +87,13 @@ def test_json_lines(tmp_path):
         ("list.jsonl", b'{"prompt": "a", "seed": true}', "seed is True, expected a whole number"),
         ("list.jsonl", b'{"prompt": "a", "duration": [1]}', r"duration is \[1\], expected a number"),
         ("list.jsonl", b'{"prompt": "a", "sampler": 3}', "sampler is 3, expected a text"),
+        ("list.jsonl", b'{"prompt": "a", "at": 3}', "at is 3, expected a text"),
+        (
+            "list.jsonl",
+            b'{"prompt": "a", "at": "birds"}',
+            "at: 'birds' is not a prompt with its time, allowed",
+        ),
+        ("list.jsonl", b'{"at": [[1, ""]]}', "prompt is ''"),
     ],
 )
 def test_a_bad_line_does_not_spoil_the_others(tmp_path, name, line, message):

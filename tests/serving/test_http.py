@@ -108,6 +108,18 @@ def test_delete_cancels_within_a_step(tmp_path):
         ({"task": "vary"}, "audio is missing, which vary needs"),
         ({"guidance_interval": "0.8:0.2"}, "guidance_interval is (0.8, 0.2), allowed"),
         ({"seed": 2**63}, "seed: Input should be less than or equal to"),
+        (
+            {"prompt_schedule": [[0.2, "x"]]},
+            "prompt_schedule has 'x' at 0.2 seconds, but the prompt holds from",
+        ),
+        ({"prompt_schedule": [[99, "x"]]}, "prompt_schedule has 'x' at 99 seconds, allowed: up to "),
+        ({"prompt_schedule": ["x"]}, "prompt_schedule: 'x' is not a prompt with its time, allowed: SECONDS:PROMPT"),
+        ({"prompt_schedule": [[1, 2]]}, "prompt_schedule.0.1: Input should be a valid string"),
+        (
+            {"duration": 2, "prompt_schedule": [[1, "x" * 5001]]},
+            "prompt_schedule has 5001 characters, allowed on this server: up to",
+        ),
+        ({"task": "loop", "prompt_schedule": [[0.4, "x"]], "duration": 2}, "only the task generate takes prompts over"),
     ],
 )
 def test_errors_are_one_line(tmp_path, wrong, message):
@@ -184,6 +196,24 @@ def test_a_form_has_the_fields_of_json(tmp_path):
         job = server.service.history()[0]
         assert job.request.audio == tmp_path / job.id / "input"
         assert samples(job.request.audio.read_bytes()).shape == (RATE,)
+
+
+@pytest.mark.parametrize("prompt", ["rain", None])
+def test_prompts_over_time_in_json_and_forms(tmp_path, prompt):
+    cues = [[0.5, "birds"], [1.0, "a dog | far"]]
+    every = cues if prompt else [[0, "rain"], *cues]
+    texts = [f"{seconds}:{text}" for seconds, text in every]
+    fields = {"duration": "2"} | ({"prompt": prompt} if prompt else {})
+    with answering(tmp_path) as server:
+        answers = [server.client.post("/v1/generations", json={**fields, "duration": 2, "prompt_schedule": every})]
+        for value in (texts, "|".join(texts), json.dumps(every)):
+            parts = [(name, (None, text)) for name, text in fields.items()]
+            parts += [("prompt_schedule", (None, text)) for text in ([value] if isinstance(value, str) else value)]
+            answers.append(server.client.post("/v1/generations", files=parts))
+        for answer in answers:
+            assert answer.status_code == 202, answer.text
+            request = answer.json()["request"]
+            assert (request["prompt"], request["options"]["prompt_schedule"]) == ("rain", cues)
 
 
 @pytest.mark.parametrize(

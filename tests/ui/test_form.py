@@ -24,7 +24,13 @@ def service(tmp_path):
 
 
 OTHERS = {
-    "generate": {"num_waveforms_per_prompt": 3, "negative_prompt": "hum", "seed": "9223372036854775800"},
+    "generate": {
+        "num_waveforms_per_prompt": 3,
+        "negative_prompt": "hum",
+        "seed": "9223372036854775800",
+        "duration": 2.0,
+        "prompt_schedule": "0.5: birds\n1.25: a dog | far",
+    },
     "restyle": {"strength": 0.3, "eta": "0.5", "sampler": "ddim"},
     "inpaint": {"prompt": "", "ranges_from": "0.25", "frequencies_to": "4000", "guidance_interval_to": 0.5},
     "extend": {"duration": 4.5, "loudness": "-20", "reuse": 2},
@@ -54,6 +60,12 @@ def test_values_arrive(service):
     assert request_of(TASKS["upscale"], {**FORM, "cutoff": "6000"}, service).parameters == {"cutoff": 6000}
 
 
+def test_the_first_of_prompts_over_time(service):
+    form = {**FORM, "prompt": "", "prompt_schedule": "0: a bell\n\n1:rain", "duration": 2.0}
+    request = request_of(TASKS["generate"], form, service)
+    assert (request.prompt, request.options.prompt_schedule) == ("a bell", ((1.0, "rain"),))
+
+
 def test_a_job_of_an_earlier_version(service):
     """Its request was stored with the parameters of all tasks, and a loop was a choice of the tab "Sound"."""
     stored = dataclasses.asdict(Request(model="fake", task="loop", prompt="an engine", seed=7))
@@ -77,6 +89,8 @@ def test_an_empty_seed_is_a_new_one(service):
         ("restyle", {"prompt": ""}, "the prompt is empty"),
         ("generate", {"seed": "12a"}, "the seed is '12a', allowed: nothing, or a whole number"),
         ("generate", {"seed": "-1"}, "the seed is '-1'"),
+        ("generate", {"prompt_schedule": "birds"}, "'birds' is not a prompt with its time, allowed: SECONDS:PROMPT"),
+        ("generate", {"prompt_schedule": "0.2: birds"}, "prompt_schedule has 'birds' at 0.2 seconds, but the prompt"),
         ("generate", {"seed": str(2**63)}, "the seed is"),
         ("generate", {"duration": 0.1}, "duration is 0.1, allowed: 0.3 to 600 seconds"),
         ("generate", {"num_inference_steps": 2.5}, "num_inference_steps is 2.5, allowed: a whole number"),

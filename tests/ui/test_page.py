@@ -208,6 +208,10 @@ def test_a_reload_finds_what_is_running(site, page):
 def test_unknown_prompts_get_a_hint(page):
     notice = pressed(page, "generate", prompt="a cello")[page._notice]
     assert "fake knows 2 kinds of sound, and this prompt names none" in notice and 'role="status"' in notice
+    notice = pressed(page, "generate", prompt_schedule="0.5: light rain\n1: a cello", duration=2)[page._notice]
+    assert "and &#x27;a cello&#x27; names none" in notice
+    notice = pressed(page, "generate", prompt_schedule="0.1: rain")[page._notice]
+    assert "Prompts over time has &#x27;rain&#x27; at 0.1 seconds" in notice
 
 
 def test_examples_are_what_the_checkpoint_knows(tmp_path, page):

@@ -242,7 +242,7 @@ def _write_report(folder: Path, markdown: str, measures: str, summaries: Mapping
 
     It has a row for each kind and a column for each stage.
     """
-    from ppaudioldm.evaluation.sheet import write_sheet
+    from ppaudioldm.audio.sheet import write_sheet
     from ppaudioldm.storage.atomic import atomic_path
 
     first = {name: {clip.kind: clip.mel for clip in reversed(stage.clips)} for name, stage in summaries.items()}

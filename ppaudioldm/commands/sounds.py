@@ -65,8 +65,8 @@ def sounds(options: argparse.Namespace) -> None:
 
 def _write(options: argparse.Namespace, kinds: list[str]) -> None:
     from ppaudioldm.audio.mel import log_mel
+    from ppaudioldm.audio.sheet import write_sheet
     from ppaudioldm.audio.write import write_audio
-    from ppaudioldm.evaluation.sheet import write_sheet
     from ppaudioldm.sounds.clips import SAMPLE_RATE, example
     from ppaudioldm.storage.atomic import atomic_path
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.commands.arguments import add_framework, choose_framework
+from ppaudioldm.training.settings import LEFT
 from ppaudioldm.training.stages import STAGES as MODEL_STAGES
 from ppaudioldm.training.stages import stage_classes
+from ppaudioldm.training.viewers import VIEWERS
 
 # The stages of a model, and the sound classifier of `evaluate`.
 CLASSIFIER = ("ppaudioldm.evaluation.train_classifier", "ClassifierSettings", "ClassifierStage")
@@ -51,6 +53,12 @@ def add(commands: Any) -> None:
     add_argument("-c", "--checkpoint", metavar="NAME", help="joint: fine-tune this checkpoint; default: a new model")
     add_argument("--steps", type=int, metavar="N", help="train up to step N")
     add_argument("--minutes", type=float, metavar="M", help="stop after M minutes; the same command resumes")
+    add_argument(
+        "--viewer",
+        action="append",
+        choices=list(VIEWERS),
+        help="also write what TensorBoard or VisualDL shows, into a folder of that name; may be repeated",
+    )
     add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     add_framework(command)
     command.set_defaults(run=train)
@@ -90,6 +98,7 @@ def _train_stage(options: argparse.Namespace) -> None:
     if options.config:
         settings = read_settings(options.config, settings)
     run = {name: getattr(options, name) for name in ("steps", "minutes") if getattr(options, name) is not None}
+    run |= {"viewers": options.viewer} if options.viewer else {}
     settings = with_overrides(settings, {"run": run})
     if options.print_config:
         print(f"# ppaudioldm train {options.stage} --config FILE\n{to_toml(settings)}", end="")
@@ -141,6 +150,7 @@ def _train_chain(options: argparse.Namespace) -> None:
             folder,
             process,
             minutes=options.minutes or 0.0,
+            viewers=tuple(options.viewer or ()),
             clips=partial(read_recordings, options.data) if options.data else None,
             should_stop=should_stop,
             progress=lambda name, step, values: print(f"{name} {step}  {_values(values)}", flush=True),
@@ -228,4 +238,11 @@ def _line(step: int, steps: int, values: dict[str, float]) -> str:
 
 
 def _values(values: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    shown = [f"{name} {value:.4g}" for name, value in values.items() if name != LEFT]
+    return "  ".join([*shown, f"{_duration(values[LEFT])} left"] if LEFT in values else shown)
+
+
+def _duration(seconds: float) -> str:
+    """Such as 1:02:03, or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

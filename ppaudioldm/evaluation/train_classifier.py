@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ppaudioldm.sounds import SAMPLE_RATE
 from ppaudioldm.training.dataset import Dataset, seeded_rng
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.samples import Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 
 HELD_OUT = 10  # clips a kind
@@ -140,8 +140,8 @@ class ClassifierStage:
             accuracies.append(np.mean(logits.argmax(1) == self.settings.config().labels.index(label)))
         return {"held_out_accuracy": float(np.mean(accuracies)), "lowest_of_a_kind": float(np.min(accuracies))}
 
-    def sample(self, folder: Path, step: int) -> None:
+    def sample(self, samples: Samples) -> None:
         """The classifier as a file for `evaluate --classifier`."""
         network = self.networks["classifier"]
         weights = {name: framework.to_numpy(parameter) for name, parameter in network.named_parameters()}
-        save_classifier(folder / f"classifier-{step:06d}.safetensors", self.settings.config(), weights)
+        save_classifier(samples.path(".safetensors"), self.settings.config(), weights)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +29,12 @@ from ppaudioldm.training.dataset import (
 )
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.samples import Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.weights.config_check import check_network
 
 HELD_OUT = 64  # clips
+FBANK_LEVELS = (-1.3, 1.0)  # of normalised filter banks: silence, and what is loud
 
 
 @dataclass(frozen=True)
@@ -235,8 +236,8 @@ class AudioMAEStage:
             variances.append(target.var())
         return {"held_out_loss": float(np.mean(errors) / np.mean(variances))}
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Held-out filter banks, and the same with the masked patches as predicted: (2, clips, frames, 128)."""
+    def sample(self, samples: Samples) -> None:
+        """Held-out filter banks, in a row, above the same with the masked patches as predicted."""
         arrays = self._held_out(0)
         batch = {name: framework.from_numpy(x, self._device) for name, x in arrays.items()}
         predicted, _ = (framework.to_numpy(x) for x in self._predict(batch))
@@ -247,4 +248,4 @@ class AudioMAEStage:
             for patch, values in zip(order[self.settings.visible :], predicted[clip], strict=True):
                 row, column = frames * (patch // bands), mels * (patch % bands)
                 filled[clip, row : row + frames, column : column + mels] = values.reshape(frames, mels)
-        np.save(folder / f"audiomae-{step:06d}.npy", np.stack([arrays["fbank"], filled]).astype(np.float16))
+        samples.spectrograms([list(arrays["fbank"]), list(filled)], FBANK_LEVELS)

@@ -105,13 +105,15 @@ def run_chain(
     process: Process,
     *,
     minutes: float = 0.0,
+    viewers: tuple[str, ...] = (),
     clips: Callable[[float], Dataset] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str, int, dict[str, float]], None] | None = None,
 ) -> bool:
     """Train what is left of the runs, each in `folder`/NAME, and return whether nothing is left.
 
-    minutes: stop after so many, 0: no limit. clips: a dataset of clips of so many seconds in place of synthesised ones.
+    minutes: stop after so many, 0: no limit. viewers: of every run, besides those in its own section. clips: a dataset
+    of clips of so many seconds in place of synthesised ones.
     Each run ends by its steps, or by the `total_minutes` of its own section. Raises as `loop.train`.
     """
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
@@ -123,7 +125,8 @@ def run_chain(
         if left < MINUTES_LEFT or should_stop():
             return False
         limits = [limit for limit in (left, section.run.minutes) if limit and limit != float("inf")]
-        section = replace(section, run=replace(section.run, minutes=min(limits, default=0.0)))
+        watched = tuple(dict.fromkeys((*viewers, *section.run.viewers)))
+        section = replace(section, run=replace(section.run, minutes=min(limits, default=0.0), viewers=watched))
         dataset = clips(section.duration) if clips else None
         loop.train(
             RUNS[name][1](section, process.device, dataset),

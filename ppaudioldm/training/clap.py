@@ -30,6 +30,7 @@ from ppaudioldm.training.dataset import (
 )
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
+from ppaudioldm.training.samples import Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.vocabulary import prepare_tokenizers, trained_tokenizer
 from ppaudioldm.weights.config_check import check_network
@@ -170,13 +171,14 @@ class ClapStage:
             "chance": float((same.sum() - len(kinds)) / (len(kinds) * (len(kinds) - 1))),
         }
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Write the captions of held-out clips, and beside each the caption of the clip nearest to it."""
+    def sample(self, samples: Samples) -> None:
+        """The captions of held-out clips, and beside each the caption of the clip nearest to it."""
         clips = [self._held_out(number) for number in range(HELD_OUT)]
         text, audio = self._embedded(clips)
         nearest = (text @ audio.T).argmax(1)
-        lines = [f"{clip.caption} -> {clips[number].caption}" for clip, number in zip(clips, nearest, strict=True)]
-        (folder / f"clap-{step:06d}.txt").write_text("\n".join(lines) + "\n", "utf-8")
+        samples.text(
+            [f"{clip.caption} -> {clips[number].caption}" for clip, number in zip(clips, nearest, strict=True)]
+        )
 
     def _embedded(self, clips: Sequence[CaptionedClip]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of the captions and of the waveforms, (clips, projection_dim) each."""

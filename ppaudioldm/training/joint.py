@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.audio.griffin_lim import griffin_lim
 from ppaudioldm.audio.names import safe_name
-from ppaudioldm.audio.write import write_audio
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
@@ -48,6 +46,7 @@ from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.runs import frozen_network
+from ppaudioldm.training.samples import SOUNDS, Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids, teacher_forced_loa
 from ppaudioldm.training.vocabulary import warn_of_other_captions
@@ -57,11 +56,9 @@ from ppaudioldm.weights.config_check import check_config
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
 EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
-AUDIO_SAMPLES = 4
 COMPILED_TOKENS = 64
 BATCHES_AHEAD = 4  # whose clips the workers synthesise while a batch is trained on
 SAMPLE_STEPS = 20  # denoising steps of the samples
-MEL_RANGE = (-12.0, 4.0)  # natural logarithms, of the spectrograms of sounds
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
 
 
@@ -459,17 +456,15 @@ class JointStage:
                 latents = sampler.step(i, guided, latents)
             return framework.to_numpy(self.decoder(latents))
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Write spectrograms generated from held-out captions, and a few of them as sounds by Griffin-Lim."""
+    def sample(self, samples: Samples) -> None:
+        """Spectrograms generated from held-out captions, the captions, and sounds of the first of them."""
         rows = self._held_out[range(min(8, self.settings.held_out))]
         captions, phonemes = decode_captions(rows), self._phonemes(rows)
         mels = self.generate(captions, 0, SAMPLE_STEPS, phonemes=phonemes)
-        np.savez(folder / f"joint-{step:06d}.npz", mel=mels, captions=captions)
-        for caption, mel in list(zip(captions, mels, strict=True))[:AUDIO_SAMPLES]:
-            path = folder / f"joint-{step:06d}-{safe_name(caption, 60)}.wav"
-            # An untrained network may predict anything.
-            waveform = griffin_lim(np.clip(np.nan_to_num(mel), *MEL_RANGE))
-            write_audio(path, waveform, self.settings.model.sample_rate)
+        samples.spectrograms([[mel] for mel in mels])
+        samples.text(captions)
+        for caption, mel in list(zip(captions, mels, strict=True))[:SOUNDS]:
+            samples.sound_of_mel(safe_name(caption, 60), mel)
 
 
 def _pretrained(settings: JointSettings) -> PretrainedWeights:

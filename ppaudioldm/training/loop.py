@@ -22,8 +22,10 @@ from ppaudioldm.training.average import MovingAverage, set_values
 from ppaudioldm.training.batches import BatchSource, iterate_batches
 from ppaudioldm.training.initialise import learned_parameters
 from ppaudioldm.training.optimizer import Optimizer, OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, as_values, differences
+from ppaudioldm.training.samples import Samples
+from ppaudioldm.training.settings import LEFT, RunConfig, as_values, differences
 from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked, save_state, trained_seconds
+from ppaudioldm.training.viewers import open_viewers
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,8 @@ class Stage(Protocol):
     def evaluate(self) -> dict[str, float]:
         """Measures on held-out data."""
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Write samples of the networks' outputs into `folder`."""
+    def sample(self, samples: Samples) -> None:
+        """Write samples of the networks' outputs."""
 
 
 class _LossModule(nn.Module):
@@ -163,11 +165,13 @@ def train(
 ) -> dict[str, float]:
     """Train `stage` up to `run.steps`, resuming what `folder` holds. Returns the last line of the log.
 
-    should_stop is called after each step, progress(step, values) with each line of the log. If it is true in one of
-    several processes, all of them stop after the same step. A killed run resumes from its last saved state with the
-    same numbers as if it had not been stopped; that state is at most `run.save_minutes` old, or ten times what a save
-    takes. Another number of processes goes on with the next batches. Raises ValueError if `folder` holds another stage,
-    another model, or a run of the other framework; OSError if the disk is full, with the state before as it was.
+    should_stop is called after each step, progress(step, values) with each line of the log, to whose values it adds
+    LEFT, the seconds until the run ends as an estimate. If should_stop is true in one of several processes, all of them
+    stop after the same step. A killed run resumes from its last saved state with the same numbers as if it had not been
+    stopped; that state is at most `run.save_minutes` old, or ten times what a save takes. Another number of processes
+    goes on with the next batches. Raises ValueError if `folder` holds another stage, another model, or a run of the
+    other framework, or if a viewer's package is not installed; OSError if the disk is full, with the state before as it
+    was.
     """
     process = process or parallel.Process(device=framework.default_device())
     computed_in = precision.resolve_precision(run.precision, process.device)
@@ -184,7 +188,10 @@ def train(
         stop, failure = bool(recorder and recorder.share() >= 1), None
         # A CPU is busy with the step itself. In Paddle, gradients and precision are not switched for one thread alone.
         in_thread = process.device != "cpu" and framework.NAME == "torch"
-        with closing(iterate_batches(stage.data, first, process.count, run.workers, in_thread)) as data:
+        with (
+            closing(iterate_batches(stage.data, first, process.count, run.workers, in_thread)) as data,
+            closing(recorder) if recorder else nullcontext(),
+        ):
             while trainer.step < run.steps:
                 try:
                     batch = {} if stop else next(data)
@@ -267,7 +274,9 @@ class _RunRecorder:
         self._start = self._lap_start = time.monotonic()
         self._save_at = self._start + 60 * run.save_minutes
         self._lap_step = self._saved_step = trainer.step
+        self._first_step = trainer.step
         self._log = Log(folder, trainer.step)
+        self._viewers = open_viewers(run.viewers, folder, trainer.step)
         self._seconds_before = trained_seconds(folder)
         if notes:
             self._log.write(trainer.step, notes=notes)
@@ -284,9 +293,14 @@ class _RunRecorder:
             samples.mkdir(exist_ok=True)
             with self._trainer.averaged():
                 self._write_line(self._trainer.stage.evaluate())
-                self._trainer.stage.sample(samples, step)
+                self._trainer.stage.sample(Samples(samples, self._trainer.stage.name, step, self._viewers))
         if time.monotonic() > self._save_at:
             self._save()
+
+    def close(self) -> None:
+        """Let the viewers write what is not yet on disk."""
+        for viewer in self._viewers:
+            viewer.close()
 
     def finish(self) -> None:
         """Save the state, unless that has been done since the last step."""
@@ -316,7 +330,19 @@ class _RunRecorder:
         self._lap_start, self._lap_step = now, step
         return seconds
 
+    def _seconds_left(self) -> float:
+        """An estimate of the time until the run ends, by its steps or its time limits."""
+        passed, run = time.monotonic() - self._start, self._run
+        done = self._trainer.step - self._first_step
+        left = [passed / max(1, done) * (run.steps - self._trainer.step)]
+        left += [60 * run.minutes - passed] if run.minutes else []
+        left += [60 * run.total_minutes - self._seconds_before - passed] if run.total_minutes else []
+        return max(0.0, min(left))
+
     def _write_line(self, values: dict[str, float]) -> None:
-        self._log.write(self._trainer.step, **{name: round(value, 6) for name, value in values.items()})
+        step = self._trainer.step
+        self._log.write(step, **{name: round(value, 6) for name, value in values.items()})
+        for viewer in self._viewers:
+            viewer.scalars(values, step)
         if self._progress:
-            self._progress(self._trainer.step, values)
+            self._progress(step, {**values, LEFT: self._seconds_left()})

@@ -13,10 +13,12 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from ppaudioldm.config import short
 from ppaudioldm.errors import naming, shown
 from ppaudioldm.storage.regular import read_bounded
+from ppaudioldm.training.viewers import check_viewers
 
 FILE_BYTES_LIMIT = 1 << 20
 LARGEST = 10**9  # for numbers that have no limit of their own
 PRECISIONS = ("auto", "f32", "bf16")
+LEFT = "left"  # name of the seconds until a run ends, among the values of its progress
 NONE = "none"  # in TOML, which has no null, where a setting may be None
 
 Settings = TypeVar("Settings")
@@ -39,10 +41,12 @@ class RunConfig:
     precision: str = "auto"  # of PRECISIONS: "auto" takes bf16 where the device is faster with it
     compile: tuple[str, ...] = ()  # networks to compile, with PyTorch: a minute each, then a GPU is faster
     workers: int = 0  # processes that prepare batches; 0: the training process prepares them itself
+    viewers: tuple[str, ...] = ()  # "tensorboard", "visualdl": also write what they show, into folders of that name
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {shown(self.precision)}, allowed: {', '.join(PRECISIONS)}")
+        check_viewers(self.viewers)
         check_range(self, 1, LARGEST, "steps", "log_every", "evaluate_every")
         check_range(self, 0, 1_000_000, "minutes", "total_minutes", "save_minutes", "workers")
 

@@ -27,6 +27,7 @@ from ppaudioldm.training.dataset import (
 from ppaudioldm.training.initialise import build_trainable, freeze
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
+from ppaudioldm.training.samples import SOUNDS, Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.weights.config_check import check_network
 
@@ -166,11 +167,14 @@ class VAEStage:
             "latent_deviation_max": float(deviation.max()),
         }
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Write a few held-out spectrograms and their reconstructions, an array (2, clips, frames, mels)."""
+    def sample(self, samples: Samples) -> None:
+        """A few held-out spectrograms, in a row, above their reconstructions, and sounds of the first of these."""
         mels = np.stack([mel_of(self._held_out(number)) for number in range(min(8, self.settings.held_out))])
         mean, _ = self.encode(framework.from_numpy(mels, self._device))
-        np.save(folder / f"vae-{step:06d}.npy", np.stack([mels, framework.to_numpy(self.decode(mean))]))
+        reconstructed = framework.to_numpy(self.decode(mean))
+        samples.spectrograms([list(mels), list(reconstructed)])
+        for number, mel in enumerate(reconstructed[:SOUNDS]):
+            samples.sound_of_mel(f"{number + 1}", mel)
 
 
 class NormalisedInput(nn.Module):

@@ -37,6 +37,7 @@ from ppaudioldm.training.discriminators import DiscriminatorConfig, Discriminato
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights
+from ppaudioldm.training.samples import Samples
 from ppaudioldm.training.settings import LARGEST, RunConfig, as_values, check_range
 from ppaudioldm.training.stft_loss import differentiable_log_mel, multi_resolution_stft_loss
 from ppaudioldm.training.vae import MEL_DEVIATION, MEL_MEAN, NormalisedInput
@@ -197,13 +198,12 @@ class VocoderStage:
         waveform = self._generate(framework.from_numpy(mel_of(clip)[None], self._device))
         return framework.to_numpy(waveform)[0]
 
-    def sample(self, folder: Path, step: int) -> None:
-        """Write a few held-out clips, each followed by its reconstruction, one after the other in one file."""
-        from ppaudioldm.audio.write import write_audio
-
+    def sample(self, samples: Samples) -> None:
+        """A few held-out clips, each followed by its reconstruction: one after the other as one sound, and in a row."""
         clips = [self._held_out(number) for number in range(6)]
         waveforms = [waveform for clip in clips for waveform in (clip.waveform, self._vocoded(clip))]
-        write_audio(folder / f"vocoder-{step:06d}.wav", np.concatenate(waveforms), self.settings.vocoder.sample_rate)
+        samples.sound("", np.concatenate(waveforms), self.settings.vocoder.sample_rate)
+        samples.spectrograms([[log_mel(waveform) for waveform in waveforms]])
 
 
 def _feature_matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:

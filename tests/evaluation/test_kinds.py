@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ppaudioldm.audio.sheet import GAP, HEAD_HEIGHT, HEIGHT_SCALE, NAME_WIDTH, named_sheet, sheet, write_sheet
 from ppaudioldm.evaluation import kinds, report, stages
 from ppaudioldm.evaluation.choices import COLLECTION, REAL, SIMPLE
 from ppaudioldm.evaluation.classifier import default_classifier
 from ppaudioldm.evaluation.pipeline_stages import real
-from ppaudioldm.evaluation.sheet import GAP, HEAD_HEIGHT, HEIGHT_SCALE, NAME_WIDTH, named_sheet, sheet, write_sheet
 from ppaudioldm.evaluation.sound_sets import set_that_has, sound_set
 from ppaudioldm.evaluation.summary import (
     Summary,

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppaudioldm import AudioLDM, framework
 from ppaudioldm.audio.read import read_audio
+from ppaudioldm.audio.sheet import GAP
 from ppaudioldm.cli import main
 from ppaudioldm.config import (
     ClapTextConfig,
@@ -124,9 +126,11 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     before, after = losses(JointStage(settings, clips=NoiseClips(SAMPLES))), losses(stage)
     assert all(after[name] < 0.97 * before[name] for name in ("loa_error", "v_error")), (before, after)
     assert {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong")} <= lines[-1].keys()
-    with np.load(tmp_path / "whole" / "samples" / "joint-000012.npz") as sample:
-        assert sample["mel"].shape == (2, 32, 64) and np.isfinite(sample["mel"]).all()
-    sound, rate = read_audio(next((tmp_path / "whole" / "samples").glob("joint-000012-*.wav")))
+    samples = tmp_path / "whole" / "samples"
+    with Image.open(samples / "joint-000012.png") as picture:
+        assert picture.size == (32, 2 * (128 + GAP) - GAP)
+    assert len((samples / "joint-000012.txt").read_text("utf-8").splitlines()) == 2
+    sound, rate = read_audio(next(samples.glob("joint-000012-*.wav")))
     assert rate == 16000 and len(sound) == SAMPLES
     for _ in range(2):
         stopped = JointStage(settings, clips=NoiseClips(SAMPLES))

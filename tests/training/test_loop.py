@@ -73,8 +73,8 @@ class LineStage:
     def evaluate(self):
         return {"held_out": float((self.networks["line"].linear.bias.detach() - 1).abs().sum())}
 
-    def sample(self, folder, step):
-        np.save(folder / f"bias-{step}.npy", framework.to_numpy(self.networks["line"].linear.bias))
+    def sample(self, samples):
+        samples.text([str(framework.to_numpy(self.networks["line"].linear.bias)[0])])
 
 
 def losses(folder):
@@ -106,8 +106,27 @@ def test_the_loss_falls_and_everything_is_written(tmp_path):
         54,
         60,
     ]
-    assert (tmp_path / "samples" / "bias-60.npy").exists()
+    assert float((tmp_path / "samples" / "line-000060.txt").read_text()) == pytest.approx(1, abs=0.5)
     assert load_state(tmp_path).facts["settings"]["rate"] == 0.05
+
+
+def test_the_time_left_falls_to_nothing(tmp_path, monkeypatch):
+    """By the number of steps, or by a limit in minutes that comes earlier; the clock goes on by a second a call."""
+    seconds = itertools.count()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    left = []
+
+    def note(step, values):
+        left.append(values["left"])
+
+    loop.train(LineStage(), replace(RUN, steps=6), tmp_path / "steps", progress=note)
+    assert (
+        left[0] > left[-1] == 0 and min(left) == 0 and not any("left" in line for line in read_log(tmp_path / "steps"))
+    )
+    for name in ("minutes", "total_minutes"):
+        left.clear()
+        loop.train(LineStage(), replace(RUN, steps=1000, **{name: 1.0}), tmp_path / name, progress=note)
+        assert 60 > left[0] > left[-1] >= 0
 
 
 @pytest.mark.parametrize("stop", [1, 5, 11])

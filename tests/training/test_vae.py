@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppaudioldm import framework
+from ppaudioldm.audio.sheet import GAP
 from ppaudioldm.config import VAEConfig
 from ppaudioldm.models.vae import VAEDecoder, VAEEncoder
 from ppaudioldm.training import loop
@@ -39,7 +41,10 @@ def test_the_loss_falls_and_resuming_changes_nothing(tmp_path):
     losses = [line["mel_l1"] for line in lines if "mel_l1" in line]
     assert np.mean(losses[-4:]) < 0.7 * np.mean(losses[:4])
     assert 0 < lines[-1]["held_out_mel_l1"] < 6
-    assert np.load(tmp_path / "whole" / "samples" / "vae-000012.npy").shape == (2, 2, 48, 64)
+    samples = tmp_path / "whole" / "samples"
+    with Image.open(samples / "vae-000012.png") as picture:  # two clips above their reconstructions
+        assert picture.size == (2 * (48 + GAP) - GAP, 2 * (128 + GAP) - GAP)
+    assert len(list(samples.glob("vae-000012-*.wav"))) == 2
     for _ in range(2):
         stage = VAEStage(SETTINGS, clips=NoiseClips(7680))
         loop.train(stage, SETTINGS.run, tmp_path / "stopped", should_stop=stop_after(2))

@@ -55,6 +55,7 @@ def test_loss_falls_and_measures_stand_beside_griffin_lims(tmp_path, monkeypatch
     assert 0 < measures["griffin_lim_pitch_error"] < 1
     samples, rate = soundfile.read(tmp_path / "samples" / "vocoder-000020.wav")
     assert rate == 16000 and samples.shape == (12 * 16000,)
+    assert (tmp_path / "samples" / "vocoder-000020.png").is_file()
 
 
 def test_adversarial_training_begins_with_a_trained_vocoder_and_resumes_equal(tmp_path):

@@ -68,8 +68,12 @@ def _half(mel: np.ndarray) -> np.ndarray:
     return mel[:frames].reshape(-1, 2, mel.shape[1]).mean(1) if frames else mel
 
 
-def sheet(rows: Sequence[Sequence[np.ndarray]], height_scale: int = HEIGHT_SCALE) -> np.ndarray:
-    """The picture (height, width, 3) uint8 without names."""
+def sheet(
+    rows: Sequence[Sequence[np.ndarray]],
+    height_scale: int = HEIGHT_SCALE,
+    levels: tuple[float, float] = (DARKEST, BRIGHTEST),
+) -> np.ndarray:
+    """The picture (height, width, 3) uint8 without names. levels: of the darkest and the brightest colour."""
     mels = [mel for row in rows for mel in row]
     if not mels:
         raise ValueError("a sheet needs one or more spectrograms")
@@ -80,7 +84,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], height_scale: int = HEIGHT_SCALE
     for y, row in enumerate(rows):
         for x, mel in enumerate(row):
             top, left = y * (height + GAP), x * (frames + GAP)
-            level = (np.flipud(mel.T) - DARKEST) / (BRIGHTEST - DARKEST)
+            level = (np.flipud(mel.T) - levels[0]) / (levels[1] - levels[0])
             image = coloured(level).repeat(height_scale, 0)
             picture[top : top + image.shape[0], left : left + image.shape[1]] = image
     return picture

@@ -193,7 +193,8 @@ WORD_ROWS = 0.15  # share of the sentences that are words in a row: every word, 
 COMMAND_SHARE = 0.4
 MOST_WORDS = 5  # in a row
 ATTEMPTS = 200
-JOINTS = (", ", ", and ", ". ", " and ", " but ", ", then ")  # between sentences
+JOINTS = (", ", ", and ", ". ", " and ", " but ", ", then ", "? ", "! ")  # between sentences
+ENDS = ("", "", "", "", "", ".", ".", ".", "!", "?")  # of a text, each as likely
 _SLOT = re.compile(r"\{(\w+)(\+?)\}")
 _ARTICLE = re.compile(r"\ba (?=(?!uni(?!n)|use|euro|one\b)[aeiou]|hour|honest)")
 
@@ -225,7 +226,7 @@ def text(generator: np.random.Generator, most_letters: int) -> str:
         if len(result) + len(joint) + len(added) > most_letters:
             break
         result += joint + added
-    return f"{result}." if generator.random() < 0.5 else result
+    return result + ENDS[generator.integers(len(ENDS))]
 
 
 def _draw(generator: np.random.Generator) -> str:

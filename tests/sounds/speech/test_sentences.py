@@ -51,6 +51,7 @@ def test_texts_fill_what_is_allowed_and_are_the_same_for_the_same_seed():
     texts = [text(np.random.default_rng(seed), 72) for seed in range(200)]
     assert texts == [text(np.random.default_rng(seed), 72) for seed in range(200)]
     assert max(map(len, texts)) <= 73 and np.mean([len(line) > 40 for line in texts]) > 0.15
-    assert 0.3 < np.mean([line.endswith(".") for line in texts]) < 0.7
+    assert 0.3 < np.mean([line[-1] in ".!?" for line in texts]) < 0.7
+    assert {line[-1] for line in texts} > {".", "!", "?"}, "as in what users write"
     with pytest.raises(ValueError, match="most_letters is 1, allowed: 12 or more"):
         sentence(np.random.default_rng(0), 1)

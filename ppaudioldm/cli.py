@@ -18,6 +18,7 @@ from ppaudioldm.commands import (
     checkpoints,
     compat,
     evaluate,
+    evaluate_speech,
     export,
     mcp,
     serve,
@@ -32,7 +33,7 @@ from ppaudioldm.commands.signals import remembered_interrupt
 from ppaudioldm.errors import one_line
 
 # In the order of `--help`.
-COMMANDS = (tasks, serve, ui, mcp, checkpoints, export, cache, bench, train, evaluate, sounds, compat)
+COMMANDS = (tasks, serve, ui, mcp, checkpoints, export, cache, bench, train, evaluate, evaluate_speech, sounds, compat)
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -18,7 +18,15 @@ from packaging.requirements import Requirement
 import ppaudioldm
 
 ROOT = Path(__file__).parents[1]
-FEATURES = {"mcp", "media", "serve", "speech", "train", "ui"}  # extras that bring what a part of the package needs
+FEATURES = {
+    "mcp",
+    "media",
+    "recognition",
+    "serve",
+    "speech",
+    "train",
+    "ui",
+}  # extras that bring what a part of the package needs
 FRAMEWORKS = {"paddlepaddle", "paddlepaddle-gpu", "torch", "openvino"}
 NOT_CODE = {".css", ".gz", ".js", ".json", ".safetensors", ".svg", ".typed"}
 

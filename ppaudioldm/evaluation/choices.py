@@ -7,3 +7,4 @@ LEVELS = ("a", "b")  # of difficulty: choices of the simple sounds, as `ppaudiol
 MAX_CLIPS_PER_KIND = 1000
 SIMPLE, COLLECTION = SOUND_SETS = ("simple", "collection")  # see `sound_sets`
 JUDGED_FROM = 0.9  # of the real clips of a kind have to be recognised, or generated ones cannot be judged
+SENTENCE_SETS = ("commands", "harvard")  # held-out sentences: `sounds.speech.held_out`

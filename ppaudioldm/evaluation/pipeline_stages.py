@@ -27,18 +27,18 @@ def stage_functions(pipeline: AudioLDM, duration: float, **settings: Any) -> dic
     rate = config.sample_rate
 
     def vocoded(request: LabelledExample, seed: int) -> np.ndarray:
-        waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
+        waveform = resampled(request.waveform, SAMPLE_RATE, rate)
         reconstructed = vocode(engine, config, engine.asarray(padded_log_mel(config, waveform)[None]))[0]
-        return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
+        return resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
 
     def round_trip(request: LabelledExample, seed: int) -> np.ndarray:
-        waveform = _resampled(request.waveform, SAMPLE_RATE, rate)
+        waveform = resampled(request.waveform, SAMPLE_RATE, rate)
         reconstructed = pipeline.decode_latents(pipeline.encode_audio(waveform)[None])[0]
-        return _resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
+        return resampled(reconstructed[: len(waveform)], rate, SAMPLE_RATE)
 
     def generated(request: LabelledExample, seed: int) -> np.ndarray:
         clip = pipeline.generate(request.caption, duration=duration, seed=seed, **settings)
-        return _resampled(clip.waveforms[0], clip.sample_rate, SAMPLE_RATE)
+        return resampled(clip.waveforms[0], clip.sample_rate, SAMPLE_RATE)
 
     return {REAL: real, VOCODED: vocoded, ROUND_TRIP: round_trip, GENERATED: generated}
 
@@ -48,7 +48,7 @@ def real(request: LabelledExample, seed: int) -> np.ndarray:
     return request.waveform
 
 
-def _resampled(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+def resampled(waveform: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     if rate == new_rate:
         return waveform
     import soxr

@@ -58,7 +58,7 @@ def spoken_clip(
         text = _held_out(generator, most) if split == "test" else sentences.text(generator, most)
         speech = synthesise(text, manner)
         if len(speech) <= round((duration - LEAD_S - TAIL_S) * SAMPLE_RATE):
-            return SpokenClip(_placed(speech, duration, generator), text, manner.speaker, manner.description)
+            return SpokenClip(placed(speech, duration, generator), text, manner.speaker, manner.description)
     raise ValueError(f"duration is {duration:g}, allowed: seconds in which a sentence can be said")
 
 
@@ -103,7 +103,7 @@ def synthesise(text: str, manner: Delivery) -> np.ndarray:
     return (speech * np.float32(level)).astype(np.float32)
 
 
-def _placed(speech: np.ndarray, duration: float, generator: np.random.Generator) -> np.ndarray:
+def placed(speech: np.ndarray, duration: float, generator: np.random.Generator) -> np.ndarray:
     """A clip with `speech` behind LEAD_S of silence, and a floor of noise."""
     clip = generator.standard_normal(round(duration * SAMPLE_RATE), np.float32) * np.float32(NOISE_FLOOR)
     start = round(LEAD_S * SAMPLE_RATE)

@@ -21,7 +21,7 @@ from ppaudioldm.config import (
 )
 
 DEFAULT_CHECKPOINT = "tiny"
-DEFAULT_SPEECH_CHECKPOINT = "audioldm2-speech-gigaspeech"
+PUBLISHED_SPEECH_CHECKPOINT = "audioldm2-speech-gigaspeech"
 LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
 
 
@@ -313,6 +313,11 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
 def speech_names() -> list[str]:
     """The published checkpoints that generate speech."""
     return [name for name, info in CHECKPOINTS.items() if info.config.phoneme_encoder]
+
+
+def built_in_speech_checkpoint() -> str | None:
+    """The checkpoint that speaks and comes with the package, if one does."""
+    return next((name for name in speech_names() if CHECKPOINTS[name].layout == "built-in"), None)
 
 
 def audiomae_names() -> list[str]:

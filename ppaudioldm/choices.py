@@ -11,6 +11,7 @@ FRAMEWORKS = ("paddle", "torch")
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")  # of the arithmetic; which of them there are depends on engine and device
 VOCODERS = ("network", "griffin-lim")
+OPTIONAL_NETWORKS = ("audiomae", "clap_audio")  # of a checkpoint, for generation from text
 CLAP_FILLINGS = ("stretched", "repeated")  # how a short recording fills CLAP's input: a checkpoint's, not a user's
 SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`

@@ -166,7 +166,8 @@ class AudioLDM:
         prompts = [""] * count if is_absent else check_texts(texts)
         _check_counts(prompts, conditioning, unconditional)
         if not is_absent:
-            self._warn_of_unknown_sounds(prompts, schedule)
+            if phonemes is None:  # the task speak, which generates from them piece by piece, warns once
+                self.warn_of_unknown_sounds(prompts, schedule)
             if condition.film is not None:
                 logger.warning("the recording takes the place of the prompt, which only scores the result")
         request = GenerationRequest(
@@ -260,11 +261,12 @@ class AudioLDM:
         mel = decode(self.engine, self.config, self.engine.asarray(latents.astype(np.float32)), circular)
         return vocode(self.engine, self.config, mel, circular)
 
-    def _warn_of_unknown_sounds(self, prompts: list[str], schedule: PromptSchedule) -> None:
-        """Of the first of `prompts` that is unknown, and of each such one of `schedule`."""
-        known = self.checkpoint.known_sounds
+    def warn_of_unknown_sounds(self, prompts: list[str], schedule: PromptSchedule = ()) -> None:
+        """Of the first of `prompts` that names no sound, or no speaker, that the checkpoint was trained on, and of each
+        such one of `schedule`."""
+        known, speaks = self.checkpoint.known_sounds, self.config.phoneme_encoder is not None
         for texts in [prompts, *([text] for text in dict.fromkeys(cue.prompt for cue in schedule))]:
-            if known and (warning := known.warning(self.checkpoint.name, texts)):
+            if known and (warning := known.warning(self.checkpoint.name, texts, speaks)):
                 logger.warning("%s", warning)
 
     def _phoneme_ids(self, transcription: str | None, phonemes: str | None) -> np.ndarray | None:
@@ -276,10 +278,12 @@ class AudioLDM:
             return None
         if (transcription is None) == (phonemes is None):
             raise ValueError("transcription is missing: a speech checkpoint needs it, or phonemes, and not both")
+        from ppaudioldm.text.language import warn_of_other_language
         from ppaudioldm.text.phonemes import phoneme_ids, to_phonemes
 
         if phonemes is None:
             assert transcription is not None
+            warn_of_other_language(transcription)
             phonemes = to_phonemes(transcription)
         ids = phoneme_ids(phonemes, encoder.max_phonemes)
         if ids.max() >= encoder.vocab_size:

@@ -339,6 +339,20 @@ def test_existing_destination_is_not_replaced_unasked(tmp_path, capsys):
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
+def test_networks_that_generation_does_not_need_can_be_left_out(tmp_path, capsys):
+    out = ["--without", "audiomae", "--without", "clap_audio"]
+    assert main(["convert", "untrained", str(tmp_path / "small"), *out]) == 0
+    names = {path.stem for path in (tmp_path / "small").glob("*.safetensors")}
+    assert {"unet", "clap_text", "vae_encoder"} <= names and not {"audiomae", "clap_audio"} & names
+    config = json.loads((tmp_path / "small/config.json").read_text())["config"]
+    assert config["audiomae"] is config["clap_audio"] is None
+    clip = ["-c", str(tmp_path / "small"), "--duration", "0.3", "--steps", "1", "-o", str(tmp_path / "a.wav")]
+    assert main(["generate", "a bell", *clip]) == 0
+    capsys.readouterr()
+    assert "no CLAP to rank" in failure(capsys, "generate", "a bell", *clip, "--candidates", "2")
+    assert "choose from" in failure(capsys, "convert", "untrained", str(tmp_path / "other"), "--without", "unet")
+
+
 def test_a_checkpoint_is_replaced_when_asked(tmp_path, capsys):
     for extra in ([], ["--overwrite"]):
         assert main(["convert", "untrained", str(tmp_path / "mine"), *extra]) == 0

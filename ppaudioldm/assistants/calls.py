@@ -19,6 +19,7 @@ from ppaudioldm.serving.job import QUEUED, Job
 from ppaudioldm.serving.models import Model
 from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
 from ppaudioldm.serving.voices import Voice
+from ppaudioldm.text.language import NOT_ENGLISH
 
 UPDATE_EVERY_S = 0.15  # faster changes of a job are one notification
 HEARTBEAT_S = 5.0  # seconds without a change after which a client is told that the call goes on
@@ -163,10 +164,9 @@ def _notes(job: Job, model: Model) -> list[str]:
     if model.is_random:
         notes.append(f"{model.name} has random weights, so this is noise and not the sound of the prompt")
     elif not model.knows(job.request.prompt):
-        notes.append(
-            f"{model.name} knows {len(model.known_prompts)} kinds of sound, and this prompt names none:"
-            " list_checkpoints lists them"
-        )
+        notes.append(f"{model.name} knows {model.known_kinds}, and this prompt names none: list_checkpoints lists them")
+    if model.cannot_pronounce(job.request):
+        notes.append(f"the text {NOT_ENGLISH}")
     return notes
 
 

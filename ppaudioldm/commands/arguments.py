@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.choices import AUDIO_FORMATS, ENGINES, FRAMEWORKS, PRECISIONS, VOCODERS, chosen_framework
+from ppaudioldm.choices import (
+    AUDIO_FORMATS,
+    ENGINES,
+    FRAMEWORKS,
+    OPTIONAL_NETWORKS,
+    PRECISIONS,
+    VOCODERS,
+    chosen_framework,
+)
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options, Setting, settings
 from ppaudioldm.generation.prompt_schedule import Cue, parsed_cue
 
@@ -178,6 +186,16 @@ def add_ema(command: argparse.ArgumentParser) -> None:
         "--ema",
         action=argparse.BooleanOptionalAction,
         help="use the averaged UNet of a published file; default: of AudioLDM 1 only, as published",
+    )
+
+
+def add_without(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--without",
+        choices=OPTIONAL_NETWORKS,
+        action="append",
+        default=[],
+        help="leave out a network that generation from text does not need; may be repeated",
     )
 
 

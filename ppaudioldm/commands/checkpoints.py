@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.arguments import add_ema, add_framework, choose_framework
+from ppaudioldm.commands.arguments import add_ema, add_framework, add_without, choose_framework
 from ppaudioldm.commands.console import notify
 
 
@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument("source", metavar="NAME|PATH")
     command.add_argument("destination", type=Path, metavar="FOLDER")
     command.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: float32")
+    add_without(command)
     add_ema(command)
     _add_overwrite_and_framework(command)
     command.set_defaults(run=convert)
@@ -109,11 +110,11 @@ def info(options: argparse.Namespace) -> None:
 def convert(options: argparse.Namespace) -> None:
     choose_framework(options)
     _check_free(options.destination, options.overwrite)
-    from ppaudioldm.weights.checkpoint import open_checkpoint
+    from ppaudioldm.weights.checkpoint import open_checkpoint, without_networks
     from ppaudioldm.weights.convert import check_names_folder, write_native
 
     check_names_folder(options.destination)  # before anything is downloaded
-    checkpoint = open_checkpoint(options.source, ema=options.ema)
+    checkpoint = without_networks(open_checkpoint(options.source, ema=options.ema), options.without)
     write_native(checkpoint, options.destination, options.dtype, notify=notify)
     print(options.destination)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_SPEECH_CHECKPOINT
+from ppaudioldm.checkpoints import CHECKPOINTS, PUBLISHED_SPEECH_CHECKPOINT
 from ppaudioldm.choices import ENGINES, chosen_framework
 from ppaudioldm.commands.arguments import add_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
@@ -125,8 +125,8 @@ def _choose_model(options: argparse.Namespace) -> None:
             raise ValueError(f"--transcription is missing: {options.checkpoint} speaks a text")
         return
     if CHECKPOINTS[options.checkpoint].config.phoneme_encoder is None:
-        notify(f"note: {options.checkpoint} does not speak, so {DEFAULT_SPEECH_CHECKPOINT} is used")
-        options.checkpoint = DEFAULT_SPEECH_CHECKPOINT
+        notify(f"note: {options.checkpoint} does not speak, so {PUBLISHED_SPEECH_CHECKPOINT} is used")
+        options.checkpoint = PUBLISHED_SPEECH_CHECKPOINT
     if not options.text and not options.text_list:
         notify(f"note: there is no --text to describe the speaker, so it is {SPEAKER!r}")
         options.text = SPEAKER

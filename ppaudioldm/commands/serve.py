@@ -7,11 +7,12 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT
+from ppaudioldm.checkpoints import DEFAULT_CHECKPOINT, built_in_speech_checkpoint
 from ppaudioldm.commands.arguments import add_checkpoint, choose_framework
 from ppaudioldm.commands.console import notify
 from ppaudioldm.serving.settings import ServerSettings, all_options
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     Finish = Callable[[Service, FastAPI, dict[str, Voice]], FastAPI]
 
+NO_CHECKPOINT = "none"
 EXAMPLES = """\
 examples:
   ppaudioldm serve --checkpoint cvssp/audioldm2
@@ -126,12 +128,14 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 
 def _opened_models(settings: ServerSettings) -> Models:
-    """Raises ValueError for a speech checkpoint that does not speak, or where the phonemizer is missing."""
+    """Raises ValueError for a speech checkpoint that does not speak, or where the phonemizer is missing.
+
+    The built-in speech checkpoint is not opened where the phonemizer is missing, or the other checkpoint speaks.
+    """
     from ppaudioldm.serving.models import Models
 
-    names = [settings.checkpoint, *([settings.speech_checkpoint] if settings.speech_checkpoint else [])]
-    models = Models.open(
-        names,
+    open_models = partial(
+        Models.open,
         engine=settings.engine,
         device=settings.device,
         precision=settings.precision,
@@ -140,13 +144,27 @@ def _opened_models(settings: ServerSettings) -> Models:
         vocoder=settings.vocoder,
         low_memory=settings.low_memory,
     )
-    if settings.speech_checkpoint and not models.all[-1].speaks:
-        raise ValueError(f"{settings.speech_checkpoint} does not speak, but is --speech-checkpoint")
+    speech = None if settings.speech_checkpoint == NO_CHECKPOINT else settings.speech_checkpoint
+    models = open_models([settings.checkpoint, *([speech] if speech else [])])
+    if speech and not models.all[-1].speaks:
+        raise ValueError(f"{speech} does not speak, but is --speech-checkpoint")
     if models.speaks():
-        from ppaudioldm.text.phonemes import to_phonemes
-
-        to_phonemes("a")
+        _check_phonemizer()
+    elif settings.speech_checkpoint is None and (built_in := built_in_speech_checkpoint()):
+        try:
+            _check_phonemizer()
+        except ValueError as error:
+            notify(f"note: {built_in} is not offered: {error}")
+        else:
+            models = Models([*models.all, *open_models([built_in]).all])
     return models
+
+
+def _check_phonemizer() -> None:
+    """Raises ValueError where it is missing."""
+    from ppaudioldm.text.phonemes import to_phonemes
+
+    to_phonemes("a")
 
 
 def _notify_of_models(models: Models) -> None:

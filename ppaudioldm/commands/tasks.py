@@ -12,7 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT, DEFAULT_SPEECH_CHECKPOINT
+from ppaudioldm.checkpoints import (
+    CHECKPOINTS,
+    DEFAULT_CHECKPOINT,
+    PUBLISHED_SPEECH_CHECKPOINT,
+    built_in_speech_checkpoint,
+)
 from ppaudioldm.choices import AUDIO_FORMATS
 from ppaudioldm.commands import lists
 from ppaudioldm.commands.arguments import (
@@ -93,7 +98,8 @@ def _add_task(commands: Any, task: Task) -> None:
         add_loudness(command)
     if is_listed:
         lists.add_arguments(command)
-    add_checkpoint(command, DEFAULT_SPEECH_CHECKPOINT if task.speaks else DEFAULT_CHECKPOINT)
+    speech = built_in_speech_checkpoint() or PUBLISHED_SPEECH_CHECKPOINT
+    add_checkpoint(command, speech if task.speaks else DEFAULT_CHECKPOINT)
 
 
 def _add_prompt(command: argparse.ArgumentParser, task: Task, is_required: bool) -> None:

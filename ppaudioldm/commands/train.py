@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.commands.arguments import add_framework, choose_framework
+from ppaudioldm.commands.arguments import add_framework, add_without, choose_framework
 from ppaudioldm.training.settings import LEFT
 from ppaudioldm.training.stages import STAGES as MODEL_STAGES
 from ppaudioldm.training.stages import stage_classes
@@ -71,6 +71,7 @@ def add(commands: Any) -> None:
     add_argument("--vocoder", type=Path, metavar="RUN", help="of the stage vocoder; default: Griffin-Lim, no network")
     add_argument("--name", help="of the checkpoint; default: the folder's")
     add_argument("--dtype", choices=("float32", "float16"), default="float16", help="default: float16")
+    add_without(command)
     add_framework(command)
     command.set_defaults(run=assemble)
 
@@ -194,10 +195,12 @@ def assemble(options: argparse.Namespace) -> None:
     choose_framework(options)
     _check_installed()
     from ppaudioldm.training.assemble import assemble_checkpoint, count_parameters
+    from ppaudioldm.weights.checkpoint import without_networks
     from ppaudioldm.weights.convert import write_native
 
     name = options.name or options.destination.name
     checkpoint = assemble_checkpoint(options.joint, options.decoder, options.vocoder, name)
+    checkpoint = without_networks(checkpoint, options.without)
     write_native(checkpoint, options.destination, options.dtype)
     print(f"{options.destination}  ({count_parameters(checkpoint) / 1e6:.1f} M parameters)")
 

@@ -17,6 +17,8 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
+from ppaudioldm.text.language import may_be_english
+from ppaudioldm.weights.known_sounds import OTHER_CHECKPOINTS
 
 
 class ModelNotFound(LookupError):
@@ -76,6 +78,18 @@ class Model:
         """Whether `prompt` names a sound that the checkpoint was trained on, as far as it says."""
         known = self.pipeline.checkpoint.known_sounds
         return not known or not prompt or known.named_in(prompt)
+
+    @property
+    def known_kinds(self) -> str:
+        """How many, and of what."""
+        kinds, _ = OTHER_CHECKPOINTS[self.speaks]
+        return f"{len(self.known_prompts)} {kinds}"
+
+    def cannot_pronounce(self, request: Request) -> bool:
+        """Whether the text that is to be spoken is in another language than English."""
+        parameters = request.parameters
+        is_text = self.speaks and not parameters.get("phonemes")
+        return is_text and not may_be_english(str(parameters.get("text", "")))
 
     @cached_property
     def _schedule(self) -> NoiseSchedule:

@@ -146,7 +146,12 @@ class ServerSettings:
     )
     speech_checkpoint: str | None = field(
         default=None,
-        metadata=_option("speech_checkpoint", str, "one that speaks, too; default: none", own_metavar="NAME|PATH"),
+        metadata=_option(
+            "speech_checkpoint",
+            str,
+            "one that speaks, too, or none; default: the built-in one, if there is one",
+            own_metavar="NAME|PATH",
+        ),
     )
     voices: Path | None = field(
         default=None,

@@ -14,6 +14,7 @@ from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.options import ProgressCallback, as_share, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.registry import SPEAKER, TASKS
+from ppaudioldm.text.language import warn_of_other_language
 from ppaudioldm.text.phonemes import MAX_PHONEMES, split_text, to_phonemes
 
 PHONEMES_PER_SECOND = 14  # of an unhurried speaker of American English, spaces and stress marks included
@@ -39,7 +40,8 @@ def speak(
     """`text`, of any length, spoken by `speaker`, a description.
 
     phonemes: the text is phonemes as espeak writes them, not words. speed: 1/4 to 4, without a change of pitch; 2 takes
-    half the time. settings: of `AudioLDM.generate`; the duration is that of each piece that the text is cut into:
+    half the time. A text in another language than English, and a speaker that the checkpoint does not know, get one
+    warning each. settings: of `AudioLDM.generate`; the duration is that of each piece that the text is cut into:
     checkpoints were trained on 10 seconds. Silence before and behind the words is removed. The pieces have the same
     speaker, seed and settings; the clip's score is the mean of theirs. progress: called after every step, as one of the
     steps of all pieces. `Cancelled` and `Interrupted` carry the pieces that were complete, joined.
@@ -55,6 +57,9 @@ def speak(
     seed = secrets.randbelow(2**32) if seed is None else seed
     # An empty text is one empty piece, for which generate raises the error.
     pieces = cut(text if phonemes else to_phonemes(text), duration, encoder.max_phonemes) or [""]
+    if not phonemes:
+        warn_of_other_language(text)
+    pipeline.warn_of_unknown_sounds([speaker])
     clips: list[Clip] = []
     try:
         for index, piece in enumerate(pieces):

@@ -16,6 +16,7 @@ from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
+from ppaudioldm.text.language import NOT_ENGLISH
 from ppaudioldm.ui import cards
 from ppaudioldm.ui.field import SCHEDULE, Form, parameter_fields, setting_fields
 from ppaudioldm.ui.form import form_of, preset_of, request_of
@@ -74,15 +75,15 @@ class Actions:
 
     def hint(self, job: Job) -> str:
         """HTML of what the user should know about a job that was accepted; "" if there is nothing."""
-        model = self.service.models.of(job.request.task, job.request.model)
-        prompts = [job.request.prompt, *(cue.prompt for cue in job.request.options.prompt_schedule)]
-        unknown = [prompt for prompt in prompts if not model.knows(prompt)]
-        if not unknown:
-            return ""
-        count = len(model.known_prompts)
-        subject = "this prompt" if len(prompts) == 1 else quoted(unknown[0])
-        line = f"{model.name} knows {count} kinds of sound, and {subject} names none: try an example"
-        return cards.message(line, "note")
+        model, request, lines = self.service.models.of(job.request.task, job.request.model), job.request, []
+        prompts = [request.prompt, *(cue.prompt for cue in request.options.prompt_schedule)]
+        if unknown := [prompt for prompt in prompts if not model.knows(prompt)]:
+            examples = ", ".join(model.known_prompts) if model.speaks else "an example"
+            subject = "this prompt" if len(prompts) == 1 else quoted(unknown[0])
+            lines.append(f"{model.name} knows {model.known_kinds}, and {subject} names none: try {examples}")
+        if model.cannot_pronounce(request):
+            lines.append(f"The text {NOT_ENGLISH}")
+        return cards.message(". ".join(lines), "note") if lines else ""
 
     def find(self, job_id: str) -> Job:
         """The job of that id. Raises LookupError."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.choices import OPTIONAL_NETWORKS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.storage.regular import open_regular
 from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
@@ -44,6 +46,19 @@ class Checkpoint(Description):
         """Name and value of every parameter of `network`, read one at a time."""
         for name, tensor in self.networks[network].items():
             yield name, tensor.read()
+
+
+def without_networks(checkpoint: Checkpoint, names: Sequence[str]) -> Checkpoint:
+    """`checkpoint` without the networks `names`, of OPTIONAL_NETWORKS; those that it lacks already do not matter.
+
+    Without CLAP's audio encoder it ranks nothing, without AudioMAE no recording is encoded as LOA tokens. Raises
+    ValueError for any other network.
+    """
+    if others := [name for name in names if name not in OPTIONAL_NETWORKS]:
+        raise ValueError(f"network is {shown(others[0])}, allowed to leave out: {', '.join(OPTIONAL_NETWORKS)}")
+    networks = {name: parameters for name, parameters in checkpoint.networks.items() if name not in names}
+    absent: dict[str, Any] = dict.fromkeys(names)
+    return replace(checkpoint, config=replace(checkpoint.config, **absent), networks=networks)
 
 
 def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool | None = None) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""The kinds of sound that a small model was trained on, and the words by which prompts name them."""
+"""The kinds of sound, or the speakers, that a small model was trained on, and the words by which prompts name them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ MOST_SOUNDS = 1000
 MOST_WORDS = 10_000
 TEXT_LIMIT = 200  # letters
 NAMED_IN_WARNING = 5
+# What is listed, and a checkpoint that was trained on everything: of those that do not speak, and of those that do.
+OTHER_CHECKPOINTS = (
+    ("kinds of sound", "audioldm2-full, a download of 8.8 GB"),
+    ("speakers", "audioldm2-speech-gigaspeech, a download of 5.1 GB"),
+)
 
 _WORD = re.compile(r"[a-z][a-z'-]*|[\u4e00-\u9fff]")  # English words, single Chinese characters
 _NOTHING_NAMED = re.compile("声音|录音|音频|音效")  # Chinese for sound and recording, in which a tone is a part
@@ -29,7 +34,8 @@ class Sound:
 class KnownSounds:
     """All sounds that a checkpoint can generate, where they are few enough to list; `knows` in its config.json.
 
-    words: by which prompts name the sounds, in lower case; of Chinese words the characters.
+    Of a checkpoint that speaks, the speakers. words: by which prompts name the sounds or speakers, in lower case; of
+    Chinese words the characters.
     """
 
     sounds: tuple[Sound, ...]
@@ -39,16 +45,16 @@ class KnownSounds:
         """Whether a word of `prompt`, or another form of it such as the singular, names one of the sounds."""
         return any(form in self.words for word in words(prompt) for form in _forms(word))
 
-    def warning(self, name: str, prompts: Iterable[str]) -> str | None:
+    def warning(self, name: str, prompts: Iterable[str], speaks: bool = False) -> str | None:
         """A line about the first of `prompts` that names no sound of the checkpoint `name`; None if each names one."""
+        kinds, other = OTHER_CHECKPOINTS[speaks]
         for prompt in prompts:
             if not self.named_in(prompt):
                 step = max(1, len(self.sounds) // NAMED_IN_WARNING)
                 some = ", ".join(f"{sound.prompt!r}" for sound in self.sounds[::step][:NAMED_IN_WARNING])
                 return (
-                    f"{name} was trained on {len(self.sounds)} kinds of sound, and {prompt[:80]!r} names none of them: "
-                    f"try {some}; `ppaudioldm checkpoints {name}` lists all; for any sound there is --checkpoint "
-                    "audioldm2-full, a download of 8.8 GB"
+                    f"{name} was trained on {len(self.sounds)} {kinds}, and {prompt[:80]!r} names none of them: "
+                    f"try {some}; `ppaudioldm checkpoints {name}` lists all; for others there is --checkpoint {other}"
                 )
         return None
 

@@ -11,18 +11,22 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED, CheckpointInfo, built_in_speech_checkpoint
 from ppaudioldm.cli import main
+from ppaudioldm.commands.serve import _opened_models
 from ppaudioldm.config import GPT2Config, LoaConfig, PhonemeEncoderConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.serving.configuration import read_settings
 from ppaudioldm.tasks.speak import PAUSE_S, cut, joined, speak, trimmed
 from ppaudioldm.text.phonemes import phoneme_ids
+from ppaudioldm.weights import locate
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_checkpoint
 from ppaudioldm.weights.convert import write_native
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.support import RecordingEngine, relative_error
 from tests.text.test_phonemes import WISH, speech
 
@@ -190,6 +194,39 @@ def test_stopped_in_the_middle_it_keeps_the_pieces_that_were_complete(kind):
 
 def said(piece: str) -> Clip:
     return untrained().generate("A female reporter is speaking", phonemes=piece, **FAST)
+
+
+def test_the_one_that_comes_with_the_package_speaks_by_default(tmp_path, monkeypatch, capsys):
+    assert built_in_speech_checkpoint() is None
+    write_native(checkpoint(), tmp_path / "tiny-speech")
+    monkeypatch.setattr(locate, "BUILT_IN", tmp_path)
+    monkeypatch.setitem(CHECKPOINTS, "tiny-speech", CheckpointInfo("speech", TINY_SPEECH, "built-in"))
+    command = ["speak", WISH[1], "--phonemes", "--duration", "0.3", "--steps", "1", "-o", str(tmp_path / "a.wav")]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "tiny-speech"
+    models = _opened_models(read_settings({"checkpoint": "untrained"}))
+    assert [model.name for model in models.all] == ["untrained", "tiny-speech"] and models.speaks()
+    models = _opened_models(read_settings({"checkpoint": "untrained", "speech_checkpoint": "none"}))
+    assert [model.name for model in models.all] == ["untrained"]
+
+
+@speech
+@pytest.mark.parametrize("checked", [speak, AudioLDM.generate])
+def test_each_warning_comes_once(checked, caplog):
+    pytest.importorskip("py3langid")
+    known = KnownSounds((Sound("woman", "a woman", "a woman is speaking"),), frozenset({"woman"}))
+    pipeline = AudioLDM(replace(checkpoint(), known_sounds=known), EagerEngine(checkpoint()))
+    text = "Guten Morgen. Wie geht es Ihnen heute? Das Wetter ist sehr angenehm."
+    if checked is speak:
+        speak(pipeline, text, speaker="a child", **FAST)
+    else:
+        pipeline.generate("a child", transcription=text, **FAST)
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(messages) == 2 and sum("is not English" in message for message in messages) == 1
+    assert sum("trained on 1 speakers, and 'a child' names none" in message for message in messages) == 1
+    caplog.clear()
+    speak(pipeline, "Good morning", speaker="a young woman", **FAST)
+    assert not caplog.records
 
 
 @speech

@@ -12,10 +12,14 @@ import gradio
 import pytest
 from fastapi.testclient import TestClient
 
+from ppaudioldm.config import PhonemeEncoderConfig
+from ppaudioldm.serving.models import Model
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.voices import all_voices
+from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.page import PORTION, Page, check_files
 from ppaudioldm.ui.tabs import PROMPTS
+from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.serving.examples import PATIENCE, new_request, until
 from tests.ui.examples import FORM, opened
 
@@ -212,6 +216,21 @@ def test_unknown_prompts_get_a_hint(page):
     assert "and &#x27;a cello&#x27; names none" in notice
     notice = pressed(page, "generate", prompt_schedule="0.1: rain")[page._notice]
     assert "Prompts over time has &#x27;rain&#x27; at 0.1 seconds" in notice
+
+
+def test_speakers_and_languages_that_cannot_be_spoken_get_a_hint(tmp_path):
+    pytest.importorskip("py3langid")
+    known = KnownSounds((Sound("woman", "a woman", "a woman is speaking"),), frozenset({"woman"}))
+    speaking = SimpleNamespace(phoneme_encoder=PhonemeEncoderConfig())
+    model = Model("mine", SimpleNamespace(checkpoint=SimpleNamespace(known_sounds=known), config=speaking))
+    actions = Actions(SimpleNamespace(models=SimpleNamespace(of=lambda task, name: model)), tmp_path, None)
+
+    def hint(speaker: str, **parameters) -> str:
+        return actions.hint(SimpleNamespace(request=Request(task="speak", prompt=speaker, parameters=parameters)))
+
+    assert hint("a woman", text="Good morning") == hint("a woman", text="ɡˈuːtən mˈɔːɡən", phonemes=True) == ""
+    assert "mine knows 1 speakers, and this prompt names none: try a woman is speaking" in hint("a child", text="No")
+    assert "not English" in hint("a woman", text="Guten Morgen, wie geht es Ihnen?")
 
 
 def test_examples_are_what_the_checkpoint_knows(tmp_path, page):

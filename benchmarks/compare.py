@@ -153,10 +153,11 @@ def ours(device: str, duration: float, checkpoint: str) -> Contender:
     film = None if found.film is None else engine.asarray(found.film)
     latents = engine.asarray(noise(1, config.vae.latent_channels, frames(duration), config.latent_bands))
     features = engine.asarray(timestep_features(np.array([500]), config.unet.model_channels))
+    time = engine.run("unet_time_embedding", features)
     mel = engine.asarray(noise(1, 4 * frames(duration), config.vae.n_mels))
     return {
         "text": conditions,
-        "step": lambda: engine.run("unet_guided_step", latents, features, projected, masks, film),
+        "step": lambda: engine.run("unet_guided_step", latents, time, projected, masks, film),
         "decode": lambda: engine.run("vae_decoder", latents),
         "vocoder": lambda: engine.run("vocoder", mel),
     }

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def inputs(function: str, config: Any) -> list[Any]:
-    """Unit noise; what the contexts become is noise too."""
+    """Unit noise; what the contexts become is noise too. Of the UNet's second input, the time features."""
     from ppaudioldm.diffusion.timestep_features import timestep_features
     from ppaudioldm.models.functions import function_inputs
 
@@ -48,7 +48,7 @@ def inputs(function: str, config: Any) -> list[Any]:
     (*_, widths, _) = function_inputs(function, config)
     projected = [noise(2 + i, 2, (8, TOKENS)[i], x.shape[2]) for i, x in enumerate(widths)]
     masks = [np.ones(x.shape[:2], np.float32) for x in projected]
-    masks[1][0, 1:] = 0  # the unconditional half hears one token
+    masks[1][0, 1:] = 0  # the unconditional half has one token
     return [latents, timestep_features(np.array([500]), config.unet.model_channels), projected, masks]
 
 
@@ -64,17 +64,18 @@ def compute(way: str, folder: Path) -> None:
     description, engine = create_engine(locate("audioldm2-full", random_weights=True), engine_name, "cpu")
     for function, network in FUNCTIONS.items():
         arrays = inputs(function, description.config)
-        if way == "openvino":
-            output = engine.run(function, *arrays)
-        else:
+        if way != "openvino":
             import torch
 
             engine.prepare(function)
             dtype = getattr(torch, way)
             engine._networks[network].to(dtype)
-            output = engine.to_numpy(engine.run(function, *tensors(arrays, dtype)))
+            arrays = tensors(arrays, dtype)
+        if network == "unet":
+            arrays[1] = engine.run("unet_time_embedding", arrays[1])
+        np.save(folder / f"{function}-{way}.npy", engine.to_numpy(engine.run(function, *arrays)))
+        if way != "openvino":
             del engine._networks[network]
-        np.save(folder / f"{function}-{way}.npy", output)
 
 
 def tensors(x: Any, dtype: Any) -> Any:

@@ -176,7 +176,8 @@ def outputs_of(engine: Any, name: str, inputs: dict[str, Any]) -> np.ndarray:
         return engine.run_numpy(name, inputs[name])
     contexts, masks = [[engine.asarray(x) for x in inputs[key]] for key in ("contexts", "masks")]
     projected = engine.run("unet_contexts", contexts)
-    step = engine.run(name, engine.asarray(inputs["latents"]), engine.asarray(inputs["features"]), projected, masks)
+    time = engine.run("unet_time_embedding", engine.asarray(inputs["features"]))
+    step = engine.run(name, engine.asarray(inputs["latents"]), time, projected, masks)
     return engine.to_numpy(step)
 
 

@@ -77,12 +77,6 @@ def mask(batch: int, length: int) -> np.ndarray:
     return ones
 
 
-def unet(config: ModelConfig, batch: int, n: int) -> list[Any]:
-    contexts = unet_contexts(config, batch, n)
-    masks = [mask(batch, x.shape[1]) for x in contexts[0]]
-    return [*latents(config, batch, n), *contexts, masks, *film(config, batch)]
-
-
 def unet_contexts(config: ModelConfig, batch: int, n: int) -> list[Any]:
     dims = [dim for dim in config.unet.context_dims if dim]
     return [[noise(batch, n + i, dim) for i, dim in enumerate(dims)]]
@@ -111,7 +105,7 @@ def unet_guided_shallow(config: ModelConfig, batch: int, n: int) -> list[Any]:
 def latents(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:
     return [
         noise(batch, config.unet.in_channels, 8 * n, config.latent_bands),
-        noise(batch, config.unet.model_channels),
+        noise(batch, config.unet.time_embed_dim),
     ]
 
 
@@ -150,8 +144,8 @@ def phonemes(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 
 EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
-    "unet": unet,
     "unet_contexts": unet_contexts,
+    "unet_time_embedding": lambda c, batch, n: [noise(batch, c.unet.model_channels)],
     "unet_step": unet_step,
     "unet_any_length_step": unet_any_length_step,
     "unet_guided_step": unet_guided_step,

@@ -12,15 +12,12 @@ from ppaudioldm import framework
 from ppaudioldm.choices import PRECISIONS
 from ppaudioldm.engines.states import Stateful, empty_states
 from ppaudioldm.models.build import NETWORKS, build_empty
-from ppaudioldm.models.functions import network_and_method
+from ppaudioldm.models.functions import FLOAT32_FUNCTIONS, STEPS, network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 # Layers that stay in float32 where the rest of a network is in half precision: the second product of FLAN-T5's
-# feed-forward, whose input may be beyond float16, and the UNet's timestep embedding, without which the error of a step
-# in float16 is a tenth larger.
+# feed-forward, whose input may be beyond float16, and those of the FLOAT32_FUNCTIONS.
 PRECISE = {"flan_t5": ("feed_forward_out",), "unet": ("time_in", "time_out")}
-# Called once for each step, with the same shapes: these are what `compile_step` compiles.
-STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 
 
 class EagerEngine:
@@ -120,9 +117,8 @@ class EagerEngine:
         return module
 
     def _in_precision(self, function: str, inputs: Sequence[Any]) -> list[Any]:
-        """`inputs` in the engine's precision, except the second of a UNet step, the sinusoidal timestep features."""
-        float32_input = 1 if function in (*STEPS, "unet") else None
-        return [x if i == float32_input else _converted(x, self._dtype) for i, x in enumerate(inputs)]
+        """`inputs` in the precision of the function's arithmetic."""
+        return list(inputs) if function in FLOAT32_FUNCTIONS else _converted(inputs, self._dtype)
 
 
 def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ Array = Any  # an engine's own type: a NumPy array, or a tensor of Paddle or PyT
 
 
 class Engine(Protocol):
-    """Runs functions by name: the forward pass of a network (a key of `models.build.NETWORKS`), or one of
-    `models.functions.FUNCTIONS`.
+    """Runs functions by name: the forward pass of a network, or one of `models.functions.FUNCTIONS`. All names are the
+    keys of `models.functions.INPUTS`.
 
     The weights of a network are loaded when it is first run. Any number of threads may use an engine. With low memory,
     one network is in memory at a time, and is loaded again after another one has run.

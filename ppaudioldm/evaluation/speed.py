@@ -131,7 +131,7 @@ def _seconds_by_stage(calls: list[tuple[str, float]]) -> dict[str, float]:
         "prepare": total("prepare"),
         "text": total("clap_text", "flan_t5"),
         "loa": total("loa", "gpt2"),
-        "contexts": total("unet_contexts"),
+        "contexts": total("unet_contexts", "unet_time_embedding"),  # what all steps share
         "first step": steps[0],
         "step": statistics.median(steps[1:] or steps),
         "decode": total("vae_decoder"),

@@ -28,8 +28,8 @@ SaveFunction = Callable[[str, Path], None]  # writes the function of that name t
 
 
 def exportable_functions(config: ModelConfig) -> list[str]:
-    """The functions of a checkpoint that engines run: all but the UNet's plain forward pass, which two others are."""
-    names = [name for name in INPUTS if name != "unet" and network_and_method(name)[0] in network_names(config)]
+    """The functions of a checkpoint that engines run."""
+    names = [name for name in INPUTS if network_and_method(name)[0] in network_names(config)]
     if not config.contexts:
         names.remove("unet_contexts")
     if 0 in config.unet.attention_levels:

@@ -228,8 +228,9 @@ def generate(
 
     def predict(latents: np.ndarray, timestep: int, _: int) -> np.ndarray:
         features = timestep_features(np.array([timestep]), config.unet.model_channels)
+        time_embedding = programs.run("unet_time_embedding", features)
         parts = windows.cut(latents, programs.concat)
-        predictions = [programs.run(step, window, features, projected, masks, film) for window in parts]
+        predictions = [programs.run(step, window, time_embedding, projected, masks, film) for window in parts]
         return windows.blend(predictions, programs.asarray, programs.concat)
 
     shape = config.vae.latent_channels, frames, config.latent_bands

@@ -72,7 +72,8 @@ class NoisePredictor:
         self._deep: dict[int, Array] = {}  # cached features, by batch of windows
         # All at once, so that no step waits for a transfer to a GPU.
         self._timesteps = sorted(set(schedule.timesteps))
-        self._features = engine.asarray(timestep_features(np.array(self._timesteps), config.unet.model_channels))
+        features = timestep_features(np.array(self._timesteps), config.unet.model_channels)
+        self._time_embeddings = engine.run("unet_time_embedding", engine.asarray(features))
 
     def __call__(self, latents: Array, timestep: int, step: int) -> Array:
         """The prediction for `latents` at step number `step`: (2B, ...), unconditional first, where that is guided."""
@@ -100,27 +101,27 @@ class NoisePredictor:
             return plain, self._conditional_inputs(latents, timestep)
         if plain != "unet_step":
             both = self._engine.concat([latents, latents], 0)
-            features = self._features_of(timestep, both.shape[0])
-            return plain, [both, features, self._projected, self._masks, self._film]
+            embedding = self._time_embedding(timestep, both.shape[0])
+            return plain, [both, embedding, self._projected, self._masks, self._film]
         if self._caches:
-            features = self._features_of(timestep, latents.shape[0])
-            return "unet_guided_shallow", [latents, features, self._deep[index], self._film]
+            embedding = self._time_embedding(timestep, latents.shape[0])
+            return "unet_guided_shallow", [latents, embedding, self._deep[index], self._film]
         return "unet_guided_step", self._guided_inputs(latents, timestep)
 
     def _guided_inputs(self, latents: Array, timestep: int) -> list[Any]:
-        return [latents, self._features_of(timestep, latents.shape[0]), self._projected, self._masks, self._film]
+        return [latents, self._time_embedding(timestep, latents.shape[0]), self._projected, self._masks, self._film]
 
     def _conditional_inputs(self, latents: Array, timestep: int) -> list[Any]:
         """Without the unconditional half, which comes first where there is one."""
         count = latents.shape[0]
         projected, masks = [x[-count:] for x in self._projected], [x[-count:] for x in self._masks]
         film = None if self._film is None else self._film[-count:]
-        return [latents, self._features_of(timestep, count), projected, masks, film]
+        return [latents, self._time_embedding(timestep, count), projected, masks, film]
 
-    def _features_of(self, timestep: int, count: int) -> Array:
-        """Sinusoidal features (count, model_channels) of `timestep`."""
+    def _time_embedding(self, timestep: int, count: int) -> Array:
+        """The time embedding (count, time_embed_dim) of `timestep`."""
         row = self._timesteps.index(timestep)
-        return self._engine.concat([self._features[row : row + 1]] * count, 0)
+        return self._engine.concat([self._time_embeddings[row : row + 1]] * count, 0)
 
     def _split(self, prediction: Array, batch: int) -> list[Array]:
         """The prediction for each window of a call, whose items follow each other in both halves of `prediction`."""

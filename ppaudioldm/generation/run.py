@@ -197,6 +197,7 @@ def needed_functions(config: ModelConfig, guided: bool, request: GenerationReque
     text += ["phoneme_encoder"] if config.phoneme_encoder and predicts_loa else []
     text += ["loa", "gpt2"] if predicts_loa else []
     unet = ["unet_contexts"] if config.contexts else []
+    unet.append("unet_time_embedding")
     unet += unet_functions(config, guided, request.options)
     vocoder = ["vocoder"] if config.vocoder.method == "network" else []
     return [*text, *unet, "vae_decoder", *vocoder]

@@ -1,7 +1,8 @@
 """The functions of the networks that an engine runs by name, and the names, dtypes and shapes of their inputs.
 
-Most are the forward pass of a network. The UNet has several: the keys and values of its cross-attentions are computed
-once per prompt, and used in every step. Imports no framework.
+Most are the forward pass of a network. The UNet has several instead: the keys and values of its cross-attentions are
+computed once per prompt, the time embeddings of all steps at once, and both are inputs of the steps. This file imports
+no framework.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ from ppaudioldm.config import ModelConfig
 # Functions that are not the forward pass of a network: name -> (network, method).
 FUNCTIONS = {
     "unet_contexts": ("unet", "project"),
+    "unet_time_embedding": ("unet", "embed_time"),
     "unet_step": ("unet", "step"),
     "unet_any_length_step": ("unet", "any_length_step"),
     "unet_guided_step": ("unet", "guided_step"),
     "unet_guided_deep": ("unet", "guided_deep"),
     "unet_guided_shallow": ("unet", "guided_shallow"),
 }
+# Run once for each step.
+STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
+# Computed in float32 where the rest is in half precision. The time features of neighbouring timesteps differ by less
+# than bfloat16 resolves, and without this the error of a UNet step in float16 is a tenth larger.
+FLOAT32_FUNCTIONS = frozenset({"unet_time_embedding"})
 
 
 def network_and_method(function: str) -> tuple[str, str]:
@@ -54,17 +61,17 @@ def flat_inputs(inputs: Inputs) -> list[Input]:
     return [x for group in inputs for x in (group if isinstance(group, list) else [group])]
 
 
-def _unet(config: ModelConfig) -> Inputs:
-    return [*_latents(config), *_sequences("context", _context_dims(config)), *_film(config)]
-
-
 def _unet_contexts(config: ModelConfig) -> Inputs:
     contexts, _ = _sequences("context", _context_dims(config))
     return [contexts]
 
 
+def _unet_time_embedding(config: ModelConfig) -> Inputs:
+    return [Input("time_features", (None, config.unet.model_channels))]
+
+
 def _unet_step(config: ModelConfig) -> Inputs:
-    """In guided functions latents and time features have half the batch size of the others, see `UNet.guided_step`."""
+    """In guided functions latents and time embedding have half the batch size of the others, see `UNet.guided_step`."""
     unet = config.unet
     widths = [unet.model_channels * mult for mult in unet.channel_mult]
     # Cross-attentions follow every residual block of a level with attention, down and up, and one in the middle.
@@ -77,7 +84,7 @@ def _unet_step(config: ModelConfig) -> Inputs:
 def _latents(config: ModelConfig) -> Inputs:
     return [
         Input("latents", (None, config.unet.in_channels, None, config.latent_bands)),
-        Input("time_features", (None, config.unet.model_channels)),
+        Input("time_embedding", (None, config.unet.time_embed_dim)),
     ]
 
 
@@ -154,8 +161,8 @@ def _audiomae(config: ModelConfig) -> Inputs:
 
 
 INPUTS: dict[str, Callable[[ModelConfig], Inputs]] = {
-    "unet": _unet,
     "unet_contexts": _unet_contexts,
+    "unet_time_embedding": _unet_time_embedding,
     "unet_step": _unet_step,
     "unet_any_length_step": _unet_step,
     "unet_guided_step": _unet_step,

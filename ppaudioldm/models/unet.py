@@ -308,7 +308,15 @@ class UNet(nn.Module):
         Source: AudioLDM 2, arXiv:2308.05734.
         """
         self._check_inputs(contexts, masks, film)
-        return self.step(latents, time_features, self.project(contexts), masks, film)
+        time_embedding = self.embed_time(time_features).to(latents.dtype)
+        return self.step(latents, time_embedding, self.project(contexts), masks, film)
+
+    def embed_time(self, time_features: Tensor) -> Tensor:
+        """The time embedding (B, time_embed_dim) of `time_features` (B, 128), see `diffusion.timestep_features`.
+
+        A function of its own, because engines compute it in float32 while the rest is in half precision.
+        """
+        return self.time_out(F.silu(self.time_in(time_features)))
 
     def project(self, contexts: Sequence[Tensor]) -> list[Tensor]:
         """Keys and values of all cross-attentions, which stay the same from step to step.
@@ -321,18 +329,18 @@ class UNet(nn.Module):
     def step(
         self,
         latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None = None,
     ) -> Tensor:
-        """`forward` with the contexts as `project` returns them."""
-        return self._step(latents, self._conditioning(latents, time_features, projected, masks, film))
+        """`forward` with the time embedding and the contexts as `embed_time` and `project` return them."""
+        return self._step(latents, self._conditioning(time_embedding, projected, masks, film))
 
     def any_length_step(
         self,
         latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None = None,
@@ -341,7 +349,7 @@ class UNet(nn.Module):
 
         For other T it is the same function. For these it is what diffusers computes, whose pipelines do not round T up.
         """
-        conditioning = self._conditioning(latents, time_features, projected, masks, film)
+        conditioning = self._conditioning(time_embedding, projected, masks, film)
         return self._step(latents, replace(conditioning, any_length=True))
 
     def _step(self, latents: Tensor, conditioning: StepConditioning) -> Tensor:
@@ -352,24 +360,24 @@ class UNet(nn.Module):
     def guided_step(
         self,
         latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None = None,
     ) -> Tensor:
         """`step` on two halves with the same latents and different conditions, exactly as if these were doubled.
 
-        latents and time_features of B items, projected, masks and film of 2B. Returns noise_pred of 2B. Faster than
+        latents and time_embedding of B items, projected, masks and film of 2B. Returns noise_pred of 2B. Faster than
         `step` without FiLM: what comes before the first cross-attention is computed once.
         """
-        x, skips, conditioning = self._guided_to_first_context(latents, time_features, projected, masks, film)
+        x, skips, conditioning = self._guided_to_first_context(latents, time_embedding, projected, masks, film)
         deep, skips = self._from_first_context(x, skips, conditioning)
         return self._finest_up(deep, skips, conditioning)
 
     def guided_deep(
         self,
         latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None = None,
@@ -381,12 +389,12 @@ class UNet(nn.Module):
         """
         # The skips of the finest level are not used.
         first = self._skips_per_level
-        x, skips, conditioning = self._guided_to_first_context(latents, time_features, projected, masks, film, first)
+        x, skips, conditioning = self._guided_to_first_context(latents, time_embedding, projected, masks, film, first)
         deep, _ = self._from_first_context(x, skips, conditioning)
         return deep
 
     def guided_shallow(
-        self, latents: Tensor, time_features: Tensor, deep: Tensor, film: Tensor | None = None
+        self, latents: Tensor, time_embedding: Tensor, deep: Tensor, film: Tensor | None = None
     ) -> Tensor:
         """`guided_step` with the finest level only, on the features `deep` from `guided_deep`.
 
@@ -396,16 +404,16 @@ class UNet(nn.Module):
         if 0 in self.config.attention_levels:
             raise ValueError("deep features cannot be used again: the finest level has attention")
         if film is not None:
-            conditioning = self._conditioning(latents, double(time_features), [], [], film)
+            conditioning = self._conditioning(double(time_embedding), [], [], film)
             return self._finest_up(deep, self._finest_down(double(latents), conditioning), conditioning)
-        conditioning = self._conditioning(latents, time_features, [], [])
+        conditioning = self._conditioning(time_embedding, [], [])
         skips = self._finest_down(latents, conditioning)
         return self._finest_up(deep, [double(skip) for skip in skips], doubled(conditioning))
 
     def _guided_to_first_context(
         self,
         latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None,
@@ -413,10 +421,10 @@ class UNet(nn.Module):
     ) -> tuple[Tensor, list[Tensor], StepConditioning]:
         """`_to_first_context` and the conditioning for both halves; the first `first_skip` skips are left out."""
         if film is not None:
-            conditioning = self._conditioning(latents, double(time_features), projected, masks, film)
+            conditioning = self._conditioning(double(time_embedding), projected, masks, film)
             x, skips = self._to_first_context(double(latents), conditioning)
             return x, skips[first_skip:], conditioning
-        conditioning = self._conditioning(latents, time_features, projected, masks)
+        conditioning = self._conditioning(time_embedding, projected, masks)
         x, skips = self._to_first_context(latents, conditioning)
         return double(x), [double(skip) for skip in skips[first_skip:]], doubled(conditioning)
 
@@ -465,18 +473,15 @@ class UNet(nn.Module):
 
     def _conditioning(
         self,
-        latents: Tensor,
-        time_features: Tensor,
+        time_embedding: Tensor,
         projected: Sequence[Tensor],
         masks: Sequence[Tensor],
         film: Tensor | None = None,
     ) -> StepConditioning:
         """projected: as `project` returns it, or nothing where no layer with cross-attention is run."""
-        emb = self.time_out(F.silu(self.time_in(time_features)))
-        if self.film is not None:
-            emb = xp.cat([emb, self.film(film)], 1)
+        emb = time_embedding if self.film is None else xp.cat([time_embedding, self.film(film)], 1)
         keys_values = tuple(tuple(xp.split(projected[i], self._widths[i], 2)) for i in range(len(projected)))
-        return StepConditioning(emb.to(latents.dtype), keys_values, tuple(additive_mask(mask) for mask in masks))
+        return StepConditioning(emb, keys_values, tuple(additive_mask(mask) for mask in masks))
 
     def _way_down(self) -> tuple[Block, ...]:
         """The blocks of all levels on the way down, each of whose features are a skip, and the first of the middle."""

@@ -21,6 +21,7 @@ import openvino
 
 from ppaudioldm import __version__
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.models.functions import FLOAT32_FUNCTIONS
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.storage.folders import cache_folder
 from ppaudioldm.storage.lock import waiting_lock
@@ -33,7 +34,7 @@ if TYPE_CHECKING:  # a network from the cache runs without a framework
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 7  # increased when the content of an entry changes: entries of another format are not used
+FORMAT = 8  # increased when the content of an entry changes: entries of another format are not used
 ENTRY = "entry.json"
 CHECKSUM = "sum.json"  # written last: a folder without it holds no model
 MOST_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
@@ -53,8 +54,8 @@ class Entry:
 class ModelCache:
     """The models of the checkpoint `located`, from the cache `root`, or else translated and added to it.
 
-    precision: "bf16" stores constants as float16, half the size, whose error is far below that of bf16 arithmetic;
-    "f32" stores float32. Translating a model imports Paddle.
+    precision: "bf16" stores constants as float16, half the size, whose error is far below that of bf16 arithmetic,
+    except those of functions that stay in float32; "f32" stores float32. Translating a model imports Paddle.
     """
 
     def __init__(self, located: Located, ema: bool | None, precision: str, root: Path | None = None) -> None:
@@ -164,9 +165,10 @@ class ModelCache:
 
             self._translator = Translator(checkpoint)
         model = self._translator(function)
+        half = self._precision == "bf16" and function not in FLOAT32_FUNCTIONS
         with atomic_path(self.folder / function) as temporary:
             temporary.mkdir()
-            openvino.save_model(model, temporary / "model.xml", compress_to_fp16=self._precision == "bf16")
+            openvino.save_model(model, temporary / "model.xml", compress_to_fp16=half)
             (temporary / CHECKSUM).write_text(json.dumps(_summary(temporary)), "utf-8")
 
     def _write_entry(self, checkpoint: Checkpoint) -> None:

@@ -17,13 +17,12 @@ import numpy as np
 import openvino
 from openvino import opset15
 
-from ppaudioldm.models.functions import network_and_method
+from ppaudioldm.models.functions import FLOAT32_FUNCTIONS, STEPS, network_and_method
 from ppaudioldm.openvino_engine import memory
 
 PRECISIONS = ("auto", "f32", "bf16")
-STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 # Compiled for the exact shapes of a call. This is faster in spite of compiling: the UNet by a quarter, others by 6 %.
-STATIC = frozenset({"unet", *STEPS, "vae_decoder", "vocoder"})
+STATIC = frozenset({*STEPS, "vae_decoder", "vocoder"})
 WEIGHTS = "model.bin"  # the file with the constants of a cached model, which OpenVINO maps
 GATED = "flan_t5"  # see `prevent_gate_fusion`
 # How many shapes of a static function stay compiled, each with a copy of the weights: up to MOST_SHAPES, as many as fit
@@ -147,10 +146,11 @@ class OpenVINOEngine:
 
     def _compile(self, function: str, shapes: Shapes | None) -> openvino.CompiledModel:
         """`function` compiled for these shapes of its inputs; None for any shapes."""
-        options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        precision = "f32" if function in FLOAT32_FUNCTIONS else self.precision
+        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         # OPTIMIZE_SIZE: exported without constants, which are read from the model's file. The default precision of the
         # key-value cache would be 8 bits.
-        options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": self.precision}
+        options |= {"CACHE_MODE": "OPTIMIZE_SIZE", "KV_CACHE_PRECISION": precision}
         unfused_gates = function == GATED and self.precision == "bf16" and num_threads(self._core) == 1
         variant = self._variant(options, shapes, unfused_gates)
 

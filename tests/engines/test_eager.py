@@ -33,8 +33,8 @@ def step(engine: EagerEngine, latents: np.ndarray) -> Any:
     contexts = [engine.asarray(noise(2, 8, 128, seed=1)), engine.asarray(noise(2, 5, 160, seed=2))]
     masks = [engine.asarray(np.ones(shape, np.float32)) for shape in ((2, 8), (2, 5))]
     features = engine.asarray(timestep_features(np.array([500]), UNTRAINED.unet.model_channels))
-    projected = engine.run("unet_contexts", contexts)
-    return engine.run("unet_guided_step", engine.asarray(latents), features, projected, masks)
+    projected, time = engine.run("unet_contexts", contexts), engine.run("unet_time_embedding", features)
+    return engine.run("unet_guided_step", engine.asarray(latents), time, projected, masks)
 
 
 def waveform(engine: EagerEngine) -> np.ndarray:

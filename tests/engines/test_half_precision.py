@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,16 @@ import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.diffusion.windows import Windows
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.noise_predictor import NoisePredictor, UNetSchedule
+from ppaudioldm.generation.text_condition import Conditioning
 from ppaudioldm.models.build import NETWORKS, parameter_shapes
 from ppaudioldm.models.functions import network_and_method
 from ppaudioldm.openvino_engine.engine import OpenVINOEngine
 from ppaudioldm.weights.random import random_weights
 from tests.network_examples import CONFIGS, EXAMPLES
-from tests.support import relative_error
+from tests.support import noise, relative_error
 
 OUTLIER, CHANNEL = 1000.0, 5
 # Parameters that write to the hidden states of each network, to one channel of which they write outliers.
@@ -117,14 +121,68 @@ def test_outliers_in_half_precision(name, function, precision):
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no bf16")
 @pytest.mark.parametrize(("name", "function"), OPENVINO_CASES, ids=[" ".join(case) for case in OPENVINO_CASES])
 def test_outliers_in_bf16_through_openvino(name, function, tmp_path):
-    from ppaudioldm.openvino_engine.translator import Translator
-
-    # As from the cache: what is to stay in float32 is only known of a model that has been read.
-    openvino.save_model(Translator(WithOutliers(CONFIGS[name]))(function), tmp_path / "model.xml")
-    engine = OpenVINOEngine(lambda _: openvino.Core().read_model(tmp_path / "model.xml"), "bf16")
+    engine = in_bf16_through_openvino(WithOutliers(CONFIGS[name]), tmp_path)
     inputs, expected = exact(name, function)
     for half, whole in zip(outputs(engine, function, inputs), expected, strict=True):
         assert relative_error(half, whole) < LIMITS["bf16"]
+
+
+def in_bf16_through_openvino(checkpoint: Any, folder: Path) -> OpenVINOEngine:
+    from ppaudioldm.openvino_engine.translator import Translator
+
+    translate = Translator(checkpoint)
+
+    def model_of(function: str) -> openvino.Model:
+        # As from the cache: what is to stay in float32 is only known of a model that has been read.
+        openvino.save_model(translate(function), folder / f"{function}.xml")
+        return openvino.Core().read_model(folder / f"{function}.xml")
+
+    return OpenVINOEngine(model_of, "bf16")
+
+
+class WithSensitiveTime(WithOutliers):
+    """Random weights, but the first time layer multiplies the difference of two time features that are nearly equal.
+
+    In half precision little more than rounding errors would be left of it.
+    """
+
+    def weights(self, network: str) -> Iterator[tuple[str, np.ndarray]]:
+        for name, value in random_weights(network, parameter_shapes(network, self.config), seed=1):
+            changed = value.copy()
+            if name == "time_in.weight":
+                last = value.shape[1] // 2 - 1  # of the cosines, that of the lowest frequency
+                factors = 200 * np.sign(value[:, last])
+                changed[:, last] += factors
+                changed[:, last - 1] -= factors
+            yield name, changed
+
+
+def predicted(engine: Any, config: ModelConfig) -> np.ndarray:
+    """The noise that the first step of a generation predicts."""
+    contexts = [noise(2, 4, dim, seed=2) for dim in config.unet.context_dims if dim]
+    film = noise(2, config.unet.film_dim, seed=3) if config.unet.film_dim else None
+    conditioning = Conditioning(tuple(contexts), tuple(np.ones((2, 4), np.float32) for _ in contexts), film)
+    schedule = UNetSchedule((500,), (True,), 1, Windows(8, 8, (0,)), 1)
+    predictor = NoisePredictor(engine, config, conditioning, schedule, lambda: None)
+    latents = engine.asarray(noise(1, config.unet.in_channels, 8, config.latent_bands))
+    return engine.to_numpy(predictor(latents, 500, 0))
+
+
+@pytest.mark.parametrize("precision", LIMITS if framework.NAME == "torch" else ["bf16"])
+@pytest.mark.parametrize("name", ["two contexts", "audioldm1"])
+def test_the_time_embedding_is_computed_in_float32(name, precision, tmp_path):
+    """On every engine: all else is in half precision."""
+    checkpoint = WithSensitiveTime(CONFIGS[name])
+    if framework.NAME == "torch":
+        engine: Any = EagerEngine(checkpoint, "cpu", precision)
+    elif HAS_BF16:
+        engine = in_bf16_through_openvino(checkpoint, tmp_path)
+    else:
+        pytest.skip("this CPU has no bf16")
+    error = relative_error(
+        predicted(engine, checkpoint.config), predicted(EagerEngine(checkpoint, "cpu", "f32"), checkpoint.config)
+    )
+    assert 1e-4 < error < LIMITS[precision]
 
 
 @only_torch

@@ -95,7 +95,8 @@ def test_deep_and_shallow_steps_are_of_one_network(engine, few_networks):
     pipeline.engine._engine._ready = lambda name: made.append((name, name in pipeline.engine._functions)) or ready(name)
     pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
     first_times = [name for name, was_ready in made if not was_ready and name.startswith("unet")]
-    assert sorted(first_times) == ["unet_contexts", "unet_guided_deep", "unet_guided_shallow", "unet_step"]
+    steps = ["unet_guided_deep", "unet_guided_shallow", "unet_step"]
+    assert sorted(first_times) == ["unet_contexts", *steps, "unet_time_embedding"]
 
 
 def test_threads_get_what_they_would_get_alone(engine):

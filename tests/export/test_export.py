@@ -23,7 +23,8 @@ if framework.NAME != "paddle":
     pytest.skip("networks are traced by Paddle", allow_module_level=True)
 
 PROMPT = "A dog barks in the rain"
-NEEDED = ["flan_t5", "clap_text", "loa", "gpt2", "unet_contexts", "unet_guided_step", "vae_decoder", "vocoder"]
+UNET = ["unet_contexts", "unet_time_embedding", "unet_guided_step"]
+NEEDED = ["flan_t5", "clap_text", "loa", "gpt2", *UNET, "vae_decoder", "vocoder"]
 # Imports of this package fail.
 ALONE = """
 import os, runpy, sys
@@ -95,12 +96,13 @@ def test_what_the_command_refuses(tmp_path, capsys):
     assert main(["export", "untrained", str(tmp_path / "x"), "--half"]) == 2
     first, second, third = capsys.readouterr().err.splitlines()
     assert first.endswith("exists: choose another name, or add --overwrite")
-    assert "untrained has no function 'unet', choose from unet_contexts, unet_step, " in second
+    assert "untrained has no function 'unet', choose from unet_contexts, unet_time_embedding, " in second
     assert third.endswith("--half is for --format openvino") and not (tmp_path / "x").exists()
 
 
 def test_functions_of_each_kind_of_checkpoint():
-    assert set(INPUTS) - set(exportable_functions(UNTRAINED)) == {"unet", "phoneme_encoder"}
+    assert set(INPUTS) - set(exportable_functions(UNTRAINED)) == {"phoneme_encoder"}
     film = exportable_functions(CHECKPOINTS["audioldm_48k"].config)
-    assert {"unet_step", "unet_guided_step"} < set(film) and not {"unet_contexts", "gpt2", "flan_t5"} & set(film)
+    assert {"unet_time_embedding", "unet_step", "unet_guided_step"} < set(film)
+    assert not {"unet_contexts", "gpt2", "flan_t5"} & set(film)
     assert "vocoder" not in exportable_functions(CHECKPOINTS["tiny"].config)  # it has Griffin-Lim

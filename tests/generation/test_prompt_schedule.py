@@ -199,14 +199,14 @@ def test_each_part_is_predicted_from_its_own_prompt(engine):
 def test_settings_hold_for_each_part(config):
     checkpoint = random_checkpoint("x", config, 0)
     pipeline = AudioLDM(checkpoint, RecordingEngine(checkpoint))
-    contexts = {"unet_contexts": 3} if config.contexts else {}
+    shared = {"unet_time_embedding": 3, **({"unet_contexts": 3} if config.contexts else {})}
     two = {"num_inference_steps": 2}
     guided, calls = counted(pipeline, **two)
-    assert calls == {**contexts, "unet_guided_step": 6}
+    assert calls == {**shared, "unet_guided_step": 6}
     rough, calls = counted(pipeline, reuse=2, **two)
-    assert calls == {**contexts, "unet_guided_deep": 3, "unet_guided_shallow": 6}
+    assert calls == {**shared, "unet_guided_deep": 3, "unet_guided_shallow": 6}
     plain, calls = counted(pipeline, guidance_scale=1.0, **two)
-    assert calls == {**contexts, "unet_step": 6}
+    assert calls == {**shared, "unet_step": 6}
     negative, _ = counted(pipeline, negative_prompt="hum", **two)
     for other in (rough, plain, negative):
         assert np.isfinite(other).all() and not np.array_equal(other, guided)

@@ -197,10 +197,10 @@ def guided_arguments(network: UNet, inputs: Inputs) -> list:
         [framework.from_numpy(np.concatenate(pair)) for pair in zip(*(getattr(x, name) for x in halves), strict=True)]
         for name in ("contexts", "masks")
     )
-    latents, features = framework.from_numpy(inputs.latents), framework.from_numpy(inputs.features)
+    latents, embedding = framework.from_numpy(inputs.latents), network.embed_time(framework.from_numpy(inputs.features))
     films = [half.film for half in halves if half.film is not None]
     film = framework.from_numpy(np.concatenate(films)) if films else None
-    return [latents, features, network.project(contexts), masks, film]
+    return [latents, embedding, network.project(contexts), masks, film]
 
 
 @pytest.mark.parametrize("variant", HALVES)
@@ -243,16 +243,16 @@ def test_shallow_step_on_its_own_deep_features_is_the_step(variant):
     config = HALVES[variant]
     network, inputs = make_network(config), make_inputs(config)
     with framework.no_grad():
-        latents, features, *conditions, film = guided_arguments(network, inputs)
+        latents, embedding, *conditions, film = guided_arguments(network, inputs)
         later = latents + 0.1 * framework.from_numpy(noise(*inputs.latents.shape, seed=7))
-        deep = network.guided_deep(latents, features, *conditions, film)
+        deep = network.guided_deep(latents, embedding, *conditions, film)
         whole, of_deep, of_older, next_whole = (
             framework.to_numpy(x)
             for x in (
-                network.guided_step(latents, features, *conditions, film),
-                network.guided_shallow(latents, features, deep, film),
-                network.guided_shallow(later, features, deep, film),
-                network.guided_step(later, features, *conditions, film),
+                network.guided_step(latents, embedding, *conditions, film),
+                network.guided_shallow(latents, embedding, deep, film),
+                network.guided_shallow(later, embedding, deep, film),
+                network.guided_step(later, embedding, *conditions, film),
             )
         )
     assert relative_error(of_deep, whole) < 1e-6

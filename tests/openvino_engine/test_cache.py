@@ -225,7 +225,7 @@ def test_broken_description_is_read_from_the_checkpoint(models):
 
 def test_an_entry_of_an_earlier_version_is_used(tmp_path, monkeypatch):
     """Names and contents of its files are spelt out here: a change needs another FORMAT."""
-    facts = [7, ppaudioldm.__version__, openvino.get_version(), locate("untrained").fingerprint(), False, "f32"]
+    facts = [8, ppaudioldm.__version__, openvino.get_version(), locate("untrained").fingerprint(), False, "f32"]
     folder = tmp_path / f"untrained-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
     (folder / "loa").mkdir(parents=True)
     known = {"sounds": [{"name": "bell", "title": "a bell", "prompt": "a big bell"}], "words": ["bell"]}
@@ -250,6 +250,14 @@ def test_an_entry_of_an_earlier_version_is_used(tmp_path, monkeypatch):
     assert models.load_compiled("loa", "0123") == (b"blob", folder / "loa" / "model.bin")
     (entry,) = model_cache.entries(tmp_path)
     assert (entry.name, entry.precision, entry.functions) == ("mine", "f32", ("loa",))
+
+
+def test_what_is_computed_in_float32_is_stored_in_float32(tmp_path):
+    models, unet = ModelCache(locate("untrained"), None, "bf16", tmp_path), locate_config().unet
+    models.model("unet_time_embedding")
+    parameters = (unet.model_channels + 1 + unet.time_embed_dim + 1) * unet.time_embed_dim
+    others = 16  # bytes at most: sizes, not weights
+    assert 4 * parameters <= models.constants_bytes("unet_time_embedding") <= 4 * parameters + others
 
 
 def locate_config():

@@ -20,7 +20,7 @@ from openvino import opset15
 from ppaudioldm import framework
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.loa import generate_loa
-from ppaudioldm.openvino_engine.engine import MIN_SHAPES, STEPS, OpenVINOEngine, checked_precision, num_threads
+from ppaudioldm.openvino_engine.engine import MIN_SHAPES, STATIC, OpenVINOEngine, checked_precision, num_threads
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.network_examples import CONFIGS, EXAMPLES
 from tests.support import noise, relative_error
@@ -121,10 +121,7 @@ def test_none_stands_for_an_input_that_the_network_does_not_have(engine):
     np.testing.assert_array_equal(engine.run("unet_step", *inputs, None), engine.run("unet_step", *inputs))
 
 
-@pytest.mark.parametrize(
-    "function",
-    ["unet", *STEPS, "vae_decoder", "vocoder"],
-)
+@pytest.mark.parametrize("function", sorted(STATIC))
 def test_unet_decoder_and_vocoder_are_compiled_once_a_shape_and_the_last_shapes_are_kept(function, monkeypatch):
     """Whatever the model is: here one that doubles its input."""
     x = opset15.parameter([-1, 8, -1, 16], np.float32)

@@ -10,7 +10,9 @@ import pytest
 from ppaudioldm import framework
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.diffusion.timestep_features import timestep_features
-from ppaudioldm.models.unet import ResBlock, Transformer, UNet
+from ppaudioldm.models.resnet import ResBlock
+from ppaudioldm.models.unet import UNet
+from ppaudioldm.models.unet_transformer import Transformer
 from tests.support import load_golden, noise, random_network, relative_error
 
 BASE = UNetConfig(

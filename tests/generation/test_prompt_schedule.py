@@ -27,8 +27,8 @@ from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.generation.test_length import SHORTER, engine_of
 from tests.support import AUDIOLDM1, RecordingEngine, noise, relative_error
 
-CUES = [(0.45, "birds"), (0.85, "a dog")]
-FAST: dict[str, Any] = {"duration": 1.28, "seed": 7, "num_inference_steps": 1}
+CUES = [(0.3, "birds"), (0.6, "a dog")]
+FAST: dict[str, Any] = {"duration": 0.9, "seed": 7, "num_inference_steps": 1}
 
 # ---- Written and checked
 
@@ -134,13 +134,13 @@ def counted(pipeline: AudioLDM, *prompts: str, **settings: Any) -> tuple[np.ndar
 
 def test_equal_prompts_are_one(pipeline):
     alone = pipeline.generate("rain", **FAST).waveforms
-    again = pipeline.generate("rain", prompt_schedule=[(0.45, "rain"), (0.85, " rain")], **FAST).waveforms
+    again = pipeline.generate("rain", prompt_schedule=[(0.3, "rain"), (0.6, " rain")], **FAST).waveforms
     np.testing.assert_array_equal(again, alone)
 
 
 def test_order_counts(pipeline, scheduled):
-    assert scheduled.shape == (1, 20480) and np.isfinite(scheduled).all()
-    for first, cues in (("birds", [(0.45, "rain"), (0.85, "a dog")]), ("rain", CUES[:1])):
+    assert scheduled.shape == (1, 14400) and np.isfinite(scheduled).all()
+    for first, cues in (("birds", [(0.3, "rain"), (0.6, "a dog")]), ("rain", CUES[:1])):
         other = pipeline.generate(first, prompt_schedule=cues, **FAST).waveforms
         assert relative_error(other, scheduled) > 1e-4
     same = pipeline.generate(prompt_schedule=[(0, "rain"), *CUES], **FAST).waveforms
@@ -214,7 +214,7 @@ def test_settings_hold_for_each_part(config):
 
 @pytest.mark.parametrize("sampler", ["ddim", "plms", "ddpm"])
 def test_every_sampler(pipeline, scheduled, sampler):
-    made, _ = counted(pipeline, sampler=sampler, num_inference_steps=2)
+    made, _ = counted(pipeline, sampler=sampler)
     assert np.isfinite(made).all() and made.shape == scheduled.shape
 
 
@@ -229,7 +229,7 @@ def test_a_batch_makes_the_same_clips(pipeline, scheduled):
 
 def test_candidates_are_scored_part_by_part(pipeline):
     clip = pipeline.generate("rain", prompt_schedule=CUES, num_waveforms_per_prompt=2, keep_candidates=True, **FAST)
-    starts = [0, round(0.45 * 16000), round(0.85 * 16000), 20480]
+    starts = [0, round(0.3 * 16000), round(0.6 * 16000), 14400]
     texts = pipeline.embed_text(["rain", "birds", "a dog"])
     for waveform, score in zip(clip.candidates[0], clip.candidate_scores[0], strict=True):
         parts = [pipeline.embed_audio(waveform[a:b], 16000) for a, b in itertools.pairwise(starts)]
@@ -273,7 +273,7 @@ def test_unknown_prompts_are_named_one_by_one(pipeline, caplog):
             "prompt_schedule is set, but embeddings or a recording take the place of prompts",
         ),
         ({"prompt_schedule": [(0.1, "birds")]}, "prompt_schedule has 'birds' at 0.1 seconds, but the prompt holds"),
-        ({"prompt_schedule": [(1.1, "birds")]}, "prompt_schedule has 'birds' at 1.1 seconds, allowed: up to 0.98"),
+        ({"prompt_schedule": [(0.7, "birds")]}, "prompt_schedule has 'birds' at 0.7 seconds, allowed: up to 0.6"),
     ],
 )
 def test_what_does_not_go_together(pipeline, settings, message):

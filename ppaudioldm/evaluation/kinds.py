@@ -15,7 +15,7 @@ from ppaudioldm.audio import pitch
 from ppaudioldm.audio.mel import log_mel
 from ppaudioldm.audio.onsets import count_onsets
 from ppaudioldm.evaluation.attributes import AttributeJudge
-from ppaudioldm.evaluation.choices import COLLECTION
+from ppaudioldm.evaluation.choices import COLLECTION, SIMPLE
 from ppaudioldm.evaluation.classifier import SoundClassifier
 from ppaudioldm.evaluation.regularity import regularity
 from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
@@ -35,6 +35,9 @@ CHECKS: dict[str, tuple[str, Callable[[np.ndarray, dict], bool]]] = {
     "knocks": ("number of knocks", lambda w, p: count_onsets(w) == p["count"]),
 }
 ORDER, BOTH = "order of two sounds", "both of two sounds"
+# Of so many most probable kinds the two of a clip of both have to be; by chance they are in 0.1 and 0.3 %. Real
+# ones of the collection are among the first two in 43 %, among the first five in 75 %.
+MOST_PROBABLE = {SIMPLE: 2, COLLECTION: 5}
 SWITCHES = (0.4, 0.45, 0.5, 0.55, 0.6)  # of a clip, where one sound may follow another
 
 
@@ -123,7 +126,8 @@ class Judge:
             before, after = at_switch(waveform, self._probabilities, pair)
             is_right = in_order(before, after, pair[0], pair[1])
             return ORDER, is_right, [int(before.argmax()), int(after.argmax())] == pair
-        both = set(np.argsort(self._probabilities(waveform))[-2:].tolist()) == set(pair)
+        most_probable = np.argsort(self._probabilities(waveform))[-MOST_PROBABLE[self.sounds.name] :]
+        both = set(pair) <= set(most_probable.tolist())
         return BOTH, both, both
 
     def _probabilities(self, waveform: np.ndarray) -> np.ndarray:

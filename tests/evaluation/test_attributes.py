@@ -31,6 +31,7 @@ def requests(kind, fact):
     [
         ("tone", "pitch", PITCH),
         ("alarm", "speed", SPEED),
+        ("flute", "speed", SPEED),
         ("sweep", "direction", DIRECTION),
         ("knocks", "count", COUNT),
         ("violin", "note", NOTE),
@@ -55,6 +56,15 @@ def test_a_note_counts_in_any_octave_and_silence_is_none():
     assert note_distance(tone, 220.0) == pytest.approx(0, abs=0.05)
     assert note_distance(tone, 440 * 2 ** (-2 / 12)) == pytest.approx(2, abs=0.05)
     assert note_distance(np.zeros(16000), 440.0) == np.inf
+
+
+@pytest.mark.parametrize("length_s", [0.15, 0.6])
+def test_tied_notes_are_as_long_as_their_pitch_stays(length_s):
+    """They have no onsets: one phase goes on through all of them."""
+    hertz = np.repeat([262.0, 330.0, 392.0, 330.0], int(length_s * 16000))
+    sound = np.sin(2 * np.pi * np.cumsum(hertz) / 16000)
+    between_s = 0.04  # frames over two notes are of neither
+    assert attributes.note_shortness(sound) == pytest.approx(-np.log2(length_s - between_s), abs=0.25)
 
 
 @pytest.mark.parametrize("measure", [m for _, measures in attributes.GRADUAL.values() for m in measures])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ppaudioldm.choices import VOCODERS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.engines.adapted import AdaptedEngines
 from ppaudioldm.engines.choice import chosen_engine, create_engine
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError, quoted
@@ -45,10 +46,18 @@ logger = logging.getLogger(__name__)
 class AudioLDM:
     """AudioLDM 2: text to sound. Open a checkpoint with `from_pretrained`."""
 
-    def __init__(self, checkpoint: Description, engine: Engine, vocoder: str | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Description,
+        engine: Engine,
+        vocoder: str | None = None,
+        adapted: AdaptedEngines | None = None,
+    ) -> None:
+        """adapted: the engines with LoRA adapters; None: it has none."""
         self.checkpoint = checkpoint
         self.config = _config(checkpoint, vocoder)
         self.engine = engine
+        self._adapted = adapted
         self._prompt_encoder = PromptEncoder(checkpoint, engine)
         self._components = Components(self.config, engine, self._prompt_encoder, NoiseSchedule(self.config.diffusion))
 
@@ -64,6 +73,8 @@ class AudioLDM:
         compile_step: bool = False,
         vocoder: str | None = None,
         low_memory: bool = False,
+        adapters: Mapping[str, str | Path] | None = None,
+        only_named_adapters: bool = False,
     ) -> AudioLDM:
         """The pipeline of a published checkpoint (see CHECKPOINTS), downloaded if need be, or of a file or folder.
 
@@ -74,15 +85,23 @@ class AudioLDM:
         as the published program does, for AudioLDM 1 and not for AudioLDM 2. compile_step: let torch.compile make a
         program of the UNet step, worth it for many clips of one length on a GPU. vocoder: "network", or "griffin-lim",
         which needs none and sounds rougher; by default what the checkpoint has. low_memory: hold one network at a time,
-        for half the memory or less, and read them again for every clip, which takes seconds. Networks are read when
-        they are first needed.
+        for half the memory or less, and read them again for every clip, which takes seconds. adapters: name -> path of
+        LoRA adapters, which `generate(lora="NAME:0.8")` may choose besides any path; with only_named_adapters no path.
+        Networks and adapters are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
         chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
-        description, chosen = create_engine(
-            locate(checkpoint), engine, device, precision, ema, compile_step, low_memory
+        located = locate(checkpoint)
+        settings = (engine, device, precision, ema, compile_step, low_memory)
+        description, chosen = create_engine(located, *settings)
+        adapted = AdaptedEngines(
+            chosen,
+            lambda merged: create_engine(located, *settings, merged)[1],
+            {name: Path(path) for name, path in (adapters or {}).items()},
+            only_named_adapters,
+            low_memory,
         )
-        return cls(description, chosen, vocoder)
+        return cls(description, chosen, vocoder, adapted)
 
     def generate(
         self,
@@ -118,6 +137,8 @@ class AudioLDM:
           of the published program: 3.5, or 2.5 for AudioLDM 1.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
+        - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
+          "bells.safetensors:0.8"; a text, or several. Preparing one takes seconds, once for each scale.
         - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
           them take a tenth of the time.
         - prompt_schedule: pairs (seconds, prompt), up to 32: from that time on the prompt takes the place of the one
@@ -185,7 +206,27 @@ class AudioLDM:
             with_scores,
         )
         _warn_of_unused_settings(request)
-        return run(self._components, request, progress)
+        components = replace(self._components, engine=self._engine_with(options.lora))
+        return run(components, request, progress)
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of LoRA adapters that `lora` may choose besides paths."""
+        return tuple(self._adapted.named) if self._adapted else ()
+
+    def check_lora(self, lora: Sequence[str]) -> None:
+        """Raise ValueError for an adapter that may not be chosen, before any is read."""
+        if self._adapted is not None:
+            self._adapted.check(lora)
+
+    def _engine_with(self, lora: Sequence[str]) -> Engine:
+        if self._adapted is not None:
+            return self._adapted.engine(lora)
+        if lora:
+            raise ValueError(
+                f"lora is {quoted(list(lora))}, allowed: none, unless from_pretrained opened the checkpoint"
+            )
+        return self.engine
 
     @property
     def default_duration(self) -> float:

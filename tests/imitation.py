@@ -12,6 +12,7 @@ import numpy as np
 
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
+from ppaudioldm.engines.adapted import AdaptedEngines
 from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.options import Options, Progress, default_duration
 
@@ -37,15 +38,20 @@ class ImitationPipeline:
         samples: int | None = None,
         score: float | None = None,
         errors: Mapping[str, Exception] = ERRORS,
+        adapters: tuple[str, ...] = (),
     ) -> None:
         self.config = config
         self.default_duration = default_duration(config.diffusion.clip_seconds)
         self.checkpoint = SimpleNamespace(name=name, is_random=False, known_sounds=None)
         self.steps = steps
+        self.adapters = adapters
         self.batches: list[list[str]] = []
         self.entered = threading.Semaphore(0)  # a step began
         self._samples, self._score, self._errors = samples, score, errors
         self._gate: threading.Semaphore | None = None
+
+    def check_lora(self, lora: Sequence[str]) -> None:
+        AdaptedEngines(None, lambda merged: None, dict.fromkeys(self.adapters), only_named=True).check(lora)  # type: ignore
 
     def hold(self) -> None:
         self._gate = threading.Semaphore(0)

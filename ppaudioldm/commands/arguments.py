@@ -49,6 +49,8 @@ def _add_setting(command: argparse.ArgumentParser, name: str, setting: Setting, 
     details: dict[str, Any] = {"dest": name, "help": setting.help}
     if setting.choices:
         details["choices"] = setting.choices
+    elif setting.kind is list:
+        details |= {"metavar": setting.metavar, "action": "append"}
     else:
         details["metavar"] = setting.metavar
         details["type"] = {tuple: interval, Cue: cue}.get(setting.kind, setting.kind)
@@ -197,6 +199,21 @@ def add_without(command: argparse.ArgumentParser) -> None:
         default=[],
         help="leave out a network that generation from text does not need; may be repeated",
     )
+
+
+def add_merged_lora(command: argparse.ArgumentParser) -> None:
+    """For commands that write a checkpoint: its settings have the same flag, see `add_settings`."""
+    setting = settings()["lora"]
+    command.add_argument(*setting.flags, metavar=setting.metavar, action="append", default=[], help=setting.help)
+
+
+def check_lora(options: argparse.Namespace) -> None:
+    """Raise ValueError for a LoRA adapter of `add_settings` that cannot be read, before a checkpoint is opened."""
+    from ppaudioldm.weights.lora import read_adapter
+    from ppaudioldm.weights.lora_choice import LoraChoice, parse_choices
+
+    for choice in map(LoraChoice.parse, parse_choices("lora", options.lora or ())):
+        read_adapter(choice.adapter)
 
 
 def add_framework(command: argparse.ArgumentParser) -> None:

@@ -7,6 +7,8 @@ import dataclasses
 import json
 from typing import Any
 
+from ppaudioldm.errors import one_line
+
 
 def add(commands: Any) -> None:
     command = commands.add_parser("cache", help="show or clear the networks prepared for the openvino engine")
@@ -27,6 +29,7 @@ def cache(options: argparse.Namespace) -> None:
         return
     for entry in found:
         verb = "removed " if options.clear else ""
-        print(f"{verb}{entry.name}  {entry.precision}  {entry.size / 1e6:.0f} MB  {', '.join(entry.functions)}")
+        name = " + ".join([entry.name, *map(one_line, entry.lora)])
+        print(f"{verb}{name}  {entry.precision}  {entry.size / 1e6:.0f} MB  {', '.join(entry.functions)}")
     if not found:
         print(f"nothing in {cache_folder()}")

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.arguments import add_ema, add_framework, add_without, choose_framework
+from ppaudioldm.commands.arguments import (
+    add_ema,
+    add_framework,
+    add_merged_lora,
+    add_without,
+    choose_framework,
+)
 from ppaudioldm.commands.console import notify
 
 
@@ -31,6 +37,7 @@ def add(commands: Any) -> None:
     command.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="default: float32")
     add_without(command)
     add_ema(command)
+    add_merged_lora(command)
     _add_overwrite_and_framework(command)
     command.set_defaults(run=convert)
 
@@ -112,9 +119,11 @@ def convert(options: argparse.Namespace) -> None:
     _check_free(options.destination, options.overwrite)
     from ppaudioldm.weights.checkpoint import open_checkpoint, without_networks
     from ppaudioldm.weights.convert import check_names_folder, write_native
+    from ppaudioldm.weights.lora_merge import with_lora
 
     check_names_folder(options.destination)  # before anything is downloaded
-    checkpoint = without_networks(open_checkpoint(options.source, ema=options.ema), options.without)
+    checkpoint = with_lora(open_checkpoint(options.source, ema=options.ema), options.lora)
+    checkpoint = without_networks(checkpoint, options.without)
     write_native(checkpoint, options.destination, options.dtype, notify=notify)
     print(options.destination)
 

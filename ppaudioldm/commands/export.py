@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ppaudioldm.commands.arguments import add_ema
+from ppaudioldm.commands.arguments import add_ema, add_merged_lora
 from ppaudioldm.commands.console import notify
 
 FORMATS = ("paddle", "openvino")
@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
     add("--format", choices=FORMATS, default="paddle", help="default: paddle")
     add("--half", action="store_true", help="of openvino: weights as float16, half the size")
     add_ema(command)
+    add_merged_lora(command)
     add("--prompt", action="append", default=[], metavar="TEXT", help="store its token ids; may be repeated")
     add("--functions", nargs="+", metavar="NAME", help="write only these; default: all of the checkpoint")
     add("--overwrite", action="store_true", help="replace what is there")
@@ -34,8 +35,9 @@ def export(options: argparse.Namespace) -> None:
         raise ValueError("--half is for --format openvino")
     from ppaudioldm.export.export import export as write
     from ppaudioldm.weights.checkpoint import open_checkpoint
+    from ppaudioldm.weights.lora_merge import with_lora
 
-    checkpoint = open_checkpoint(options.checkpoint, ema=options.ema)
+    checkpoint = with_lora(open_checkpoint(options.checkpoint, ema=options.ema), options.lora)
     if options.format == "openvino":
         from ppaudioldm.export.openvino_models import OpenVINOModels
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.arguments import open_pipeline, output_options_of, settings_of
+from ppaudioldm.commands.arguments import check_lora, open_pipeline, output_options_of, settings_of
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.errors import one_line
 from ppaudioldm.generation.options import Progress
@@ -81,6 +81,7 @@ def generate_list(options: argparse.Namespace) -> int:
     if options.checkpoint in CHECKPOINTS:
         config = CHECKPOINTS[options.checkpoint].config
         TASKS["generate"].check_checkpoint(options.checkpoint, config, prompt="", has_audio=False)
+    check_lora(options)
     from ppaudioldm.lists import run
 
     report = run.ListReport()

@@ -132,8 +132,10 @@ def _opened_models(settings: ServerSettings) -> Models:
 
     The built-in speech checkpoint is not opened where the phonemizer is missing, or the other checkpoint speaks.
     """
+    from ppaudioldm.serving.adapters import check_fit_any, named_adapters
     from ppaudioldm.serving.models import Models
 
+    adapters = named_adapters(settings.lora)
     open_models = partial(
         Models.open,
         engine=settings.engine,
@@ -143,9 +145,12 @@ def _opened_models(settings: ServerSettings) -> Models:
         compile_step=settings.compile,
         vocoder=settings.vocoder,
         low_memory=settings.low_memory,
+        adapters=adapters,
+        only_named_adapters=True,
     )
     speech = None if settings.speech_checkpoint == NO_CHECKPOINT else settings.speech_checkpoint
     models = open_models([settings.checkpoint, *([speech] if speech else [])])
+    check_fit_any(adapters, models)
     if speech and not models.all[-1].speaks:
         raise ValueError(f"{speech} does not speak, but is --speech-checkpoint")
     if models.speaks():

@@ -26,6 +26,7 @@ from ppaudioldm.commands.arguments import (
     add_loudness,
     add_output,
     add_settings,
+    check_lora,
     choose_framework,
     open_interval,
     open_pipeline,
@@ -140,6 +141,7 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     choose_framework(options)  # the tasks import it
     settings = _opened_settings(options)
     parameters = _checked_parameters(task, options)
+    check_lora(options)
     recording = _opened_recording(task, options)
     duration = task.planned_duration(recording, settings.duration, _config_of(options.checkpoint), **parameters)
     output = output_options_of(options)

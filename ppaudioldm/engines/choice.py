@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from importlib import metadata
 
 from ppaudioldm.choices import ENGINES, chosen_framework
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.installed import INSTALL_OPENVINO, is_installed
 from ppaudioldm.weights.locate import Description, Located
+from ppaudioldm.weights.lora import Adapter
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +32,19 @@ def create_engine(
     ema: bool | None = None,
     compile_step: bool = False,
     low_memory: bool = False,
+    adapters: Sequence[tuple[Adapter, float]] = (),
 ) -> tuple[Description, Engine]:
     """The checkpoint `located` without its weights, and an engine that runs it.
 
     engine: one of ENGINES. device: "cpu", "cuda:0" or "gpu:0"; by default a GPU if there is one. precision,
-    compile_step, low_memory: see the engines. ema: see `open_checkpoint`. Raises ValueError for an unknown value or an
-    impossible combination.
+    compile_step, low_memory: see the engines. ema: see `open_checkpoint`. adapters: LoRA adapters with their scales,
+    which are merged into the UNet. Raises ValueError for an unknown value or an impossible combination.
     """
     if chosen_engine(engine, device, precision, compile_step) == "eager":
         if checked_engine(engine) == "auto" and _is_for_cpu(device):
             logger.warning("OpenVINO would run this faster than Paddle itself: %s", INSTALL_OPENVINO)
-        return _eager(located, device, precision, ema, compile_step, low_memory)
-    return _openvino(located, precision, ema, low_memory)
+        return _eager(located, device, precision, ema, compile_step, low_memory, adapters)
+    return _openvino(located, precision, ema, low_memory, adapters)
 
 
 def chosen_engine(engine: str | None, device: str | None, precision: str, compile_step: bool) -> str:
@@ -67,21 +70,30 @@ def chosen_engine(engine: str | None, device: str | None, precision: str, compil
     return name
 
 
-def _openvino(located: Located, precision: str, ema: bool | None, low_memory: bool) -> tuple[Description, Engine]:
+def _openvino(
+    located: Located, precision: str, ema: bool | None, low_memory: bool, adapters: Sequence[tuple[Adapter, float]]
+) -> tuple[Description, Engine]:
     from ppaudioldm.openvino_engine.cache import ModelCache
     from ppaudioldm.openvino_engine.engine import OpenVINOEngine, checked_precision
 
-    models = ModelCache(located, ema, checked_precision(precision))
+    models = ModelCache(located, ema, checked_precision(precision), adapters=adapters)
     return models.description(), OpenVINOEngine(models.model, precision, models, low_memory)
 
 
 def _eager(
-    located: Located, device: str | None, precision: str, ema: bool | None, compile_step: bool, low_memory: bool
+    located: Located,
+    device: str | None,
+    precision: str,
+    ema: bool | None,
+    compile_step: bool,
+    low_memory: bool,
+    adapters: Sequence[tuple[Adapter, float]],
 ) -> tuple[Description, Engine]:
     from ppaudioldm.engines.eager import EagerEngine
     from ppaudioldm.weights.checkpoint import open_checkpoint
+    from ppaudioldm.weights.lora_merge import with_adapters
 
-    checkpoint = open_checkpoint(located, ema=ema)
+    checkpoint = with_adapters(open_checkpoint(located, ema=ema), adapters)
     return checkpoint, EagerEngine(checkpoint, device, precision, compile_step, low_memory)
 
 

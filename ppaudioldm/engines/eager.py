@@ -71,6 +71,9 @@ class EagerEngine:
             self._functions[function] = run
             return run
 
+    def release(self) -> None:
+        self._networks, self._functions = {}, {}
+
     def run(self, function: str, *inputs: Any) -> Any:
         run = self._ready(function)
         with framework.no_grad():

@@ -40,6 +40,9 @@ class Engine(Protocol):
         With low memory: do only what lasts, such as translating the network for the cache.
         """
 
+    def release(self) -> None:
+        """Drop all networks from memory; those that are needed again are loaded again."""
+
     def asarray(self, array: np.ndarray) -> Array:
         """A NumPy array as one of the engine's arrays, on its device."""
 

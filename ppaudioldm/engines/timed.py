@@ -22,6 +22,9 @@ class TimedEngine:
         self._engine.prepare(function)
         self.calls.append(("prepare", time.perf_counter() - start))
 
+    def release(self) -> None:
+        self._engine.release()
+
     def run(self, function: str, *inputs: Any) -> Any:
         return self._timed(function, partial(self._engine.run, function), *inputs)
 

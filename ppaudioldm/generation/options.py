@@ -17,6 +17,7 @@ from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
 from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.errors import quoted
 from ppaudioldm.generation.prompt_schedule import Cue, PromptSchedule, check_within, checked_cues
+from ppaudioldm.weights.lora_choice import parse_choices
 
 MIN_DURATION = 0.3  # seconds
 MAX_DURATION = 600.0
@@ -48,8 +49,9 @@ class Setting:
     """One field of `Options`: how it is checked, and how it is offered to users.
 
     kind: type of a value; `tuple` is an interval, two numbers from 0 to 1; `Cue` is any number of prompts with their
-    times. minimum, maximum: both allowed. choices: of a text. flags: on the command line. aliases: further names of its
-    column in a list of prompts. unit: of a number. blank_is_none: a text without a letter in it is None.
+    times, `list` of LoRA adapters. minimum, maximum: both allowed. choices: of a text. flags: on the command line.
+    aliases: further names of its column in a list of prompts. unit: of a number. blank_is_none: a text without a letter
+    in it is None.
     """
 
     help: str
@@ -71,6 +73,8 @@ class Setting:
             return _checked_interval(name, value)
         if self.kind is Cue:
             return _checked_schedule(name, value)
+        if self.kind is list:
+            return parse_choices(name, value)
         is_kind = _is_whole(value) if self.kind is int else is_number(value)
         low, high = self.minimum, self.maximum
         if not is_kind or (low is not None and value < low) or (high is not None and value > high):
@@ -181,6 +185,13 @@ class Options:
         flags=("--at",),
         aliases=("at",),
         metavar="SECONDS:PROMPT",
+    )
+    lora: tuple[str, ...] = _setting(
+        (),
+        "a LoRA adapter to merge into the UNet, a folder of PEFT or a safetensors file; may be repeated",
+        list,
+        flags=("--lora",),
+        metavar="PATH[:SCALE]",
     )
 
     def __post_init__(self) -> None:

@@ -31,13 +31,20 @@ def column_names() -> list[str]:
 
 
 def _parser_of(setting: Setting) -> Parse:
-    return {str: _text, float: _number, int: _whole, tuple: _interval, Cue: _cues}[setting.kind]
+    return {str: _text, float: _number, int: _whole, tuple: _interval, Cue: _cues, list: _texts}[setting.kind]
 
 
 def _text(column: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{column} is {quoted(value)}, expected a text")
     return value
+
+
+def _texts(column: str, value: Any) -> str | list[str]:
+    """One text, which may hold several with ";" between them, or a JSON list of texts."""
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return value
+    return _text(column, value)
 
 
 def _number(column: str, value: Any) -> float:

@@ -2,7 +2,8 @@
 
 An entry is a folder for one checkpoint and precision: its description (`entry.json`), its tokenizers, and a folder for
 every function that was ever requested, with its model and with what OpenVINO compiled from that. Each file or folder
-appears complete or not at all.
+appears complete or not at all. A UNet with LoRA adapters is an entry of its own, of which a checkpoint has
+MOST_ADAPTED: a server's clients choose adapters and scales, which must not fill the disk.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ from ppaudioldm.storage.folders import cache_folder
 from ppaudioldm.storage.lock import waiting_lock
 from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.locate import Description, Located
+from ppaudioldm.weights.lora import Adapter
 
 if TYPE_CHECKING:  # a network from the cache runs without a framework
     from ppaudioldm.openvino_engine.translator import Translator
@@ -38,31 +41,43 @@ FORMAT = 8  # increased when the content of an entry changes: entries of another
 ENTRY = "entry.json"
 CHECKSUM = "sum.json"  # written last: a folder without it holds no model
 MOST_VARIANTS = 16  # of a function, compiled for different shapes: a few megabytes each
+MOST_ADAPTED = 8  # entries of a checkpoint with LoRA adapters, those that were used last: a UNet each
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One checkpoint in the cache. functions: those with a model. size: in bytes, of all files."""
+    """One checkpoint in the cache. functions: those with a model. size: in bytes, of all files. lora: its adapters."""
 
     folder: Path
     name: str
     precision: str
     functions: tuple[str, ...]
     size: int
+    lora: tuple[str, ...] = ()
 
 
 class ModelCache:
     """The models of the checkpoint `located`, from the cache `root`, or else translated and added to it.
 
     precision: "bf16" stores constants as float16, half the size, whose error is far below that of bf16 arithmetic,
-    except those of functions that stay in float32; "f32" stores float32. Translating a model imports Paddle.
+    except those of functions that stay in float32; "f32" stores float32. adapters: LoRA adapters with their scales,
+    merged into the UNet before it is translated. Translating a model imports Paddle.
     """
 
-    def __init__(self, located: Located, ema: bool | None, precision: str, root: Path | None = None) -> None:
+    def __init__(
+        self,
+        located: Located,
+        ema: bool | None,
+        precision: str,
+        root: Path | None = None,
+        adapters: Sequence[tuple[Adapter, float]] = (),
+    ) -> None:
         # The default is False here as it was before there was a choice, so that such entries are found.
         choice = "never" if ema is False else bool(ema)
-        facts = [FORMAT, __version__, openvino.get_version(), located.fingerprint(), choice, precision]
-        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+        facts: list[Any] = [FORMAT, __version__, openvino.get_version(), located.fingerprint(), choice, precision]
+        self._base = _key(facts)
+        key = _key([*facts, [(a.digest, scale) for a, scale in adapters]]) if adapters else self._base
+        self._adapters = adapters
         self._located = located
         self._ema = ema
         self._precision = precision
@@ -85,6 +100,8 @@ class ModelCache:
 
     def model(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`. A damaged one is translated again."""
+        if self._adapters:
+            self._make_room()
         with _locked(self.folder):
             found = self._read(function)
             if found is None:
@@ -172,13 +189,16 @@ class ModelCache:
             (temporary / CHECKSUM).write_text(json.dumps(_summary(temporary)), "utf-8")
 
     def _write_entry(self, checkpoint: Checkpoint) -> None:
-        values = {
+        values: dict[str, Any] = {
             "name": checkpoint.name,
             "layout": checkpoint.layout,
             "precision": self._precision,
             "config": checkpoint.config.to_dict(),
             "knows": checkpoint.known_sounds and checkpoint.known_sounds.to_dict(),
         }
+        if self._adapters:
+            values["base"] = self._base
+            values["lora"] = [f"{Path(adapter.name).name}:{scale:g}" for adapter, scale in self._adapters]
         with atomic_path(self.folder / ENTRY) as temporary:
             temporary.write_text(json.dumps(values, indent=1), "utf-8")
 
@@ -187,7 +207,25 @@ class ModelCache:
             from ppaudioldm.weights.checkpoint import open_checkpoint
 
             self._checkpoint = open_checkpoint(self._located, ema=self._ema)
+            if self._adapters:
+                from ppaudioldm.weights.lora_merge import with_adapters
+
+                self._checkpoint = with_adapters(self._checkpoint, self._adapters)
         return self._checkpoint
+
+    def _make_room(self) -> None:
+        """Mark this entry as used, and remove those of the checkpoint with other adapters that were used long ago."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / ENTRY)
+        others = []
+        for path in self.folder.parent.glob(f"*/{ENTRY}"):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                if path.parent != self.folder and json.loads(path.read_text("utf-8")).get("base") == self._base:
+                    others.append((path.stat().st_mtime_ns, path.parent))
+        for _, folder in sorted(others, reverse=True)[MOST_ADAPTED - 1 :]:
+            with _locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                _lock_file(folder).unlink(missing_ok=True)  # while it is held, see `storage.lock`
 
     def _tokenizer_json(self, kind: str) -> str:
         """The tokenizer.json of `kind` from the cache, which it is added to when it is first requested."""
@@ -210,7 +248,8 @@ def entries(root: Path | None = None) -> list[Entry]:
             values = json.loads(path.read_text("utf-8"))
             functions = tuple(sorted(file.parent.name for file in path.parent.glob(f"*/{CHECKSUM}")))
             size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
-            found.append(Entry(path.parent, str(values["name"]), str(values["precision"]), functions, size))
+            lora = tuple(map(str, values.get("lora", ())))
+            found.append(Entry(path.parent, str(values["name"]), str(values["precision"]), functions, size, lora))
     return found
 
 
@@ -232,7 +271,15 @@ def _summary(folder: Path) -> dict[str, Any]:
 def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
     """The lock of the entry `folder`, for one process and thread at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return waiting_lock(folder.with_name(f"{folder.name}.lock"))
+    return waiting_lock(_lock_file(folder))
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _key(facts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _plain(name: str) -> str:

@@ -107,6 +107,12 @@ class OpenVINOEngine:
             self._functions[function] = ready
             return ready
 
+    def release(self) -> None:
+        """Drop all networks; those that are needed again are loaded again. A function that is running finishes."""
+        with _translating:
+            self._release_networks(except_for="")
+        memory.trim()
+
     def _release_networks(self, except_for: str) -> None:
         """Drop the functions of every network but one; a function that is running finishes."""
         for functions in (self._functions, self._models):

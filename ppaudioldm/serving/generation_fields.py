@@ -18,6 +18,7 @@ from ppaudioldm.serving.responses import new_seed
 from ppaudioldm.serving.service import Service
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import MAX_RANGES, Parameter, Task
+from ppaudioldm.weights.lora_choice import MOST_ADAPTERS
 
 LEFT_OUT = ("batch_size",)  # settings that the server chooses: they make no difference to a sound
 DOCSTRING = "A run of a task. Absent fields are as on the command line; those that the task does not use are ignored."
@@ -65,6 +66,8 @@ Ranges = Annotated[list[Range], Field(max_length=MAX_RANGES), BeforeValidator(_l
 CuePair = Annotated[tuple[Number, str], BeforeValidator(_cue)]
 Cues = Annotated[list[CuePair], Field(max_length=MOST_PROMPTS), BeforeValidator(_cues)]
 
+Adapters = Annotated[list[str], Field(max_length=MOST_ADAPTERS)] | str
+
 Fields = dict[str, Any]  # name -> (type, default with description and limits), as `create_model` takes them
 
 
@@ -88,7 +91,7 @@ def request_model() -> type[BaseModel]:
 def list_fields() -> frozenset[str]:
     """The names of the fields that a form may repeat."""
     parameters = {parameter.name for task in TASKS.values() for parameter in task.parameters if _is_list(parameter)}
-    return frozenset(parameters | {name for name, setting in settings().items() if setting.kind is Cue})
+    return frozenset(parameters | {name for name, setting in settings().items() if setting.kind in (Cue, list)})
 
 
 def request_from(body: BaseModel, service: Service) -> Request:
@@ -135,6 +138,8 @@ def _setting_field(setting: Setting) -> tuple[Any, Any]:
         return _optional(Interval, setting.help)
     if setting.kind is Cue:
         return _optional(Cues, f"{setting.help}; {ALLOWED}, or [seconds, prompt]")
+    if setting.kind is list:
+        return _optional(Adapters, f"{setting.help}; on a server NAME[:SCALE], of the adapters in /v1/models")
     limits = {"ge": setting.minimum, "le": setting.maximum} if setting.kind in (int, float) else {}
     return _optional(setting.kind, setting.help + unit, **limits)
 

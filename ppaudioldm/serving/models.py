@@ -98,6 +98,7 @@ class Model:
     def check(self, request: Request) -> None:
         """Raise ValueError for a request that this checkpoint cannot run, before it is queued."""
         options, config = request.options, self.pipeline.config
+        self.pipeline.check_lora(options.lora)
         make_sampler(
             options.sampler,
             self._schedule,
@@ -146,6 +147,10 @@ class Models:
     def tasks(self) -> list[str]:
         """The names of the tasks that the server can run."""
         return list(dict.fromkeys(task for model in self.all for task in model.tasks))
+
+    def adapters(self) -> list[str]:
+        """The names of the LoRA adapters that a request may choose."""
+        return list(dict.fromkeys(name for model in self.all for name in model.pipeline.adapters))
 
     def speaks(self) -> bool:
         """Whether any of them speaks."""

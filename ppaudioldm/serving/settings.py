@@ -157,6 +157,15 @@ class ServerSettings:
         default=None,
         metadata=_option("voices", Path, 'JSON of further voices: {"id": "A man speaks slowly", ...}'),
     )
+    lora: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            "lora",
+            tuple,
+            "LoRA adapters that requests may name, with commas: NAME=PATH, or a folder of adapters; default: none",
+            own_metavar="NAME=PATH",
+        ),
+    )
     api_keys_file: Path | None = field(
         default=None,
         metadata=_option(

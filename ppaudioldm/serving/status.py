@@ -18,7 +18,8 @@ class Status(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A checkpoint, in the fields that OpenAI's clients read. licence: of the weights."""
+    """A checkpoint, in the fields that OpenAI's clients read. licence: of the weights. lora: names of adapters that
+    a request may choose."""
 
     id: str
     object: Literal["model"] = "model"
@@ -29,6 +30,7 @@ class ModelAnswer(BaseModel):
     default_duration: float
     licence: str
     has_random_weights: bool
+    lora: list[str]
 
     @classmethod
     def of(cls, model: Model) -> ModelAnswer:
@@ -40,6 +42,7 @@ class ModelAnswer(BaseModel):
             default_duration=model.default_duration,
             licence=model.licence,
             has_random_weights=model.is_random,
+            lora=list(model.pipeline.adapters),
         )
 
 

@@ -37,7 +37,7 @@ def _component(field: Field, elem_id: str, empty: str, lines: int) -> Any:
         return gr.Checkbox(field.default, label=label, info=info, elem_id=elem_id)
     if field.kind is Cue:
         return gr.Textbox(label=label, info=info, placeholder=CUES, lines=2, max_lines=12, elem_id=elem_id)
-    if field.kind is str:
+    if field.kind in (str, list):
         most = 12 if lines > 1 else 3
         return gr.Textbox(label=label, placeholder=info, lines=lines, max_lines=most, elem_id=elem_id)
     if field.is_slider:

@@ -10,6 +10,7 @@ from typing import Any
 from ppaudioldm.generation.options import Options, settings
 from ppaudioldm.generation.prompt_schedule import Cue, cues_as_text, parsed_cues
 from ppaudioldm.tasks.task import Parameter, Task, Use
+from ppaudioldm.weights.lora_choice import SEPARATOR, parse_choices
 
 # Settings that the page does not offer, and why.
 LEFT_OUT = {"batch_size": "the server decides how many clips are generated at once"}
@@ -27,6 +28,7 @@ LABELS = {
     "eta": ("Eta", "For ddim only: 0 adds no noise between steps, 1 as much as ddpm."),
     "reuse": ("Cache interval", "Steps that share deep UNet features (DeepCache). 1 is exact, more is faster."),
     "guidance_interval": ("Guidance", "As a share of the steps, 0 to 1."),
+    "lora": ("LoRA adapters", 'Names with a scale each, such as "bells:0.8; rain". Empty: none.'),
 }
 # Likewise of parameters.
 EXPLANATIONS = {"cutoff": "Frequencies above it are generated. Empty: where the spectrum of the recording ends."}
@@ -37,10 +39,10 @@ Form = Mapping[str, Any]  # component -> its value
 class Field:
     """A value that a user can choose, in one component of the form, or in two for the ends of a range.
 
-    name: of the setting or parameter. kind: float, int, str, bool, `tuple` for a range, or `Cue` for prompts over time,
-    one a line. default: None where an empty
-    field has a meaning. minimum, maximum: of a slider. is_list: the value is a tuple of ranges (low, high), of which
-    the form holds one, or none; without it, it is one interval between 0 and 1.
+    name: of the setting or parameter. kind: float, int, str, bool, `tuple` for a range, `Cue` for prompts over time,
+    one a line, or `list` for LoRA adapters, which are one text. default: None where an empty field has a meaning.
+    minimum, maximum: of a slider. is_list: the value is a tuple of ranges (low, high), of which the form holds one, or
+    none; without it, it is one interval between 0 and 1.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Field:
             return str(form.get(self.name) or "").strip() or None
         if self.kind is Cue:
             return tuple(parsed_cues(str(form.get(self.name) or "")))
+        if self.kind is list:
+            return parse_choices(self.name, str(form.get(self.name) or ""))
         if self.kind is bool:
             return bool(form.get(self.name))
         if self.kind is tuple:
@@ -116,6 +120,8 @@ class Field:
             return {self.name: value or ""}
         if self.kind is Cue:
             return {self.name: cues_as_text(value)}
+        if self.kind is list:
+            return {self.name: f"{SEPARATOR} ".join(value)}
         return {self.name: value if self.kind is bool or self.is_slider else as_text(value)}
 
 

@@ -14,14 +14,15 @@ from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui.field import LOUDNESS, SCHEDULE, Form, duration_field, parameter_fields, setting_fields
 
+NOT_PRESET = ("negative_prompt", "lora")  # settings that belong to what is generated, and stay when a preset is chosen
 NEW_SEEDS = 2**32  # a new seed is below: short enough to read aloud
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """What the preset `name` sets, by component: all settings but the negative prompt."""
+    """What the preset `name` sets, by component: all settings but NOT_PRESET."""
     values: dict[str, Any] = {}
     for field in setting_fields().values():
-        if field.name != "negative_prompt":
+        if field.name not in NOT_PRESET:
             values |= field.write(getattr(PRESETS[name], field.name))
     return values
 

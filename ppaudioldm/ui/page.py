@@ -101,7 +101,7 @@ class Page:
                         for name, task in TASKS.items():
                             with gr.Tab(task.title, id=name):
                                 self._tabs[name] = add_tab(task, self._service, voices)
-                    self._settings = add_settings(self._service.settings.limits)
+                    self._settings = add_settings(self._service.settings.limits, self._service.models.adapters())
                 with gr.Column(scale=1, min_width=320, elem_id="results"):
                     self._lay_out_results()
             self._connect()

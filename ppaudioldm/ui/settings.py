@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -18,10 +20,15 @@ ROWS = (("num_inference_steps",), ("guidance_scale",), ("sampler", "spacing"), (
 PRESET_HELP = "fast: 10 steps. fine: 25 steps. draft: half the time, less exact. original: as published, slow."
 
 
-def add_settings(limits: Limits) -> Components:
-    """Their components, with the seed, the button for a new one, the preset and the loudness."""
+def add_settings(limits: Limits, adapters: Sequence[str] = ()) -> Components:
+    """Their components, with the seed, the button for a new one, the preset and the loudness.
+
+    adapters: the names of the server's LoRA adapters.
+    """
     highest = {"num_inference_steps": limits.steps, "num_waveforms_per_prompt": limits.candidates}
     fields = {name: at_most(field, highest.get(name)) for name, field in setting_fields().items()}
+    known = f"This server has {', '.join(adapters)}." if adapters else "This server has none."
+    fields["lora"] = replace(fields["lora"], info=f"{fields['lora'].info} {known}")
     with gr.Accordion("Settings", open=True):
         components = add_field(fields["negative_prompt"])
         components |= _seed()

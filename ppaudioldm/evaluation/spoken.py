@@ -19,7 +19,7 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.sounds.speech.clips import LEAD_S, TAIL_S, placed, synthesise
 from ppaudioldm.sounds.speech.held_out import COMMANDS, HARVARD
 from ppaudioldm.sounds.speech.speakers import SPEAKERS, Delivery
-from ppaudioldm.tasks.speak import speak
+from ppaudioldm.tasks.speak import speak, trimmed
 
 SENTENCES = dict(zip(SENTENCE_SETS, (COMMANDS, HARVARD), strict=True))
 
@@ -104,7 +104,8 @@ class SpeechJudge:
         self._speakers = SpeakerClassifier.trained()
 
     def judge(self, utterance: Utterance, waveform: np.ndarray) -> JudgedUtterance:
-        """waveform: (samples,) at 16 kHz, in which the utterance is spoken."""
+        """waveform: (samples,) at 16 kHz, in which the utterance is spoken; silence around it is removed first."""
+        waveform = trimmed(waveform, SAMPLE_RATE)  # in seconds of faint noise, the recogniser would find words
         said, understood = words_of(utterance.text), self._words.understand(waveform)
         return JudgedUtterance(
             utterance.text,

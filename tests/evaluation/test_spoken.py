@@ -1,12 +1,13 @@
 """The evaluation of speech: who speaks, what was understood, and the command."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ppaudioldm.cli import main
-from ppaudioldm.evaluation import speaker_classifier
+from ppaudioldm.evaluation import speaker_classifier, spoken
 from ppaudioldm.evaluation.speaker_classifier import SpeakerClassifier
 from ppaudioldm.evaluation.spoken import JudgedUtterance, speech_report, summary
 from ppaudioldm.weights.convert import write_native
@@ -48,6 +49,27 @@ def test_the_summary_counts_words_sentences_and_speakers():
     report = speech_report({"real": JUDGED[:1], "generated": JUDGED[1:]})
     assert "| word error rate | 0.0 % | 57.1 % |" in report.splitlines()[2]
     assert "- man: 'open the front door' as 'open the door'" in report and "stop the music' as 'stop" not in report
+
+
+def test_silence_around_the_words_is_not_judged(monkeypatch):
+    lengths = []
+
+    class Understanding:
+        def __init__(self, *arguments):
+            pass
+
+        def understand(self, waveform):
+            lengths.append(len(waveform))
+            return ["stop"]
+
+    monkeypatch.setattr(spoken, "Recogniser", Understanding)
+    monkeypatch.setattr(SpeakerClassifier, "trained", lambda: SimpleNamespace(classify=lambda waveform: "man"))
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(48000).astype(np.float32)
+    noise[16000:24000] += 0.1
+    utterance = spoken.Utterance("stop the music", "man", "a man", noise)
+    judged = spoken.SpeechJudge("commands", 2).judge(utterance, noise)
+    assert (judged.errors, judged.is_chosen, judged.recognised_speaker) == (2, False, "man")
+    assert all(8000 <= length < 12000 for length in lengths) and len(lengths) == 2
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

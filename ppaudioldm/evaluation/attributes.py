@@ -19,8 +19,8 @@ from ppaudioldm.evaluation.sound_sets import LabelledExample
 from ppaudioldm.sounds.clips import example, facts
 
 LARGEST_COUNT = 3  # larger numbers are not measured
-CALIBRATION_CLIPS = 10  # of each value
-CALIBRATION_NUMBERS = 120  # clips that are looked at for them, at most
+CALIBRATION_CLIPS = 12  # of each value
+CALIBRATION_NUMBERS = 220  # clips that are looked at for them, at most
 LEAST_CALIBRATION_CLIPS = 3
 SMALLEST_RATE = 0.1  # per second
 NOTE_FRAMES = 4  # of the pitch track: the shortest note

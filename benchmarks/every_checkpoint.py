@@ -5,9 +5,9 @@
 
 For each name and engine (Paddle, PyTorch, OpenVINO; float32, a process each) it makes a clip of one second with one
 step, guidance and two candidates to choose from (one where there is no CLAP to rank them), and encodes it with AudioMAE
-where the checkpoint has that. A published file is converted to our own layout besides, and must hold the same values
-there. What was written is removed after each name. The table ends with `yes` where everything is as it has to be; one
-`no` is an exit code of 1.
+where the checkpoint has that. A published file, or folder of files, is converted to our own layout besides, and must
+hold the same values there. What was written is removed after each name. The table ends with `yes` where everything is
+as it has to be; one `no` is an exit code of 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
         return
     from ppaudioldm.checkpoints import CHECKPOINTS
 
-    published = [name for name, info in CHECKPOINTS.items() if info.layout in ("original", "diffusers")]
+    published = [name for name, info in CHECKPOINTS.items() if info.layout not in ("built-in", "random")]
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
     right = True
     for name in options.names or published:
@@ -77,8 +77,8 @@ def rows(name: str, folder: Path, engines: list[str]) -> Iterator[dict[str, Any]
                 row |= {"error": f"{error:.1e}", "right": "yes" if is_right(info.config, result, error) else "no"}
             yield row
             shutil.rmtree(folder / "cache", ignore_errors=True)
-        if info.layout == "original":
-            yield {"checkpoint": name, "layout": "original to native", **round_trip(path, folder / "native")}
+        if info.layout != "diffusers":
+            yield {"checkpoint": name, "layout": f"{info.layout} to native", **round_trip(path, folder / "native")}
     finally:
         shutil.rmtree(folder)
 

@@ -70,10 +70,11 @@ def all_settings() -> Iterator[Settings]:
 
 def clips_of(settings: Settings, per_kind: int) -> int:
     """How many of each kind: `per_kind`, or as many as take the time of so many with LARGE steps."""
-    from ppaudioldm.generation.options import Options
+    from ppaudioldm.config import DiffusionConfig
+    from ppaudioldm.generation.options import Options, with_defaults
 
     given = {"preset": "fast", **settings}
-    options = Options.from_preset(given.pop("preset"), **given)
+    options = with_defaults(Options.from_preset(given.pop("preset"), **given), DiffusionConfig())
     steps = options.num_inference_steps * options.num_waveforms_per_prompt
     return max(FEWEST, round(per_kind * min(1, LARGE / steps)))
 

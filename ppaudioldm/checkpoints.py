@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from ppaudioldm.config import (
     AUDIOLDM1_GUIDANCE,
+    CONSISTENCYTTA_DIFFUSION,
+    CONSISTENCYTTA_HEAD_DIM,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
@@ -23,20 +25,22 @@ from ppaudioldm.config import (
 DEFAULT_CHECKPOINT = "tiny"
 PUBLISHED_SPEECH_CHECKPOINT = "audioldm2-speech-gigaspeech"
 LICENCE = "CC-BY-NC-SA-4.0"  # of the published weights: not for commercial use
+CONSISTENCYTTA_LICENCE = "CC-BY-NC-ND-4.0"  # nor may what is derived from them be shared
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
     """One entry of CHECKPOINTS.
 
-    layout: "original" (one file), "diffusers" (a folder), "built-in" (comes with the package) or "random" (no files).
+    layout: "original" (one file), "diffusers" (a folder), "consistencytta" (a folder of two files), "built-in" (comes
+    with the package) or "random" (no files).
     """
 
     summary: str
     config: ModelConfig
     layout: str
     repo: str = ""  # on the Hugging Face hub
-    filename: str = ""
+    filename: str = ""  # of "consistencytta" the folder
     zenodo: int | None = None  # the record on zenodo.org that has the file, where the hub has none
     licence: str = LICENCE
     download_gb: float = 0.0
@@ -92,6 +96,26 @@ _AUDIOLDM1_M = replace(
     clap_audio=ClapAudioConfig(short_input="repeated"),
 )
 _AUDIOLDM1_L = replace(_AUDIOLDM1_S, unet=replace(_AUDIOLDM1_S.unet, model_channels=256, head_dim=64))
+
+_CONSISTENCYTTA = replace(
+    _FULL,
+    unet=UNetConfig(
+        model_channels=256,
+        channel_mult=(1, 2, 4, 4),
+        attention_levels=(0, 1, 2),
+        head_dim=CONSISTENCYTTA_HEAD_DIM,
+        context_dims=(1024,),
+        transformers="tango",
+        guidance_dim=1024,
+    ),
+    clap_text=None,
+    clap_audio=None,
+    flan_t5=T5Config(max_tokens=512),
+    gpt2=None,
+    loa=None,
+    audiomae=None,
+    diffusion=CONSISTENCYTTA_DIFFUSION,
+)
 
 # The same classes with 18 million parameters, trained by `training/` and shipped with the package. All conditions of
 # the UNet are 128 wide; a clip of training lasts 2.56 s: 256 mel frames, 64 latent frames, 8 LOA tokens.
@@ -244,6 +268,15 @@ CHECKPOINTS: dict[str, CheckpointInfo] = {
         zenodo=7813012,
         download_gb=4.6,
     ),
+    "consistencytta": CheckpointInfo(
+        "sound effects in one call of the UNet: the fastest",
+        _CONSISTENCYTTA,
+        "consistencytta",
+        "Bai-YT/ConsistencyTTA",
+        "consistencytta_clapft_ckpt",
+        licence=CONSISTENCYTTA_LICENCE,
+        download_gb=5.8,
+    ),
     "cvssp/audioldm2": CheckpointInfo(
         "audioldm2-full as a diffusers folder",
         _in_diffusers(_FULL),
@@ -328,6 +361,22 @@ def audiomae_names() -> list[str]:
 def recording_names() -> list[str]:
     """The published checkpoints that can generate from features of a recording in place of a prompt's."""
     return [name for name, info in CHECKPOINTS.items() if info.config.recording_encoder]
+
+
+def licence_of(name: str, layout: str) -> str | None:
+    """The licence of the weights of a checkpoint called `name`, in that layout; None if it is not known."""
+    if layout == "random":
+        return None
+    if layout == "consistencytta":
+        return CONSISTENCYTTA_LICENCE
+    return CHECKPOINTS[name].licence if name in CHECKPOINTS else None
+
+
+def derivatives_warning(licence: str | None, what: str) -> str | None:
+    """What to say where `what` is derived from weights under `licence`, if that forbids to share it; else None."""
+    if licence is None or "-ND" not in licence:
+        return None
+    return f"the weights are licensed {licence}: {what} is derived from them and must not be shared"
 
 
 def unknown_name(name: str) -> ValueError:

@@ -13,7 +13,10 @@ PRECISIONS = ("auto", "f32", "bf16", "fp16")  # of the arithmetic; which of them
 VOCODERS = ("network", "griffin-lim")
 OPTIONAL_NETWORKS = ("audiomae", "clap_audio")  # of a checkpoint, for generation from text
 CLAP_FILLINGS = ("stretched", "repeated")  # how a short recording fills CLAP's input: a checkpoint's, not a user's
-SAMPLERS = ("ddim", "plms", "ddpm", "dpm++")
+UNET_TRANSFORMERS = ("audioldm", "tango")  # which transformers a UNet has: a checkpoint's as well
+SAMPLERS = ("ddim", "plms", "ddpm", "dpm++", "consistency")
+DEFAULT_SAMPLER = "dpm++"
+CONSISTENCY = "consistency"  # the only sampler of a consistency model, and of no other
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`
 AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
 
@@ -33,6 +36,17 @@ def chosen_framework(name: str | None = None) -> str:
     if chosen != used:
         raise ValueError(f"framework {chosen!r}{origin} was chosen too late: this process already uses {used}")
     return chosen
+
+
+def samplers_for(own: str) -> tuple[str, ...]:
+    """The samplers of a checkpoint whose own, by default, is `own`."""
+    return (CONSISTENCY,) if own == CONSISTENCY else tuple(name for name in SAMPLERS if name != CONSISTENCY)
+
+
+def check_sampler_for(own: str, sampler: str) -> None:
+    """Raise ValueError for a `sampler` that a checkpoint whose own is `own` cannot be sampled with."""
+    if sampler not in samplers_for(own):
+        raise ValueError(f"sampler is {sampler!r}, allowed for this checkpoint: {', '.join(samplers_for(own))}")
 
 
 def check_sampler_options(sampler: str, eta: float | None, spacing: str | None) -> None:

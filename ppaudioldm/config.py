@@ -54,6 +54,7 @@ class T5Config:
     feed_forward_size: int = 2816
     relative_buckets: int = 32
     relative_max_distance: int = 128
+    max_tokens: int = 128  # longer prompts are truncated
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,27 @@ class UNetConfig:
     context_dims: tuple[int | None, ...] = (768, 1024)
     transformer_depth: int = 1  # blocks per transformer
     film_dim: int | None = None  # width of a global condition, concatenated to the time embedding after a projection
+    transformers: str = "audioldm"  # of UNET_TRANSFORMERS, see `transformer_dims` and `attention_width`
+    guidance_dim: int | None = None  # of the Fourier features of a guidance scale that is an input, as the timestep is
 
     @property
     def time_embed_dim(self) -> int:
         return 4 * self.model_channels
+
+    @property
+    def transformer_dims(self) -> tuple[int | None, ...]:
+        """The widths of the contexts of the transformers at each place, in order; None is one without context.
+
+        "audioldm": one without context comes before those of `context_dims`. "tango": there are only the latter.
+        """
+        return self.context_dims if self.transformers == "tango" else (None, *self.context_dims)
+
+    def attention_width(self, channels: int) -> int:
+        """The width inside the transformers of a level with `channels` channels.
+
+        "audioldm": the same. "tango": that of as many whole heads as fit, 255 for 256 channels and heads 51 wide.
+        """
+        return channels // self.head_dim * self.head_dim if self.transformers == "tango" else channels
 
     @property
     def is_audioldm1(self) -> bool:
@@ -200,9 +218,23 @@ class DiffusionConfig:
     num_train_timesteps: int = 1000
     beta_start: float = 0.0015
     beta_end: float = 0.0195
-    prediction: str = "epsilon"  # what the UNet predicts: "epsilon" or "v"
+    prediction: str = "epsilon"  # what the UNet predicts: "epsilon", "v", or "x0", the clean latents
     clip_seconds: float = 10.24  # of the training clips; longer clips are generated in overlapping windows
-    guidance_scale: float = 3.5  # of classifier-free guidance, by default: what the published program uses
+    guidance_scale: float = 3.5  # by default: what the published program uses
+    sampler: str = "dpm++"  # by default; "consistency" is the only one of a consistency model
+    num_inference_steps: int = 10  # by default
+
+
+# Of ConsistencyTTA: Stable Diffusion's noise schedule, and a UNet that predicts the clean latents in one call.
+CONSISTENCYTTA_DIFFUSION = DiffusionConfig(
+    beta_start=0.00085,
+    beta_end=0.012,
+    prediction="x0",
+    guidance_scale=4.0,
+    sampler="consistency",
+    num_inference_steps=1,
+)
+CONSISTENCYTTA_HEAD_DIM = 51  # 256 // 5, 512 // 10, 1024 // 20
 
 
 @dataclass(frozen=True)
@@ -251,6 +283,11 @@ class ModelConfig:
         if self.audiomae is not None:
             return "audiomae"
         return "clap_audio" if self.unet.film_dim and self.clap_audio is not None else None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether CLAP can compare sounds with prompts: it has both of its branches."""
+        return self.clap_text is not None and self.clap_audio is not None
 
     @property
     def contexts(self) -> tuple[str, ...]:

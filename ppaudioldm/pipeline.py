@@ -32,8 +32,8 @@ from ppaudioldm.generation.options import (
     ProgressCallback,
     check_texts,
     default_duration,
-    guidance_scale_of,
     merged_options,
+    with_defaults,
 )
 from ppaudioldm.generation.prompt_schedule import PromptSchedule, split_first
 from ppaudioldm.generation.run import Components, GenerationRequest, run
@@ -126,7 +126,8 @@ class AudioLDM:
     ) -> Clip:
         """Sound for `prompt`, or for each of several.
 
-        options: the settings; or preset: "fast" (DPM-Solver++, 10 steps, 1 candidate; the default), "fine" (25 steps),
+        options: the settings; or preset: "fast" (DPM-Solver++, 10 steps, 1 candidate; the default; of consistencytta
+        its own sampler, 1 step), "fine" (25 steps),
         "draft" (10 steps, reuse 3) or "original" (DDIM, 200 steps, eta 1, the best of 3). Fields of `Options` given as
         keywords (`duration=5`) override it:
 
@@ -134,7 +135,7 @@ class AudioLDM:
           kept, from 0.3 to 600; by default 10, or the length of the checkpoint's training clips if that is shorter.
         - num_inference_steps, guidance_scale, sampler, eta, spacing: of the denoising. guidance_interval: the share of
           the steps, from 0 to 1, that is guided; the others take half the time. The guidance scale is by default that
-          of the published program: 3.5, or 2.5 for AudioLDM 1.
+          of the published program: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta, of whose UNet it is an input.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
@@ -176,9 +177,8 @@ class AudioLDM:
             raise ValueError("prompt_schedule is set, but embeddings or a recording take the place of prompts")
         prompt, schedule = _opened(prompt, options.prompt_schedule)
         options = replace(
-            options,
+            with_defaults(options, self.config.diffusion),
             duration=self.default_duration if options.duration is None else options.duration,
-            guidance_scale=guidance_scale_of(options, self.config.diffusion),
             prompt_schedule=schedule,
         )
         is_absent = prompt is None and has_features
@@ -205,7 +205,8 @@ class AudioLDM:
             keep_candidates,
             with_scores,
         )
-        _warn_of_unused_settings(request)
+        if self.config.unet.guidance_dim is None:
+            _warn_of_unused_settings(request)
         components = replace(self._components, engine=self._engine_with(options.lora))
         return run(components, request, progress)
 

@@ -42,7 +42,7 @@ class ImitationPipeline:
     ) -> None:
         self.config = config
         self.default_duration = default_duration(config.diffusion.clip_seconds)
-        self.checkpoint = SimpleNamespace(name=name, is_random=False, known_sounds=None)
+        self.checkpoint = SimpleNamespace(name=name, is_random=False, known_sounds=None, licence=None)
         self.steps = steps
         self.adapters = adapters
         self.batches: list[list[str]] = []

@@ -22,7 +22,7 @@ from ppaudioldm.config import (
 )
 from ppaudioldm.engines.states import empty_states
 from ppaudioldm.models.build import NETWORKS
-from tests.support import noise, random_network
+from tests.support import CONSISTENCYTTA, noise, random_network
 
 SMALL = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)
@@ -49,6 +49,9 @@ CONFIGS: dict[str, ModelConfig] = {
         audiomae=AudioMAEConfig(patch_size=8, patch_mels=128, hidden_size=64, num_layers=3, num_heads=2, pooling=1),
     ),
     "audioldm1": replace(UNTRAINED, unet=replace(SMALL, context_dims=(), film_dim=64)),
+    "consistencytta": replace(
+        CONSISTENCYTTA, unet=replace(CONSISTENCYTTA.unet, attention_levels=(0, 1), context_dims=(160,))
+    ),
     "48k": replace(
         UNTRAINED,
         unet=replace(SMALL, in_channels=16, context_dims=(None,), film_dim=64),
@@ -109,6 +112,11 @@ def latents(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:
     ]
 
 
+def unet_time_embedding(config: ModelConfig, batch: int, n: int) -> list[np.ndarray]:
+    scales = [np.linspace(1, 8, batch, dtype=np.float32)[:, None]] if config.unet.guidance_dim else []
+    return [noise(batch, config.unet.model_channels), *scales]
+
+
 def projected(config: ModelConfig, batch: int, n: int) -> list[list[np.ndarray]]:
     """What the network itself makes of contexts, and masks."""
     contexts = unet_contexts(config, batch, n)
@@ -145,7 +153,7 @@ def phonemes(config: ModelConfig, batch: int, n: int) -> list[Any]:
 
 EXAMPLES: dict[str, Callable[[ModelConfig, int, int], list[Any]]] = {
     "unet_contexts": unet_contexts,
-    "unet_time_embedding": lambda c, batch, n: [noise(batch, c.unet.model_channels)],
+    "unet_time_embedding": unet_time_embedding,
     "unet_step": unet_step,
     "unet_any_length_step": unet_any_length_step,
     "unet_guided_step": unet_guided_step,

@@ -14,6 +14,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.config import CONSISTENCYTTA_DIFFUSION, CONSISTENCYTTA_HEAD_DIM, UNetConfig
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.random import random_weights
@@ -30,6 +31,29 @@ AUDIOLDM1 = replace(
     loa=None,
     audiomae=None,
     diffusion=replace(UNTRAINED.diffusion, guidance_scale=2.5),
+)
+
+
+# ConsistencyTTA likewise: one transformer with context a place, and the guidance scale as an input.
+CONSISTENCYTTA = replace(
+    UNTRAINED,
+    unet=UNetConfig(
+        model_channels=64,
+        channel_mult=(1, 2),
+        num_res_blocks=1,
+        attention_levels=(0,),
+        head_dim=CONSISTENCYTTA_HEAD_DIM,
+        context_dims=(160,),
+        transformers="tango",
+        guidance_dim=32,
+    ),
+    clap_text=None,
+    clap_audio=None,
+    flan_t5=replace(UNTRAINED.flan_t5, max_tokens=512),
+    gpt2=None,
+    loa=None,
+    audiomae=None,
+    diffusion=CONSISTENCYTTA_DIFFUSION,
 )
 
 

@@ -20,14 +20,15 @@ from ppaudioldm.weights.convert import read_manifest
 def test_every_entry_says_where_it_is_and_under_which_licence():
     for name, info in CHECKPOINTS.items():
         assert info.summary and "\n" not in info.summary
-        assert info.licence == {"random": "none", "built-in": "Apache-2.0"}.get(info.layout, LICENCE)
+        others = {"random": "none", "built-in": "Apache-2.0", "consistencytta": "CC-BY-NC-ND-4.0"}
+        assert info.licence == others.get(info.layout, LICENCE)
         if info.layout in ("random", "built-in"):
             assert not info.repo
             continue
         assert bool(info.zenodo) != (info.repo.count("/") == 1) and info.download_gb > 1
         if info.layout == "diffusers":
             assert not info.filename and info.repo == name
-        elif not info.config.unet.is_audioldm1:  # whose files have other names
+        elif info.layout == "original" and not info.config.unet.is_audioldm1:  # whose files have other names
             assert info.filename == f"{name}.pth"
 
 
@@ -70,6 +71,14 @@ def test_sizes_of_folders_are_those_of_their_networks(name):
     config = CHECKPOINTS[name].config
     shapes = [shape for network in network_names(config) for shape in parameter_shapes(network, config).values()]
     assert CHECKPOINTS[name].download_gb == pytest.approx(4 * sum(map(math.prod, shapes)) / 1e9, abs=0.2)
+
+
+def test_the_size_of_consistencytta_is_that_of_its_files():
+    unet, whole = read_manifest("consistencytta-unet"), read_manifest("audioldm-s-full")
+    vae = [shape for key, shape in whole.items() if key.startswith("first_stage_model.")]
+    flan_t5_large = 783_150_080  # values of the published file, which is downloaded whole
+    values = sum(map(math.prod, [*unet.values(), *vae])) + flan_t5_large
+    assert CHECKPOINTS["consistencytta"].download_gb == round(4 * values / 1e9, 1)
 
 
 def test_audioldm1s_folders_hold_what_its_files_hold_but_claps_audio_branch():

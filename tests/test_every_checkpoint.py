@@ -37,23 +37,23 @@ def small(config: ModelConfig) -> ModelConfig:
     phonemes, loa, audiomae = config.phoneme_encoder, config.loa, config.audiomae
     contexts = tuple(WIDTHS[dim] for dim in config.unet.context_dims)
     film = 64 if config.unet.film_dim else None
+    guided = config.unet.guidance_dim is not None
     return replace(
         config,
         unet=replace(
             config.unet,
-            model_channels=32,
             channel_mult=(1, 2),
             num_res_blocks=1,
             attention_levels=(1,),
-            head_dim=32,
             context_dims=contexts,
             film_dim=film,
+            **({"model_channels": 64, "guidance_dim": 32} if guided else {"model_channels": 32, "head_dim": 32}),
         ),
         vae=replace(config.vae, channels=32, num_res_blocks=1),
         vocoder=replace(config.vocoder, initial_channels=64),
-        clap_text=UNTRAINED.clap_text,
+        clap_text=config.clap_text and UNTRAINED.clap_text,
         clap_audio=config.clap_audio and replace(UNTRAINED.clap_audio, short_input=config.clap_audio.short_input),
-        flan_t5=config.flan_t5 and UNTRAINED.flan_t5,
+        flan_t5=config.flan_t5 and replace(UNTRAINED.flan_t5, max_tokens=config.flan_t5.max_tokens),
         phoneme_encoder=phonemes and replace(phonemes, hidden_size=32, num_layers=2, feed_forward_size=64),
         gpt2=config.gpt2 and replace(UNTRAINED.gpt2, num_layers=1, max_positions=1024),
         loa=loa and LoaConfig((64, 32 if phonemes else 160), 128, loa.num_tokens),
@@ -69,7 +69,7 @@ BUILDS = list(
     {
         replace(config, audiomae=None): name
         for name, config in reversed(SMALL.items())
-        if CHECKPOINTS[name].layout == "original"
+        if CHECKPOINTS[name].layout != "diffusers"
     }.values()
 )
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from ppaudioldm.checkpoints import UNTRAINED
-from ppaudioldm.choices import SAMPLERS
+from ppaudioldm.choices import samplers_for
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.candidates import clap_scores
 from ppaudioldm.generation.clip import Cancelled, Clip
@@ -167,7 +167,7 @@ def test_guidance_scale_1_runs_no_unconditional_half(guidance_scale, items, prom
 
 
 def test_every_sampler_makes_its_own_clip():
-    waveforms = [generate(sampler=sampler, num_inference_steps=3).waveforms for sampler in SAMPLERS]
+    waveforms = [generate(sampler=sampler, num_inference_steps=3).waveforms for sampler in samplers_for("dpm++")]
     assert np.isfinite(waveforms).all()
     for first, second in combinations(waveforms, 2):
         assert_differ(first, second)

@@ -10,6 +10,8 @@ from typing import Any
 from ppaudioldm.choices import ENGINES, PRECISIONS
 from ppaudioldm.commands.arguments import add_framework, choose_framework
 
+STEPS_HELP = "default: 10, or 1 for consistencytta"
+
 
 def add(commands: Any) -> None:
     command = commands.add_parser("bench", help="time every stage of a generation: in a new process, again, and warm")
@@ -18,7 +20,7 @@ def add(commands: Any) -> None:
         "--random-weights", action="store_true", help="random weights of the same sizes, without a download"
     )
     command.add_argument("-d", "--duration", type=float, default=10.0, metavar="S", help="default: 10")
-    command.add_argument("--steps", type=int, dest="num_inference_steps", default=10, metavar="N", help="default: 10")
+    command.add_argument("--steps", type=int, dest="num_inference_steps", metavar="N", help=STEPS_HELP)
     command.add_argument("--engine", choices=ENGINES)
     command.add_argument("--precision", choices=PRECISIONS, default="auto")
     command.add_argument("--low-memory", action="store_true", help="hold one network at a time")

@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("random-checkpoint", help="write a full-size checkpoint of random values")
     command.add_argument("name", metavar="NAME", choices=list(CHECKPOINTS), help="whose configuration to take")
     command.add_argument("destination", type=Path, metavar="PATH")
-    command.add_argument("--layout", choices=("original", "diffusers", "native"), default="native")
+    command.add_argument("--layout", choices=("original", "diffusers", "native", "consistencytta"), default="native")
     command.add_argument("--seed", type=int, default=0)
     _add_overwrite_and_framework(command)
     command.set_defaults(run=random_checkpoint)
@@ -103,12 +103,20 @@ def info(options: argparse.Namespace) -> None:
         for network, parameters in checkpoint.networks.items()
     }
     if options.json:
-        values = {"name": checkpoint.name, "layout": checkpoint.layout, "parameters": sizes}
+        values = {
+            "name": checkpoint.name,
+            "layout": checkpoint.layout,
+            "licence": checkpoint.licence,
+            "parameters": sizes,
+        }
         print(json.dumps(values | {"config": checkpoint.config.to_dict()}, indent=1))
         return
     config = checkpoint.config
-    print(f"{checkpoint.name}: {checkpoint.layout} layout, {config.sample_rate} Hz")
-    print(f"conditions: {', '.join([*config.contexts, *(['CLAP by FiLM'] if config.unet.film_dim else [])])}")
+    licence = f", weights licensed {checkpoint.licence}" if checkpoint.licence else ""
+    print(f"{checkpoint.name}: {checkpoint.layout} layout, {config.sample_rate} Hz{licence}")
+    by_film = ["CLAP by FiLM"] if config.unet.film_dim else []
+    scale = ["guidance scale"] if config.unet.guidance_dim else []
+    print(f"conditions: {', '.join([*config.contexts, *by_film, *scale])}")
     for network, size in sizes.items():
         print(f"  {network:12} {size / 1e6:8.2f} M parameters")
     print(f"  {'all':12} {sum(sizes.values()) / 1e6:8.2f} M parameters")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS
-from ppaudioldm.commands.arguments import check_lora, open_pipeline, output_options_of, settings_of
+from ppaudioldm.commands.arguments import check_lora, open_pipeline, options_of, output_options_of, settings_of
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.errors import one_line
-from ppaudioldm.generation.options import Progress
+from ppaudioldm.generation.options import Progress, check_fit, with_defaults
 from ppaudioldm.lists.columns import column_names
 from ppaudioldm.tasks.registry import TASKS
 
@@ -81,6 +81,7 @@ def generate_list(options: argparse.Namespace) -> int:
     if options.checkpoint in CHECKPOINTS:
         config = CHECKPOINTS[options.checkpoint].config
         TASKS["generate"].check_checkpoint(options.checkpoint, config, prompt="", has_audio=False)
+        check_fit(with_defaults(options_of(options), config.diffusion), config)
     check_lora(options)
     from ppaudioldm.lists import run
 
@@ -100,8 +101,8 @@ def generate_list(options: argparse.Namespace) -> int:
         def on_record(record: dict[str, Any]) -> None:
             bar.clear()
             path = options.output_dir / record["file"]
-            fit = f"(seed {record['seed']}, CLAP score {record['score']:.3f})"
-            print(json.dumps(record) if options.json else f"{path}  {fit}", flush=True)
+            score = "" if record["score"] is None else f", CLAP score {record['score']:.3f}"
+            print(json.dumps(record) if options.json else f"{path}  (seed {record['seed']}{score})", flush=True)
 
         try:
             run.generate_list(

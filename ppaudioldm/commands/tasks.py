@@ -34,7 +34,14 @@ from ppaudioldm.commands.arguments import (
     output_options_of,
 )
 from ppaudioldm.commands.console import ProgressBar, notify_if_random
-from ppaudioldm.generation.options import MAX_DURATION, Options, check_texts, default_duration, guidance_scale_of
+from ppaudioldm.generation.options import (
+    MAX_DURATION,
+    Options,
+    check_fit,
+    check_texts,
+    default_duration,
+    with_defaults,
+)
 from ppaudioldm.generation.prompt_schedule import check_within, split_first
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Parameter, Task, Use
@@ -175,9 +182,8 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
     if options.json:
         used = dataclasses.replace(
-            settings,
+            with_defaults(settings, pipeline.config.diffusion),
             duration=settings.duration if duration is None else duration,
-            guidance_scale=guidance_scale_of(settings, pipeline.config.diffusion),
         )
         print(json.dumps(_report(task, options, parameters, used, written, clip, seconds)))
     else:
@@ -204,6 +210,7 @@ def _checked_parameters(task: Task, options: argparse.Namespace) -> dict[str, An
     config = _config_of(options.checkpoint)
     if config is not None:
         task.check_checkpoint(options.checkpoint, config, options.prompt, has_audio)
+        check_fit(with_defaults(options_of(options), config.diffusion), config)
     return task.checked_parameters(options.prompt, has_audio, present)
 
 

@@ -233,12 +233,12 @@ class Pipeline:
         count = len(stepping.timesteps)
         guided = (unconditional is not None,) * count
         # As diffusers, the whole length at once.
-        schedule = UNetSchedule(tuple(stepping.timesteps), guided, 1, Windows(frames, frames, (0,)), 1)  # type: ignore[arg-type]
+        schedule = UNetSchedule(tuple(stepping.timesteps), guided, 1, Windows(frames, frames, (0,)), 1)
         predict = NoisePredictor(engine, config, padded(both), schedule, lambda: None)
         first_shown = count - num_inference_steps * stepping.order
         with self._progress_bar(num_inference_steps) as bar:
             for i, timestep in stepping:
-                prediction = predict(stepping.network_input(i, x), stepping.timesteps[i], i)  # type: ignore[arg-type]
+                prediction = predict(stepping.network_input(i, x), stepping.timesteps[i], i)
                 x = stepping.step(i, combine(prediction, guidance_scale) if guided[0] else prediction, x)
                 if i == count - 1 or (i + 1 > first_shown and (i + 1) % stepping.order == 0):
                     bar.update()

@@ -32,6 +32,10 @@ class AudioLDM2Pipeline(Pipeline):
     def _check_checkpoint(self) -> None:
         if not self._pipeline.config.contexts:
             raise ValueError(f"{self._located.name} is conditioned by FiLM: use AudioLDMPipeline")
+        if self._pipeline.config.unet.guidance_dim:
+            raise ValueError(
+                f"{self._located.name} is a consistency model, which diffusers lacks: use ppaudioldm.AudioLDM"
+            )
 
     def encode_prompt(
         self,

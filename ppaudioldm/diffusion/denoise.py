@@ -10,7 +10,7 @@ from ppaudioldm.diffusion.schedule import Array
 
 
 def denoise(
-    predict: Callable[[Array, int, int], Array],
+    predict: Callable[[Array, float, int], Array],
     sampler: Sampler,
     latents: Array,
     guidance_scale: float | Sequence[float],
@@ -19,11 +19,11 @@ def denoise(
 ) -> Iterator[tuple[int, Array]]:
     """Yields (i, latents) after call i of the network, of len(sampler.timesteps); the last latents are the result.
 
-    predict(latents, timestep, i): the network's prediction (epsilon or v) for latents (B, C, T, F) in call i: a batch
+    predict(latents, timestep, i): the network's output (epsilon, v or x0) for latents (B, C, T, F) in call i: a batch
         of 2B, the unconditional half first, or of B where guidance_scale is 1 (`needs_unconditional`). `predict`
         doubles the batch itself, since arrays of each framework are concatenated differently.
     guidance_scale: one scale for all calls, or one for each.
-    latents: the initial ones: standard normal for a sampler of full strength, else `sampler.add_noise(0, x0, noise)`.
+    latents: the initial ones: `sampler.initial(noise)` at full strength, else `sampler.add_noise(0, x0, noise)`.
     noise(i): the standard normal draw that step i adds; only stochastic samplers call it.
     constrain(i, latents): returns the latents to use in their place, before call i; inpainting puts
         `sampler.add_noise(i, x0, noise)` where its mask keeps the recording.

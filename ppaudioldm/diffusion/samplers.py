@@ -1,4 +1,4 @@
-"""Diffusion samplers: DDIM, PLMS, ancestral DDPM and DPM-Solver++ (2M).
+"""Diffusion samplers: DDIM, PLMS, ancestral DDPM, DPM-Solver++ (2M), and the sampler of consistency models.
 
 A sampler does not depend on a network. It has the timesteps at which the network must be called, and turns each
 prediction into the next latents. Multistep methods keep a history from call to call, which call 0 discards: a sampler
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ppaudioldm.choices import SAMPLERS, check_sampler_options
+from ppaudioldm.choices import CONSISTENCY, SAMPLERS, check_sampler_options
 from ppaudioldm.diffusion.schedule import Array, NoiseSchedule, SamplingPath, add_noise
 from ppaudioldm.errors import quoted
 
@@ -36,7 +36,8 @@ def make_sampler(
     eta: for "ddim", the share of fresh noise at each step: 0 none (the default), 1 as much as DDPM.
     spacing: for "dpm++", one of schedule.SPACINGS, see `NoiseSchedule.path`; "log-snr" by default.
     strength: above 0, up to 1: the fraction of the steps that is taken, the last ones, at least one; below 1, sampling
-        starts from existing latents with noise, see `Sampler.add_noise`.
+        starts from existing latents with noise, see `Sampler.add_noise`. Of "consistency" it is the share of the
+        timesteps instead: all steps are taken, from a lower noise level on.
     Raises ValueError that names the value and what is allowed, also for an option that the sampler does not have.
     """
     if name not in SAMPLERS:
@@ -47,6 +48,8 @@ def make_sampler(
     if not 0 < strength <= 1:
         raise ValueError(f"strength is {quoted(strength)}, allowed: above 0, at most 1")
 
+    if name == CONSISTENCY:
+        return Consistency(schedule, schedule.consistency_path(num_inference_steps, strength))
     spacing = spacing or (DPM_SPACING if name == "dpm++" else "leading")
     path = schedule.path(num_inference_steps, spacing, to_zero=name in ("ddpm", "dpm++"))
     path = path.last(max(1, round(strength * len(path.timesteps))))
@@ -73,10 +76,14 @@ class Sampler:
         self.levels = path.levels
         self.end = path.end
 
+    def initial(self, noise: Array) -> Array:
+        """The latents before call 0 of a generation that starts from noise alone. noise: standard normal."""
+        return noise
+
     def step(self, i: int, prediction: Array, latents: Array, noise: Noise | None = None) -> Array:
         """The next latents, after call i of the network.
 
-        prediction: the network's output (epsilon or v, as the schedule has it) for `latents` at timesteps[i].
+        prediction: the network's output (epsilon, v or x0, as the schedule has it) for `latents` at timesteps[i].
         noise: called as noise(i), and only at steps that need it.
         Call 0 begins a new generation, and the other calls follow it in order, each once.
         """
@@ -174,6 +181,29 @@ class DPMSolver(Sampler):
             result = result + of_previous * self.previous
         self.previous = x0
         return result
+
+
+class Consistency(Sampler):
+    """Multistep consistency sampling, arXiv:2303.01469, algorithm 1: each call predicts the clean latents at once.
+
+    Those of the last call are the result; all others get fresh noise, less at each call. One step draws none.
+    """
+
+    def __init__(self, schedule: NoiseSchedule, path: SamplingPath) -> None:
+        super().__init__(schedule, path)
+        self.is_stochastic = len(path.timesteps) > 1
+
+    def initial(self, noise: Array) -> Array:
+        # As ConsistencyTTA was trained: no part of the variance is the signal's, which is zero.
+        return math.sqrt(1 - self.levels[0]) * noise
+
+    def step(self, i: int, prediction: Array, latents: Array, noise: Noise | None = None) -> Array:
+        x0 = self.schedule.to_x0(prediction, latents, self.levels[i])
+        if i == len(self.timesteps) - 1:
+            return x0
+        if noise is None:
+            raise ValueError("noise is None, but this sampler is stochastic: a callable is needed")
+        return self.add_noise(i + 1, x0, noise(i))
 
 
 def ddim_coefficients(a: float, b: float, eta: float) -> tuple[float, float, float]:

@@ -18,7 +18,7 @@ from ppaudioldm.choices import SPACINGS
 from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.errors import quoted
 
-PREDICTIONS = ("epsilon", "v")
+PREDICTIONS = ("epsilon", "v", "x0")
 KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
 
 Array = Any  # a NumPy array or a tensor of either framework
@@ -28,7 +28,7 @@ Array = Any  # a NumPy array or a tensor of either framework
 class SamplingPath:
     """The noise levels that a sampler visits, the noisiest first."""
 
-    timesteps: tuple[int, ...]  # the network's input at each step
+    timesteps: tuple[float, ...]  # the network's input at each step: whole but for consistency models
     levels: tuple[float, ...]  # alpha_bar at each step
     end: float  # alpha_bar after the last step
 
@@ -73,19 +73,25 @@ class NoiseSchedule:
         """The noise in `noisy`, from the network's prediction for it."""
         if self.prediction == "epsilon":
             return prediction
+        if self.prediction == "x0":
+            return (1 / math.sqrt(1 - alpha_bar)) * noisy - math.sqrt(alpha_bar / (1 - alpha_bar)) * prediction
         return math.sqrt(alpha_bar) * prediction + math.sqrt(1 - alpha_bar) * noisy
 
     def to_x0(self, prediction: Array, noisy: Array, alpha_bar: float) -> Array:
         """The clean latents in `noisy`, from the network's prediction for it."""
+        if self.prediction == "x0":
+            return prediction
         signal, noise = math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
         if self.prediction == "epsilon":
             return (1 / signal) * noisy - (noise / signal) * prediction
         return signal * noisy - noise * prediction
 
     def target(self, x0: Array, noise: Array, alpha_bar: float) -> Array:
-        """The training target for add_noise(x0, noise, alpha_bar): the noise, or v (arXiv:2202.00512)."""
+        """The training target for add_noise(x0, noise, alpha_bar): the noise, v (arXiv:2202.00512) or x0 itself."""
         if self.prediction == "epsilon":
             return noise
+        if self.prediction == "x0":
+            return x0
         return math.sqrt(alpha_bar) * noise - math.sqrt(1 - alpha_bar) * x0
 
     def path(self, num_inference_steps: int, spacing: str = "leading", *, to_zero: bool = False) -> SamplingPath:
@@ -115,6 +121,19 @@ class NoiseSchedule:
         # From timestep 0, only the clean latents are left to go to.
         end = 1.0 if to_zero or timesteps[-1] == 0 else self.alpha_bar(0)
         return SamplingPath(tuple(timesteps), tuple(self.alpha_bar(t) for t in timesteps), end)
+
+    def consistency_path(self, num_inference_steps: int, strength: float = 1.0) -> SamplingPath:
+        """The noise levels of a consistency model: of timesteps evenly from the last, times `strength`, to 0.
+
+        One step has the first of them alone. Their noise / signal is interpolated between those of whole timesteps;
+        the network gets the timestep as it is. The path ends without any noise. Raises ValueError on a bad count.
+        Source: ConsistencyTTA's program, github.com/Bai-YT/ConsistencyTTA, commit 8ea43b6.
+        """
+        num_steps = check_count(num_inference_steps, self.num_train_timesteps)
+        timesteps = np.linspace(strength * (self.num_train_timesteps - 1), 0, num_steps)
+        sigmas = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)
+        chosen = np.interp(timesteps, np.arange(len(sigmas)), sigmas)
+        return SamplingPath(tuple(map(float, timesteps)), tuple(float(level) for level in 1 / (1 + chosen**2)), 1.0)
 
     def _path_between_timesteps(self, num_steps: int, rho: float) -> SamplingPath:
         sigmas = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)  # increasing

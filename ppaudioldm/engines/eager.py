@@ -17,7 +17,10 @@ from ppaudioldm.weights.checkpoint import Checkpoint
 
 # Layers that stay in float32 where the rest of a network is in half precision: the second product of FLAN-T5's
 # feed-forward, whose input may be beyond float16, and those of the FLOAT32_FUNCTIONS.
-PRECISE = {"flan_t5": ("feed_forward_out",), "unet": ("time_in", "time_out")}
+PRECISE = {
+    "flan_t5": ("feed_forward_out",),
+    "unet": ("time_in", "time_out", "guidance", "guidance_in", "guidance_out"),
+}
 
 
 class EagerEngine:

@@ -30,7 +30,7 @@ class Settings:
     checkpoint: str
     random_weights: bool = False
     duration: float = 10.0  # seconds
-    num_inference_steps: int = 10
+    num_inference_steps: int | None = None  # as the checkpoint has it
     engine: str | None = None
     device: str | None = None
     precision: str = "auto"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ppaudioldm import __version__
+from ppaudioldm.checkpoints import derivatives_warning
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.export import runner
 from ppaudioldm.generation.options import check_texts, default_duration
-from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_PAD
 from ppaudioldm.models.build import network_names
 from ppaudioldm.models.functions import INPUTS, flat_inputs, function_inputs, network_and_method
 from ppaudioldm.storage.atomic import atomic_path
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 PACKAGE = Path(__file__).parents[1]
@@ -32,9 +36,10 @@ def exportable_functions(config: ModelConfig) -> list[str]:
     names = [name for name in INPUTS if network_and_method(name)[0] in network_names(config)]
     if not config.contexts:
         names.remove("unet_contexts")
-    if 0 in config.unet.attention_levels:
-        names = [name for name in names if name not in ("unet_guided_deep", "unet_guided_shallow")]
-    return names
+    absent = ["unet_guided_deep", "unet_guided_shallow"] if 0 in config.unet.attention_levels else []
+    if config.unet.guidance_dim:  # there is no second half to guide by
+        absent += ["unet_guided_step", "unet_guided_deep", "unet_guided_shallow"]
+    return [name for name in names if name not in absent]
 
 
 def export(
@@ -58,6 +63,8 @@ def export(
     if unknown := [name for name in chosen if name not in available]:
         raise ValueError(f"{checkpoint.name} has no function {unknown[0]!r}, choose from {', '.join(available)}")
     texts = check_texts(prompts) if prompts else []
+    if warning := derivatives_warning(checkpoint.licence, str(folder)):
+        logger.warning("%s", warning)
     tokenizers = _tokenizers(checkpoint)
     with atomic_path(folder) as temporary:
         (temporary / "functions").mkdir(parents=True)
@@ -77,7 +84,7 @@ def _manifest(
     checkpoint: Checkpoint, format_name: str, functions: list[str], tokenizers: dict[str, PromptTokenizer]
 ) -> dict[str, Any]:
     config = checkpoint.config
-    limits = {"clap": CLAP_MAX_TOKENS, "flan_t5": T5_MAX_TOKENS}
+    limits = {"clap": CLAP_MAX_TOKENS, "flan_t5": config.flan_t5.max_tokens if config.flan_t5 else 0}
     return {
         "version": FORMAT_VERSION,
         "made_by": f"ppaudioldm {__version__}",
@@ -110,8 +117,8 @@ def _tokenizers(checkpoint: Checkpoint) -> dict[str, PromptTokenizer]:
         text, clap = checkpoint.tokenizer_json("clap"), config.clap_text
         found["clap"] = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size)
     if config.flan_t5:
-        text = checkpoint.tokenizer_json("flan_t5")
-        found["flan_t5"] = PromptTokenizer(text, "FLAN-T5", T5_MAX_TOKENS, T5_PAD, config.flan_t5.vocab_size)
+        text, t5 = checkpoint.tokenizer_json("flan_t5"), config.flan_t5
+        found["flan_t5"] = PromptTokenizer(text, "FLAN-T5", t5.max_tokens, T5_PAD, t5.vocab_size)
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.choices import check_sampler_for
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
 from ppaudioldm.diffusion.noise import INITIAL, STEP, gaussian
@@ -204,18 +205,26 @@ def generate(
     negative_tokens: dict[str, list[int]] | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    steps: int = 10,
+    steps: int | None = None,
     guidance_scale: float | None = None,
-    sampler_name: str = "dpm++",
+    sampler_name: str | None = None,
 ) -> np.ndarray:
     """The waveform (samples,) float32 of a prompt: that of `AudioLDM.generate` with the same seed and settings."""
     config = programs.config
     num_samples = round((programs.manifest["default_seconds"] if seconds is None else seconds) * config.sample_rate)
     frames = latent_frames(config, num_samples)
+    sampler_name = sampler_name or config.diffusion.sampler
+    check_sampler_for(config.diffusion.sampler, sampler_name)
+    steps = config.diffusion.num_inference_steps if steps is None else steps
     sampler = make_sampler(sampler_name, NoiseSchedule(config.diffusion), steps)
     if guidance_scale is None:
         guidance_scale = config.diffusion.guidance_scale
     conditional = condition_of(programs, tokens)
+    scale_input = None
+    if config.unet.guidance_dim:
+        if negative_tokens:
+            raise ValueError("a negative prompt is set, but the guidance scale is an input of this checkpoint's UNet")
+        scale_input, guidance_scale = np.array([[guidance_scale]], np.float32), 1.0
     is_guided = guidance_scale != 1
     if is_guided:
         away = condition_of(programs, negative_tokens) if negative_tokens else unconditional(programs)
@@ -226,15 +235,15 @@ def generate(
     windows = latent_windows(config, frames)
     step = "unet_guided_step" if is_guided else "unet_step"
 
-    def predict(latents: np.ndarray, timestep: int, _: int) -> np.ndarray:
+    def predict(latents: np.ndarray, timestep: float, _: int) -> np.ndarray:
         features = timestep_features(np.array([timestep]), config.unet.model_channels)
-        time_embedding = programs.run("unet_time_embedding", features)
+        time_embedding = programs.run("unet_time_embedding", features, scale_input)
         parts = windows.cut(latents, programs.concat)
         predictions = [programs.run(step, window, time_embedding, projected, masks, film) for window in parts]
         return windows.blend(predictions, programs.asarray, programs.concat)
 
     shape = config.vae.latent_channels, frames, config.latent_bands
-    start = gaussian(shape, [seed], INITIAL)
+    start = sampler.initial(gaussian(shape, [seed], INITIAL))
     # Nothing but the latents after the last step is used.
     *_, (_, latents) = denoise(
         predict, sampler, start, guidance_scale, noise=lambda step: gaussian(shape, [seed], STEP, step)
@@ -282,9 +291,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--negative-prompt", help="what it should not sound like; needs the package tokenizers")
     add("--seconds", type=float, help="default: the length of the checkpoint's training clips, up to 10")
     add("--seed", type=int, default=0, help="default: 0")
-    add("--steps", type=int, default=10, help="default: 10")
-    add("--guidance-scale", type=float, help="default: as published, 3.5 or 2.5")
-    add("--sampler", default="dpm++", help="dpm++, ddim, plms or ddpm; default: dpm++")
+    add("--steps", type=int, help="default: 10, or 1 of a consistency model")
+    add("--guidance-scale", type=float, help="default: as published")
+    add("--sampler", help="dpm++, ddim, plms or ddpm; default: dpm++, of a consistency model its own")
     add("-o", "--output", type=Path, default=Path("sound.wav"), help=".wav, or .npy; default: sound.wav")
     options = parser.parse_args(arguments)
     try:

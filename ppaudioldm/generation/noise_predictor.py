@@ -27,7 +27,7 @@ class UNetSchedule:
     windows: over the latent frames. windows_per_call: how many of them are one batch; it divides their number.
     """
 
-    timesteps: tuple[int, ...]
+    timesteps: tuple[float, ...]
     guided: tuple[bool, ...]
     cache_interval: int
     windows: Windows
@@ -49,10 +49,11 @@ class UNetSchedule:
 
 
 class NoisePredictor:
-    """Predicts the noise (or v) in B latents (B, channels, T, bands): for 2B where a step is guided.
+    """Predicts the noise (or v or x0) in B latents (B, channels, T, bands): for 2B where a step is guided.
 
     conditioning: of B * windows_per_call items, those of all items repeated; twice as many if any step is guided, the
-    unconditional half first. on_call: called after every call of the UNet.
+    unconditional half first. on_call: called after every call of the UNet. guidance_input: the guidance scale, where it
+    is an input of the UNet.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class NoisePredictor:
         conditioning: Conditioning,
         schedule: UNetSchedule,
         on_call: Callable[[], None],
+        guidance_input: float | None = None,
     ) -> None:
         self._engine, self._config, self._schedule, self._on_call = engine, config, schedule, on_call
         contexts = [engine.asarray(context) for context in conditioning.contexts]
@@ -73,9 +75,12 @@ class NoisePredictor:
         # All at once, so that no step waits for a transfer to a GPU.
         self._timesteps = sorted(set(schedule.timesteps))
         features = timestep_features(np.array(self._timesteps), config.unet.model_channels)
-        self._time_embeddings = engine.run("unet_time_embedding", engine.asarray(features))
+        scales = None
+        if guidance_input is not None:
+            scales = engine.asarray(np.full((len(features), 1), guidance_input, np.float32))
+        self._time_embeddings = engine.run("unet_time_embedding", engine.asarray(features), scales)
 
-    def __call__(self, latents: Array, timestep: int, step: int) -> Array:
+    def __call__(self, latents: Array, timestep: float, step: int) -> Array:
         """The prediction for `latents` at step number `step`: (2B, ...), unconditional first, where that is guided."""
         engine, size = self._engine, self._schedule.windows_per_call
         windows = self._schedule.windows.cut(latents, engine.concat)
@@ -94,7 +99,7 @@ class NoisePredictor:
     def _caches(self) -> bool:
         return self._schedule.cache_interval > 1
 
-    def _call(self, latents: Array, timestep: int, step: int, index: int) -> tuple[str, list[Any]]:
+    def _call(self, latents: Array, timestep: float, step: int, index: int) -> tuple[str, list[Any]]:
         """The function of the UNet that this step runs on the batch of windows number `index`, and its inputs."""
         plain = step_function(self._config, latents.shape[2])
         if not self._schedule.guided[step]:
@@ -108,17 +113,17 @@ class NoisePredictor:
             return "unet_guided_shallow", [latents, embedding, self._deep[index], self._film]
         return "unet_guided_step", self._guided_inputs(latents, timestep)
 
-    def _guided_inputs(self, latents: Array, timestep: int) -> list[Any]:
+    def _guided_inputs(self, latents: Array, timestep: float) -> list[Any]:
         return [latents, self._time_embedding(timestep, latents.shape[0]), self._projected, self._masks, self._film]
 
-    def _conditional_inputs(self, latents: Array, timestep: int) -> list[Any]:
+    def _conditional_inputs(self, latents: Array, timestep: float) -> list[Any]:
         """Without the unconditional half, which comes first where there is one."""
         count = latents.shape[0]
         projected, masks = [x[-count:] for x in self._projected], [x[-count:] for x in self._masks]
         film = None if self._film is None else self._film[-count:]
         return [latents, self._time_embedding(timestep, count), projected, masks, film]
 
-    def _time_embedding(self, timestep: int, count: int) -> Array:
+    def _time_embedding(self, timestep: float, count: int) -> Array:
         """The time embedding (count, time_embed_dim) of `timestep`."""
         row = self._timesteps.index(timestep)
         return self._engine.concat([self._time_embeddings[row : row + 1]] * count, 0)
@@ -141,7 +146,7 @@ class SectionPredictor:
     def __init__(self, engine: Engine, sections: Sections, predictors: Sequence[NoisePredictor]) -> None:
         self._engine, self._sections, self._predictors = engine, sections, predictors
 
-    def __call__(self, latents: Array, timestep: int, step: int) -> Array:
+    def __call__(self, latents: Array, timestep: float, step: int) -> Array:
         """The prediction for `latents` (B, channels, T, bands), as that of a `NoisePredictor`."""
         parts = self._sections.cut(latents)
         predictions = [predict(part, timestep, step) for predict, part in zip(self._predictors, parts, strict=True)]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ppaudioldm.choices import SAMPLERS, SPACINGS, check_sampler_options
-from ppaudioldm.config import DiffusionConfig
+from ppaudioldm.choices import DEFAULT_SAMPLER, SAMPLERS, SPACINGS, check_sampler_for, check_sampler_options
+from ppaudioldm.config import DiffusionConfig, ModelConfig
 from ppaudioldm.errors import quoted
 from ppaudioldm.generation.prompt_schedule import Cue, PromptSchedule, check_within, checked_cues
 from ppaudioldm.weights.lora_choice import parse_choices
@@ -125,19 +125,32 @@ class Options:
         flags=("-d", "--duration"),
         metavar="S",
     )
-    num_inference_steps: int = _setting(
-        10, "denoising steps", int, minimum=1, maximum=1000, flags=("--steps",), aliases=("steps",), metavar="N"
+    num_inference_steps: int | None = _setting(
+        None,
+        "denoising steps; default: 10, or 1 for consistencytta",
+        int,
+        minimum=1,
+        maximum=1000,
+        flags=("--steps",),
+        aliases=("steps",),
+        metavar="N",
     )
     guidance_scale: float | None = _setting(
         None,
-        "classifier-free guidance: how closely to follow the prompt; default: 3.5, or 2.5 for AudioLDM 1",
+        "how closely to follow the prompt; default: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta",
         float,
         minimum=-100,
         maximum=100,
         flags=("-w", "--guidance-scale"),
         metavar="W",
     )
-    sampler: str = _setting("dpm++", "what turns noise into latents", str, choices=SAMPLERS, flags=("--sampler",))
+    sampler: str | None = _setting(
+        None,
+        "what turns noise into latents; default: dpm++, or consistency for consistencytta, which has no other",
+        str,
+        choices=SAMPLERS,
+        flags=("--sampler",),
+    )
     eta: float | None = _setting(
         None,
         "of ddim: 0 draws no noise between steps, 1 as much as ddpm",
@@ -202,7 +215,7 @@ class Options:
                 object.__setattr__(self, name, None)
             if value is not None or type(self).__dataclass_fields__[name].default is not None:
                 object.__setattr__(self, name, setting.checked(name, value))
-        check_sampler_options(self.sampler, self.eta, self.spacing)
+        check_sampler_options(self.sampler or DEFAULT_SAMPLER, self.eta, self.spacing)
         if self.duration is not None:
             check_within(self.prompt_schedule, self.duration)
 
@@ -218,7 +231,8 @@ class Options:
         if unknown := set(overrides) - set(settings()):
             raise TypeError(f"unknown setting {quoted(min(unknown))}, choose from {', '.join(settings())}")
         changes = {name: value for name, value in overrides.items() if value is not None}
-        if changes.get("sampler", self.sampler) != self.sampler:
+        own = self.sampler or DEFAULT_SAMPLER
+        if changes.get("sampler", own) != own:
             changes = {"eta": None, "spacing": None, **changes}  # these belong to the sampler that is replaced
         return replace(self, **changes)
 
@@ -288,6 +302,41 @@ def default_duration(clip_seconds: float) -> float:
 def guidance_scale_of(options: Options, diffusion: DiffusionConfig) -> float:
     """The guidance scale of `options`, or that which the checkpoint was published with."""
     return diffusion.guidance_scale if options.guidance_scale is None else options.guidance_scale
+
+
+def with_defaults(options: Options, diffusion: DiffusionConfig) -> Options:
+    """`options` with the guidance scale, the steps and the sampler of the checkpoint where they have none.
+
+    Raises ValueError for an option that its sampler does not have.
+    """
+    steps, sampler = options.num_inference_steps, options.sampler
+    return replace(
+        options,
+        guidance_scale=guidance_scale_of(options, diffusion),
+        num_inference_steps=diffusion.num_inference_steps if steps is None else steps,
+        sampler=diffusion.sampler if sampler is None else sampler,
+    )
+
+
+def no_ranking(candidates: int) -> ValueError:
+    """The error for that many candidates of a prompt, or a score of the only one, where there is no CLAP."""
+    return ValueError(f"num_waveforms_per_prompt is {candidates}, allowed: 1, unscored, as there is no CLAP to rank")
+
+
+def check_fit(options: Options, config: ModelConfig) -> None:
+    """Raise ValueError for a setting that a checkpoint of `config` cannot be generated with."""
+    check_sampler_for(config.diffusion.sampler, options.sampler or config.diffusion.sampler)
+    if config.unet.guidance_dim is None:
+        return
+    if options.negative_prompt is not None:
+        raise ValueError(
+            f"negative_prompt is {quoted(options.negative_prompt)}, but this checkpoint has no unconditional half for"
+            " one: its guidance scale is an input of the UNet"
+        )
+    if options.guidance_interval != (0.0, 1.0):
+        raise ValueError(f"guidance_interval is {options.guidance_interval}, allowed for this checkpoint: (0, 1)")
+    if options.reuse > 1:
+        raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
 
 
 def is_number(value: object) -> bool:

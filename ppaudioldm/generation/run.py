@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from itertools import groupby
 
@@ -23,7 +23,7 @@ from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.decoding import decode, latent_frames, latent_windows, vocode
 from ppaudioldm.generation.monitor import Monitor, StepCounter
 from ppaudioldm.generation.noise_predictor import NoisePredictor, SectionPredictor, UNetSchedule, unet_functions
-from ppaudioldm.generation.options import Options, ProgressCallback
+from ppaudioldm.generation.options import Options, ProgressCallback, check_fit, no_ranking
 from ppaudioldm.generation.prompt_schedule import PromptSchedule, changes
 from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, concatenated, padded
 
@@ -43,7 +43,7 @@ class Components:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What is to be generated. options: with a duration and a guidance scale. seeds: of the candidates of each prompt.
+    """What is to be generated. options: with a duration and `with_defaults`. seeds: of the candidates of each prompt.
 
     negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
     by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
@@ -101,13 +101,15 @@ class Batch:
 class Plan:
     """What one generation does, worked out before any work. Make one with `plan_of`.
 
-    latent_shape: (channels, T, bands). guidance_scales: of each step.
+    latent_shape: (channels, T, bands). guidance_scales: of classifier-free guidance at each step. guidance_input: of a
+    checkpoint whose UNet gets the scale instead.
     """
 
     num_samples: int
     latent_shape: tuple[int, int, int]
     sampler: Sampler
     guidance_scales: list[float]
+    guidance_input: float | None
     batches: list[Batch]
     functions: list[str]  # that the engine runs, in order
 
@@ -125,6 +127,11 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
     """The plan of `request`. Raises ValueError for a combination that cannot be generated."""
     config, options, condition = components.config, request.options, request.audio_condition
     assert options.duration is not None and options.guidance_scale is not None
+    assert options.sampler is not None and options.num_inference_steps is not None
+    check_fit(replace(options, negative_prompt=next(filter(None, request.negative_prompts), None)), config)
+    guidance_input = None if config.unet.guidance_dim is None else options.guidance_scale
+    if guidance_input is not None and request.unconditional is not None:
+        raise ValueError("negative_prompt_embeds are set, but this checkpoint has no unconditional half")
     num_samples = round(options.duration * config.sample_rate)
     frames = latent_frames(config, num_samples, condition.circular)
     condition.check(config, frames)
@@ -141,7 +148,8 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
         spacing=options.spacing,
         strength=condition.strength,
     )
-    scales = guidance_scales(options.guidance_scale, options.guidance_interval, len(sampler.timesteps))
+    scale = options.guidance_scale if guidance_input is None else 1.0
+    scales = guidance_scales(scale, options.guidance_interval, len(sampler.timesteps))
     guided = tuple(map(needs_unconditional, scales))
     windows = latent_windows(config, frames, condition.circular)
     frames_per_second = config.sample_rate / config.samples_per_latent
@@ -162,7 +170,7 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
         batches.append(Batch(items, sections, schedules))
     functions = needed_functions(config, any(guided), request)
     shape = config.vae.latent_channels, frames, config.latent_bands
-    return Plan(num_samples, shape, sampler, scales, batches, functions)
+    return Plan(num_samples, shape, sampler, scales, guidance_input, batches, functions)
 
 
 def _batched_items(request: GenerationRequest) -> Iterator[list[Item]]:
@@ -207,9 +215,8 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
     """The clip of `request`. Raises Cancelled or Interrupted, with the best of what is complete, when it is stopped;
     ValueError if CLAP is to score the candidates and the checkpoint has none."""
     config, engine, circular = components.config, components.engine, request.audio_condition.circular
-    if request.is_scored and (config.clap_text is None or config.clap_audio is None):
-        count = len(request.seeds[0])
-        raise ValueError(f"num_waveforms_per_prompt is {count}, allowed: 1, unscored, as there is no CLAP to rank")
+    if request.is_scored and not config.ranks:
+        raise no_ranking(len(request.seeds[0]))
     plan, monitor = plan_of(components, request), Monitor(progress)
     score = _scorer(components, request, monitor) if request.is_scored else None
     candidates = Candidates(request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates)
@@ -222,7 +229,7 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
             monitor.report("text", encoded.total, encoded.total)
         for batch in plan.batches:
             with monitor.stage("denoise", calls.done, plan.num_unet_calls):
-                predictor = _predictor(components, request, batch, conditioning, unconditional, calls.add)
+                predictor = _predictor(components, request, plan, batch, conditioning, unconditional, calls.add)
                 inpainting, steps = _denoising(components, request, plan, batch.items, predictor)
                 for _, latents in steps:  # noqa: B007 - the last latents are the result
                     pass
@@ -287,12 +294,14 @@ def _unconditional(encoder: PromptEncoder, request: GenerationRequest, on_step: 
 def _predictor(
     components: Components,
     request: GenerationRequest,
+    plan: Plan,
     batch: Batch,
     conditioning: Conditioning,
     unconditional: Conditioning | None,
     on_call: Callable[[], None],
 ) -> NoisePredictor | SectionPredictor:
     """The noise predictor of `batch`: of one for each section, each with the prompts that hold there."""
+    engine, config = components.engine, components.config
     prompts = [prompt for prompt, _ in batch.items]
     predictors = []
     for index, schedule in enumerate(batch.schedules):
@@ -301,8 +310,8 @@ def _predictor(
         repeated = conditioning.take(texts * schedule.windows_per_call)
         if unconditional is not None:
             repeated = concatenated(unconditional.take(prompts * schedule.windows_per_call), repeated)
-        predictors.append(NoisePredictor(components.engine, components.config, padded(repeated), schedule, on_call))
-    return predictors[0] if len(predictors) == 1 else SectionPredictor(components.engine, batch.sections, predictors)
+        predictors.append(NoisePredictor(engine, config, padded(repeated), schedule, on_call, plan.guidance_input))
+    return predictors[0] if len(predictors) == 1 else SectionPredictor(engine, batch.sections, predictors)
 
 
 def _denoising(
@@ -319,11 +328,12 @@ def _denoising(
     def noise(purpose: int, step: int = 0) -> Array:
         return engine.asarray(gaussian(plan.latent_shape, seeds, purpose, step))
 
-    latents, inpainting = noise(INITIAL), None
+    start = noise(INITIAL)
+    latents, inpainting = sampler.initial(start), None
     if condition.init_latents is not None:
         init_latents = engine.asarray(condition.init_latents[None].astype(np.float32))
         if condition.strength < 1:
-            latents = sampler.add_noise(0, init_latents, latents)
+            latents = sampler.add_noise(0, init_latents, start)
         if condition.keep_mask is not None:
             keep_mask = engine.asarray(condition.keep_mask.astype(np.float32))
             inpainting = Inpainting(sampler, init_latents, keep_mask, partial(noise, KEPT))

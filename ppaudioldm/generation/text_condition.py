@@ -15,7 +15,6 @@ from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.locate import Description
 
 CLAP_MAX_TOKENS = 512
-T5_MAX_TOKENS = 128
 T5_PAD = 0
 States = tuple[np.ndarray, np.ndarray]  # of one prompt (1, L, D), and their mask (1, L)
 SHORTEST_CONTEXT = 8  # tokens, in `padded`: as many LOA tokens as most checkpoints have
@@ -287,4 +286,4 @@ class PromptEncoder:
         config = self._config.flan_t5
         assert config
         text = self._checkpoint.tokenizer_json("flan_t5")
-        return PromptTokenizer(text, "FLAN-T5", T5_MAX_TOKENS, T5_PAD, config.vocab_size)
+        return PromptTokenizer(text, "FLAN-T5", config.max_tokens, T5_PAD, config.vocab_size)

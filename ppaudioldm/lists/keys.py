@@ -31,7 +31,8 @@ KEYED = (
     "reuse",
 )
 KEYED_OUTPUT = ("loudness", "spectrogram", "all_candidates")
-GUIDANCE_SCALE = 3.5  # the default in keys, as it was when every checkpoint had the same
+# The defaults in keys, as they were when every checkpoint had the same.
+FORMER_DEFAULTS = {"guidance_scale": 3.5, "num_inference_steps": 10, "sampler": "dpm++"}
 # The first version with lists.
 FIRST_KEYED = KEYED[:9]
 FIRST_DURATION = 10.0  # seconds, its default
@@ -60,8 +61,7 @@ class KeyMaker:
 def _values(settings: Any, keyed: Sequence[str]) -> dict[str, Any]:
     """The fields of `settings`, a dataclass: all that are `keyed`, and the others that differ from their default."""
     values = dataclasses.asdict(settings)
-    if values.get("guidance_scale", 0) is None:
-        values["guidance_scale"] = GUIDANCE_SCALE
+    values |= {name: value for name, value in FORMER_DEFAULTS.items() if values.get(name, value) is None}
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     further = {name: values[name] for name in sorted(set(values) - set(keyed)) if values[name] != defaults[name]}
     return {name: values[name] for name in keyed} | further

@@ -17,7 +17,7 @@ from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.errors import one_line, quoted
-from ppaudioldm.generation.options import Options, Progress, guidance_scale_of
+from ppaudioldm.generation.options import Options, Progress, with_defaults
 from ppaudioldm.generation.prompt_schedule import split_first
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
@@ -224,7 +224,7 @@ class _Run:
                 [item.line.prompt for item in items],
                 seed=seeds,
                 keep_candidates=self.output.all_candidates,
-                with_scores=True,
+                with_scores=self.pipeline.config.ranks,
                 progress=self.progress,
                 options=items[0].options,
             )
@@ -249,8 +249,7 @@ class _Run:
         written = write_clip(folder / item.file, clip, self.output, seed, index, staging_path)
         files = [written["file"], *([written["spectrogram"]] if self.output.spectrogram else [])]
         files += [candidate["file"] for candidate in written.get("candidates", ())]
-        settings = dataclasses.asdict(item.options)
-        settings["guidance_scale"] = guidance_scale_of(item.options, self.pipeline.config.diffusion)
+        settings = dataclasses.asdict(with_defaults(item.options, self.pipeline.config.diffusion))
         if item.options.duration is None:
             settings["duration"] = written["samples"] / written["sample_rate"]
         record = {

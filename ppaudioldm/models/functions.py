@@ -26,7 +26,8 @@ FUNCTIONS = {
 # Run once for each step.
 STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 # Computed in float32 where the rest is in half precision. The time features of neighbouring timesteps differ by less
-# than bfloat16 resolves, and without this the error of a UNet step in float16 is a tenth larger.
+# than bfloat16 resolves, and without this the error of a UNet step in float16 is a tenth larger; angles of a hundred
+# radians, as of a guidance scale that is an input, would be others.
 FLOAT32_FUNCTIONS = frozenset({"unet_time_embedding"})
 
 
@@ -67,13 +68,14 @@ def _unet_contexts(config: ModelConfig) -> Inputs:
 
 
 def _unet_time_embedding(config: ModelConfig) -> Inputs:
-    return [Input("time_features", (None, config.unet.model_channels))]
+    scale = [Input("guidance_scale", (None, 1))] if config.unet.guidance_dim else []
+    return [Input("time_features", (None, config.unet.model_channels)), *scale]
 
 
 def _unet_step(config: ModelConfig) -> Inputs:
     """In guided functions latents and time embedding have half the batch size of the others, see `UNet.guided_step`."""
     unet = config.unet
-    widths = [unet.model_channels * mult for mult in unet.channel_mult]
+    widths = [unet.attention_width(unet.model_channels * mult) for mult in unet.channel_mult]
     # Cross-attentions follow every residual block of a level with attention, down and up, and one in the middle.
     places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
     keys_and_values = 2 * unet.transformer_depth * sum(places)

@@ -1,7 +1,8 @@
 """The diffusion UNet. Source: AudioLDM 2, arXiv:2308.05734; AudioLDM, arXiv:2301.12503; latent diffusion,
-arXiv:2112.10752.
+arXiv:2112.10752; ConsistencyTTA, arXiv:2309.10740.
 
-Every published variant (base, large, speech, T5 only, FiLM, AudioLDM 1) is this class with another `UNetConfig`.
+Every published variant (base, large, speech, T5 only, FiLM, AudioLDM 1, ConsistencyTTA) is this class with another
+`UNetConfig`.
 
                        conv_in                                   conv_out
     finest level       residual blocks ---------------- skips -> residual blocks
@@ -17,6 +18,7 @@ from the first residual block on, and the batch is doubled at the start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,6 +27,19 @@ from ppaudioldm.framework import F, Linear, Tensor, additive_mask, nn, xp
 from ppaudioldm.models.resnet import group_norm
 from ppaudioldm.models.unet_levels import RESNET_EPS, Block, DownLevel, Middle, StepConditioning, Transformers, UpLevel
 from ppaudioldm.models.unet_transformer import Attention
+
+
+class GuidanceFeatures(nn.Module):
+    """Fourier features of a guidance scale. Their frequencies were drawn at random before training, and are stored."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(xp.empty([dim // 2]))
+
+    def forward(self, scale: Tensor) -> Tensor:
+        """scale (B, 1) -> (B, dim): cosines, then sines."""
+        angles = scale * self.weight * (2 * math.pi)
+        return xp.cat([xp.cos(angles), xp.sin(angles)], 1)
 
 
 class UNet(nn.Module):
@@ -38,6 +53,10 @@ class UNet(nn.Module):
         emb_dim = config.time_embed_dim
         self.time_in = Linear(first, emb_dim)
         self.time_out = Linear(emb_dim, emb_dim)
+        self.guidance = GuidanceFeatures(config.guidance_dim) if config.guidance_dim else None
+        if config.guidance_dim:
+            self.guidance_in = Linear(config.guidance_dim, emb_dim)
+            self.guidance_out = Linear(emb_dim, emb_dim)
         self.film = Linear(config.film_dim, emb_dim) if config.film_dim else None
         emb_dim += emb_dim if config.film_dim else 0  # the two are concatenated
         down, up = _channel_plan(config)
@@ -66,25 +85,31 @@ class UNet(nn.Module):
         contexts: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
         film: Tensor | None = None,
+        guidance_scale: Tensor | None = None,
     ) -> Tensor:
-        """Predict the noise (or v, see DiffusionConfig.prediction) in `latents`.
+        """Predict the noise (or v or x0, see DiffusionConfig.prediction) in `latents`.
 
         latents: (B, 8, T, 16), T latent frames (10.24 s is 256), T and bands divisible by `config.downsampling`.
         time_features: (B, 128), see `diffusion.timestep_features`. contexts: one (B, L, D) for each entry of
-        `config.context_dims` that is not None; masks: (B, L) for each, 1 = attend. film: (B, film_dim).
+        `config.context_dims` that is not None; masks: (B, L) for each, 1 = attend. film: (B, film_dim). guidance_scale:
+        (B, 1), where it is an input.
         Returns noise_pred with the shape of `latents`. Raises ValueError on a wrong number of contexts.
         Source: AudioLDM 2, arXiv:2308.05734.
         """
         self._check_inputs(contexts, masks, film)
-        time_embedding = self.embed_time(time_features).to(latents.dtype)
+        time_embedding = self.embed_time(time_features, guidance_scale).to(latents.dtype)
         return self.step(latents, time_embedding, self.project(contexts), masks, film)
 
-    def embed_time(self, time_features: Tensor) -> Tensor:
+    def embed_time(self, time_features: Tensor, guidance_scale: Tensor | None = None) -> Tensor:
         """The time embedding (B, time_embed_dim) of `time_features` (B, 128), see `diffusion.timestep_features`.
 
-        A function of its own, because engines compute it in float32 while the rest is in half precision.
+        Where the guidance scale (B, 1) is an input, its embedding is added. A function of its own, because engines
+        compute it in float32 while the rest is in half precision.
         """
-        return self.time_out(F.silu(self.time_in(time_features)))
+        embedding = self.time_out(F.silu(self.time_in(time_features)))
+        if self.guidance is None:
+            return embedding
+        return embedding + self.guidance_out(F.silu(self.guidance_in(self.guidance(guidance_scale))))
 
     def project(self, contexts: Sequence[Tensor]) -> list[Tensor]:
         """Keys and values of all cross-attentions, which stay the same from step to step.
@@ -317,5 +342,7 @@ def _check(config: UNetConfig) -> None:
         channels = config.model_channels * mult
         if channels % 32:
             raise ValueError(f"{channels} channels at level {level} are not divisible by the 32 groups of a norm")
-        if level in config.attention_levels and channels % config.head_dim:
+        if config.transformers == "tango" and channels < config.head_dim:
+            raise ValueError(f"{channels} channels at level {level} are fewer than head_dim={config.head_dim}")
+        if level in config.attention_levels and config.attention_width(channels) % config.head_dim:
             raise ValueError(f"{channels} channels at level {level} are not divisible by head_dim={config.head_dim}")

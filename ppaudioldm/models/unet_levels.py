@@ -30,14 +30,14 @@ class StepConditioning:
 
 
 class Transformers(nn.Module):
-    """The transformers after a residual block, in turn: self-attention, then one per entry of `context_dims`.
+    """The transformers after a residual block, in turn: one for each of the config's `transformer_dims`.
 
     place: which of the UNet's these are, counted in layer order; the UNet sets it.
     """
 
     def __init__(self, config: UNetConfig, channels: int) -> None:
         super().__init__()
-        dims = (None, *config.context_dims)
+        dims = config.transformer_dims
         self.place = 0
         self.depth = config.transformer_depth
         self.layers = nn.ModuleList([Transformer(config, channels, dim) for dim in dims])

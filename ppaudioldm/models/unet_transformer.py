@@ -81,20 +81,20 @@ class Transformer(nn.Module):
 
     def __init__(self, config: UNetConfig, channels: int, context_dim: int | None) -> None:
         super().__init__()
-        heads = channels // config.head_dim
+        heads, width = channels // config.head_dim, config.attention_width(channels)
         self.norm = group_norm(channels, EPS)
-        self.proj_in = Linear(channels, channels)
+        self.proj_in = Linear(channels, width)
         self.blocks = nn.ModuleList(
-            [TransformerBlock(channels, context_dim, heads) for _ in range(config.transformer_depth)]
+            [TransformerBlock(width, context_dim, heads) for _ in range(config.transformer_depth)]
         )
-        self.proj_out = Linear(channels, channels)
+        self.proj_out = Linear(width, channels)
 
     def forward(self, x: Tensor, keys_values: Sequence[Tensor] = (), mask: Tensor | None = None) -> Tensor:
         """x (B, C, T, F) -> same shape. Positions are time-major: t * F + f.
 
         keys_values: of the context, for each block; none for a transformer without context.
         """
-        h = self.proj_in(self.norm(x).permute([0, 2, 3, 1]).flatten(1, 2))  # (B, T*F, C)
+        h = self.proj_in(self.norm(x).permute([0, 2, 3, 1]).flatten(1, 2))  # (B, T*F, width)
         for i, block in enumerate(self.blocks):
             h = block(h, keys_values[i] if keys_values else None, mask)
         # The bands F are static and split off the end, so that T may be dynamic in a trace.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import openvino
 
 from ppaudioldm import __version__
+from ppaudioldm.checkpoints import licence_of
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.models.functions import FLOAT32_FUNCTIONS
 from ppaudioldm.storage.atomic import atomic_path
@@ -93,10 +94,17 @@ class ModelCache:
             config = ModelConfig.from_dict(values["config"])
             known_sounds = KnownSounds.from_dict(values["knows"]) if values["knows"] else None
             name, layout = str(values["name"]), str(values["layout"])
-            return Description(name, layout, config, self._tokenizer_json, known_sounds=known_sounds)
+            licence = values.get("licence") or licence_of(name, layout)  # earlier entries have none
+            return Description(name, layout, config, self._tokenizer_json, known_sounds=known_sounds, licence=licence)
         opened = self._opened()
-        name, layout, config = opened.name, opened.layout, opened.config
-        return Description(name, layout, config, self._tokenizer_json, known_sounds=opened.known_sounds)
+        return Description(
+            opened.name,
+            opened.layout,
+            opened.config,
+            self._tokenizer_json,
+            known_sounds=opened.known_sounds,
+            licence=opened.licence,
+        )
 
     def model(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`. A damaged one is translated again."""
@@ -195,6 +203,7 @@ class ModelCache:
             "precision": self._precision,
             "config": checkpoint.config.to_dict(),
             "knows": checkpoint.known_sounds and checkpoint.known_sounds.to_dict(),
+            "licence": checkpoint.licence,
         }
         if self._adapters:
             values["base"] = self._base

@@ -218,6 +218,16 @@ def clip(op: TracedOp) -> Translated:
     return ov.minimum(ov.maximum(op.inputs[0], low), high)
 
 
+@translates("pd_op.cos")
+def cos(op: TracedOp) -> Translated:
+    return ov.cos(op.inputs[0])
+
+
+@translates("pd_op.sin")
+def sin(op: TracedOp) -> Translated:
+    return ov.sin(op.inputs[0])
+
+
 @translates("pd_op.rsqrt")
 def rsqrt(op: TracedOp) -> Translated:
     return ov.divide(ov.constant(np.float32(1)), ov.sqrt(op.inputs[0]))

@@ -23,7 +23,7 @@ from ppaudioldm.tasks.registry import MAX_SPEED
 
 MAX_SEED = 2**32 - 1  # of these clients
 DEFAULT_FORMAT = "mp3_44100_128"
-INFLUENCE_RANGE = 25 / 3  # guidance scale that a prompt_influence of 1 adds: the default, 0.3, gives 3.5
+DEFAULT_INFLUENCE = 0.3  # stands for the guidance scale that the checkpoint was published with
 
 
 class SoundGeneration(BaseModel):
@@ -34,7 +34,10 @@ class SoundGeneration(BaseModel):
     text: str = Field(min_length=1, description="what it should sound like")
     duration_seconds: float | None = Field(None, ge=0.5, le=30, description="null: the checkpoint's default")
     prompt_influence: float | None = Field(
-        0.3, ge=0, le=1, description="how closely to follow the text: the guidance scale is 1 + 25/3 of it"
+        DEFAULT_INFLUENCE,
+        ge=0,
+        le=1,
+        description="how closely to follow the text: 0 is a guidance scale of 1, 0.3 the checkpoint's default",
     )
     loop: bool | None = Field(False, description="its end meets its start")
     model_id: str | None = Field(None, description="one of /v1/models; another name is the default")
@@ -79,9 +82,11 @@ class Voices(BaseModel):
     voices: list[VoiceAnswer]
 
 
-def guidance_scale(influence: float | None) -> float:
-    """The guidance scale of a prompt_influence, 0 to 1; None is 0.3."""
-    return 1 + INFLUENCE_RANGE * (0.3 if influence is None else influence)
+def guidance_scale(influence: float | None, default: float) -> float:
+    """The guidance scale of a prompt_influence, 0 to 1; None is the checkpoint's, `default`."""
+    if influence is None or influence == DEFAULT_INFLUENCE:
+        return default
+    return 1 + (default - 1) * influence / DEFAULT_INFLUENCE
 
 
 def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
@@ -103,13 +108,13 @@ def routes(service: Service, voices: dict[str, Voice]) -> APIRouter:
     async def sound_generation(
         body: SoundGeneration, http_request: HTTPRequest, output_format: FormatName = DEFAULT_FORMAT
     ) -> Response:
+        model = service.models.of("generate", model_or_default(service, body.model_id))
+        scale = guidance_scale(body.prompt_influence, model.pipeline.config.diffusion.guidance_scale)
         request = Request(
-            model=service.models.of("generate", model_or_default(service, body.model_id)).name,
+            model=model.name,
             task="loop" if body.loop else "generate",
             prompt=body.text,
-            options=service.options(
-                duration=body.duration_seconds, guidance_scale=guidance_scale(body.prompt_influence)
-            ),
+            options=service.options(duration=body.duration_seconds, guidance_scale=scale),
             seed=new_seed(body.seed),
         )
         job = await in_thread(service.submit, request, kept=False)

@@ -12,7 +12,7 @@ from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.generation.noise_predictor import unet_functions
-from ppaudioldm.generation.options import ProgressCallback, guidance_scale_of
+from ppaudioldm.generation.options import ProgressCallback, check_fit, no_ranking, with_defaults
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
@@ -62,7 +62,8 @@ class Model:
     def licence(self) -> str:
         """Of the weights."""
         info = CHECKPOINTS.get(self.name)
-        return info.licence if info else "that of the checkpoint from which it was converted"
+        known = info.licence if info else self.pipeline.checkpoint.licence
+        return known or "that of the checkpoint from which it was converted"
 
     @property
     def is_random(self) -> bool:
@@ -97,8 +98,14 @@ class Model:
 
     def check(self, request: Request) -> None:
         """Raise ValueError for a request that this checkpoint cannot run, before it is queued."""
-        options, config = request.options, self.pipeline.config
+        config = self.pipeline.config
+        options = with_defaults(request.options, config.diffusion)
         self.pipeline.check_lora(options.lora)
+        check_fit(options, config)
+        candidates = options.num_waveforms_per_prompt
+        if (candidates > 1 or request.with_scores) and request.prompt is not None and not config.ranks:
+            raise no_ranking(candidates)
+        assert options.sampler and options.num_inference_steps and options.guidance_scale is not None
         make_sampler(
             options.sampler,
             self._schedule,
@@ -107,8 +114,8 @@ class Model:
             spacing=options.spacing,
             strength=request.parameters.get("strength", 1.0),
         )
-        scale = guidance_scale_of(options, config.diffusion)
-        unet_functions(config, needs_unconditional(scale), options)
+        is_guided = config.unet.guidance_dim is None and needs_unconditional(options.guidance_scale)
+        unet_functions(config, is_guided, options)
         TASKS[request.task].check_checkpoint(self.name, config, request.prompt, request.audio is not None)
 
 

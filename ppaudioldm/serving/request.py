@@ -67,7 +67,7 @@ class Request:
         options = self.options
         for name, value, most in (
             ("duration", options.duration or 0.0, limits.duration_s),
-            ("num_inference_steps", options.num_inference_steps, limits.steps),
+            ("num_inference_steps", options.num_inference_steps or 0, limits.steps),
             ("num_waveforms_per_prompt", options.num_waveforms_per_prompt, limits.candidates),
         ):
             if value > most:

@@ -23,7 +23,7 @@ from typing import Any
 
 from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.generation.clip import Cancelled
-from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.generation.options import Options, Progress, with_defaults
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
 from ppaudioldm.serving.listeners import Listeners
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
@@ -147,9 +147,9 @@ class Service:
         """Queue `request`.
 
         kept: the result stays on disk, else only in the job. audio: the recording, a file that is moved into the job's
-        folder. A default duration beyond the limit is reduced to the limit. Raises ValueError for a request that cannot
-        be fulfilled or is beyond the limits, ModelNotFound where no model can run it, QueueFull, QueueClosed, and
-        StoreBroken if the disk does not take it.
+        folder. A default duration or number of steps beyond the limit is reduced to the limit. Raises ValueError for a
+        request that cannot be fulfilled or is beyond the limits, ModelNotFound where no model can run it, QueueFull,
+        QueueClosed, and StoreBroken if the disk does not take it.
         """
         if audio is not None:
             kept, request = True, dataclasses.replace(request, audio=audio)
@@ -159,7 +159,7 @@ class Service:
         if len(self.queue) >= self.settings.queue_size:
             raise QueueFull  # before any file is read or written
         try:
-            request = self._with_duration(request, model)
+            request = self._with_duration(self._with_steps(request, model), model)
         except ValueError as error:
             raise ValueError(_message_for_client(error, request)) from None
         job = Job(request, kept=kept, timeout_s=self.settings.limits.timeout_s)
@@ -179,6 +179,16 @@ class Service:
                 self.cancel(job)
             raise
         return job
+
+    def _with_steps(self, request: Request, model: Model) -> Request:
+        """`request` with the steps and the sampler that the checkpoint has by default, where it names none."""
+        options = with_defaults(request.options, model.pipeline.config.diffusion)
+        steps = options.num_inference_steps
+        if request.options.num_inference_steps is None and steps is not None:
+            steps = min(steps, self.settings.limits.steps)
+        # The guidance scale stays open: the page then shows it as it was requested.
+        changed = dataclasses.replace(request.options, num_inference_steps=steps, sampler=options.sampler)
+        return dataclasses.replace(request, options=changed)
 
     def _with_duration(self, request: Request, model: Model) -> Request:
         """`request` with a duration if its default is the checkpoint's, or beyond the limit.

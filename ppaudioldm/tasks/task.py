@@ -190,7 +190,9 @@ class Task:
             raise ValueError(f"{name} does not speak, choose from {', '.join(speech_names())}")
         if not self.speaks and config.phoneme_encoder is not None:
             raise ValueError(f"{name} speaks a text: use the task speak")
-        if prompt is None and self.prompt is not Use.REQUIRED and not (config.loa or config.unet.film_dim):
+        # Where features of the recording always take its place, a prompt would not help.
+        goes_without = self.features == "always" or self.prompt is Use.REQUIRED
+        if prompt is None and not goes_without and not (config.loa or config.unet.film_dim):
             raise ValueError(f"prompt is missing, which {name} needs")
         if config.recording_encoder is None and has_audio and self.needs_features(prompt):
             names = ", ".join(n for n in recording_names() if n not in speech_names())

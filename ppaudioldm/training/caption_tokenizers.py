@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_PAD
 from ppaudioldm.text.tokenizer import PromptTokenizer
 
 
@@ -23,7 +23,7 @@ class CaptionTokenizers:
         text = tokenizer_json("clap")
         self._clap = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, clap.pad_token_id, clap.vocab_size)
         self._t5 = (
-            PromptTokenizer(tokenizer_json("flan_t5"), "T5", T5_MAX_TOKENS, T5_PAD, t5.vocab_size) if t5 else None
+            PromptTokenizer(tokenizer_json("flan_t5"), "T5", t5.max_tokens, T5_PAD, t5.vocab_size) if t5 else None
         )
 
     def __call__(self, captions: Sequence[str]) -> dict[str, np.ndarray]:

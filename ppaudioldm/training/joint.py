@@ -9,6 +9,7 @@ phoneme encoder takes the place of the text encoder before GPT-2, and the UNet i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.names import safe_name
+from ppaudioldm.checkpoints import derivatives_warning
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
@@ -52,6 +54,8 @@ from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids,
 from ppaudioldm.training.vocabulary import warn_of_other_captions
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.config_check import check_config
+
+logger = logging.getLogger(__name__)
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
@@ -141,8 +145,11 @@ def learnable(model: ModelConfig) -> tuple[str, ...]:
 
 def settings_for(name_or_path: str) -> JointSettings:
     """Default settings to fine-tune a checkpoint. Raises ValueError for one that this stage cannot train."""
-    model = open_checkpoint(name_or_path).config
+    checkpoint = open_checkpoint(name_or_path)
+    model = checkpoint.config
     check_trainable(name_or_path, model)
+    if warning := derivatives_warning(checkpoint.licence, "what is trained"):
+        logger.warning("%s", warning)
     return JointSettings(
         checkpoint=name_or_path,
         model=model,
@@ -428,7 +435,7 @@ class JointStage:
         contexts, masks = [loa], [xp.ones_like(loa[:, :, 0])]
         return ([*contexts, states], [*masks, tokens["t5_mask"]]) if "t5_mask" in tokens else (contexts, masks)
 
-    def predict(self, noisy: Tensor, timestep: int, contexts: Contexts) -> Tensor:
+    def predict(self, noisy: Tensor, timestep: float, contexts: Contexts) -> Tensor:
         """The UNet's prediction of v, or the noise, for `noisy` latents (B, channels, T, bands)."""
         features = timestep_features(np.full(len(noisy), timestep), self.settings.model.unet.model_channels)
         return self._unet(noisy, framework.from_numpy(features, self._device), *contexts)

@@ -81,6 +81,7 @@ def check_trainable(name: str, model: ModelConfig) -> None:
         (model.contexts, CONTEXTS, "contexts of the UNet"),
         (model.phoneme_encoder, None, "phoneme encoder"),
         (model.unet.film_dim, None, "width of a global condition (FiLM)"),
+        (model.unet.guidance_dim, None, "width of a guidance scale that is an input"),
         (model.sample_rate, SAMPLE_RATE, "sample rate"),
         (model.vae.n_mels, N_MELS, "mel bins"),
     ):

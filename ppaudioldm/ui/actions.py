@@ -19,7 +19,7 @@ from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.text.language import NOT_ENGLISH
 from ppaudioldm.ui import cards
 from ppaudioldm.ui.field import SCHEDULE, Form, parameter_fields, setting_fields
-from ppaudioldm.ui.form import form_of, preset_of, request_of
+from ppaudioldm.ui.form import form_of, preset_of, request_of, shown_diffusion
 from ppaudioldm.ui.uploads import BLOCK_BYTES, UploadRoom, UploadsFull
 
 MISTAKES = (
@@ -123,13 +123,14 @@ class Actions:
         Raises LookupError.
         """
         request = self.find(job_id).request
-        task, values = TASKS[request.task], form_of(request)
+        diffusion = shown_diffusion(self.service)
+        task, values = TASKS[request.task], form_of(request, diffusion)
         left_out = [
             f"{field.label}: the page takes the first of the {len(request.parameters[name])} ranges of this sound."
             for name, field in parameter_fields(task).items()
             if field.is_list and len(request.parameters.get(name, ())) > 1
         ]
-        return task, values | {"preset": preset_of(values)}, " ".join(left_out)
+        return task, values | {"preset": preset_of(values, diffusion)}, " ".join(left_out)
 
     def sound_as_recording(self, job_id: str, index: int) -> Path:
         """Write sound number `index` of a job among the uploads.

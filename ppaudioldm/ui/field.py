@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.generation.options import Options, settings
 from ppaudioldm.generation.prompt_schedule import Cue, cues_as_text, parsed_cues
 from ppaudioldm.tasks.task import Parameter, Task, Use
@@ -131,9 +132,14 @@ SCHEDULE = Field(
 LOUDNESS = Field("loudness", float, None, "Loudness", "Such as -16. Empty: as it was generated.", unit="LUFS")
 
 
-def setting_fields() -> dict[str, Field]:
-    """Name -> field of the settings that all tasks share."""
+# Settings whose default is a checkpoint's, and which the page shows with it.
+OF_CHECKPOINT = ("num_inference_steps", "sampler")
+
+
+def setting_fields(diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Field]:  # noqa: B008 - it is frozen
+    """Name -> field of the settings that all tasks share. diffusion: of the checkpoint whose defaults are shown."""
     defaults = {field.name: field.default for field in fields(Options)}
+    defaults |= {name: getattr(diffusion, name) for name in OF_CHECKPOINT}
     found = {}
     for name, setting in settings().items():
         if name in ("duration", SCHEDULE.name) or name in LEFT_OUT:  # these are on the tabs of the tasks

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
+from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options
 from ppaudioldm.generation.prompt_schedule import split_first
@@ -12,25 +14,47 @@ from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
-from ppaudioldm.ui.field import LOUDNESS, SCHEDULE, Form, duration_field, parameter_fields, setting_fields
+from ppaudioldm.ui.field import (
+    LOUDNESS,
+    OF_CHECKPOINT,
+    SCHEDULE,
+    Field,
+    Form,
+    duration_field,
+    parameter_fields,
+    setting_fields,
+)
 
 NOT_PRESET = ("negative_prompt", "lora")  # settings that belong to what is generated, and stay when a preset is chosen
 NEW_SEEDS = 2**32  # a new seed is below: short enough to read aloud
 
 
-def preset_values(name: str) -> dict[str, Any]:
-    """What the preset `name` sets, by component: all settings but NOT_PRESET."""
-    values: dict[str, Any] = {}
-    for field in setting_fields().values():
-        if field.name not in NOT_PRESET:
-            values |= field.write(getattr(PRESETS[name], field.name))
-    return values
+def shown_diffusion(service: Service) -> DiffusionConfig:
+    """That of the checkpoint whose defaults the page shows: the first of the server."""
+    return service.models.all[0].pipeline.config.diffusion
 
 
-def preset_of(values: Form) -> str | None:
+def preset_values(name: str, diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Any]:  # noqa: B008
+    """What the preset `name` sets, by component: all settings but NOT_PRESET. diffusion: whose defaults are shown."""
+    fields = {key: field for key, field in setting_fields(diffusion).items() if key not in NOT_PRESET}
+    return _written(fields, PRESETS[name])
+
+
+def preset_of(values: Form, diffusion: DiffusionConfig = DiffusionConfig()) -> str | None:  # noqa: B008
     """The preset that sets these `values`, if one does."""
-    found = (name for name in PRESETS if all(values.get(key) == value for key, value in preset_values(name).items()))
-    return next(found, None)
+    for name in PRESETS:
+        if all(values.get(key) == value for key, value in preset_values(name, diffusion).items()):
+            return name
+    return None
+
+
+def _written(fields: Mapping[str, Field], options: Options) -> dict[str, Any]:
+    """What the components of `fields` hold for `options`."""
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        value = getattr(options, name)
+        values |= field.write(field.default if value is None and name in OF_CHECKPOINT else value)
+    return values
 
 
 def new_seed() -> int:
@@ -45,7 +69,11 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
     """
     model = service.models.of(task.name)
     length = duration_field(task, model.default_duration)
-    settings = {name: field.read(form) for name, field in setting_fields().items()}
+    fields = setting_fields(shown_diffusion(service))
+    settings = {name: field.read(form) for name, field in fields.items()}
+    for name in OF_CHECKPOINT:  # what is as it was shown is the default of whichever checkpoint does the task
+        if settings[name] == fields[name].default:
+            settings[name] = None
     prompt, schedule = _prompt(form) or task.default_prompt, SCHEDULE.read(form) if task.takes_schedule else ()
     prompt, schedule = split_first(prompt, schedule)
     if prompt is None and task.prompt is Use.REQUIRED:
@@ -61,16 +89,15 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
         parameters=_parameters(task, form),
         loudness=LOUDNESS.read(form),
         keep_candidates=task.keeps_candidates and options.num_waveforms_per_prompt > 1,
-        with_scores=True,
+        with_scores=model.pipeline.config.ranks,
     )
 
 
-def form_of(request: Request) -> dict[str, Any]:
+def form_of(request: Request, diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Any]:  # noqa: B008
     """The values of all components that give `request` again: the inverse of `request_of`."""
     task, options = TASKS[request.task], request.options
     values = {"prompt": request.prompt or "", "seed": str(request.seed), **LOUDNESS.write(request.loudness)}
-    for name, field in setting_fields().items():
-        values |= field.write(getattr(options, name))
+    values |= _written(setting_fields(diffusion), options)
     for name, field in parameter_fields(task).items():
         values |= field.write(request.parameters.get(name, field.default))
     if task.takes_schedule:

@@ -19,7 +19,7 @@ from ppaudioldm.ui import cards, waveform
 from ppaudioldm.ui.actions import MISTAKES, Actions, message_of
 from ppaudioldm.ui.components import Components
 from ppaudioldm.ui.field import as_text, read_number
-from ppaudioldm.ui.form import new_seed, preset_values
+from ppaudioldm.ui.form import new_seed, preset_values, shown_diffusion
 from ppaudioldm.ui.gradio_routes import is_upload
 from ppaudioldm.ui.settings import add_settings
 from ppaudioldm.ui.tabs import HERE, Tab, add_tab
@@ -101,7 +101,9 @@ class Page:
                         for name, task in TASKS.items():
                             with gr.Tab(task.title, id=name):
                                 self._tabs[name] = add_tab(task, self._service, voices)
-                    self._settings = add_settings(self._service.settings.limits, self._service.models.adapters())
+                    diffusion = shown_diffusion(self._service)
+                    adapters = self._service.models.adapters()
+                    self._settings = add_settings(self._service.settings.limits, diffusion, adapters)
                 with gr.Column(scale=1, min_width=320, elem_id="results"):
                     self._lay_out_results()
             self._connect()
@@ -136,8 +138,9 @@ class Page:
                 self._connect_waveform(tab)
         self._settings["dice"].click(lambda: str(new_seed()), None, self._settings["seed"], **UNQUEUED)
         preset = self._settings["preset"]
+        diffusion = shown_diffusion(self._service)
         preset_components = [self._settings[name] for name in preset_values("fast")]
-        preset.input(lambda name: list(preset_values(name).values()), preset, preset_components, **UNQUEUED)
+        preset.input(lambda name: list(preset_values(name, diffusion).values()), preset, preset_components, **UNQUEUED)
         on(self._cancel.click, self._stop, [self._current], [self._notice])
         on(self._more.click, self._show_more, [self._count, self._current], [self._count, *shown])
         recordings = [tab.fields["recording"] for tab in self._tabs.values() if tab.has_recording]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.generation.options import PRESETS
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.ui.components import NO_SUGGESTIONS, Components, add_field, at_most
@@ -20,13 +21,13 @@ ROWS = (("num_inference_steps",), ("guidance_scale",), ("sampler", "spacing"), (
 PRESET_HELP = "fast: 10 steps. fine: 25 steps. draft: half the time, less exact. original: as published, slow."
 
 
-def add_settings(limits: Limits, adapters: Sequence[str] = ()) -> Components:
+def add_settings(limits: Limits, diffusion: DiffusionConfig, adapters: Sequence[str] = ()) -> Components:
     """Their components, with the seed, the button for a new one, the preset and the loudness.
 
-    adapters: the names of the server's LoRA adapters.
+    diffusion: of the checkpoint whose defaults are shown. adapters: the names of the server's LoRA adapters.
     """
     highest = {"num_inference_steps": limits.steps, "num_waveforms_per_prompt": limits.candidates}
-    fields = {name: at_most(field, highest.get(name)) for name, field in setting_fields().items()}
+    fields = {name: at_most(field, highest.get(name)) for name, field in setting_fields(diffusion).items()}
     known = f"This server has {', '.join(adapters)}." if adapters else "This server has none."
     fields["lora"] = replace(fields["lora"], info=f"{fields['lora'].info} {known}")
     with gr.Accordion("Settings", open=True):

@@ -12,15 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.checkpoints import CHECKPOINTS, licence_of
 from ppaudioldm.choices import OPTIONAL_NETWORKS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.models.build import linear_weights, network_names, parameter_shapes
 from ppaudioldm.storage.regular import open_regular
-from ppaudioldm.weights import diffusers, diffusers_config, native, original, original_config, paddlemix
+from ppaudioldm.weights import (
+    consistencytta,
+    diffusers,
+    diffusers_config,
+    native,
+    original,
+    original_config,
+    paddlemix,
+)
 from ppaudioldm.weights.components import PADDLEMIX_FILE
 from ppaudioldm.weights.config_check import check_config
+from ppaudioldm.weights.consistencytta_files import UNET_FILE, VAE_FILE, is_consistencytta, is_part
 from ppaudioldm.weights.file_kinds import HEAD_BYTES, is_safetensors, is_zip
 from ppaudioldm.weights.locate import Description, Located, locate
 from ppaudioldm.weights.mapping import Layout, Placement, check_all_used, read_parameters
@@ -65,13 +74,16 @@ def open_checkpoint(name_or_path: str | Path | Located, *, ema: bool | None = No
     """Open a published checkpoint by name (downloading it if necessary), or any file or folder by path.
 
     The layout is recognised by the content: a published file (of torch.save, or its tensors as safetensors), a
-    diffusers folder, our own folder, PaddleMIX's `model_state.pdparams` or its folder. ema: whether to use the
+    diffusers folder, our own folder, the folder of ConsistencyTTA's published files, PaddleMIX's `model_state.pdparams`
+    or its folder. ema: whether to use the
     exponential moving average of the UNet's weights, which only the published files have; None: as the published
     program does, which uses it for AudioLDM 1 and not for AudioLDM 2.
     Raises ValueError for an unknown name, CheckpointError (a ValueError) for anything wrong with the file.
     """
     located = name_or_path if isinstance(name_or_path, Located) else locate(name_or_path)
     checkpoint = _open(located, ema)
+    licence = checkpoint.licence or licence_of(checkpoint.name, checkpoint.layout)
+    checkpoint = replace(checkpoint, licence=licence)
     if ema and checkpoint.layout != "original":
         where = located.path or located.name
         raise CheckpointError(f"{where}: no averaged weights in a checkpoint of layout {checkpoint.layout}")
@@ -103,19 +115,27 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
         config = diffusers_config.read_config(folder)
         tensors = diffusers.read_folder(folder)
         return _checked(name, "diffusers", config, tensors, diffusers.layout, diffusers.IGNORED, folder)
+    if is_consistencytta(folder):
+        parts = consistencytta.read_folder(folder)
+        config = consistencytta.read_config(parts, folder)
+        layout, ignored = consistencytta.layout, consistencytta.IGNORED
+        return _checked(name, "consistencytta", config, parts, layout, ignored, folder)
     if (folder / PADDLEMIX_FILE).is_file():
         return _open_file(name, folder / PADDLEMIX_FILE, ema=None)
     if native.is_native(folder):
-        name, config, known_sounds, tensors = native.read_native(folder)
+        name, config, known_sounds, licence, tensors = native.read_native(folder)
         found = _checked(name, "native", config, tensors, lambda _: _native_placement, re.compile("(?!)"), folder)
-        return replace(found, known_sounds=known_sounds)
+        return replace(found, known_sounds=known_sounds, licence=licence)
     raise CheckpointError(
         f"{folder}: not a checkpoint folder: it has neither model_index.json (diffusers) nor config.json (ppaudioldm)"
-        f" nor {PADDLEMIX_FILE} (PaddleMIX)"
+        f" nor {PADDLEMIX_FILE} (PaddleMIX) nor {UNET_FILE} and {VAE_FILE}"
+        " (ConsistencyTTA)"
     )
 
 
 def _open_file(name: str, path: Path, ema: bool | None) -> Checkpoint:
+    if is_part(path):
+        raise CheckpointError(f"{path}: one of the files of ConsistencyTTA: give the folder that holds them")
     with naming(path), open_regular(path) as file:
         head = file.read(HEAD_BYTES)
     if is_safetensors(head):
@@ -125,7 +145,7 @@ def _open_file(name: str, path: Path, ema: bool | None) -> Checkpoint:
     else:
         tensors = read_torch(path)
     tensors = without_weight_norm(tensors)
-    config = original_config.read_config(_Shapes(tensors), _scale_factor(tensors, path), str(path))
+    config = original_config.read_config(original_config.Shapes(tensors), _scale_factor(tensors, path), str(path))
     if ema is None:
         ema = config.unet.is_audioldm1 and original.has_averages(tensors)
     ignored = original.IGNORED_WITH_EMA if ema else original.IGNORED
@@ -137,25 +157,6 @@ def _open_paddlemix(name: str, path: Path) -> Checkpoint:
     scale_factor = _scale_factor(tensors, path)
     config = original_config.read_config(paddlemix.published_shapes(tensors), scale_factor, str(path))
     return _checked(name, "paddlemix", config, tensors, _paddlemix_layout, paddlemix.IGNORED, path)
-
-
-class _Shapes(Mapping[str, tuple[int, ...]]):
-    """The shapes of tensors, of which those that cannot be read raise an error only when they are asked for."""
-
-    def __init__(self, tensors: Mapping[str, LazyTensor]) -> None:
-        self._tensors = tensors
-
-    def __getitem__(self, key: str) -> tuple[int, ...]:
-        return self._tensors[key].shape
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._tensors
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
 
 
 def _scale_factor(tensors: Mapping[str, LazyTensor], path: Path) -> float:

@@ -6,12 +6,13 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from ppaudioldm.choices import CLAP_FILLINGS, VOCODERS
+from ppaudioldm.choices import CLAP_FILLINGS, SAMPLERS, UNET_TRANSFORMERS, VOCODERS
 from ppaudioldm.config import (
     NETWORK_CONFIGS,
     AudioMAEConfig,
     ClapAudioConfig,
     ClapTextConfig,
+    DiffusionConfig,
     HifiGanConfig,
     ModelConfig,
     UNetConfig,
@@ -68,6 +69,8 @@ def check_network(name: str, network: Any) -> None:
             _check_vocoder(network)
         case "clap_audio":
             _check_clap_audio(network)
+        case "diffusion":
+            _check_diffusion(network)
 
 
 def _check_values(network: Any, where: str) -> None:
@@ -103,10 +106,16 @@ def _check_unet(unet: UNetConfig) -> None:
     levels = len(unet.channel_mult)
     if any(level >= levels for level in unet.attention_levels):
         raise ValueError(f"unet.attention_levels {unet.attention_levels} go beyond its {levels} levels")
-    if unet.model_channels % 2:
-        raise ValueError(f"unet.model_channels is {unet.model_channels}, expected an even number")
+    for name, value in (("model_channels", unet.model_channels), ("guidance_dim", unet.guidance_dim or 0)):
+        if value % 2:
+            raise ValueError(f"unet.{name} is {value}, expected an even number")
+    if unet.transformers not in UNET_TRANSFORMERS:
+        expected = " or ".join(UNET_TRANSFORMERS)
+        raise ValueError(f"unet.transformers is {short(unet.transformers)}, expected {expected}")
+    if not unet.transformer_dims:
+        raise ValueError(f"unet.context_dims are empty, but unet.transformers are {unet.transformers}: with contexts")
     _check_widths("unet", unet.model_channels, unet.channel_mult)
-    blocks = levels * (2 * unet.num_res_blocks + 1) * (len(unet.context_dims) + 1) * unet.transformer_depth
+    blocks = levels * (2 * unet.num_res_blocks + 1) * len(unet.transformer_dims) * unet.transformer_depth
     if blocks > MOST_UNET_BLOCKS:
         raise ValueError(f"the UNet has {blocks} transformer blocks, expected at most {MOST_UNET_BLOCKS}")
 
@@ -170,6 +179,14 @@ def _check_clap_audio(clap: ClapAudioConfig) -> None:
     expected = ClapAudioConfig()  # the input that `audio.mel.clap_log_mel` computes
     for name in ("spec_size", "n_mels", "sample_rate"):
         _check_same(f"clap_audio.{name}", getattr(clap, name), "its mel front-end's", getattr(expected, name))
+
+
+def _check_diffusion(diffusion: DiffusionConfig) -> None:
+    if diffusion.sampler not in SAMPLERS:
+        raise ValueError(f"diffusion.sampler is {short(diffusion.sampler)}, expected {' or '.join(SAMPLERS)}")
+    if diffusion.num_inference_steps > diffusion.num_train_timesteps:
+        steps, most = diffusion.num_inference_steps, diffusion.num_train_timesteps
+        raise ValueError(f"diffusion.num_inference_steps is {steps}, expected at most {most}")
 
 
 def _check_fit(config: ModelConfig) -> None:

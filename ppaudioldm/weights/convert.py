@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.checkpoints import CHECKPOINTS, derivatives_warning
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.storage.atomic import atomic_path
-from ppaudioldm.weights import diffusers, diffusers_config_files, native, original
+from ppaudioldm.weights import consistencytta, diffusers, diffusers_config_files, native, original
 from ppaudioldm.weights.checkpoint import Checkpoint, random_checkpoint
+from ppaudioldm.weights.consistencytta_files import T5_FILE, T5_FOLDER, UNET_FILE, VAE_FILE, is_consistencytta
 from ppaudioldm.weights.mapping import write_parameters
 from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, folder_of, write_tokenizer
@@ -23,7 +24,7 @@ from ppaudioldm.weights.torch_files import write_torch
 
 logger = logging.getLogger(__name__)
 
-LAYOUTS = ("original", "diffusers", "native")
+LAYOUTS = ("original", "diffusers", "native", "consistencytta")
 DTYPES = ("float32", "float16")
 FILE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pdparams")
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -34,6 +35,7 @@ SAME_MANIFEST = {
     "audioldm-s-text-ft": "audioldm-s-full",
     "audioldm-m-text-ft": "audioldm-m-full",
 }
+VAE_OF = "audioldm-s-full"  # whose VAE and vocoder ConsistencyTTA has
 
 Notify = Callable[[str], None]
 
@@ -50,13 +52,15 @@ def write_native(checkpoint: Checkpoint, folder: Path, dtype: str = "float32", n
         raise ValueError(f"unknown dtype {dtype!r}, choose from {', '.join(DTYPES)}")
     check_names_folder(folder)
     _check_replaceable(folder, native.is_replaceable(folder))
+    if warning := derivatives_warning(checkpoint.licence, str(folder)):
+        logger.warning("%s", warning)
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
         for network, parameters in checkpoint.networks.items():
             notify(f"writing {network}")
             native.write_network(temporary, network, parameters, dtype)
         _write_tokenizers(checkpoint, temporary)
-        native.write_config(temporary, checkpoint.name, checkpoint.config, checkpoint.known_sounds)
+        native.write_config(temporary, checkpoint.name, checkpoint.config, checkpoint.known_sounds, checkpoint.licence)
 
 
 def write_random(name: str, destination: Path, layout: str, seed: int, notify: Notify = logger.info) -> None:
@@ -65,7 +69,7 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
     The same name and seed give the same networks in every layout, except that "diffusers" has no AudioMAE, and of
     AudioLDM 1 no audio branch of CLAP; the averaged UNet of "original" is another one. "original"
     writes the file `destination`, and the tokenizers to a folder of the same name without its suffix; the others write
-    the folder `destination`.
+    the folder `destination`. ConsistencyTTA's published files are a layout of its own, "consistencytta".
     Raises ValueError for an unknown name or layout, for a file without a suffix or a folder with the suffix of a file.
     """
     if name not in CHECKPOINTS:
@@ -76,8 +80,13 @@ def write_random(name: str, destination: Path, layout: str, seed: int, notify: N
     checkpoint = random_checkpoint(name, config, seed)
     if layout == "native":
         write_native(checkpoint, destination, notify=notify)
+    elif (layout == "consistencytta") != (CHECKPOINTS[name].layout == "consistencytta"):
+        own = "original" if layout == "consistencytta" else "consistencytta"
+        raise ValueError(f"{name} has no {layout} layout: choose {own} or native")
     elif layout == "diffusers":
         _write_diffusers(checkpoint, destination, notify)
+    elif layout == "consistencytta":
+        _write_consistencytta(checkpoint, destination, notify)
     else:
         notify(f"writing {destination}")
         _write_original(checkpoint, destination, seed)
@@ -101,13 +110,45 @@ def _write_original(checkpoint: Checkpoint, path: Path, seed: int) -> None:
     tensors.update(write_parameters("unet", ema_unet, original.layout(config, ema=True)))
     tensors["scale_factor"] = _constant(np.float32(config.vae.scale_factor))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_torch(path, _in_manifest_order(checkpoint.name, tensors))
+    write_torch(path, _in_manifest_order(read_manifest(checkpoint.name), tensors))
     _write_tokenizers(checkpoint, folder_of(path))
 
 
-def _in_manifest_order(name: str, tensors: dict[str, LazyTensor]) -> Iterator[tuple[str, LazyTensor]]:
-    """`tensors` in the order of the published file `name`, with all other tensors of that file as zeros."""
-    for key, shape in read_manifest(name).items():
+def _write_consistencytta(checkpoint: Checkpoint, folder: Path, notify: Notify) -> None:
+    """A folder with the two published files, and one with FLAN-T5's encoder."""
+    check_names_folder(folder)
+    _check_replaceable(folder, not folder.exists() or is_consistencytta(folder))
+    layout = consistencytta.layout(checkpoint.config)
+    parts: dict[str, dict[str, LazyTensor]] = {}
+    for network, parameters in checkpoint.networks.items():
+        # FLAN-T5's table is stored once, as in its safetensors file.
+        first = write_parameters(network, parameters, lambda network, key: layout(network, key)[:1])
+        for key, stored in first.items():
+            part, _, rest = key.partition("/")
+            parts.setdefault(part, {})[rest] = stored
+    scale_factor = {consistencytta.SCALE_FACTOR: checkpoint.config.vae.scale_factor}
+    with atomic_path(folder) as temporary:
+        temporary.mkdir(parents=True)
+        notify(f"writing {UNET_FILE}")
+        write_torch(
+            temporary / UNET_FILE, _in_manifest_order(read_manifest("consistencytta-unet"), parts["unet"]), None
+        )
+        notify(f"writing {VAE_FILE}")
+        whole = read_manifest(VAE_OF)
+        vae = {key.removeprefix(original.VAE): whole[key] for key in whole if key.startswith(original.VAE)}
+        write_torch(temporary / VAE_FILE, _in_manifest_order(vae, parts["vae"]), numbers=scale_factor)
+        notify(f"writing {T5_FOLDER}")
+        (temporary / T5_FOLDER).mkdir()
+        arrays = {key: stored.read() for key, stored in parts["flan_t5"].items()}
+        native.save_safetensors(temporary / T5_FOLDER / T5_FILE, arrays, "pt")
+        _write_tokenizers(checkpoint, temporary)
+
+
+def _in_manifest_order(
+    manifest: Mapping[str, tuple[int, ...]], tensors: dict[str, LazyTensor]
+) -> Iterator[tuple[str, LazyTensor]]:
+    """`tensors` in the order of the published file with this `manifest`, all other tensors of that file as zeros."""
+    for key, shape in manifest.items():
         stored = tensors.pop(key, None)
         if stored is None:
             integers = ("position_ids", "relative_position_index", "num_batches_tracked", "num_updates")
@@ -157,7 +198,8 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
 
 def _write_tokenizers(checkpoint: Checkpoint, folder: Path) -> None:
     for kind in TOKENIZERS:
-        if kind == "flan_t5" and checkpoint.config.flan_t5 is None:
+        network = {"flan_t5": checkpoint.config.flan_t5, "clap": checkpoint.config.clap_text}[kind]
+        if network is None:
             continue
         try:
             write_tokenizer(kind, folder, checkpoint.tokenizer_json(kind))

@@ -25,22 +25,29 @@ UNET_RULES = [
     Rule("time_in", "time_embedding.linear_1"),
     Rule("time_out", "time_embedding.linear_2"),
     Rule("film", "class_embedding"),
+    # Of ConsistencyTTA, whose UNet is none of diffusers', but for this.
+    Rule("guidance", "guidance_proj"),
+    Rule("guidance_in", "guidance_embedding.linear_1"),
+    Rule("guidance_out", "guidance_embedding.linear_2"),
     Rule("(conv_in|conv_out)", r"\1"),
     Rule("norm_out", "conv_norm_out"),
 ]
+# As Stable Diffusion 2 has it, with linear layers in place of convolutions of size 1.
+LINEAR_TRANSFORMER_RULES = [Rule(r"(proj_in|proj_out)", r"\1"), *TRANSFORMER_RULES]
 
 
 def unet_placement(config: UNetConfig, name: str) -> Placement:
     """Where diffusers stores a UNet parameter: all transformers of a level are in one list."""
-    transformers_per_resnet = len(config.context_dims) + 1
+    transformers_per_resnet = len(config.transformer_dims)
+    rules = LINEAR_TRANSFORMER_RULES if config.transformers == "tango" else TRANSFORMER_RULES
     if match := re.fullmatch(r"(down|up)_levels\.(\d+)\.(resnets|transformers)\.(\d+)\.(.*)", name):
         block = f"unet/{match[1]}_blocks.{match[2]}."
         if match[3] == "resnets":
             return _resnet(f"{block}resnets.{match[4]}.", match[5])
-        return _transformer(block, int(match[4]) * transformers_per_resnet, match[5])
+        return _transformer(block, int(match[4]) * transformers_per_resnet, match[5], rules)
     if match := re.fullmatch(r"middle\.(resnet_in|transformers|resnet_out)\.(.*)", name):
         if match[1] == "transformers":
-            return _transformer("unet/mid_block.", 0, match[2])
+            return _transformer("unet/mid_block.", 0, match[2], rules)
         return _resnet(f"unet/mid_block.resnets.{0 if match[1] == 'resnet_in' else 1}.", match[2])
     if match := re.fullmatch(r"(down|up)_levels\.(\d+)\.(down|up)sample\.(.*)", name):
         return Placement((f"unet/{match[1]}_blocks.{match[2]}.{match[1]}samplers.0.conv.{match[4]}",))
@@ -52,9 +59,9 @@ def _resnet(place: str, rest: str) -> Placement:
     return Placement((f"{place}{RESNET.get(layer, layer)}.{leaf}",))
 
 
-def _transformer(block: str, first: int, rest: str) -> Placement:
+def _transformer(block: str, first: int, rest: str, rules: Sequence[Rule]) -> Placement:
     _, number, rest = rest.split(".", 2)  # layers.N.rest
-    return apply_rules(TRANSFORMER_RULES, rest, f"{block}attentions.{first + int(number)}.")
+    return apply_rules(rules, rest, f"{block}attentions.{first + int(number)}.")
 
 
 _VAE_RESNET = r"(norm1|conv1|norm2|conv2)"

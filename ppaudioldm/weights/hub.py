@@ -18,6 +18,7 @@ from ppaudioldm.errors import CheckpointError
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights import zenodo
 from ppaudioldm.weights.components import components_of
+from ppaudioldm.weights.consistencytta_files import T5_REPO, UNET_FILE, VAE_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +55,29 @@ def fetch_checkpoint(name: str, info: CheckpointInfo) -> Path:
             raise CheckpointError(f"cannot get {name}: it is not stored, and HF_HUB_OFFLINE=1 forbids a download")
         _warn_of_download(name, info, "zenodo.org")
         return zenodo.fetch(name, info)
+    if info.layout == "consistencytta":
+        return _fetch_consistencytta(name, info)
     probe = info.filename or "model_index.json"
     if not isinstance(try_to_load_from_cache(info.repo, probe), str) and not constants.HF_HUB_OFFLINE:
         _warn_of_download(name, info, info.repo)
     return fetch_file(info.repo, info.filename, name) if info.filename else _fetch_folder(info.repo, name)
+
+
+def _fetch_consistencytta(name: str, info: CheckpointInfo) -> Path:
+    """The folder with ConsistencyTTA's two files, which are in a Space of the hub, not in a model's repository."""
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    files = [f"{info.filename}/{file}" for file in (UNET_FILE, VAE_FILE)]
+    cached = [try_to_load_from_cache(info.repo, file, repo_type="space") for file in files]
+    if all(isinstance(path, str) for path in cached):
+        return Path(str(cached[0])).parent
+    if not constants.HF_HUB_OFFLINE:
+        _warn_of_download(name, info, f"the Space {info.repo}, FLAN-T5 from {T5_REPO}")
+    try:
+        paths = [Path(hf_hub_download(info.repo, file, repo_type="space")) for file in files]
+        return paths[0].parent
+    except Exception as error:
+        raise _download_error(name, info.repo, info.repo, error, kind="spaces") from error
 
 
 def _warn_of_download(name: str, info: CheckpointInfo, source: str) -> None:
@@ -113,19 +133,19 @@ def snapshot_of(cache: Path) -> Path:
     return snapshots[0]
 
 
-def _is_begun(repo: str) -> bool:
-    """Whether the cache holds a piece of `repo`."""
+def _is_begun(repo: str, kind: str) -> bool:
+    """Whether the cache holds a piece of `repo`. kind: "models" or "spaces"."""
     from huggingface_hub import constants
 
-    cache = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    cache = Path(constants.HF_HUB_CACHE) / f"{kind}--{repo.replace('/', '--')}"
     return any(next(cache.glob(pattern), None) for pattern in ("blobs/*", "snapshots/*/*"))
 
 
-def _download_error(name: str, repo: str, what: str, error: Exception) -> CheckpointError:
+def _download_error(name: str, repo: str, what: str, error: Exception, kind: str = "models") -> CheckpointError:
     """One line for any of the errors that huggingface_hub and its HTTP client raise."""
     from huggingface_hub import constants
 
-    if getattr(error, "response", None) is None and _is_begun(repo):
+    if getattr(error, "response", None) is None and _is_begun(repo, kind):
         forbidden = " (HF_HUB_OFFLINE=1)" if constants.HF_HUB_OFFLINE else ""
         return CheckpointError(f"the download of {name} is incomplete and the hub cannot be reached{forbidden}")
     if constants.HF_HUB_OFFLINE:

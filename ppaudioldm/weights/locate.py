@@ -14,6 +14,7 @@ from ppaudioldm.checkpoints import CHECKPOINTS, unknown_name
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, shown
 from ppaudioldm.weights.components import COMPONENTS, FEATURE_EXTRACTOR, PADDLEMIX_FILE, SCHEDULER
+from ppaudioldm.weights.consistencytta_files import consistencytta_files, is_consistencytta
 from ppaudioldm.weights.hub import fetch_checkpoint, snapshot_of
 from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.tokenizer_files import TOKENIZERS, folder_of
@@ -27,8 +28,9 @@ FILE_SUFFIXES = (".pth", ".ckpt", ".pt", ".safetensors")  # of published files
 class Description:
     """A checkpoint without its weights.
 
-    layout: "original", "diffusers", "native", "paddlemix" or "random". tokenizer_json(kind): the text of a
-    tokenizer.json; kind is "clap" or "flan_t5". known_sounds: None where the checkpoint does not list them.
+    layout: "original", "diffusers", "consistencytta", "native", "paddlemix" or "random". tokenizer_json(kind): the text
+    of a tokenizer.json; kind is "clap" or "flan_t5". known_sounds: None where the checkpoint does not list them.
+    licence: of the weights, None where it is not known.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Description:
     config: ModelConfig
     tokenizer_json: Callable[[str], str]
     known_sounds: KnownSounds | None = field(default=None, kw_only=True)
+    licence: str | None = field(default=None, kw_only=True)
 
     @property
     def is_random(self) -> bool:
@@ -74,6 +77,8 @@ def files_read(path: Path) -> list[Path]:
     ]
     if not path.is_dir():
         return [path, *files]
+    if is_consistencytta(path):
+        return [*files, *consistencytta_files(path)]
     if not (path / "model_index.json").is_file():
         return [*files, *inside, path / "config.json", *path.glob("*.safetensors")]
     files += [path / "model_index.json", path / SCHEDULER, path / FEATURE_EXTRACTOR]
@@ -126,7 +131,7 @@ def _at(path: Path) -> Located:
     name, folder = path.stem, path
     if path.is_dir() and path.name.startswith("models--"):
         name, folder = path.name.rpartition("--")[2], snapshot_of(path)
-    if not folder.is_dir():
+    if not folder.is_dir() or is_consistencytta(folder):
         return Located(name, folder)
     for file in (folder / marker for marker in ("model_index.json", "config.json", PADDLEMIX_FILE)):
         if file.is_symlink() and not file.exists():

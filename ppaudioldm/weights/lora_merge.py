@@ -6,12 +6,14 @@ An adapter names modules as diffusers' UNet does. Which parameter of ours a modu
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ppaudioldm.checkpoints import derivatives_warning
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.errors import CheckpointError, shown
 from ppaudioldm.models.build import parameter_shapes
@@ -24,6 +26,8 @@ from ppaudioldm.weights.mapping import Placement
 from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
 
 Shape = tuple[int, ...]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,18 @@ def module_targets(config: UNetConfig, shapes: Mapping[str, Shape]) -> dict[str,
 
 
 def with_adapters(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> Checkpoint:
-    """`checkpoint` with `adapters`, each with its scale, merged into its UNet.
+    """`checkpoint` with `adapters`, each with its scale, merged into its UNet; says so where that must not be shared.
 
     Memory holds a weight and its change while it is read. Raises CheckpointError for an adapter that does not fit.
     """
     if not adapters:
         return checkpoint
+    if warning := derivatives_warning(checkpoint.licence, f"its UNet with {adapters[0][0].name}"):
+        logger.warning("%s", warning)
+    return _with_merged(checkpoint, adapters)
+
+
+def _with_merged(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> Checkpoint:
     unet = checkpoint.networks["unet"]
     targets = module_targets(checkpoint.config.unet, {name: tensor.shape for name, tensor in unet.items()})
     changes: dict[str, list[tuple[Target, LoraPair, float]]] = {}
@@ -76,7 +86,9 @@ def with_adapters(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, floa
 def with_lora(checkpoint: Checkpoint, texts: Sequence[str]) -> Checkpoint:
     """`checkpoint` with the adapters that `texts`, each PATH[:SCALE], name. Raises ValueError."""
     choices = map(LoraChoice.parse, parse_choices("lora", texts))
-    return with_adapters(checkpoint, [(read_adapter(choice.adapter), choice.scale) for choice in choices])
+    adapters = [(read_adapter(choice.adapter), choice.scale) for choice in choices]
+    # What is written of it says itself that it must not be shared.
+    return _with_merged(checkpoint, adapters) if adapters else checkpoint
 
 
 def check_fits(adapter: Adapter, config: ModelConfig, name: str) -> None:

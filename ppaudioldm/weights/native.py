@@ -36,8 +36,8 @@ def is_replaceable(folder: Path) -> bool:
         return False
 
 
-def read_native(folder: Path) -> tuple[str, ModelConfig, KnownSounds | None, dict[str, LazyTensor]]:
-    """Name, configuration, known sounds, and all tensors by `network/parameter`. Raises CheckpointError."""
+def read_native(folder: Path) -> tuple[str, ModelConfig, KnownSounds | None, str | None, dict[str, LazyTensor]]:
+    """Name, configuration, known sounds, licence, and all tensors by `network/parameter`. Raises CheckpointError."""
     with naming(folder / "config.json"):
         values = _read_config(folder)
         config = ModelConfig.from_dict(values.get("config", {}))
@@ -48,7 +48,10 @@ def read_native(folder: Path) -> tuple[str, ModelConfig, KnownSounds | None, dic
     name = values.get("name")
     if not isinstance(name, str) or not name.isprintable() or len(name) > 100:
         name = folder.name
-    return name, config, known_sounds, tensors
+    licence = values.get("licence")
+    if not isinstance(licence, str) or not licence.isprintable() or len(licence) > 100:
+        licence = None
+    return name, config, known_sounds, licence, tensors
 
 
 def read_known_sounds(path: Path) -> KnownSounds | None:
@@ -85,11 +88,19 @@ def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> No
         raise OSError(f"{path.name}: {error}") from error
 
 
-def write_config(folder: Path, name: str, config: ModelConfig, known_sounds: KnownSounds | None = None) -> None:
-    """Write the config.json of a checkpoint called `name`."""
+def write_config(
+    folder: Path,
+    name: str,
+    config: ModelConfig,
+    known_sounds: KnownSounds | None = None,
+    licence: str | None = None,
+) -> None:
+    """Write the config.json of a checkpoint called `name`. licence: of its weights, None where it is not known."""
     values = {"format": FORMAT, "version": VERSION, "name": name, "config": config.to_dict()}
     if known_sounds:
         values["knows"] = known_sounds.to_dict()
+    if licence:
+        values["licence"] = licence
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 

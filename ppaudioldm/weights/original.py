@@ -62,7 +62,7 @@ def unet_placement(config: UNetConfig, name: str) -> Placement:
         place = f"{'input' if way == 'down' else 'output'}_blocks.{first + level * stride + block}"
         return _inside(kind, place, rest)
     if match := re.fullmatch(r"middle\.(resnet_in|transformers|resnet_out)\.(.*)", name):
-        transformers = len(config.context_dims) + 1
+        transformers = len(config.transformer_dims)
         if match[1] == "transformers":
             return _inside("transformers", "middle_block", match[2])
         return _inside("resnets", "middle_block", match[2], 0 if match[1] == "resnet_in" else transformers + 1)
@@ -70,7 +70,7 @@ def unet_placement(config: UNetConfig, name: str) -> Placement:
         return Placement((f"{UNET}input_blocks.{(int(match[1]) + 1) * down_stride}.0.op.{match[2]}",))
     if match := re.fullmatch(r"up_levels\.(\d+)\.upsample\.(.*)", name):
         level = len(config.channel_mult) - 1 - int(match[1])
-        index = 1 + (len(config.context_dims) + 1 if level in config.attention_levels else 0)
+        index = 1 + (len(config.transformer_dims) if level in config.attention_levels else 0)
         return Placement((f"{UNET}output_blocks.{(int(match[1]) + 1) * up_stride - 1}.{index}.conv.{match[2]}",))
     return apply_rules(UNET_RULES, name, UNET)
 

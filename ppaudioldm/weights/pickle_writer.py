@@ -17,6 +17,10 @@ def number(value: int) -> bytes:
     return pickle.LONG1 + b"\x08" + struct.pack("<q", value)
 
 
+def real(value: float) -> bytes:
+    return pickle.BINFLOAT + struct.pack(">d", value)
+
+
 def numbers(values: tuple[int, ...]) -> bytes:
     return tuple_of(*map(number, values))
 

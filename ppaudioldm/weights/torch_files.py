@@ -12,7 +12,7 @@ import os
 import pickle  # for the names of its opcodes alone
 import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -93,8 +93,7 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTens
     """
     path = Path(path)
     with naming(path), open_regular(path) as file:
-        head = check_kind(file)
-        root, offsets = (_read_zip if is_zip(head) else _read_legacy)(path, file)
+        root, offsets = _read_root(path, file)
         state_dict = _tensors(find_state_dict(root, _is_tensor))
         if averaged := find_averaged(root, _is_tensor):
             state_dict = with_averaged_unet(state_dict, _tensors(averaged))
@@ -104,6 +103,28 @@ def read_torch(path: str | os.PathLike) -> dict[str, FileTensor | UnreadableTens
             else UnreadableTensor(f"{path}: {shown(name)} is {_described(value)}")
             for name, value in state_dict.items()
         }
+
+
+def read_torch_number(path: str | os.PathLike, key: str) -> float | None:
+    """The number, or the only value of a tensor, that a file of `torch.save` holds under `key` of its own dict.
+
+    None if it holds nothing there. Raises CheckpointError for anything else.
+    """
+    path = Path(path)
+    with naming(path), open_regular(path) as file:
+        root, offsets = _read_root(path, file)
+        value = root.get(key) if isinstance(root, dict) else None
+        if isinstance(value, TorchTensor) and math.prod(value.shape) == 1:
+            return float(_located(path, key, value, offsets).read().reshape(-1)[0])
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ValueError(f"{key} is {shown(value)}, expected a number")
+        return None if value is None else float(value)
+
+
+def _read_root(path: Path, file: BinaryIO) -> tuple[object, dict[str, tuple[int, int]]]:
+    """What was saved, and where its storages are. Raises ValueError if the file is something else."""
+    head = check_kind(file)
+    return (_read_zip if is_zip(head) else _read_legacy)(path, file)
 
 
 def _is_tensor(value: object) -> bool:
@@ -347,12 +368,16 @@ def _legacy_storages(file: BinaryIO, end: int, keys: list, storages: dict[str, S
 
 
 def write_torch(
-    path: str | os.PathLike, tensors: Iterable[tuple[str, LazyTensor]], wrap: str | None = "state_dict"
+    path: str | os.PathLike,
+    tensors: Iterable[tuple[str, LazyTensor]],
+    wrap: str | None = "state_dict",
+    numbers: Mapping[str, float] | None = None,
 ) -> None:
     """Write `tensors` as `torch.save({wrap: {name: tensor, ...}})` would; memory holds one tensor at a time.
 
-    wrap: None writes the dict of tensors itself. The data type in the file is that of the array which `read()` returns.
-    `path` appears when it is complete. Raises CheckpointError for data types that PyTorch has no storage for.
+    wrap: None writes the dict of tensors itself. numbers: beside that dict, by key. The data type in the file is that
+    of the array which `read()` returns. `path` appears when it is complete. Raises CheckpointError for data types that
+    PyTorch has no storage for.
     """
     written: list[tuple[str, Storage, tuple[int, ...]]] = []
     with atomic_path(path) as temporary, temporary.open("wb") as file, zipfile.ZipFile(file, "w") as archive:
@@ -361,7 +386,9 @@ def write_torch(
             storage = Storage(str(key), _storable(path, name, stored, values), values.size)
             _write_entry(archive, file, f"archive/data/{key}", values)
             written.append((name, storage, values.shape))
-        _write_entry(archive, file, "archive/data.pkl", np.frombuffer(_description(written, wrap), np.uint8))
+        _write_entry(
+            archive, file, "archive/data.pkl", np.frombuffer(_description(written, wrap, numbers or {}), np.uint8)
+        )
         for name, content in {"byteorder": b"little", "version": b"3\n"}.items():
             _write_entry(archive, file, f"archive/{name}", np.frombuffer(content, np.uint8))
 
@@ -388,7 +415,9 @@ def _write_entry(archive: zipfile.ZipFile, file: BinaryIO, name: str, values: np
         entry.write(little.reshape(-1).view(np.uint8).data)
 
 
-def _description(tensors: list[tuple[str, Storage, tuple[int, ...]]], wrap: str | None) -> bytes:
+def _description(
+    tensors: list[tuple[str, Storage, tuple[int, ...]]], wrap: str | None, numbers: Mapping[str, float]
+) -> bytes:
     """The pickle in `data.pkl`: a dict of tensors, each a call of PyTorch's `_rebuild_tensor_v2` on a storage."""
     classes = {dtype: name for name, dtype in STORAGE_CLASSES.items()}
     rebuild = write.global_name("torch._utils", "_rebuild_tensor_v2")
@@ -403,5 +432,6 @@ def _description(tensors: list[tuple[str, Storage, tuple[int, ...]]], wrap: str 
         items += write.text(name), write.call(rebuild, persistent + pickle.BINPERSID, *layout, pickle.NEWFALSE, hooks)
     body = write.dict_of(*items)
     if wrap is not None:
-        body = write.dict_of(write.text(wrap), body)
+        beside = [piece for key, value in numbers.items() for piece in (write.text(key), write.real(value))]
+        body = write.dict_of(write.text(wrap), body, *beside)
     return pickle.PROTO + b"\x02" + body + pickle.STOP

@@ -26,9 +26,9 @@ GOLDEN_CASES = {
 }
 
 
-def network(latents, timestep: int):
+def network(latents, timestep: float):
     """A smooth prediction that depends on both, in arithmetic that every array has."""
-    level = SCHEDULE.alpha_bar(timestep)
+    level = SCHEDULE.alpha_bar(round(timestep))
     return math.sqrt(1 - level) * (latents - 0.5 * math.sqrt(level) * latents / (1.0 + latents * latents))
 
 

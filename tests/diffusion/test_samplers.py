@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ppaudioldm.choices import SAMPLERS
+from ppaudioldm.config import CONSISTENCYTTA_DIFFUSION
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
+from ppaudioldm.diffusion.schedule import NoiseSchedule
 from tests.diffusion.examples import (
     GOLDEN_CASES,
     SCHEDULE,
@@ -162,6 +164,44 @@ def test_a_sampler_serves_one_generation_after_another(name, steps, finished_cal
         np.testing.assert_array_equal(sample(sampler, initial_latents()), expected)
 
 
+CONSISTENCYTTA = NoiseSchedule(CONSISTENCYTTA_DIFFUSION)
+
+
+@pytest.mark.parametrize(
+    ("steps", "timesteps", "sigmas"),
+    [
+        (1, [999.0], [14.6146]),
+        (2, [999.0, 0.0], [14.6146, 0.0292]),
+        (3, [999.0, 499.5, 0.0], [14.6146, 1.61558, 0.0292]),
+        (4, [999.0, 666.0, 333.0, 0.0], [14.6146, 2.91831, 0.93236, 0.0292]),
+    ],
+)
+def test_a_consistency_models_noise_levels_are_those_of_its_program(steps, timesteps, sigmas):
+    """Figures that were observed of the published program."""
+    sampler = make_sampler("consistency", CONSISTENCYTTA, steps)
+    assert list(sampler.timesteps) == timesteps and sampler.end == 1
+    assert [math.sqrt((1 - level) / level) for level in sampler.levels] == pytest.approx(sigmas, rel=1e-4, abs=1e-4)
+    assert sampler.initial(1.0) == pytest.approx(0.99766725, rel=1e-7)
+    assert sampler.is_stochastic == (steps > 1)
+
+
+def test_a_consistency_models_steps_are_its_prediction_with_less_and_less_noise():
+    sampler = make_sampler("consistency", CONSISTENCYTTA, 3)
+    x, prediction = initial_latents(), initial_latents() / 3
+    renoised = sampler.step(0, prediction, x, step_noise)
+    sigma = math.sqrt((1 - sampler.levels[1]) / sampler.levels[1])
+    expected = (prediction + sigma * step_noise(0)) / math.sqrt(sigma**2 + 1)
+    np.testing.assert_allclose(renoised, expected, atol=1e-6)
+    assert sampler.step(2, prediction, x) is prediction
+    with pytest.raises(ValueError, match="noise is None"):
+        sampler.step(1, prediction, x)
+
+
+def test_strength_is_the_first_noise_level_of_a_consistency_model():
+    half = make_sampler("consistency", CONSISTENCYTTA, 2, strength=0.5)
+    assert half.timesteps == (499.5, 0.0) and math.sqrt(1 / half.levels[0] - 1) == pytest.approx(1.61558, rel=1e-5)
+
+
 def test_plms_calls_the_second_timestep_twice():
     assert make_sampler("plms", SCHEDULE, 5).timesteps == (801, 601, 601, 401, 201, 1)
     assert make_sampler("plms", SCHEDULE, 1).timesteps == (1,)
@@ -189,7 +229,7 @@ def test_steps_of_known_clean_latents_return_to_them(name):
 
 def test_only_some_are_stochastic():
     stochastic = [name for name in SAMPLERS if make_sampler(name, SCHEDULE, 5).is_stochastic]
-    assert stochastic == ["ddpm"] and make_sampler("ddim", SCHEDULE, 5, eta=0.1).is_stochastic
+    assert stochastic == ["ddpm", "consistency"] and make_sampler("ddim", SCHEDULE, 5, eta=0.1).is_stochastic
     with pytest.raises(ValueError, match="noise is None"):
         sample(make_sampler("ddpm", SCHEDULE, 5), initial_latents(), noise=None)
 

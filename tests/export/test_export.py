@@ -6,18 +6,25 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
+from ppaudioldm.choices import samplers_for
 from ppaudioldm.cli import main
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.export import runner
 from ppaudioldm.export.export import exportable_functions, write_runner
 from ppaudioldm.models.functions import INPUTS
 from ppaudioldm.pipeline import AudioLDM
-from tests.support import relative_error
+from ppaudioldm.text.tokenizer import PromptTokenizer
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from tests.support import CONSISTENCYTTA, relative_error
 
 if framework.NAME != "paddle":
     pytest.skip("networks are traced by Paddle", allow_module_level=True)
@@ -82,12 +89,13 @@ def test_the_runtime_is_small_and_whole(tmp_path):
     [
         ([], "error: one of --prompt and --prompts is needed"),
         (["--prompts", "missing.json"], "error: [Errno 2] No such file or directory: 'missing.json'"),
-        (["--prompts", "prompts.json", "--sampler", "x"], "error: sampler is 'x', allowed: ddim, plms, ddpm, dpm++"),
+        (["--prompts", "prompts.json", "--sampler", "x"], "error: sampler is 'x', allowed for this checkpoint: {}"),
     ],
 )
 def test_what_the_runner_refuses(arguments, message, exported):
     result = run(exported, *arguments)
-    assert result.returncode == 2 and result.stderr.splitlines()[-1] == message
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == message.format(", ".join(samplers_for("dpm++")))
 
 
 def test_what_the_command_refuses(tmp_path, capsys):
@@ -102,7 +110,45 @@ def test_what_the_command_refuses(tmp_path, capsys):
 
 def test_functions_of_each_kind_of_checkpoint():
     assert set(INPUTS) - set(exportable_functions(UNTRAINED)) == {"phoneme_encoder"}
+    assert exportable_functions(CONSISTENCYTTA) == [
+        *("unet_contexts", "unet_time_embedding", "unet_step", "unet_any_length_step"),
+        *("vae_encoder", "vae_decoder", "vocoder", "flan_t5"),
+    ]
     film = exportable_functions(CHECKPOINTS["audioldm_48k"].config)
     assert {"unet_time_embedding", "unet_step", "unet_guided_step"} < set(film)
     assert not {"unet_contexts", "gpt2", "flan_t5"} & set(film)
     assert "vocoder" not in exportable_functions(CHECKPOINTS["tiny"].config)  # it has Griffin-Lim
+
+
+class EnginePrograms(runner.Programs):
+    """The functions of a checkpoint, run by an engine in place of exported programs."""
+
+    def __init__(self, engine: EagerEngine) -> None:
+        self.config, self._engine = engine.checkpoint.config, engine
+        self.manifest = {"default_seconds": 10.0, "empty_prompt": {}}
+
+    def run(self, function: str, *inputs: Any) -> Any:
+        def converted(x: Any, convert: Callable[[Any], Any]) -> Any:
+            return [convert(y) for y in x] if isinstance(x, (list, tuple)) else None if x is None else convert(x)
+
+        output = self._engine.run(function, *[converted(x, self._engine.asarray) for x in inputs])
+        return converted(output, self._engine.to_numpy)
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_the_runner_makes_the_clip_of_a_consistency_model(steps):
+    checkpoint = random_checkpoint("consistencytta", CONSISTENCYTTA, 0)
+    engine = EagerEngine(checkpoint, "cpu")
+    t5 = CONSISTENCYTTA.flan_t5
+    tokenizer = PromptTokenizer(checkpoint.tokenizer_json("flan_t5"), "FLAN-T5", t5.max_tokens, 0, t5.vocab_size)
+    tokens = {"flan_t5": tokenizer([PROMPT])[0][0].tolist()}
+    programs = EnginePrograms(engine)
+    waveform = runner.generate(programs, tokens, seconds=0.4, seed=5, steps=steps)
+    expected = AudioLDM(checkpoint, engine).generate(PROMPT, duration=0.4, seed=5, num_inference_steps=steps)
+    assert relative_error(waveform, expected.waveforms[0]) < 1e-5
+    for refused, message in (
+        ({"negative_tokens": tokens}, "a negative prompt is set, but the guidance scale is an input"),
+        ({"sampler_name": "ddim"}, "sampler is 'ddim', allowed for this checkpoint: consistency"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            runner.generate(programs, tokens, seconds=0.4, **refused)

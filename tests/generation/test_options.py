@@ -25,7 +25,6 @@ from tests.support import AUDIOLDM1
         ({"duration": True}, "duration is True, allowed: 0.3 to 600 seconds"),
         ({"num_inference_steps": 0}, "num_inference_steps is 0, allowed: 1 to 1000"),
         ({"num_inference_steps": 2.5}, "num_inference_steps is 2.5, allowed: 1 to 1000"),
-        ({"num_inference_steps": None}, "num_inference_steps is None, allowed: 1 to 1000"),
         ({"guidance_scale": math.inf}, "guidance_scale is inf, allowed: -100 to 100"),
         ({"sampler": "euler"}, "sampler is 'euler', allowed: ddim, plms, ddpm, dpm\\+\\+"),
         ({"spacing": "even"}, "spacing is 'even', allowed: leading, linear, log-snr, karras"),

@@ -16,7 +16,7 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.noise_predictor import NoisePredictor
-from ppaudioldm.generation.options import Options, take_options
+from ppaudioldm.generation.options import Options, take_options, with_defaults
 from ppaudioldm.generation.prompt_schedule import Cue, changes, cues_as_text, parsed_cue, parsed_cues, split_first
 from ppaudioldm.generation.run import GenerationRequest, _conditioning, _predictor, plan_of
 from ppaudioldm.generation.text_condition import concatenated, padded
@@ -163,10 +163,11 @@ def prediction(pipeline: AudioLDM, latents: np.ndarray, texts: list[str], second
     """The guided prediction for `latents` with prompts over time, and the sections of these."""
     cues = list(zip(seconds, texts[1:], strict=True))
     options = Options(duration=latents.shape[2] / 25, guidance_scale=3.5, prompt_schedule=cues)
-    request = GenerationRequest(options, texts[:1], ["hum"], [[7]])
-    (batch,) = plan_of(pipeline._components, request).batches
+    request = GenerationRequest(with_defaults(options, pipeline.config.diffusion), texts[:1], ["hum"], [[7]])
+    plan = plan_of(pipeline._components, request)
+    (batch,) = plan.batches
     both = _conditioning(pipeline._components, request, True, lambda: None)
-    predict = _predictor(pipeline._components, request, batch, *both, lambda: None)
+    predict = _predictor(pipeline._components, request, plan, batch, *both, lambda: None)
     timestep = batch.schedules[0].timesteps[0]
     return pipeline.engine.to_numpy(predict(pipeline.engine.asarray(latents), timestep, 0)), batch
 

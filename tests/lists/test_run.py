@@ -18,11 +18,14 @@ import pytest
 import soundfile
 
 from ppaudioldm.cli import main
+from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.options import PRESETS, Options, Setting
 from ppaudioldm.lists.run import generate_list
 from ppaudioldm.lists.write import OutputOptions
 from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
 from tests.lists.killed_runs import SAMPLES, pipeline, run
+from tests.support import CONSISTENCYTTA
 
 FAST = ["-c", "untrained", "-d", "0.3", "--steps", "1"]
 
@@ -62,6 +65,17 @@ def test_each_line_has_its_file_and_its_line(tmp_path):
     assert record["samples"] == SAMPLES and record["settings"]["num_inference_steps"] == 10
     # What is asked for twice is not the same sound twice.
     assert [record["seed"] for record in records(tmp_path / "out")] == [5, 5, 5, 5, 6]
+
+
+def test_a_checkpoint_without_clap_scores_nothing(tmp_path):
+    """Such as consistencytta, and the diffusers folders of AudioLDM 1."""
+    checkpoint = random_checkpoint("consistencytta", CONSISTENCYTTA, 0)
+    opened = AudioLDM(checkpoint, EagerEngine(checkpoint, "cpu"))
+    path = write_list(tmp_path, "prompt,candidates", "a,", "b,2", name="list.csv")
+    report = generate_list(path, tmp_path / "out", lambda: opened, checkpoint="consistencytta", duration=0.3)
+    (record,) = records(tmp_path / "out")
+    assert record["score"] is None and record["settings"]["num_inference_steps"] == 1
+    assert report.generated == 1 and "as there is no CLAP to rank" in report.failed[3]
 
 
 def test_settings_of_a_line_come_before_those_of_all(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
+from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.diffusion.timestep_features import timestep_features
 from ppaudioldm.models.resnet import ResBlock
@@ -25,6 +26,10 @@ VARIANTS = {
     "t5": replace(BASE, context_dims=(40,)),
     "film": replace(BASE, context_dims=(None,), film_dim=20),
     "audioldm1": replace(BASE, context_dims=(), film_dim=20),
+    # Inner widths of 30, 60 and 90 for 32, 64 and 96 channels.
+    "consistencytta": replace(
+        BASE, attention_levels=(0, 1), context_dims=(40,), head_dim=10, transformers="tango", guidance_dim=24
+    ),
 }
 # Where the first cross-attention is, and so the batch of `guided_step` doubled, in the block of which number.
 GUIDED = {
@@ -43,16 +48,20 @@ HALVES = {name: config for name, (config, _) in GUIDED.items()} | {n: VARIANTS[n
 SHALLOW = [name for name, config in HALVES.items() if 0 not in config.attention_levels]
 TIMESTEPS = np.array([996, 1])
 CHANGED_TIMESTEPS = np.array([500, 20])
+GUIDANCE_SCALES = np.array([[4.0], [1.5]], np.float32)
 PADDING = 3  # masked tokens at the end of the last item's last context
 
 
 @dataclass(frozen=True)
 class Inputs:
+    """features: of the timesteps. scales: (2, 1), where the guidance scale is an input."""
+
     latents: np.ndarray
     features: np.ndarray
     contexts: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray, ...]
     film: np.ndarray | None
+    scales: np.ndarray | None = None
 
 
 def make_inputs(config: UNetConfig, frames: int = 8, bands: int = 8, lengths: Sequence[int] = (8, 7)) -> Inputs:
@@ -69,6 +78,7 @@ def make_inputs(config: UNetConfig, frames: int = 8, bands: int = 8, lengths: Se
         tuple(contexts),
         tuple(masks),
         noise(2, config.film_dim, seed=9) if config.film_dim else None,
+        GUIDANCE_SCALES if config.guidance_dim else None,
     )
 
 
@@ -80,6 +90,7 @@ def predict(network: UNet, inputs: Inputs) -> np.ndarray:
             [framework.from_numpy(context) for context in inputs.contexts],
             [framework.from_numpy(mask) for mask in inputs.masks],
             None if inputs.film is None else framework.from_numpy(inputs.film),
+            None if inputs.scales is None else framework.from_numpy(inputs.scales),
         )
     return framework.to_numpy(output)
 
@@ -92,6 +103,7 @@ def item(inputs: Inputs, index: int) -> Inputs:
         tuple(context[one] for context in inputs.contexts),
         tuple(mask[one] for mask in inputs.masks),
         None if inputs.film is None else inputs.film[one],
+        None if inputs.scales is None else inputs.scales[one],
     )
 
 
@@ -178,6 +190,26 @@ def test_film_follows_the_time_in_the_embedding():
         framework.assign_weights(network, partly.items())
         framework.assign_weights(plain, without.items())
         assert relative_error(predict(network, inputs), predict(plain, replace(inputs, film=None))) < 1e-5
+
+
+def test_a_guidance_scale_that_is_an_input():
+    """Its features are cosines and sines at the stored frequencies; another scale is another prediction."""
+    config = VARIANTS["consistencytta"]
+    network, inputs = make_network(config), make_inputs(config)
+    frequencies = parameters(network)["guidance.weight"]
+    angles = 2 * np.pi * GUIDANCE_SCALES * frequencies
+    with framework.no_grad():
+        features = framework.to_numpy(network.guidance(framework.from_numpy(GUIDANCE_SCALES)))
+    np.testing.assert_allclose(features, np.concatenate([np.cos(angles), np.sin(angles)], 1), atol=1e-4)
+    other = replace(inputs, scales=GUIDANCE_SCALES[::-1].copy())
+    assert relative_error(predict(network, other), predict(network, inputs)) > 1e-3
+
+
+def test_inner_widths_are_whole_heads():
+    """Published: 255, 510 and 1020 for 256, 512 and 1024 channels, in 5, 10 and 20 heads."""
+    config = CHECKPOINTS["consistencytta"].config.unet
+    assert [config.attention_width(channels) for channels in (256, 512, 1024)] == [255, 510, 1020]
+    assert [CHECKPOINTS["audioldm2-full"].config.unet.attention_width(n) for n in (256, 384, 640)] == [256, 384, 640]
 
 
 def parameters(network: UNet) -> dict[str, np.ndarray]:

@@ -39,6 +39,8 @@ CASES = [("untrained", function) for function in NETWORKS if function not in ("u
     ("audioldm1", "unet_guided_step"),
     ("audioldm1", "unet_guided_deep"),
     ("audioldm1", "unet_guided_shallow"),
+    ("consistencytta", "unet_time_embedding"),
+    ("consistencytta", "unet_step"),
     ("48k", "vae_encoder"),
     ("48k", "vae_decoder"),
     ("48k", "vocoder"),

@@ -22,7 +22,7 @@ from transformers import ClapModel, GPT2Model, SpeechT5HifiGan, T5EncoderModel
 
 from ppaudioldm import framework
 from ppaudioldm.diffusion.noise import gaussian
-from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_MAX_TOKENS, T5_PAD
+from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS, T5_PAD
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.convert import write_random
@@ -42,7 +42,7 @@ def token_ids(folder: Path, kind: str, prompt: str) -> list[torch.Tensor]:
             text, "CLAP", CLAP_MAX_TOKENS, config.clap_text.pad_token_id, config.clap_text.vocab_size
         )
     else:
-        tokenizer = PromptTokenizer(text, "FLAN-T5", T5_MAX_TOKENS, T5_PAD, config.flan_t5.vocab_size)
+        tokenizer = PromptTokenizer(text, "FLAN-T5", config.flan_t5.max_tokens, T5_PAD, config.flan_t5.vocab_size)
     return [torch.from_numpy(array) for array in tokenizer([prompt])]
 
 

@@ -1,4 +1,4 @@
-"""Against diffusers' AudioLDM2UNet2DConditionModel, and AudioLDM 1's against its UNet2DConditionModel."""
+"""Against diffusers' AudioLDM2UNet2DConditionModel; AudioLDM 1's and ConsistencyTTA's against UNet2DConditionModel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel, UNet2DConditionModel
+from diffusers.models.embeddings import GaussianFourierProjection, TimestepEmbedding
 
 from ppaudioldm import framework
 from ppaudioldm.checkpoints import CHECKPOINTS
@@ -36,9 +37,16 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
         "projection_class_embeddings_input_dim": config.film_dim,
     }
     reference_class: type = AudioLDM2UNet2DConditionModel
-    contexts: list = [[None, *config.context_dims] for _ in widths]
+    contexts: list | int | None = [[None, *config.context_dims] for _ in widths]
+    linear = {}
     if config.is_audioldm1:
         reference_class, contexts = UNet2DConditionModel, widths
+    if config.transformers == "tango":
+        reference_class, contexts, linear = (
+            UNet2DConditionModel,
+            config.context_dims[0],
+            {"use_linear_projection": True},
+        )
     with torch.device("meta"):
         reference = reference_class(
             in_channels=config.in_channels,
@@ -51,16 +59,34 @@ def reference_network(config: UNetConfig, weights: Weights) -> torch.nn.Module:
             cross_attention_dim=contexts,
             attention_head_dim=[width // config.head_dim for width in widths],  # a number of heads, despite its name
             **(film if config.film_dim else {}),
+            **linear,
         )
+        if config.guidance_dim:
+            add_guidance(reference, config)
     return give_weights(reference, weights, diffusers.layout(replace(ModelConfig(), unet=config)))
+
+
+def add_guidance(reference: torch.nn.Module, config: UNetConfig) -> None:
+    """ConsistencyTTA's: parts of diffusers, whose embedding of `guidance_scales` is added to that of the timestep."""
+    reference.guidance_proj = GaussianFourierProjection(config.guidance_dim // 2, log=False, flip_sin_to_cos=True)
+    reference.guidance_embedding = TimestepEmbedding(config.guidance_dim, config.time_embed_dim)
+
+    def with_guidance(_: torch.nn.Module, __: tuple, embedding: torch.Tensor) -> torch.Tensor:
+        return embedding + reference.guidance_embedding(reference.guidance_proj(reference.guidance_scales))
+
+    reference.time_embedding.register_forward_hook(with_guidance)
 
 
 def reference_noise(reference: torch.nn.Module, inputs: Inputs, timesteps: np.ndarray = TIMESTEPS) -> np.ndarray:
     film = None if inputs.film is None else torch.from_numpy(inputs.film)
     if isinstance(reference, UNet2DConditionModel):
+        states, mask = ([torch.from_numpy(x) for x in arrays] or [None] for arrays in (inputs.contexts, inputs.masks))
+        if inputs.scales is not None:
+            reference.guidance_scales = torch.from_numpy(inputs.scales[:, 0])
         with torch.no_grad():
-            latents = torch.from_numpy(inputs.latents)
-            return reference(latents, torch.from_numpy(timesteps), None, class_labels=film).sample.numpy()
+            latents, t = torch.from_numpy(inputs.latents), torch.from_numpy(timesteps)
+            output = reference(latents, t, states[0], class_labels=film, encoder_attention_mask=mask[0])
+        return output.sample.numpy()
     contexts, masks = ([torch.from_numpy(x) for x in arrays] for arrays in (inputs.contexts, inputs.masks))
     contexts += [None] * (2 - len(contexts))
     masks += [None] * (2 - len(masks))
@@ -118,6 +144,7 @@ def test_each_changed_input(request):
         ("audioldm-s-full", 16),
         ("audioldm-m-full", 16),
         ("audioldm-l-full", 8),
+        ("consistencytta", 8),
     ],
 )
 def test_full(checkpoint, frames):

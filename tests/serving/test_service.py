@@ -17,6 +17,7 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import Options
+from ppaudioldm.serving.elevenlabs import guidance_scale
 from ppaudioldm.serving.job import Job
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.queue import JobQueue, QueueClosed, QueueFull, batch_size
@@ -27,6 +28,7 @@ from ppaudioldm.serving.store import Store
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.imitation import PATIENCE, ImitationPipeline
 from tests.serving.examples import DURATION, new_request, service_of, sound_of
+from tests.support import CONSISTENCYTTA
 
 
 def done(job: Job) -> str:
@@ -535,6 +537,48 @@ def test_requests_that_are_refused(tmp_path, wrong, message):
         with pytest.raises(ValueError, match=message):
             service.submit(replace(Request(prompt="a dog", options=options), **wrong))
         assert service.history() == [] and len(service.queue) == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "most", "options", "resolved"),
+    [
+        (UNTRAINED, 200, {}, (10, "dpm++")),
+        (UNTRAINED, 5, {}, (5, "dpm++")),  # as a default duration keeps to its limit
+        (UNTRAINED, 200, {"num_inference_steps": 7, "sampler": "ddim"}, (7, "ddim")),
+        (CONSISTENCYTTA, 200, {}, (1, "consistency")),
+        (CONSISTENCYTTA, 200, {"num_inference_steps": 3}, (3, "consistency")),
+    ],
+)
+def test_steps_and_sampler_are_by_default_the_checkpoints(tmp_path, config, most, options, resolved):
+    with service_of(tmp_path, ImitationPipeline(config=config), limits=Limits(steps=most)) as service:
+        job = service.submit(Request(prompt="a dog", options=Options(duration=DURATION, **options)))
+        assert (job.request.options.num_inference_steps, job.request.options.sampler) == resolved
+        assert job.request.options.guidance_scale is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "ddim"}, "sampler is 'ddim', allowed for this checkpoint: consistency"),
+        ({"negative_prompt": "hum"}, "negative_prompt is 'hum', but this checkpoint has no unconditional half"),
+        ({"reuse": 2}, "reuse is 2, allowed for this checkpoint: 1"),
+        ({"num_waveforms_per_prompt": 2}, "num_waveforms_per_prompt is 2, allowed: 1, unscored, as there is no CLAP"),
+        ({"guidance_interval": (0.0, 0.5)}, "guidance_interval is"),
+    ],
+)
+def test_what_a_consistency_model_cannot_do_is_refused_before_it_is_queued(tmp_path, options, message):
+    with service_of(tmp_path, ImitationPipeline(config=CONSISTENCYTTA)) as service:
+        with pytest.raises(ValueError, match=message):
+            service.submit(Request(prompt="a dog", options=Options(duration=DURATION, **options)))
+        assert service.history() == []
+
+
+@pytest.mark.parametrize(
+    ("influence", "default", "scale"),
+    [(None, 2.5, 2.5), (0.3, 4.0, 4.0), (0.0, 4.0, 1.0), (0.6, 3.5, 6.0), (1.0, 2.5, 6.0), (0.15, 3.5, 2.25)],
+)
+def test_the_default_prompt_influence_is_the_checkpoints_guidance_scale(influence, default, scale):
+    assert guidance_scale(influence, default) == pytest.approx(scale)
 
 
 # ---- The limit of the duration, for every task

@@ -6,8 +6,8 @@ import logging
 import numpy as np
 import pytest
 
+from ppaudioldm.config import T5Config
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.generation.text_condition import T5_MAX_TOKENS
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json
 
@@ -20,7 +20,7 @@ def clap(**changes: int) -> PromptTokenizer:
 
 
 def flan_t5(**changes: int) -> PromptTokenizer:
-    values = {"max_tokens": T5_MAX_TOKENS, "pad_token_id": 0, "vocab_size": 3 + BYTES, **changes}
+    values = {"max_tokens": T5Config.max_tokens, "pad_token_id": 0, "vocab_size": 3 + BYTES, **changes}
     return PromptTokenizer(byte_tokenizer_json("flan_t5"), "FLAN-T5", **values)
 
 
@@ -73,7 +73,7 @@ def test_truncation_says_where(caplog):
 def test_truncation_of_a_long_text_is_one_short_line(caplog):
     with caplog.at_level(logging.WARNING):
         ids, _ = flan_t5()(["one line\n" * 1000])
-    assert ids.shape == (1, T5_MAX_TOKENS) and ids[0, -1] == 1  # the end mark stays
+    assert ids.shape == (1, T5Config.max_tokens) and ids[0, -1] == 1  # the end mark stays
     (message,) = [record.getMessage() for record in caplog.records]
     assert "\n" not in message and len(message) < 250 and "..." in message
 

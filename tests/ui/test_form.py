@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
-from ppaudioldm.generation.options import PRESETS
+from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.config import PhonemeEncoderConfig
+from ppaudioldm.generation.options import PRESETS, Options
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
 from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.settings import Settings
 from ppaudioldm.tasks.registry import TASKS
-from ppaudioldm.ui.form import form_of, preset_of, preset_values, request_of
+from ppaudioldm.ui.form import form_of, preset_of, preset_values, request_of, shown_diffusion
+from tests.imitation import ImitationPipeline
+from tests.support import CONSISTENCYTTA
 from tests.ui.examples import FORM, pipeline
 
 
@@ -119,3 +124,24 @@ def test_presets_fill_the_fields(service, name):
     assert request.options == preset
     assert preset_of(form_of(request)) == name
     assert preset_of({**values, "num_inference_steps": 7}) is None
+
+
+def test_the_page_of_a_consistency_model_shows_its_steps_and_its_sampler(tmp_path):
+    speech = replace(UNTRAINED, phoneme_encoder=PhonemeEncoderConfig(max_phonemes=30))
+    models = [Model(name, ImitationPipeline(name, config=c)) for name, c in (("c", CONSISTENCYTTA), ("s", speech))]
+    service = Service(Models(models), Settings(tmp_path))
+    shown = {"num_inference_steps": 1, "sampler": "consistency"}
+    diffusion = shown_diffusion(service)
+    values = preset_values("fast", diffusion)
+    assert {name: values[name] for name in shown} == shown
+    form = {**FORM, **values, "text": "hello"}
+    # What is left as it is shown is each checkpoint's own default.
+    for task in ("generate", "speak"):
+        options = request_of(TASKS[task], form, service).options
+        assert (options.num_inference_steps, options.sampler) == (None, None)
+    request = request_of(TASKS["generate"], {**form, "num_inference_steps": 4}, service)
+    assert request.options.num_inference_steps == 4 and not request.with_scores  # there is no CLAP
+    again = form_of(request, diffusion)
+    assert (again["num_inference_steps"], again["sampler"]) == (4, "consistency")
+    assert preset_of(form_of(replace(request, options=Options()), diffusion), diffusion) == "fast"
+    service.stop()

@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._repository(match[1])
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/[^/]+", self.path.partition("?")[0]):
             return self._tree(match[1])
-        match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.*)", self.path.partition("?")[0])
+        match = re.fullmatch(r"/((?:spaces/)?[^/]+/[^/]+)/resolve/[^/]+/(.*)", self.path.partition("?")[0])
         folder = self.server.repos.get(match[1]) if match else None
         if match is None or folder is None:
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})

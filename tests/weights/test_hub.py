@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ppaudioldm.checkpoints import CHECKPOINTS, LICENCE, UNTRAINED
+from ppaudioldm.weights import convert
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.tokenizer_files import byte_tokenizer_json
+from tests.support import CONSISTENCYTTA
 from tests.weights.examples import error_of
 from tests.weights.hub_server import Hub, serving
 
@@ -159,7 +162,29 @@ def test_a_broken_download_is_resumed(hub: Hub, tmp_path):
     assert int(resumed.rpartition("=")[2].rstrip("-")) > 10_000_000
 
 
-@pytest.mark.parametrize("name", NAMES.values())
+def test_consistencytta_is_in_a_space_and_flan_t5_elsewhere(hub: Hub, tmp_path):
+    info, written = CHECKPOINTS["consistencytta"], tmp_path / "space" / "consistencytta_clapft_ckpt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CHECKPOINTS, "consistencytta", replace(info, config=CONSISTENCYTTA))
+        patch.setattr(convert, "read_manifest", lambda name: {})
+        convert.write_random("consistencytta", written, "consistencytta", seed=0)
+    (written / "flan-t5-large").rename(tmp_path / "t5")
+    hub.repos |= {f"spaces/{info.repo}": written.parent, "google/flan-t5-large": tmp_path / "t5"}
+    cache = tmp_path / "cache"
+    lines = in_process(OPEN, "consistencytta", cache, HF_ENDPOINT=hub.url)
+    checkpoint = random_checkpoint("consistencytta", CONSISTENCYTTA, 0)
+    digest = hashlib.sha256(b"".join(v.tobytes() for n in checkpoint.networks for _, v in checkpoint.weights(n)))
+    digest.update(byte_tokenizer_json("clap").encode())
+    assert result(lines) == ["consistencytta", "consistencytta", digest.hexdigest()]
+    (licence,) = (line for line in lines if line.startswith("LOG"))
+    assert licence == (
+        "LOG downloading consistencytta (about 5.8 GB) from the Space Bai-YT/ConsistencyTTA, FLAN-T5 from"
+        " google/flan-t5-large; its weights are licensed CC-BY-NC-ND-4.0"
+    )
+    assert in_process(OPEN, "consistencytta", cache, HF_HUB_OFFLINE="1") == [lines[-1]]
+
+
+@pytest.mark.parametrize("name", [*NAMES.values(), "consistencytta"])
 def test_offline_without_a_cache(tmp_path, name):
     message = error(in_process(LOCATE, name, tmp_path, HF_HUB_OFFLINE="1"))
     assert message.startswith(f"cannot get {CHECKPOINTS[name].repo}")

@@ -1,5 +1,4 @@
 import os
-import sys
 
 import pytest
 
@@ -7,9 +6,6 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tests of the pipeline run it on the framework itself, unless they say otherwise.
 os.environ["PPAUDIOLDM_ENGINE"] = "eager"
-# Paddle records the Python stack of every operation that it traces. Below pytest that is 60 frames or more, and takes
-# longer than the rest of the trace; the innermost ones are those of the network and of Paddle.
-sys.tracebacklimit = 16
 
 
 def pytest_addoption(parser):

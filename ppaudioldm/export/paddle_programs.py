@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from ppaudioldm import framework
@@ -14,7 +13,7 @@ if framework.NAME != "paddle":
 
 import paddle
 
-from ppaudioldm.openvino_engine.paddle_program import static_function
+from ppaudioldm.openvino_engine.paddle_program import static_function, tracing
 from ppaudioldm.openvino_engine.translator import Networks
 
 
@@ -28,6 +27,5 @@ class PaddlePrograms:
     def __call__(self, function: str, path: Path) -> None:
         network, method = network_and_method(function)
         static = static_function(self._networks(network), function_inputs(function, self._config), method)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about constant tensors in a trace
+        with tracing():
             paddle.jit.save(static, str(path))

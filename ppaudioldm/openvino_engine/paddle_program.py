@@ -7,8 +7,12 @@ minor version, and why a test compares every network with Paddle.
 
 from __future__ import annotations
 
+import sys
+import threading
+import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -22,14 +26,18 @@ from ppaudioldm.openvino_engine.paddle_ops import OPS
 from ppaudioldm.openvino_engine.states import fuse_attention, read_state, write_state
 from ppaudioldm.openvino_engine.traced_op import TracedOp, UnsupportedOp, location
 
+# Of the frames that Paddle records for an operation, the innermost: enough to reach the network's line of code.
+MOST_FRAMES = 8
+_tracing = threading.Lock()  # Paddle has the program that it traces in global variables
+
 
 def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -> openvino.Model:
     """A method of `layer` as a model whose inputs are `inputs` in this order, flattened.
 
     Its output is called "output" if the method returns one tensor, "output_0" and so on if it returns several. Inputs
     that are states become states of the model; the method returns a list of their new values after its output. The
-    model's constants share the memory of the layer's parameters. One thread at a time may call this, while no other
-    thread uses Paddle, which has the program that it traces in global variables.
+    model's constants share the memory of the layer's parameters. No other thread may use Paddle meanwhile, which has
+    the program that it traces in global variables.
     Raises UnsupportedOp, a ValueError, at the first operation that cannot be translated.
     """
     program = _traced(layer, inputs, method)
@@ -58,13 +66,40 @@ def translate(layer: paddle.nn.Layer, inputs: Inputs, method: str = "forward") -
 
 def _traced(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
     """Paddle's program of a method of `layer`. Its Python code runs once, with -1 for dynamic sizes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about constant tensors in a trace
+    with tracing():
         return static_function(layer, inputs, method).concrete_program
 
 
+@contextmanager
+def tracing() -> Iterator[None]:
+    """What Paddle should trace in: one thread at a time, with short stacks, and without warnings."""
+    with _tracing, _short_stacks(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about constant tensors in a trace
+        yield
+
+
+@contextmanager
+def _short_stacks() -> Iterator[None]:
+    """In this thread, stacks have MOST_FRAMES frames at most for as long as this lasts.
+
+    For each operation Paddle records the Python stack, by `traceback.extract_stack`; with whole stacks that is two
+    thirds of the time of a trace. `sys.tracebacklimit` would cut the tracebacks of other threads' errors too.
+    """
+    extract_stack, thread = traceback.extract_stack, threading.get_ident()
+
+    def short(f: Any = None, limit: int | None = None) -> traceback.StackSummary:
+        is_tracing = threading.get_ident() == thread
+        return extract_stack(sys._getframe(1) if f is None else f, MOST_FRAMES if is_tracing else limit)
+
+    traceback.extract_stack = short
+    try:
+        yield
+    finally:
+        traceback.extract_stack = extract_stack
+
+
 def static_function(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:
-    """A method of `layer` as Paddle's static function, which is traced when it is first needed."""
+    """A method of `layer` as Paddle's static function, which is traced when it is first needed: see `tracing`."""
 
     def spec(x: Any) -> Any:
         return [spec(y) for y in x] if isinstance(x, list) else paddle.static.InputSpec(list(x.shape), x.dtype, x.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -294,6 +296,27 @@ class Outer(paddle.nn.Layer):
 def test_error_names_the_layer():
     with pytest.raises(UnsupportedOp, match="/Inner/"):
         translate(Outer(), [Input("x", BLC)])
+
+
+def test_stacks_are_short_in_a_trace_and_whole_elsewhere():
+    """Paddle records one for every operation, which takes time."""
+    whole, lengths = traceback.extract_stack, []
+
+    def function(x: paddle.Tensor) -> paddle.Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            lengths.extend((len(traceback.extract_stack()), pool.submit(deep, 20).result()))
+        return paddle.tanh(x)
+
+    def deep(calls: int) -> int:
+        return deep(calls - 1) if calls else len(traceback.extract_stack())
+
+    translate(Function(function), [Input("x", BLC)])
+    in_trace, elsewhere = lengths
+    assert in_trace <= 8 and elsewhere > 20
+    assert traceback.extract_stack is whole
+    with pytest.raises(UnsupportedOp):
+        translate(Function(lambda x: paddle.sin(x).argsort()), [Input("x", BLC)])
+    assert traceback.extract_stack is whole
 
 
 def test_attribute_that_a_translation_does_not_know_is_an_error(monkeypatch):

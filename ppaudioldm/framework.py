@@ -15,7 +15,7 @@ import math
 import os
 import signal
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -187,6 +187,32 @@ def parameter_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
 def named_modules(module: nn.Module) -> Iterable[tuple[str, Any]]:
     """Path and module of every module inside `module`."""
     return module.named_modules() if NAME == "torch" else module.named_sublayers()
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Whether a line of Paddle's log is true: it says that a block without inputs to train needs no gradients."""
+    return "NO need to recompute" not in record.getMessage()
+
+
+def after_forward(module: nn.Module, hook: Callable[..., Any]) -> None:
+    """Have each call of `module` return `hook(module, its inputs, its output)`."""
+    register = module.register_forward_hook if NAME == "torch" else module.register_forward_post_hook
+    register(hook)
+
+
+def recomputed(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, which keeps only its inputs until the backward pass, and computes all between again then.
+
+    Also called activation checkpointing (arXiv:1604.06174). Its results and gradients are the same.
+    """
+    if NAME == "torch":
+        from torch.utils.checkpoint import checkpoint
+
+        return lambda *inputs, **named: checkpoint(run, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
+    from paddle.distributed.fleet.utils import recompute
+
+    logging.getLogger("paddle.distributed.fleet.utils.log_util").addFilter(_is_of_use)
+    return lambda *inputs, **named: recompute(run, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
 
 
 def assign_weights(module: nn.Module, weights: Iterable[tuple[str, np.ndarray]], device: str = "cpu") -> None:

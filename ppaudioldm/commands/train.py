@@ -51,6 +51,15 @@ def add(commands: Any) -> None:
     )
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
     add_argument("-c", "--checkpoint", metavar="NAME", help="joint: fine-tune this checkpoint; default: a new model")
+    add_argument(
+        "--lora-rank", type=int, metavar="N", help="joint with -c: train a LoRA adapter of this rank, no network"
+    )
+    add_argument(
+        "--lora-targets",
+        nargs="+",
+        metavar="NAME",
+        help="modules of diffusers' UNet, or ends of their names; default: to_q to_k to_v to_out.0",
+    )
     add_argument("--steps", type=int, metavar="N", help="train up to step N")
     add_argument("--minutes", type=float, metavar="M", help="stop after M minutes; the same command resumes")
     add_argument(
@@ -95,7 +104,9 @@ def _train_stage(options: argparse.Namespace) -> None:
             raise ValueError(f"--checkpoint is for the stage joint, not for {options.stage}")
         from ppaudioldm.training.joint import settings_for
 
-        settings = settings_for(options.checkpoint)
+        settings = settings_for(options.checkpoint, _lora(options))
+    elif options.lora_rank is not None or options.lora_targets:
+        raise ValueError("--lora-rank and --lora-targets need --checkpoint, to which the adapter belongs")
     if options.config:
         settings = read_settings(options.config, settings)
     run = {name: getattr(options, name) for name in ("steps", "minutes") if getattr(options, name) is not None}
@@ -124,12 +135,35 @@ def _train_stage(options: argparse.Namespace) -> None:
             should_stop=should_stop,
             progress=lambda step, values: print(_line(step, settings.run.steps, values), flush=True),
         )
+        if process.is_first and options.stage == "joint" and settings.lora.rank:
+            _write_adapter(settings, folder)
+
+
+def _lora(options: argparse.Namespace) -> Any:
+    """The adapter that the flags describe, None without a rank. Raises ValueError for targets without one."""
+    from ppaudioldm.training.lora import ATTENTION, LoraSettings
+
+    if options.lora_rank is None:
+        if options.lora_targets:
+            raise ValueError("--lora-targets needs --lora-rank")
+        return None
+    if options.lora_rank < 1:
+        raise ValueError(f"--lora-rank is {options.lora_rank}, allowed: 1 and more")
+    return LoraSettings(options.lora_rank, targets=tuple(options.lora_targets or ATTENTION))
+
+
+def _write_adapter(settings: Any, folder: Path) -> None:
+    """Write the adapter that the run in `folder` has trained so far."""
+    from ppaudioldm.training.lora import write_run_adapter
+
+    write_run_adapter(folder, folder / "adapter", settings)
+    print(f"{folder / 'adapter'}  (for --lora, and for peft)")
 
 
 def _train_chain(options: argparse.Namespace) -> None:
-    for name in ("steps", "checkpoint"):
+    for name in ("steps", "checkpoint", "lora_rank", "lora_targets"):
         if getattr(options, name) is not None:
-            raise ValueError(f"--{name} is for one stage, not for the chain")
+            raise ValueError(f"--{name.replace('_', '-')} is for one stage, not for the chain")
     from ppaudioldm.training.chain import ChainSettings, run_chain
     from ppaudioldm.training.settings import read_settings, to_toml
 

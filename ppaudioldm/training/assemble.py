@@ -13,6 +13,8 @@ from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, Mo
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.joint import JointSettings
+from ppaudioldm.training.lora import NETWORK as LORA
+from ppaudioldm.training.lora import adapter_of
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import fold_normalisation
@@ -21,6 +23,7 @@ from ppaudioldm.training.vocoder import fold_normalisation as fold_vocoder_norma
 from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.config_check import check_config
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
+from ppaudioldm.weights.lora_merge import with_adapters
 from ppaudioldm.weights.tensors import ComputedTensor
 
 
@@ -83,6 +86,8 @@ def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None,
     """The checkpoint that a run fine-tuned, with the trained networks in place of the original ones."""
     original = open_checkpoint(settings.checkpoint)
     learned = averaged_weights(joint, "joint")
+    if adapter := learned.pop(LORA, None):
+        original = with_adapters(original, [(adapter_of(adapter, settings.lora, str(joint)), 1.0)])
     stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
     networks = {**original.networks, **stored}
     return Checkpoint(name, "native", settings.model, original.tokenizer_json, networks, known_sounds=known)

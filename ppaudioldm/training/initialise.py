@@ -15,7 +15,8 @@ from ppaudioldm.framework import ConvTranspose1d, Tensor, nn
 
 # The last layer of each residual branch is zero, so that a deep network begins as a shallow one: as in latent
 # diffusion's UNet, arXiv:2112.10752.
-ZERO_INITIALISED = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$")}
+# An adapter of LoRA begins without an effect: as in arXiv:2106.09685, with which the rest of it agrees.
+ZERO_INITIALISED = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$"), "lora": re.compile(r"lora_B\.weight$")}
 # T5 has no norm between its embeddings and the first skip connection; the phoneme encoder multiplies its embeddings by
 # the root of their width.
 EMBEDDING_DEVIATION = {"flan_t5": 1.0, "phoneme_encoder": 0.07}

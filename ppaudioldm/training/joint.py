@@ -44,8 +44,11 @@ from ppaudioldm.training.dataset import (
 )
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
 from ppaudioldm.training.initialise import build_trainable
+from ppaudioldm.training.lora import NETWORK as LORA
+from ppaudioldm.training.lora import LoraSettings, attach_adapter
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
+from ppaudioldm.training.recompute import recompute_blocks
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.samples import SOUNDS, Samples
@@ -83,6 +86,9 @@ class JointSettings:
     start: str = ""  # folder of a run of this stage, whose averaged weights are the initial weights
     checkpoint: str = ""  # name or path of a checkpoint to fine-tune
     learned: tuple[str, ...] = LEARNED  # the networks to train; the others stay as in the checkpoint
+    lora: LoraSettings = field(
+        default_factory=LoraSettings
+    )  # with a rank, an adapter of the UNet is all that is trained
     synthesised: str = "sounds"  # or "speech": what is trained on where there are no recordings
     kinds: tuple[str, ...] = ()  # of sound, or speakers; () for all
     duration: float = tiny.CLIP_SECONDS
@@ -118,6 +124,10 @@ class JointSettings:
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")
         if set(self.learned) != set(networks) and not self.checkpoint:
             raise ValueError(f"learned is {list(self.learned)}, allowed without a checkpoint: all networks")
+        if self.lora.rank and (self.learned != ("unet",) or not self.checkpoint):
+            raise ValueError(
+                f"lora.rank is {self.lora.rank}, allowed with a checkpoint, and with unet alone as learned: 0"
+            )
         if self.teacher_forcing and not (self.audiomae or self.checkpoint):
             raise ValueError("teacher_forcing is true, allowed with audiomae, whose tokens GPT-2 is given")
         if self.model.phoneme_encoder and self.synthesised != "speech":
@@ -143,8 +153,11 @@ def learnable(model: ModelConfig) -> tuple[str, ...]:
     return LEARNED_TO_SPEAK if model.phoneme_encoder else LEARNED
 
 
-def settings_for(name_or_path: str) -> JointSettings:
-    """Default settings to fine-tune a checkpoint. Raises ValueError for one that this stage cannot train."""
+def settings_for(name_or_path: str, lora: LoraSettings | None = None) -> JointSettings:
+    """Default settings to fine-tune a checkpoint, or to train an adapter for it.
+
+    Raises ValueError for one that this stage cannot train.
+    """
     checkpoint = open_checkpoint(name_or_path)
     model = checkpoint.config
     check_trainable(name_or_path, model)
@@ -152,6 +165,8 @@ def settings_for(name_or_path: str) -> JointSettings:
         logger.warning("%s", warning)
     return JointSettings(
         checkpoint=name_or_path,
+        learned=("unet",) if lora else learnable(model),
+        lora=lora or LoraSettings(),
         model=model,
         duration=model.diffusion.clip_seconds,
         clips=6000,
@@ -173,7 +188,8 @@ class JointStage:
             raise ValueError(f"run.workers is {settings.run.workers}, allowed: 0, this stage reads encoded clips")
         self.settings = settings
         self.ema = settings.ema
-        self.updates: Mapping[str, tuple[str, ...]] = {"all": settings.learned}
+        trained = () if settings.lora.rank else settings.learned
+        self.updates: Mapping[str, tuple[str, ...]] = {"all": trained or (LORA,)}
         self._device = device
         self._computed_in = precision.resolve_precision(settings.run.precision, device)
         self._schedule = NoiseSchedule(settings.model.diffusion)
@@ -181,7 +197,7 @@ class JointStage:
         pretrained = _pretrained(settings)
         self._tokenize = CaptionTokenizers(pretrained.tokenizer_json, settings.model)
         self.networks: dict[str, Any] = {}
-        for name in settings.learned:
+        for name in trained:
             network_class, field_name = NETWORKS[name]
             network = build_trainable(name, network_class, getattr(settings.model, field_name), settings.seed, device)
             if name in pretrained.start:
@@ -192,9 +208,15 @@ class JointStage:
         frozen = {
             name: frozen_network(name, settings.model, pretrained.start[name], device)
             for name in learnable(settings.model)
-            if name not in settings.learned
+            if name not in trained
         }
         self._all = {**self.networks, **frozen}
+        if settings.lora.rank:
+            if settings.run.recompute:
+                recompute_blocks(frozen["unet"])
+            self.networks[LORA] = attach_adapter(
+                frozen["unet"], settings.model.unet, settings.lora, settings.seed, device
+            )
         clips = clips or synthesised_clips(settings.synthesised, settings.duration, settings.kinds)
         if settings.model.phoneme_encoder and isinstance(clips, Recordings):
             raise ValueError("recordings have captions but no phonemes, which a model that speaks is trained on")
@@ -241,7 +263,8 @@ class JointStage:
 
     def model(self) -> Any:
         latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
-        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": self._sounds}
+        lora = {"lora": as_values(self.settings.lora)} if self.settings.lora.rank else {}
+        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": self._sounds, **lora}
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """A batch: latents, AudioMAE's LOA tokens, token ids; and all random draws, such as noise and timesteps."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from ppaudioldm.training.average import MovingAverage, set_values
 from ppaudioldm.training.batches import BatchSource, iterate_batches
 from ppaudioldm.training.initialise import learned_parameters
 from ppaudioldm.training.optimizer import Optimizer, OptimizerConfig
+from ppaudioldm.training.recompute import recompute_blocks
 from ppaudioldm.training.samples import Samples
 from ppaudioldm.training.settings import LEFT, RunConfig, as_values, differences
 from ppaudioldm.training.state import STATE_FILE, Log, State, load_state, locked, save_state, trained_seconds
@@ -98,26 +99,36 @@ class Trainer:
             )
         self._bad_steps = 0
 
-    def train_step(self, batch: Mapping[str, Any], computed_in: str, share: float = 0.0) -> dict[str, Tensor]:
+    def train_step(self, batches: Sequence[Mapping[str, Any]], computed_in: str, share: float = 0.0) -> dict[str, Any]:
         """One training step: all updates, in order. Returns scalars for the log.
 
-        computed_in: "f32" or "bf16". share: of the run's time that has passed, if it is limited, 0 to 1.
+        batches: those whose gradients an update averages, one at a time in memory with its activations. computed_in:
+        "f32" or "bf16". share: of the run's time that has passed, if it is limited, 0 to 1.
         """
-        tensors = {name: framework.from_numpy(array, self.process.device) for name, array in batch.items()}
         logged: dict[str, Any] = {}
         for module, optimizer, config in self._updates.values():
             for _, other, _ in self._updates.values():
                 other.clear()
-            with precision.autocast(computed_in, self.process.device):
-                loss, scalars = module(tensors)
-            loss.backward()
+            scalars: list[dict[str, Tensor]] = []
+            for number, batch in enumerate(batches, 1):
+                is_last = number == len(batches)
+                with nullcontext() if is_last else parallel.without_exchange(module, self.process):
+                    scalars.append(self._backward(module, batch, computed_in, 1 / len(batches)))
             rate = config.rate_at(self.step, share)
             self._count_bad(math.isfinite(optimizer.step(rate)))
-            logged.update({"rate": rate, **scalars})
+            logged.update({"rate": rate, **_means(scalars)})
         self._average.update(self.step)
         self.step += 1
-        self.batches += self.process.count
+        self.batches += self.process.count * len(batches)
         return logged
+
+    def _backward(self, module: Any, batch: Mapping[str, Any], computed_in: str, weight: float) -> dict[str, Tensor]:
+        """Add the gradients of a batch's loss, times `weight`. Returns its scalars."""
+        tensors = {name: framework.from_numpy(array, self.process.device) for name, array in batch.items()}
+        with precision.autocast(computed_in, self.process.device):
+            loss, scalars = module(tensors)
+        (loss * weight if weight != 1 else loss).backward()
+        return scalars
 
     def averaged(self) -> Any:
         """A context in which the networks have their averaged weights, are in evaluation mode and need no gradients."""
@@ -178,6 +189,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if run.total_minutes and process.count > 1:
         raise ValueError(f"total_minutes is {run.total_minutes:g}, allowed with {process.count} processes: 0")
+    if run.recompute:
+        for network in stage.networks.values():
+            recompute_blocks(network)
     precision.compile_networks(stage.networks, run.compile)
     trainer = Trainer(stage, process)
     with locked(folder) if process.is_first else nullcontext():
@@ -194,13 +208,13 @@ def train(
         ):
             while trainer.step < run.steps:
                 try:
-                    batch = {} if stop else next(data)
+                    batches = [] if stop else [next(data) for _ in range(run.accumulate)]
                 except (ValueError, OSError) as error:  # a bad recording: the progress so far is saved
                     failure = error
                 if parallel.largest(FAILED if failure else STOP if stop else GO_ON, process) != GO_ON:
                     break
                 share = recorder.share() if recorder else 0.0
-                values = trainer.train_step(batch, computed_in, share)
+                values = trainer.train_step(batches, computed_in, share)
                 stop = should_stop() or share >= 1 or bool(recorder and recorder.is_over())
                 if recorder:
                     recorder.after_step(values, trainer.step == run.steps or share >= 1)
@@ -252,6 +266,13 @@ def _facts(stage: Stage, process: parallel.Process) -> dict[str, Any]:
         "model": stage.model(),
         "settings": settings,
     }
+
+
+def _means(scalars: Sequence[Mapping[str, Tensor]]) -> dict[str, Any]:
+    """The mean of each scalar over the batches of a step that have it."""
+    names = dict.fromkeys(name for of_batch in scalars for name in of_batch)
+    values = {name: [of_batch[name] for of_batch in scalars if name in of_batch] for name in names}
+    return {name: found[0] if len(found) == 1 else sum(found) / len(found) for name, found in values.items()}
 
 
 def _all(network: Any) -> list[tuple[str, Tensor]]:

@@ -7,6 +7,7 @@ gradients are averaged by DistributedDataParallel or DataParallel.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,11 @@ def data_parallel(module: nn.Module, process: Process) -> Any:
         devices = None if process.device == "cpu" else [process.device]
         return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
     return xp.DataParallel(module, find_unused_parameters=True)
+
+
+def without_exchange(module: Any, process: Process) -> Any:
+    """A context in which backward passes of `module`, from `data_parallel`, add to this process's gradients alone."""
+    return nullcontext() if process.count == 1 else module.no_sync()
 
 
 def leave(process: Process) -> None:

@@ -42,12 +42,14 @@ class RunConfig:
     compile: tuple[str, ...] = ()  # networks to compile, with PyTorch: a minute each, then a GPU is faster
     workers: int = 0  # processes that prepare batches; 0: the training process prepares them itself
     viewers: tuple[str, ...] = ()  # "tensorboard", "visualdl": also write what they show, into folders of that name
+    accumulate: int = 1  # batches whose gradients a step averages: a larger batch in the memory of one
+    recompute: bool = False  # activations again in the backward pass: a fraction of the memory, a third more time
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {shown(self.precision)}, allowed: {', '.join(PRECISIONS)}")
         check_viewers(self.viewers)
-        check_range(self, 1, LARGEST, "steps", "log_every", "evaluate_every")
+        check_range(self, 1, LARGEST, "steps", "log_every", "evaluate_every", "accumulate")
         check_range(self, 0, 1_000_000, "minutes", "total_minutes", "save_minutes", "workers")
 
 

@@ -16,12 +16,14 @@ from safetensors.torch import save_file
 from ppaudioldm import framework
 from ppaudioldm.config import ModelConfig, UNetConfig
 from ppaudioldm.models.build import build_empty
+from ppaudioldm.training.average import set_values
+from ppaudioldm.training.lora import LoraSettings, attach_adapter, write_adapter
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.lora import read_adapter
 from ppaudioldm.weights.lora_merge import with_adapters
 from ppaudioldm.weights.tensors import ComputedTensor
 from tests.models.test_unet import VARIANTS, make_inputs, predict
-from tests.parity.references import make_weights
+from tests.parity.references import build, make_weights
 from tests.parity.test_unet import reference_network, reference_noise
 from tests.support import relative_error
 
@@ -114,3 +116,35 @@ def test_single_files(naming, tmp_path):
     save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "adapter.safetensors")
     expected = reference_noise(model.base_model.model, make_inputs(config))
     assert relative_error(our_prediction(config, [(tmp_path / "adapter.safetensors", 1.0)]), expected) <= EXACT
+
+
+def test_peft_loads_what_we_write(tmp_path):
+    """Every matrix is the same, bit for bit, and the two networks with the adapter agree, ours by its hooks."""
+    config = VARIANTS["base"]
+    model = replace(ModelConfig(), unet=config)
+    weights = make_weights(model, "unet")
+    settings = LoraSettings(3, 5.0, (*ATTENTION, "ff.net.0.proj", "proj_in", "time_emb_proj"))
+    (network,) = build(model, weights)
+    adapter = attach_adapter(network, config, settings, seed=0, device="cpu")
+    generator = np.random.default_rng(3)
+    values = {
+        name: 0.1 * generator.standard_normal(tuple(parameter.shape), np.float32)
+        for name, parameter in adapter.named_parameters()
+    }
+    set_values(dict(adapter.named_parameters()), values)
+    write_adapter(tmp_path / "adapter", values, settings, model, "small")
+    loaded = PeftModel.from_pretrained(reference_network(config, weights), tmp_path / "adapter").eval()
+    state = get_peft_model_state_dict(loaded)
+    assert len(state) == len(values)
+    for name, array in values.items():
+        theirs = state[f"base_model.model.{name}"].numpy()
+        np.testing.assert_array_equal(theirs.reshape(array.shape), array, err_msg=name)
+    loaded.save_pretrained(tmp_path / "again")  # and back
+    one, two = (read_adapter(tmp_path / name) for name in ("adapter", "again"))
+    assert one.pairs.keys() == two.pairs.keys()
+    for module, pair in one.pairs.items():
+        assert two.pairs[module].factor == pair.factor
+        np.testing.assert_array_equal(two.pairs[module].down.read(), pair.down.read())
+        np.testing.assert_array_equal(two.pairs[module].up.read(), pair.up.read())
+    inputs = make_inputs(config)
+    assert relative_error(predict(network, inputs), reference_noise(loaded.base_model.model, inputs)) <= EXACT

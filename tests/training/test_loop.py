@@ -140,6 +140,26 @@ def test_resuming_gives_the_same_numbers_as_not_stopping(tmp_path, stop):
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
+class TwiceAsLarge(LineStage):
+    """Batches of twice the size: the next two of the line's."""
+
+    def data(self, index):
+        pair = [super(TwiceAsLarge, self).data(2 * index + half) for half in range(2)]
+        return {name: np.concatenate([batch[name] for batch in pair]) for name in pair[0]}
+
+
+def test_accumulated_batches_are_as_one_large_batch(tmp_path):
+    loop.train(TwiceAsLarge(), replace(RUN, steps=5), tmp_path / "large")
+    loop.train(LineStage(), replace(RUN, steps=2, accumulate=2), tmp_path / "two")
+    resumed = LineStage()
+    loop.train(resumed, replace(RUN, steps=5, accumulate=2), tmp_path / "two")
+    assert resumed.seen == list(range(4, 10)) and load_state(tmp_path / "two").batches == 10
+    large, two = (load_state(tmp_path / name).section("weights") for name in ("large", "two"))
+    for name in large:
+        np.testing.assert_allclose(two[name], large[name], atol=1e-6)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "large"), rtol=1e-5)
+
+
 def test_what_a_killed_run_logged_beyond_its_state_is_dropped(tmp_path):
     loop.train(LineStage(), replace(RUN, steps=5), tmp_path)
     with open(tmp_path / "log.jsonl", "a") as file:

@@ -169,9 +169,11 @@ def _required(tool: Tool) -> list[str]:
 
 
 def _plain(schema: Schema) -> Schema:
-    """`schema` of an optional field without null, which is the same as leaving it out."""
+    """`schema` of an optional field without null, which is the same as leaving it out.
+
+    Of a value that may have several forms, such as a list or one text, the first is offered.
+    """
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    assert len(options) == 1
     plain = {**options[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
     return {key: value for key, value in plain.items() if key != "title" and (key, value) != ("default", None)}
 

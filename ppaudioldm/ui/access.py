@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from ppaudioldm.serving.request_gate import App, Message, Receive, Send, send_error
+from ppaudioldm.ui import texts
 from ppaudioldm.ui.gradio_routes import UPLOAD
 from ppaudioldm.ui.uploads import UploadRoom, UploadsFull
 
@@ -35,7 +36,8 @@ LOGIN_PAGE = """\
 <title>ppaudioldm</title><style>
 body{{font-family:system-ui,sans-serif;max-width:24rem;margin:15vh auto 0;padding:0 1rem;line-height:1.5}}
 input,button{{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin:.3rem 0}}
-</style></head><body><h1>ppaudioldm</h1><form method="post"><label for="key">API key of this server</label>
+</style>{script}</head><body>{switch}<h1>ppaudioldm</h1>
+<form method="post"><label for="key">API key of this server</label>
 <input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
 <button>Open the page</button></form><p role="alert">{message}</p></body></html>
 """
@@ -65,20 +67,24 @@ def _cookie(key: str) -> str:
     return hmac.new(hashlib.sha256(key.encode()).digest(), b"page", hashlib.sha256).hexdigest()
 
 
+def _login_page(message: str) -> str:
+    return LOGIN_PAGE.format(message=message, script=texts.script(), switch=texts.switch())
+
+
 def login_routes(keys: PageKeys) -> APIRouter:
     """The form that asks for a key, and what it is sent to."""
     router = APIRouter(include_in_schema=False)
 
     @router.get(f"/{LOGIN}")
     async def show() -> HTMLResponse:
-        return HTMLResponse(LOGIN_PAGE.format(message=""))
+        return HTMLResponse(_login_page(""))
 
     @router.post(f"/{LOGIN}")
     async def log_in(request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=1)
         cookie = keys.cookie(str(form.get("key", "")))
         if cookie is None:
-            return HTMLResponse(LOGIN_PAGE.format(message="This is not a key of this server."), 401)
+            return HTMLResponse(_login_page("This is not a key of this server."), 401)
         response = RedirectResponse("./", 303)
         is_secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=is_secure, max_age=30 * 86400)

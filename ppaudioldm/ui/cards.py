@@ -66,7 +66,8 @@ def licences(service: Service) -> str:
         noise = "; random weights, which generate noise" if model.is_random else ""
         name, licence = html.escape(model.name), html.escape(model.licence)
         lines.append(
-            f"<p>Model: <b>{name}</b>, {model.sample_rate / 1000:g} kHz, licence: {licence}{forbids}{noise}</p>"
+            f'<p>Model: <b translate="no">{name}</b>, {model.sample_rate / 1000:g} kHz, licence: {licence}'
+            f"{forbids}{noise}</p>"
         )
     return "".join(lines)
 
@@ -84,9 +85,9 @@ def history(jobs: list[Job], service: Service) -> str:
 
 
 def _card(job: Job, service: Service, folded: bool) -> str:
-    state = job.state
+    state, title = job.state, title_of(job.request)
     sections = [
-        f"<h3>{html.escape(title_of(job.request) or 'Like the recording')}</h3>",
+        f'<h3 translate="no">{html.escape(title)}</h3>' if title else "<h3>Like the recording</h3>",
         f'<p class="facts">{_facts(job, service)}</p>',
     ]
     if state.error is not None:
@@ -120,9 +121,10 @@ def _facts(job: Job, service: Service) -> str:
     if state.started is not None and state.finished is not None and state.status not in (FAILED, CANCELLED):
         facts.append(f"took {state.finished - state.started:.1f} s")
     licence = next((model.licence for model in service.models.all if model.name == request.model), None)
-    facts.append(f"{request.model} ({licence})" if licence else request.model)
-    facts.append(time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)))
-    return " · ".join(f"<span>{html.escape(fact)}</span>" for fact in facts)
+    model = html.escape(f"{request.model} ({licence})" if licence else request.model)
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
+    spans = [f"<span>{html.escape(fact)}</span>" for fact in facts]
+    return " · ".join((*spans, f'<span translate="no">{model}</span>', f"<span>{when}</span>"))
 
 
 def _sound(job: Job, index: int, info: SoundInfo, rank: int, count: int, folded: bool) -> str:

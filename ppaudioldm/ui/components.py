@@ -30,7 +30,7 @@ def add_field(field: Field, prefix: str = "", empty: str = "default", lines: int
 def _component(field: Field, elem_id: str, empty: str, lines: int) -> Any:
     label, info = field.titles[0], field.info or None
     if field.choices:
-        default: list[Any] = [("default", "")] if field.default is None else []
+        default: list[Any] = [("—", "")] if field.default is None else []
         choices, value = [*default, *field.choices], field.default or ""
         return gr.Dropdown(choices, value=value, label=label, info=info, elem_id=elem_id, min_width=120)
     if field.kind is bool:

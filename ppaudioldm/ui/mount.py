@@ -19,8 +19,9 @@ from starlette.routing import Mount
 from ppaudioldm.serving.library_versions import check_version
 from ppaudioldm.serving.service import Service
 from ppaudioldm.serving.voices import Voice, all_voices
-from ppaudioldm.ui import files
+from ppaudioldm.ui import files, texts
 from ppaudioldm.ui.access import PageAccess, PageKeys, login_routes
+from ppaudioldm.ui.first_script import FirstScript
 from ppaudioldm.ui.gradio_routes import GradioRoutes
 from ppaudioldm.ui.uploads import UploadRoom
 
@@ -78,7 +79,7 @@ def with_page(app: FastAPI, service: Service, voices: Mapping[str, Voice] | None
     mount.app = GradioRoutes(mount.app, uploads)
     # Behind the server's own, which refuse other sites and large bodies first.
     access = Middleware(PageAccess, path=PATH, keys=keys, room=room, max_bytes=limits.body_bytes)
-    app.user_middleware.append(access)
+    app.user_middleware += [access, Middleware(FirstScript, path=PATH, html=texts.script())]
     return app
 
 

@@ -15,7 +15,7 @@ import gradio as gr
 from ppaudioldm.serving.voices import Voice
 from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Use
-from ppaudioldm.ui import cards, waveform
+from ppaudioldm.ui import cards, texts, waveform
 from ppaudioldm.ui.actions import MISTAKES, Actions, message_of
 from ppaudioldm.ui.components import Components
 from ppaudioldm.ui.field import as_text, read_number
@@ -94,7 +94,7 @@ class Page:
         ) as self.blocks:
             self._current = gr.State("")  # the id of the job that is followed
             self._count = gr.State(PORTION)
-            gr.HTML(TITLE + cards.licences(self._service), apply_default_css=False, elem_id="title")
+            gr.HTML(texts.switch() + TITLE + cards.licences(self._service), apply_default_css=False, elem_id="title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=320):
                     with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as self._tab_bar:

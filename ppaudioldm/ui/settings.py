@@ -34,8 +34,8 @@ def add_settings(limits: Limits, diffusion: DiffusionConfig, adapters: Sequence[
         components = add_field(fields["negative_prompt"])
         components |= _seed()
         components |= add_field(fields["num_waveforms_per_prompt"])
-        components["preset"] = gr.Radio(list(PRESETS), value="fast", label="Preset", info=PRESET_HELP)
-        with gr.Accordion("Advanced settings", open=False):
+        components["preset"] = gr.Radio(list(PRESETS), value="fast", label="Preset", info=PRESET_HELP, elem_id="preset")
+        with gr.Accordion("Advanced settings", open=False, elem_id="advanced"):
             for row in _rows(fields):
                 with gr.Row():
                     for field in row:

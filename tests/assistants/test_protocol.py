@@ -112,6 +112,7 @@ def test_mistakes_are_one_line_without_a_path(assistant, tmp_path):
         ("generate_sound", {**BELL, "prompt": "broken"}, "the server has an error, see its log"),
         ("speak", {"text": "hello"}, "fake does not speak: start the server with a checkpoint that does"),
         ("edit_sound", {"task": "restyle", "prompt": "a bell"}, "audio is missing, which restyle needs"),
+        ("generate_sound", {**BELL, "lora": ["/etc/passwd"]}, "lora"),
         ("edit_sound", {"task": "vary", "audio": "broken.wav"}, "audio: "),
         ("edit_sound", {"task": "vary", "audio": f"{tmp_path}/jobs/.lock"}, "is no sound of the output folder"),
         ("edit_sound", {"task": "vary", **huge}, "audio_base64 has 200 characters, allowed: base64 of up to 100 bytes"),

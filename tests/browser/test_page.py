@@ -233,3 +233,48 @@ def test_speech_says_what_it_needs(page):
     page.get_by_role("tab", name="Speech").click()
     expect(page.get_by_role("tabpanel").filter(has_text="does not speak")).to_contain_text("--speech-checkpoint")
     expect(page.locator("#title")).to_contain_text("licence")
+
+
+# Texts that are seen and have Latin letters only, but those of users and names.
+LATIN = """() => [...document.querySelectorAll("body *")].flatMap((element) => [...element.childNodes])
+  .filter((node) => node.nodeType === Node.TEXT_NODE && node.parentElement.checkVisibility())
+  .filter((node) => !node.parentElement.closest("script, style, textarea, .message, [translate=no]"))
+  .map((node) => node.data.trim()).filter((text) => /[A-Za-z]/.test(text) && !/[\\u4e00-\\u9fff]/.test(text))"""
+NAMES = {"ppaudioldm", "WAV", "FLAC", "OGG", "MP3", "Eta"}
+
+
+def test_the_language_is_changed_without_losing_anything(page):
+    fill_sound(page, prompt="a dog barks")
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator("#generate-button")).to_have_text("生成")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page.locator("#generate-prompt textarea")).to_have_value("a dog barks")
+    page.locator("#generate-button").click()
+    finished(page)
+    expect(page.locator("#result h3")).to_have_text("a dog barks")
+    expect(page.locator("#result .facts")).to_contain_text("用时")
+    expect(page.locator("#notice")).to_contain_text("这条提示词一种也没有提到")
+    page.locator("#generate-prompt textarea").fill("")
+    page.locator("#generate-button").click()
+    expect(page.locator("#notice [role=alert]")).to_have_text("提示词是空的：请写出听起来应该是什么样")
+    page.locator("#advanced > button").click()
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        found = {text for text in page.evaluate(LATIN) if not re.fullmatch(r"[\d.]+ kHz", text)}
+        assert found - NAMES == set()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.reload()
+    expect(page.locator("#generate-button")).to_have_text("生成")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("#generate-button")).to_have_text("Generate")
+    expect(page.locator("#history .facts").first).to_contain_text("took")
+
+
+@pytest.mark.parametrize(("locale", "action"), [("zh-TW", "生成"), ("de", "Generate")])
+def test_the_language_is_that_of_the_browser(browser, server, locale, action):
+    context = browser.new_context(locale=locale)
+    context.set_default_timeout(1000 * PATIENCE)
+    opened = context.new_page()
+    opened.goto(server.url)
+    expect(opened.locator("#generate-button")).to_have_text(action)
+    context.close()

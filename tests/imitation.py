@@ -63,6 +63,9 @@ class ImitationPipeline:
     def step_began(self) -> None:
         assert self.entered.acquire(timeout=PATIENCE)
 
+    def warn_of_unknown_sounds(self, *prompts: object) -> None:
+        """It knows any."""
+
     def generate(
         self,
         prompts: str | Sequence[str],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ppaudioldm.tasks.rank import rank
     from ppaudioldm.tasks.restyle import restyle
     from ppaudioldm.tasks.speak import speak
+    from ppaudioldm.tasks.stored_settings import StoredSettings, read_settings
     from ppaudioldm.tasks.upscale import upscale
     from ppaudioldm.tasks.vary import vary
 
@@ -39,11 +40,13 @@ __all__ = [
     "EditedClip",
     "Options",
     "Progress",
+    "StoredSettings",
     "extend",
     "generate_list",
     "inpaint",
     "loop",
     "rank",
+    "read_settings",
     "restyle",
     "speak",
     "upscale",
@@ -60,6 +63,8 @@ _HOMES = {
     "Progress": "generation.options",
     "EditedClip": "tasks.edited",
     "generate_list": "lists.run",
+    "StoredSettings": "tasks.stored_settings",
+    "read_settings": "tasks.stored_settings",
     **{task: f"tasks.{task}" for task in ("speak", "vary", "restyle", "inpaint", "extend", "loop", "upscale", "rank")},
 }
 

@@ -19,6 +19,7 @@ DEFAULT_SAMPLER = "dpm++"
 CONSISTENCY = "consistency"  # the only sampler of a consistency model, and of no other
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`
 AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
+TAGS = ("all", "marking", "none")  # in sound files: with the settings that make them again, that they are generated
 
 
 def chosen_framework(name: str | None = None) -> str:

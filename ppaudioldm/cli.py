@@ -20,6 +20,7 @@ from ppaudioldm.commands import (
     evaluate,
     evaluate_speech,
     export,
+    info,
     mcp,
     serve,
     sounds,
@@ -33,7 +34,22 @@ from ppaudioldm.commands.signals import remembered_interrupt
 from ppaudioldm.errors import one_line
 
 # In the order of `--help`.
-COMMANDS = (tasks, serve, ui, mcp, checkpoints, export, cache, bench, train, evaluate, evaluate_speech, sounds, compat)
+COMMANDS = (
+    tasks,
+    info,
+    serve,
+    ui,
+    mcp,
+    checkpoints,
+    export,
+    cache,
+    bench,
+    train,
+    evaluate,
+    evaluate_speech,
+    sounds,
+    compat,
+)
 USAGE_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm.audio.mel import checked_waveform
-from ppaudioldm.checkpoints import speech_names
+from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
 from ppaudioldm.choices import VOCODERS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.noise import item_seeds
@@ -23,8 +23,9 @@ from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import CheckpointError, quoted
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.candidates import clap_embedding
-from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.decoding import OnChunk, decode, encode, latent_frames, padded_log_mel, vocode
+from ppaudioldm.generation.finishing import finished, without_finishing
 from ppaudioldm.generation.loa import encode_loa
 from ppaudioldm.generation.options import (
     MAX_DURATION,
@@ -36,6 +37,7 @@ from ppaudioldm.generation.options import (
     with_defaults,
 )
 from ppaudioldm.generation.prompt_schedule import PromptSchedule, split_first
+from ppaudioldm.generation.provenance import Provenance, Source, stored_options
 from ppaudioldm.generation.run import Components, GenerationRequest, run
 from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, conditioning_of_embeddings
 from ppaudioldm.weights.locate import Description, locate
@@ -52,9 +54,11 @@ class AudioLDM:
         engine: Engine,
         vocoder: str | None = None,
         adapted: AdaptedEngines | None = None,
+        source: Source | None = None,
     ) -> None:
-        """adapted: the engines with LoRA adapters; None: it has none."""
+        """adapted: the engines with LoRA adapters; None: it has none. source: what the tags of files name."""
         self.checkpoint = checkpoint
+        self.source = source or Source(checkpoint.name)
         self.config = _config(checkpoint, vocoder)
         self.engine = engine
         self._adapted = adapted
@@ -90,7 +94,7 @@ class AudioLDM:
         Networks and adapters are read when they are first needed.
         Raises ValueError, in one line, for an unknown name, engine or device, or a file that is no usable checkpoint.
         """
-        chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
+        name = chosen_engine(engine, device, precision, compile_step)  # so that an error comes before a download
         located = locate(checkpoint)
         settings = (engine, device, precision, ema, compile_step, low_memory)
         description, chosen = create_engine(located, *settings)
@@ -101,7 +105,12 @@ class AudioLDM:
             only_named_adapters,
             low_memory,
         )
-        return cls(description, chosen, vocoder, adapted)
+        # A text that is a published name is that checkpoint; a path may end in the same name.
+        is_published = isinstance(checkpoint, str) and checkpoint in CHECKPOINTS
+        licence = CHECKPOINTS[str(checkpoint)].licence if is_published else description.licence or ""
+        opened_with = {"engine": name, "precision": getattr(chosen, "precision", None), "ema": ema, "vocoder": vocoder}
+        present = {keyword: value for keyword, value in opened_with.items() if value is not None}
+        return cls(description, chosen, vocoder, adapted, Source(description.name, licence, present))
 
     def generate(
         self,
@@ -140,6 +149,10 @@ class AudioLDM:
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
           "bells.safetensors:0.8"; a text, or several. Preparing one takes seconds, once for each scale.
+        - variations: clips of each prompt, one after another in the result, each with as many candidates; the next one
+          has the seeds that follow. trim: without the silence at both ends. at_once: `duration` from where the sound
+          begins, of a clip that is generated SPARE_S longer. stereo: (prompts, samples, 2), decorrelated, the mean of
+          both channels being the mono clip. normalize: with a true peak of -1 dBFS. See `generation.finishing`.
         - reuse: how many guided steps in a row share the deep features of the UNet (DeepCache); all but the first of
           them take a tenth of the time.
         - prompt_schedule: pairs (seconds, prompt), up to 32: from that time on the prompt takes the place of the one
@@ -191,12 +204,22 @@ class AudioLDM:
                 self.warn_of_unknown_sounds(prompts, schedule)
             if condition.film is not None:
                 logger.warning("the recording takes the place of the prompt, which only scores the result")
+        negative_prompts = _negative_prompts(negatives if has_one_each else options.negative_prompt, len(prompts))
+        # Without a prompt there is nothing by which to choose between candidates.
+        count = 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt
+        seeds = _seeds(seed, len(prompts), count, options.variations)
+        rows = [row for row in range(len(prompts)) for _ in range(options.variations)]
+        prompts, negative_prompts = [prompts[row] for row in rows], [negative_prompts[row] for row in rows]
+        conditioning, unconditional = (
+            conditioning and conditioning.take(rows),
+            unconditional and unconditional.take(rows),
+        )
+        is_repeatable = not (has_features or unconditional or audio_condition or transcription or phonemes)
         request = GenerationRequest(
-            options,
+            replace(without_finishing(options), variations=1),
             prompts,
-            _negative_prompts(negatives if has_one_each else options.negative_prompt, len(prompts)),
-            # Without a prompt there is nothing by which to choose between candidates.
-            _seeds(seed, len(prompts), 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt),
+            negative_prompts,
+            seeds,
             conditioning,
             unconditional,
             # LOA tokens already hold what is spoken.
@@ -204,11 +227,16 @@ class AudioLDM:
             condition,
             keep_candidates,
             with_scores,
+            _provenance(self.source, options, prompts, negative_prompts, is_repeatable),
         )
         if self.config.unet.guidance_dim is None:
             _warn_of_unused_settings(request)
         components = replace(self._components, engine=self._engine_with(options.lora))
-        return run(components, request, progress)
+        try:
+            return finished(run(components, request, progress), options)
+        except (Cancelled, Interrupted) as stopped:
+            stopped.clip = stopped.clip and finished(stopped.clip, options)
+            raise
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -374,6 +402,23 @@ def _negative_prompts(negative: str | Sequence[str | None] | None, prompts: int)
     return [Options(negative_prompt=text).negative_prompt for text in negative]
 
 
+def _provenance(
+    source: Source, options: Options, prompts: list[str], negatives: list[str | None], is_repeatable: bool
+) -> list[Provenance]:
+    """Of each prompt, without a seed. is_repeatable: whether prompt, seed and settings are all that made the clip."""
+    if not is_repeatable:
+        return [Provenance(source)] * len(prompts)
+    # The seed of a candidate generates it again alone.
+    alone = replace(options, num_waveforms_per_prompt=1, batch_size=1, variations=1)
+    return [
+        Provenance(
+            source,
+            {"task": "generate", "prompt": prompt, "options": stored_options(replace(alone, negative_prompt=no))},
+        )
+        for prompt, no in zip(prompts, negatives, strict=True)
+    ]
+
+
 def _warn_of_unused_settings(request: GenerationRequest) -> None:
     """Without guidance there is no unconditional half: say which settings then change nothing."""
     if request.options.guidance_scale != 1:
@@ -384,12 +429,16 @@ def _warn_of_unused_settings(request: GenerationRequest) -> None:
         logger.warning("guidance_scale is 1, so %s changes nothing", " and ".join(unused))
 
 
-def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int) -> list[list[int]]:
-    """The seeds of the candidates of each prompt. Raises ValueError unless there is one for all, or one for each."""
+def _seeds(seed: int | Sequence[int] | None, prompts: int, candidates: int, variations: int) -> list[list[int]]:
+    """The seeds of the candidates of each variation of each prompt, those of a prompt in a row.
+
+    Raises ValueError unless there is one for all, or one for each.
+    """
     if seed is None:
         seed = secrets.randbelow(2**32)
     if not isinstance(seed, Sequence):
-        return [item_seeds(seed, candidates)] * prompts
+        seed = [seed] * prompts
     if len(seed) != prompts:
         raise ValueError(f"{len(seed)} seeds for {prompts} prompts, allowed: one for all, or one for each")
-    return [item_seeds(one, candidates) for one in seed]
+    rows = [item_seeds(one, candidates * variations) for one in seed]
+    return [row[i : i + candidates] for row in rows for i in range(0, len(row), candidates)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,9 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.engines.adapted import AdaptedEngines
 from ppaudioldm.generation.clip import Cancelled, Clip
+from ppaudioldm.generation.finishing import finished, without_finishing
 from ppaudioldm.generation.options import Options, Progress, default_duration
+from ppaudioldm.generation.provenance import Provenance, Source
 
 RATE = 16000
 PATIENCE = 120.0  # seconds for what takes one, on a machine that is busy
@@ -43,6 +45,7 @@ class ImitationPipeline:
         self.config = config
         self.default_duration = default_duration(config.diffusion.clip_seconds)
         self.checkpoint = SimpleNamespace(name=name, is_random=False, known_sounds=None, licence=None)
+        self.source = Source(name)
         self.steps = steps
         self.adapters = adapters
         self.batches: list[list[str]] = []
@@ -78,8 +81,11 @@ class ImitationPipeline:
     ) -> Clip:
         settings = {**(asdict(options) if options else {}), **overrides}
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-        seeds = [seed] if isinstance(seed, int) else seed
+        seeds = [seed] if isinstance(seed, int) else list(seed)
         self.batches.append(prompts)
+        each, variations = settings.get("num_waveforms_per_prompt", 1), settings.get("variations", 1)
+        prompts = [prompt for prompt in prompts for _ in range(variations)]
+        seeds = [first + each * i for first in seeds for i in range(variations)]
         for prompt in prompts:
             for word, error in self._errors.items():
                 if word in prompt:
@@ -91,14 +97,24 @@ class ImitationPipeline:
             if progress and progress(Progress("denoise", step + 1, self.steps)) is False:
                 raise Cancelled("stopped during denoise")
         count = settings.get("num_waveforms_per_prompt", 1)
-        duration = settings.get("duration") or self.default_duration
-        samples = self._samples or round(duration * RATE)
+        chosen = {name: value for name, value in overrides.items() if name in Options.__dataclass_fields__}
+        of_clip = replace(options or Options(), **chosen)
+        of_clip = replace(of_clip, duration=of_clip.duration or self.default_duration)
+        samples = self._samples or round(without_finishing(of_clip).duration * RATE)
         candidates = np.stack([[noise_of(s + k, samples) for k in range(count)] for s in seeds])
         candidates[["nan" in prompt for prompt in prompts]] = np.nan
         candidates[["gap" in prompt for prompt in prompts], 1:2] = np.nan
         scores = None if self._score is None else (self._score,) * len(prompts)
         kept = candidates if keep_candidates else None
-        return Clip(candidates[:, 0], RATE, tuple(prompts), tuple(seeds), scores, candidates=kept)
+        alone = asdict(replace(of_clip, num_waveforms_per_prompt=1, batch_size=1, variations=1))
+        provenance = tuple(
+            Provenance(self.source, {"task": "generate", "prompt": prompt, "seed": first, "options": alone})
+            for prompt, first in zip(prompts, seeds, strict=True)
+        )
+        clip = Clip(
+            candidates[:, 0], RATE, tuple(prompts), tuple(seeds), scores, candidates=kept, provenance=provenance
+        )
+        return finished(clip, of_clip)
 
 
 def noise_of(seed: int, samples: int) -> np.ndarray:

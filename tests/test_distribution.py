@@ -19,6 +19,7 @@ import ppaudioldm
 
 ROOT = Path(__file__).parents[1]
 FEATURES = {
+    "c2pa",
     "mcp",
     "media",
     "recognition",

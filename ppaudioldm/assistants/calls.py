@@ -36,7 +36,7 @@ class CallFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call wrote. content: of the file. notes: lines for the user."""
+    """What a call wrote. file: the first of several variations. content: of it. notes: lines for the user."""
 
     file: SoundFile
     content: bytes
@@ -116,9 +116,13 @@ class Calls:
         state, request = job.state, job.request
         if state.error is not None or not state.sounds:
             raise CallFailed(state.error or "it was cancelled")
-        sound = self.service.sound(job)
-        content = encode(sound, call.format)
-        file = self.folder.write(content, call.name or f"{_title(job)}-{sound.seed}", call.format)
+        sounds = [self.service.sound(job, index) for index in range(len(state.sounds))]
+        content = encode(sounds[0], call.format)
+        files = [
+            self.folder.write(encode(one, call.format), _file_title(call, job, one.seed, number), call.format)
+            for number, one in enumerate(sounds, 1)
+        ]
+        sound, file = sounds[0], files[0]
         model = self.service.models.of(request.task, request.model)
         facts = {
             "name": file.name,
@@ -132,6 +136,11 @@ class Calls:
             "licence": model.licence,
             "seconds": state.seconds,
         }
+        if len(sounds) > 1:
+            facts["variations"] = [
+                {"name": one.name, "address": one.address, "seed": made.seed}
+                for one, made in zip(files, sounds, strict=True)
+            ]
         return Answer(file, content, facts, tuple(_notes(job, model)))
 
     def _forget(self, job: Job) -> None:
@@ -140,6 +149,13 @@ class Calls:
             self.service.remove(job)
         else:
             self.service.cancel(job)
+
+
+def _file_title(call: Call, job: Job, seed: int, number: int) -> str:
+    """What names the file of sound `number`, from 1: the call's name, numbered for variations, or prompt and seed."""
+    if not call.name:
+        return f"{_title(job)}-{seed}"
+    return call.name if len(job.state.sounds) == 1 else f"{call.name}-{number}"
 
 
 def message_of(error: BaseException, service: Service) -> str:

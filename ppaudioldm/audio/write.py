@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from ppaudioldm.audio.formats import (
     check_samples,
     format_of,
 )
+from ppaudioldm.audio.tagging.content_credentials import Sign
+from ppaudioldm.audio.tagging.files import with_tags
 from ppaudioldm.storage.atomic import atomic_path, beside
 
 logger = logging.getLogger(__name__)
@@ -43,18 +46,29 @@ class OutputError(OSError):
         return error
 
 
-def write_audio(path: PathLike, waveform: np.ndarray, sample_rate: int, subtype: str | None = None) -> Path:
+def write_audio(
+    path: PathLike,
+    waveform: np.ndarray,
+    sample_rate: int,
+    subtype: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    sign: Sign | None = None,
+) -> Path:
     """Write `waveform` in the format that the extension of `path` names; returns `path`.
 
     waveform: (samples,) or (samples, channels), floats in [-1, 1]; samples beyond are clipped, with a warning in the
     log. sample_rate: Hz. subtype: "pcm16", the default, or "pcm24" for WAV and FLAC, "pcm32", "float" or "double" for
     WAV alone; the last two are never clipped. Samples that were read from a file of a subtype are written unchanged
-    with that subtype. Missing folders are created. The file appears complete or not at all, and replaces one of that
-    name.
+    with that subtype. tags: names in upper case and texts, see `tagging.files`. sign: takes the content of
+    the file and its container, and returns what is written. Missing folders are created. The file appears complete or
+    not at all, and replaces one of that name.
     Raises ValueError for a waveform, rate or extension that cannot be written, OutputError for a full disk or the like.
     """
     path = Path(path)
-    encoded = encode_audio(waveform, sample_rate, *format_of(path, subtype), name=str(path))
+    container, encoding = format_of(path, subtype)
+    encoded = encode_audio(waveform, sample_rate, container, encoding, name=str(path), tags=tags)
+    if sign is not None:
+        encoded = sign(encoded, container)
     try:
         with atomic_path(_target(path)) as temporary, temporary.open("xb") as file:
             file.write(encoded)
@@ -73,18 +87,20 @@ def encode_audio(
     *,
     compression: float | None = None,
     name: str = "the sound",
+    tags: Mapping[str, str] | None = None,
 ) -> bytes:
     """`waveform`, as for `write_audio`, as the content of a file.
 
     container, encoding: libsndfile's names. compression: from 0 to below 1, for encodings that have a choice; MP3 is
-    then of constant bitrate. name: of the sound, in errors and the log. Raises ValueError as `write_audio` does.
+    then of constant bitrate. name: of the sound, in errors and the log. Equal arguments give equal bytes. Raises
+    ValueError as `write_audio` does.
     """
     samples = _checked(waveform, np.float64 if encoding in WIDE_ENCODINGS else np.float32)
     if encoding not in ("FLOAT", "DOUBLE"):
         samples = _clipped(samples, name)
     if encoding in PCM_BITS:
         samples = _as_integers(samples, PCM_BITS[encoding])
-    return _encode(samples, sample_rate, container, encoding, name, compression)
+    return with_tags(_encode(samples, sample_rate, container, encoding, name, compression), container, tags)
 
 
 def check_writable(path: PathLike, channels: int = 1, sample_rate: int = 16000) -> None:

@@ -34,7 +34,7 @@ def add_settings(
     command: argparse.ArgumentParser, left_out: Sequence[str] = (), duration_help: str = DEFAULT_DURATION
 ) -> None:
     """An argument for every field of `Options` that is not `left_out`, the preset, and the seed."""
-    command.add_argument("--preset", choices=list(PRESETS), default="fast", help=PRESET_HELP)
+    command.add_argument("--preset", choices=list(PRESETS), help=PRESET_HELP)
     for name, setting in settings().items():
         if name in left_out:
             command.set_defaults(**{name: None})
@@ -47,6 +47,9 @@ def add_settings(
 
 def _add_setting(command: argparse.ArgumentParser, name: str, setting: Setting, default: str) -> None:
     details: dict[str, Any] = {"dest": name, "help": setting.help}
+    if setting.kind is bool:
+        command.add_argument(*setting.flags, action=argparse.BooleanOptionalAction, **details)
+        return
     if setting.choices:
         details["choices"] = setting.choices
     elif setting.kind is list:
@@ -108,7 +111,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def options_of(options: argparse.Namespace) -> Options:
     """The settings of a generation. Raises ValueError for a value out of range."""
-    return Options.from_preset(options.preset, **settings_of(options))
+    return Options.from_preset(options.preset or "fast", **settings_of(options))
 
 
 def keyword_flags() -> dict[str, str]:
@@ -133,6 +136,10 @@ def add_output(command: argparse.ArgumentParser, named_after: str) -> None:
     )
     add("--format", choices=AUDIO_FORMATS, help="of a file that is named automatically; default: wav")
     add("--spectrogram", action="store_true", help="write a picture of the sound beside it")
+    add("--no-tags", dest="tags", action="store_const", const="none", default="all", help="write no tags: see `info`")
+    add("--no-settings", dest="tags", action="store_const", const="marking", help="tags without prompt and settings")
+    add("--c2pa-certificate", type=Path, metavar="FILE", help="sign the files (Content Credentials): chain, as PEM")
+    add("--c2pa-key", type=Path, metavar="FILE", help="its private key, as PEM")
     add("--json", action="store_true", help="print the file, settings and seconds of each stage as JSON")
     command.set_defaults(loudness=None, all_candidates=False)
 
@@ -151,7 +158,14 @@ def output_options_of(options: argparse.Namespace) -> OutputOptions:
     """What is written besides the sound. Raises ValueError for a loudness out of range."""
     from ppaudioldm.lists.write import OutputOptions
 
-    output = OutputOptions(options.loudness, options.spectrogram, options.all_candidates)
+    if (options.c2pa_certificate is None) != (options.c2pa_key is None):
+        raise ValueError("--c2pa-certificate and --c2pa-key belong together")
+    signer = None
+    if options.c2pa_certificate is not None:
+        from ppaudioldm.audio.tagging.content_credentials import Signer
+
+        signer = Signer(options.c2pa_certificate, options.c2pa_key)
+    output = OutputOptions(options.loudness, options.spectrogram, options.all_candidates, options.tags, signer)
     output.check()
     return output
 

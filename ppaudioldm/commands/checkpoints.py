@@ -1,4 +1,4 @@
-"""`checkpoints`, `info`, `convert` and `random-checkpoint`: the models themselves."""
+"""`checkpoints`, `convert` and `random-checkpoint`: the models themselves."""
 
 from __future__ import annotations
 
@@ -24,12 +24,6 @@ def add(commands: Any) -> None:
     command.add_argument("name", nargs="?", metavar="NAME|PATH", help="list the sounds that this one was trained on")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=checkpoints)
-
-    command = commands.add_parser("info", help="say what a checkpoint file or folder holds")
-    command.add_argument("path", metavar="NAME|PATH")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    add_framework(command)
-    command.set_defaults(run=info)
 
     command = commands.add_parser("convert", help="write a checkpoint as a folder of this project's layout")
     command.add_argument("source", metavar="NAME|PATH")
@@ -89,37 +83,6 @@ def _tell_sounds(name: str, as_json: bool) -> None:
         width = max(len(sound.title) for sound in known.sounds)
         for sound in known.sounds:
             print(f"{sound.title:{width}}  such as: {sound.prompt}")
-
-
-def info(options: argparse.Namespace) -> None:
-    choose_framework(options)
-    import math
-
-    from ppaudioldm.weights.checkpoint import open_checkpoint
-
-    checkpoint = open_checkpoint(options.path)
-    sizes = {
-        network: sum(math.prod(tensor.shape) for tensor in parameters.values())
-        for network, parameters in checkpoint.networks.items()
-    }
-    if options.json:
-        values = {
-            "name": checkpoint.name,
-            "layout": checkpoint.layout,
-            "licence": checkpoint.licence,
-            "parameters": sizes,
-        }
-        print(json.dumps(values | {"config": checkpoint.config.to_dict()}, indent=1))
-        return
-    config = checkpoint.config
-    licence = f", weights licensed {checkpoint.licence}" if checkpoint.licence else ""
-    print(f"{checkpoint.name}: {checkpoint.layout} layout, {config.sample_rate} Hz{licence}")
-    by_film = ["CLAP by FiLM"] if config.unet.film_dim else []
-    scale = ["guidance scale"] if config.unet.guidance_dim else []
-    print(f"conditions: {', '.join([*config.contexts, *by_film, *scale])}")
-    for network, size in sizes.items():
-        print(f"  {network:12} {size / 1e6:8.2f} M parameters")
-    print(f"  {'all':12} {sum(sizes.values()) / 1e6:8.2f} M parameters")
 
 
 def convert(options: argparse.Namespace) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ppaudioldm.evaluation.kinds import GenerateClip
     from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
     from ppaudioldm.evaluation.summary import Summary
+    from ppaudioldm.generation.provenance import Source
     from ppaudioldm.pipeline import AudioLDM
 
 LARGEST_SEED = 1_000_000_000
@@ -169,7 +170,10 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
     judge = Judge(classifier or default_classifier(sounds.name), sounds, duration)
     functions = stage_functions(pipeline, duration, **settings) if pipeline else {REAL: real}
     if options.output:
-        functions = {name: _writing(functions[name], options.output / name) for name in names}
+        source = pipeline.source if pipeline else None
+        functions = {
+            name: _writing(functions[name], options.output / name, None if name == REAL else source) for name in names
+        }
     with ProgressBar() as bar:
         summaries = evaluate_stages(
             {name: functions[name] for name in names},
@@ -222,16 +226,21 @@ def _stages(options: argparse.Namespace) -> list[str]:
     return names
 
 
-def _writing(generate: GenerateClip, folder: Path) -> GenerateClip:
-    """`generate` that also writes every clip into `folder`, under the name that `_write_report` lists."""
+def _writing(generate: GenerateClip, folder: Path, source: Source | None) -> GenerateClip:
+    """`generate` that also writes every clip into `folder`, under the name that `_write_report` lists.
+
+    source: what generates them; None for recordings.
+    """
     from ppaudioldm.audio.write import write_audio
     from ppaudioldm.evaluation.folders import SAMPLE_RATE
+    from ppaudioldm.generation.provenance import Provenance
 
     folder.mkdir(parents=True, exist_ok=True)
+    tags = Provenance(source).tags() if source else None
 
     def generate_and_write(request: LabelledExample, seed: int) -> np.ndarray:
         waveform = generate(request, seed)
-        write_audio(folder / f"{request.kind}-{seed:03d}.wav", waveform, SAMPLE_RATE)
+        write_audio(folder / f"{request.kind}-{seed:03d}.wav", waveform, SAMPLE_RATE, tags=tags)
         return waveform
 
     return generate_and_write

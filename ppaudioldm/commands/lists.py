@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppaudioldm.checkpoints import CHECKPOINTS
+from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
 from ppaudioldm.commands.arguments import check_lora, open_pipeline, options_of, output_options_of, settings_of
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.errors import one_line
@@ -48,7 +48,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--all-candidates", action="store_true", help="besides the best, write every one: name_1.wav, name_2.wav, ..."
     )
-    command.set_defaults(check=check_single)
+    command.add_argument(
+        "--like",
+        metavar="FILE",
+        help="a sound file that was generated, whose settings are used again where no others are named: see `info`",
+    )
+    command.add_argument("--audio", metavar="FILE", help="of --like: the recording that the sound was made from")
+    command.set_defaults(check=check_single, checkpoint=None)
 
 
 class _ListAction(argparse.Action):
@@ -66,16 +72,21 @@ class _ListAction(argparse.Action):
 
 def check_single(options: argparse.Namespace) -> None:
     """Raise ValueError for arguments of a list where there is none."""
-    if options.prompt is None and not options.prompt_schedule:
-        raise ValueError("a prompt or --list is needed")
+    if options.prompt is None and options.like is None and not options.prompt_schedule:
+        raise ValueError("a prompt or --list is needed, or --like")
+    if options.audio is not None and options.like is None:
+        raise ValueError("--audio is for --like: the other tasks have commands of their own")
     if options.output_dir is not None:
         raise ValueError("--output-dir is for --list: --output takes a folder, too")
 
 
 def generate_list(options: argparse.Namespace) -> int:
     """Returns 1 if the sounds of some lines could not be generated."""
+    options.checkpoint = options.checkpoint or DEFAULT_CHECKPOINT
     if options.prompt is not None:
         raise ValueError("a prompt or --list is needed, and not both")
+    if options.like is not None:
+        raise ValueError("--like and --list are both given, allowed: one of them")
     if options.output_dir is None or options.output is not None:
         raise ValueError("--list needs --output-dir, and no --output")
     if options.checkpoint in CHECKPOINTS:
@@ -114,7 +125,7 @@ def generate_list(options: argparse.Namespace) -> int:
                 extension=f".{options.format or 'wav'}",
                 output=output_options_of(options),
                 seed=options.seed,
-                preset=options.preset,
+                preset=options.preset or "fast",
                 progress=show,
                 notify=on_record,
                 **settings_of(options),

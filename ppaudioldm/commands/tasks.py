@@ -19,7 +19,7 @@ from ppaudioldm.checkpoints import (
     built_in_speech_checkpoint,
 )
 from ppaudioldm.choices import AUDIO_FORMATS
-from ppaudioldm.commands import lists
+from ppaudioldm.commands import like, lists
 from ppaudioldm.commands.arguments import (
     DEFAULT_DURATION,
     add_checkpoint,
@@ -38,6 +38,7 @@ from ppaudioldm.generation.options import (
     MAX_DURATION,
     Options,
     check_fit,
+    check_level,
     check_texts,
     default_duration,
     with_defaults,
@@ -89,7 +90,7 @@ def _command(commands: Any, name: str, summary: str, examples: str) -> argparse.
 def _add_task(commands: Any, task: Task) -> None:
     is_listed = task.name == "generate"
     command = _command(commands, task.name, task.summary, lists.EXAMPLES if is_listed else EXAMPLES)
-    command.set_defaults(run=partial(run_task, task), check=lambda options: None, audio=None)
+    command.set_defaults(run=partial(run_task, task), check=lambda options: None, audio=None, like=None)
     for parameter in task.parameters:
         _add_parameter(command, parameter)
     _add_prompt(command, task, is_required=task.prompt is Use.REQUIRED and not is_listed)
@@ -104,10 +105,10 @@ def _add_task(commands: Any, task: Task) -> None:
     add_settings(command, task.settings_left_out, task.duration_help or DEFAULT_DURATION)
     if not task.edits:
         add_loudness(command)
-    if is_listed:
-        lists.add_arguments(command)
     speech = built_in_speech_checkpoint() or PUBLISHED_SPEECH_CHECKPOINT
     add_checkpoint(command, speech if task.speaks else DEFAULT_CHECKPOINT)
+    if is_listed:
+        lists.add_arguments(command)
 
 
 def _add_prompt(command: argparse.ArgumentParser, task: Task, is_required: bool) -> None:
@@ -146,23 +147,37 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     start = time.perf_counter()
     options.check(options)
     choose_framework(options)  # the tasks import it
-    settings = _opened_settings(options)
+    if options.like is None:
+        options.checkpoint = options.checkpoint or DEFAULT_CHECKPOINT
+        settings = options_of(options)
+    else:
+        task, settings = like.take_settings(options)
+    settings = _opened_settings(options, settings)
     parameters = _checked_parameters(task, options)
+    task.check_options(settings)
+    check_level(settings, options.loudness)
     check_lora(options)
     recording = _opened_recording(task, options)
     duration = task.planned_duration(recording, settings.duration, _config_of(options.checkpoint), **parameters)
     output = output_options_of(options)
+    output.check_format(Path(f"x.{options.format or 'wav'}") if _is_folder(options.output) else options.output)
     first_seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     target = _target(
         options,
         _title(task, options, parameters),
         _layout(task, options, recording),
-        lambda path: output.files(path, settings.num_waveforms_per_prompt),
+        lambda path: [
+            file
+            for one in numbered(path, settings.variations)
+            for file in output.files(one, settings.num_waveforms_per_prompt)
+        ],
     )
     if options.low_memory is None:
         options.low_memory = _runs_networks_once(task, settings, duration)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
+    import numpy as np
+
     from ppaudioldm.generation.clip import Interrupted
     from ppaudioldm.lists.write import write_clip
 
@@ -177,24 +192,31 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
             if interrupt.clip is None:
                 raise
             clip, was_stopped = interrupt.clip, True
-    written = write_clip(target(), clip, output, first_seed)
+    paths = numbered(target(), settings.variations)
+    # The others are not lost for a variation that is not finite.
+    finite = [i for i, waveform in enumerate(clip.waveforms) if np.isfinite(waveform).all()] or [0]
+    written = [
+        write_clip(paths[i], clip, output, first_seed + i * settings.num_waveforms_per_prompt, i) for i in finite
+    ]
     notify_if_random(pipeline)
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
     if options.json:
+        if duration is None and settings.trim and not task.speaks:
+            duration = pipeline.default_duration
         used = dataclasses.replace(
             with_defaults(settings, pipeline.config.diffusion),
             duration=settings.duration if duration is None else duration,
         )
-        print(json.dumps(_report(task, options, parameters, used, written, clip, seconds)))
+        report = _report(task, options, parameters, used, written[0], clip, seconds)
+        print(json.dumps(report | {"variations": written} if settings.variations > 1 else report))
     else:
-        print(_lines(written, f"{seconds['total']:.1f} s"))
+        print("\n".join(_lines(one, f"{seconds['total']:.1f} s") for one in written))
     if was_stopped:
-        raise KeyboardInterrupt(f"{written['file']} is what was complete by then")
+        raise KeyboardInterrupt(f"{', '.join(one['file'] for one in written)} is what was complete by then")
 
 
-def _opened_settings(options: argparse.Namespace) -> Options:
-    """The settings, with the prompt of a schedule that has the first one, too, in `options.prompt`."""
-    settings = options_of(options)
+def _opened_settings(options: argparse.Namespace, settings: Options) -> Options:
+    """`settings`, with the prompt of a schedule that has the first one, too, in `options.prompt`."""
     options.prompt, schedule = split_first(options.prompt, settings.prompt_schedule)
     config = _config_of(options.checkpoint)
     if schedule and settings.duration is None and config is not None:
@@ -230,7 +252,7 @@ def _opened_recording(task: Task, options: argparse.Namespace) -> Recording | No
 
 def _runs_networks_once(task: Task, settings: Options, duration: float | None) -> bool:
     """Whether no network is needed again after another one ran: then it need not stay in memory."""
-    if settings.num_waveforms_per_prompt > settings.batch_size:
+    if settings.num_waveforms_per_prompt * settings.variations > settings.batch_size:
         return False
     if task.pieces_above_s is None:
         return True
@@ -238,6 +260,13 @@ def _runs_networks_once(task: Task, settings: Options, duration: float | None) -
 
 
 # ---- The file and the report
+
+
+def numbered(path: Path, variations: int) -> list[Path]:
+    """The files of the variations of `path`: name-1.wav, name-2.wav, ..."""
+    if variations == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(1, variations + 1)]
 
 
 def _title(task: Task, options: argparse.Namespace, parameters: dict[str, Any]) -> str:
@@ -264,7 +293,7 @@ def _target(
     from ppaudioldm.audio.write import check_writable
 
     folder = Path(".") if options.output is None else options.output
-    if options.output is not None and not folder.is_dir():
+    if not _is_folder(options.output):
         if options.format and options.output.suffix.lower() != f".{options.format}":
             raise ValueError(f"--format is {options.format}, but --output is {options.output}")
         if not options.output.suffix:
@@ -277,6 +306,11 @@ def _target(
     extension = f".{options.format or 'wav'}"
     check_writable(folder / f"probe{extension}", *layout)
     return lambda: unique_path(folder, safe_name(title), extension, files)
+
+
+def _is_folder(output: Path | None) -> bool:
+    """Whether the file is named automatically, in this folder."""
+    return output is None or output.is_dir()
 
 
 def _report(

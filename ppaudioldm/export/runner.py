@@ -8,6 +8,7 @@ python run.py --prompts prompts.json --seconds 5 --seed 1 -o bell.wav
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ppaudioldm.audio.tagging.xmp import GENERATED, packet
 from ppaudioldm.choices import check_sampler_for
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
@@ -269,16 +271,31 @@ def tokens_of(programs: Programs, text: str) -> dict[str, list[int]]:
     return found
 
 
-def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
-    """Write 16-bit PCM, or the samples themselves where the name ends in .npy."""
+def marking(manifest: dict[str, Any]) -> bytes:
+    """Chunks of a WAV file that say, as INFO and as XMP, that it is generated, and by what."""
+    software, model = manifest["made_by"], manifest["name"]
+    comment = f"AI-generated with {software} and the model {model}"
+    texts = b"".join(chunk(kind, text.encode() + b"\0") for kind, text in ((b"ISFT", software), (b"ICMT", comment)))
+    return chunk(b"LIST", b"INFO" + texts) + chunk(b"_PMX", packet(software, GENERATED))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return kind + len(content).to_bytes(4, "little") + content + b"\0" * (len(content) % 2)
+
+
+def write_wav(path: Path, waveform: np.ndarray, sample_rate: int, chunks: bytes) -> None:
+    """Write 16-bit PCM and `chunks`, or the samples themselves where the name ends in .npy."""
     if path.suffix == ".npy":
         np.save(path, waveform)
         return
-    with wave.open(str(path), "wb") as file:
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes((waveform.clip(-1, 1) * 32767).round().astype("<i2").tobytes())
+    body = content.getvalue()[8:] + chunks  # an even number of bytes: the samples have two each
+    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -309,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             programs, tokens, negative, options.seconds, options.seed, options.steps, options.guidance_scale,
             options.sampler,
         )  # fmt: skip
-        write_wav(options.output, waveform, programs.config.sample_rate)
+        write_wav(options.output, waveform, programs.config.sample_rate, marking(programs.manifest))
     except (ValueError, OSError, KeyError, IndexError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_me
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.clip import Clip
+from ppaudioldm.generation.provenance import Provenance
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ class Candidates:
 
     seeds: of the candidates of each prompt, the same number for each. score(prompt, waveforms): how well waveforms
     (B, samples) fit the prompt with that index, (B,), higher is better; None to score nothing and keep the first.
-    keep_all: keep every candidate, not only the best of each prompt. Only what is kept takes memory. A candidate that
+    keep_all: keep every candidate, not only the best of each prompt. provenance: of each prompt, the seed of whose
+    settings becomes that of the best. Only what is kept takes memory. A candidate that
     is not finite is never the best while there is another one.
     """
 
@@ -34,8 +36,10 @@ class Candidates:
         num_samples: int,
         score: Callable[[int, np.ndarray], np.ndarray] | None = None,
         keep_all: bool = False,
+        provenance: Sequence[Provenance] = (),
     ) -> None:
         self._prompts, self._seeds, self._score = prompts, seeds, score
+        self._provenance = provenance
         shape = len(prompts), len(seeds[0])
         self._complete = np.zeros(shape, bool)
         self._finite = np.zeros(shape, bool)  # complete, and of finite samples
@@ -81,15 +85,19 @@ class Candidates:
         # Of what is finite; a run that is stopped may leave the last one without.
         is_scored = bool(np.isfinite(scores[np.arange(len(rows)), best])[self._finite[rows].any(1)].all())
         is_scored = is_scored and self._score is not None
+        seeds = tuple(self._seeds[int(row)][int(i)] for row, i in zip(rows, best, strict=True))
         return Clip(
             self._waveforms if len(rows) == len(self._prompts) else self._waveforms[rows],
             sample_rate,
             tuple(self._prompts[int(row)] for row in rows),
-            tuple(self._seeds[int(row)][int(i)] for row, i in zip(rows, best, strict=True)),
+            seeds,
             tuple(float(row[i]) for row, i in zip(scores, best, strict=True)) if is_scored else None,
             seconds,
             None if self._all is None else self._all[rows, :count],
             scores[:, :count] if self._all is not None and is_scored else None,
+            tuple(self._provenance[int(row)].changed(seed=seed) for row, seed in zip(rows, seeds, strict=True))
+            if self._provenance
+            else (),
         )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ppaudioldm.audio.tagging.content_credentials import Signer
 from ppaudioldm.audio.write import write_audio
+from ppaudioldm.generation.provenance import Provenance
+
+Waveforms = Sequence[np.ndarray]  # each (samples,) or (samples, channels)
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,9 @@ class Clip:
     seconds: how long each stage took. candidates: all of them, if they were kept, those of a prompt in the order of
     their seeds: (prompts, candidates, samples). candidate_scores: (prompts, candidates), or None as `scores`. Where the
     networks computed samples that are not finite, a waveform is NaN, and so is its score; it is never the best.
+    provenance: how each was generated, for the tags of its file. In stereo the arrays have a further axis at their end,
+    of 2 channels: (prompts, samples, 2). lengths, candidate_lengths: of trimmed waveforms that differ in their numbers
+    of samples, which are zero behind; None where all have as many.
     """
 
     waveforms: np.ndarray
@@ -29,17 +37,41 @@ class Clip:
     seconds: dict[str, float] = field(default_factory=dict)
     candidates: np.ndarray | None = None
     candidate_scores: np.ndarray | None = None
+    provenance: tuple[Provenance, ...] = ()
+    lengths: tuple[int, ...] | None = None
+    candidate_lengths: tuple[tuple[int, ...], ...] | None = None
 
-    def save(self, path: str | Path) -> list[Path]:
+    def waveform(self, index: int = 0) -> np.ndarray:
+        """Waveform number `index`, (samples,), or (samples, 2) in stereo, without zeros behind a trimmed one."""
+        waveform: np.ndarray = self.waveforms[index]
+        return waveform if self.lengths is None else waveform[: self.lengths[index]]
+
+    def candidate(self, index: int, candidate: int) -> np.ndarray:
+        """One of the `candidates` of waveform number `index`, likewise."""
+        assert self.candidates is not None
+        waveform: np.ndarray = self.candidates[index, candidate]
+        return waveform if self.candidate_lengths is None else waveform[: self.candidate_lengths[index][candidate]]
+
+    def provenance_of(self, index: int) -> Provenance:
+        """How waveform number `index` was generated."""
+        return self.provenance[index] if self.provenance else Provenance()
+
+    def save(self, path: str | Path, tags: str = "all", signer: Signer | None = None) -> list[Path]:
         """Write the waveform to `path` (.wav, .flac, .ogg or .mp3); several become name_0.wav, name_1.wav, ...
 
-        Each file appears complete or not at all. Returns the paths. Raises ValueError or OSError in one line.
+        tags: "all": that it is generated, by which model, and the settings that make it again; "marking": without the
+        settings; or "none". signer: adds Content Credentials. Each file appears complete or not at all. Returns the
+        paths. Raises ValueError or OSError in one line.
         """
         path = Path(path)
         paths = [path]
         if len(self.waveforms) > 1:
             paths = [path.with_name(f"{path.stem}_{i}{path.suffix}") for i in range(len(self.waveforms))]
-        return [write_audio(p, w, self.sample_rate) for p, w in zip(paths, self.waveforms, strict=True)]
+        return [
+            write_audio(one, self.waveform(i), self.sample_rate, None, made.tags(tags), made.signing(signer))
+            for i, one in enumerate(paths)
+            for made in [self.provenance_of(i)]
+        ]
 
 
 class Cancelled(Exception):

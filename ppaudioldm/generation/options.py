@@ -48,10 +48,10 @@ def as_share(progress: ProgressCallback | None, index: int, count: int) -> Progr
 class Setting:
     """One field of `Options`: how it is checked, and how it is offered to users.
 
-    kind: type of a value; `tuple` is an interval, two numbers from 0 to 1; `Cue` is any number of prompts with their
-    times, `list` of LoRA adapters. minimum, maximum: both allowed. choices: of a text. flags: on the command line.
-    aliases: further names of its column in a list of prompts. unit: of a number. blank_is_none: a text without a letter
-    in it is None.
+    kind: type of a value, one of str, float, int, bool, tuple, Cue or list; `tuple` is an interval, two numbers from 0
+    to 1; `Cue` is any number of prompts with their times, `list` of LoRA adapters. minimum, maximum: both allowed.
+    choices: of a text. flags: on the command line. aliases: further names of its column in a list of prompts. unit: of
+    a number. blank_is_none: a text without a letter in it is None.
     """
 
     help: str
@@ -75,6 +75,10 @@ class Setting:
             return _checked_schedule(name, value)
         if self.kind is list:
             return parse_choices(name, value)
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is {quoted(value)}, allowed: true or false")
+            return value
         is_kind = _is_whole(value) if self.kind is int else is_number(value)
         low, high = self.minimum, self.maximum
         if not is_kind or (low is not None and value < low) or (high is not None and value > high):
@@ -206,6 +210,24 @@ class Options:
         flags=("--lora",),
         metavar="PATH[:SCALE]",
     )
+    variations: int = _setting(
+        1,
+        "sounds to generate, each with seeds of its own; all are kept",
+        int,
+        minimum=1,
+        maximum=64,
+        flags=("--variations",),
+        metavar="N",
+    )
+    trim: bool = _setting(False, "cut off the silence at both ends, with a short fade", bool, flags=("--trim",))
+    at_once: bool = _setting(
+        False,
+        "start at once: generate more than the duration, and keep that much from where the sound begins",
+        bool,
+        flags=("--at-once",),
+    )
+    stereo: bool = _setting(False, "two decorrelated channels, whose mean is the mono sound", bool, flags=("--stereo",))
+    normalize: bool = _setting(False, "bring the peak to -1 dBFS", bool, flags=("--normalize",))
 
     def __post_init__(self) -> None:
         for name, setting in settings().items():
@@ -292,6 +314,12 @@ def check_texts(texts: Sequence[str], name: str = "prompt") -> list[str]:
         if any("\ud800" <= character <= "\udfff" for character in text):  # of bytes that are not UTF-8
             raise ValueError(f"{name} is {quoted(text[:60])}, allowed: text of whole characters")
     return list(texts)
+
+
+def check_level(options: Options, loudness: float | None) -> None:
+    """Raise ValueError where a loudness in LUFS and a peak are both asked for."""
+    if options.normalize and loudness is not None:
+        raise ValueError(f"loudness is {loudness:g} and normalize is true, allowed: one of them")
 
 
 def default_duration(clip_seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from itertools import groupby
@@ -25,6 +25,7 @@ from ppaudioldm.generation.monitor import Monitor, StepCounter
 from ppaudioldm.generation.noise_predictor import NoisePredictor, SectionPredictor, UNetSchedule, unet_functions
 from ppaudioldm.generation.options import Options, ProgressCallback, check_fit, no_ranking
 from ppaudioldm.generation.prompt_schedule import PromptSchedule, changes
+from ppaudioldm.generation.provenance import Provenance
 from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, concatenated, padded
 
 Item = tuple[int, int]  # the index of a prompt, and that of one of its candidates
@@ -47,7 +48,7 @@ class GenerationRequest:
 
     negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
     by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
-    checkpoint says. with_scores: CLAP scores a prompt's only candidate too.
+    checkpoint says. with_scores: CLAP scores a prompt's only candidate too. provenance: of each prompt.
     """
 
     options: Options
@@ -60,6 +61,7 @@ class GenerationRequest:
     audio_condition: AudioCondition = field(default_factory=AudioCondition)
     keep_candidates: bool = False
     with_scores: bool = False
+    provenance: Sequence[Provenance] = ()
 
     @property
     def is_scored(self) -> bool:
@@ -219,7 +221,9 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
         raise no_ranking(len(request.seeds[0]))
     plan, monitor = plan_of(components, request), Monitor(progress)
     score = _scorer(components, request, monitor) if request.is_scored else None
-    candidates = Candidates(request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates)
+    candidates = Candidates(
+        request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates, request.provenance
+    )
     calls = StepCounter(monitor, "denoise", plan.num_unet_calls)
     try:
         _load(engine, plan.functions, monitor)
@@ -260,7 +264,7 @@ def _text_steps(encoder: PromptEncoder, request: GenerationRequest, is_guided: b
     """How often `_conditioning` calls `on_step`; at least 1, for the progress of the stage."""
     steps = 0
     if request.conditioning is None:
-        steps += len(request.texts) * encoder.num_steps(request.audio_condition.loa is not None)
+        steps += len(set(request.texts)) * encoder.num_steps(request.audio_condition.loa is not None)
     if is_guided and request.unconditional is None:
         steps += len(set(filter(None, request.negative_prompts))) * encoder.num_steps(has_loa=False)
     return max(1, steps)
@@ -277,7 +281,9 @@ def _conditioning(
     conditioning = request.conditioning
     if conditioning is None:
         condition = request.audio_condition
-        conditioning = encoder.encode(request.texts, request.phonemes, condition.loa, on_step, condition.film)
+        distinct = list(dict.fromkeys(request.texts))  # variations of a prompt share its conditioning
+        encoded = encoder.encode(distinct, request.phonemes, condition.loa, on_step, condition.film)
+        conditioning = encoded.take([distinct.index(text) for text in request.texts])
     return conditioning, unconditional
 
 

@@ -9,6 +9,7 @@ from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import Setting, settings
 from ppaudioldm.generation.prompt_schedule import Cue, parsed_cue, parsed_cues
 
+TRUE, FALSE = ("yes", "true", "1", "x"), ("no", "false", "0")  # in tables; case does not count
 LEFT_OUT = ("batch_size",)  # of the settings: it belongs to a run, not to a sound
 
 Parse = Callable[[str, Any], Any]  # (column, value of a CSV or JSON line) -> value of the keyword
@@ -31,7 +32,16 @@ def column_names() -> list[str]:
 
 
 def _parser_of(setting: Setting) -> Parse:
-    return {str: _text, float: _number, int: _whole, tuple: _interval, Cue: _cues, list: _texts}[setting.kind]
+    kinds: dict[Any, Parse] = {
+        str: _text,
+        float: _number,
+        int: _whole,
+        bool: _flag,
+        tuple: _interval,
+        Cue: _cues,
+        list: _texts,
+    }
+    return kinds[setting.kind]
 
 
 def _text(column: str, value: Any) -> str:
@@ -45,6 +55,13 @@ def _texts(column: str, value: Any) -> str | list[str]:
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
         return value
     return _text(column, value)
+
+
+def _flag(column: str, value: Any) -> bool:
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    if text not in TRUE + FALSE:
+        raise ValueError(f"{column} is {_shortened(value)}, expected yes or no")
+    return text in TRUE
 
 
 def _number(column: str, value: Any) -> float:

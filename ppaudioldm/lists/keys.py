@@ -30,7 +30,7 @@ KEYED = (
     "guidance_interval",
     "reuse",
 )
-KEYED_OUTPUT = ("loudness", "spectrogram", "all_candidates")
+KEYED_OUTPUT = ("loudness", "spectrogram", "all_candidates")  # tags: only where they are not the default
 # The defaults in keys, as they were when every checkpoint had the same.
 FORMER_DEFAULTS = {"guidance_scale": 3.5, "num_inference_steps": 10, "sampler": "dpm++"}
 # The first version with lists.
@@ -60,7 +60,8 @@ class KeyMaker:
 
 def _values(settings: Any, keyed: Sequence[str]) -> dict[str, Any]:
     """The fields of `settings`, a dataclass: all that are `keyed`, and the others that differ from their default."""
-    values = dataclasses.asdict(settings)
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    values.pop("signer", None)  # it adds to a file, and changes no sound
     values |= {name: value for name, value in FORMER_DEFAULTS.items() if values.get(name, value) is None}
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     further = {name: values[name] for name in sorted(set(values) - set(keyed)) if values[name] != defaults[name]}

@@ -15,9 +15,9 @@ import numpy as np
 
 from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
-from ppaudioldm.diffusion.noise import check_seed
+from ppaudioldm.diffusion.noise import check_seed, item_seeds
 from ppaudioldm.errors import one_line, quoted
-from ppaudioldm.generation.options import Options, Progress, with_defaults
+from ppaudioldm.generation.options import Options, Progress, check_level, with_defaults
 from ppaudioldm.generation.prompt_schedule import split_first
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 class Item:
     """A valid line. seed: None draws a new one. key: the same for the same line in every run. file: its name.
 
-    earlier_keys: those that earlier versions may have written for it.
+    earlier_keys: those that earlier versions may have written for it. variation: from 1, of a line that has several.
     """
 
     line: Line
@@ -44,6 +44,7 @@ class Item:
     key: str
     earlier_keys: tuple[str, ...] = ()
     file: str = ""
+    variation: int | None = None
 
     @property
     def title(self) -> str:
@@ -56,17 +57,26 @@ class Item:
 
 @dataclass
 class ListReport:
-    """The outcome of a list: how many lines were `generated` now, how many were `existing`; failed: line -> reason."""
+    """The outcome of a list: how many sounds were `generated` now, how many were `existing`; failed: line -> reason.
+
+    A line has a sound for each of its variations. failed_sounds: how many could not be generated.
+    """
 
     total: int = 0
     existing: int = 0
     generated: int = 0
     failed: dict[int, str] = field(default_factory=dict)
+    failed_sounds: int = 0
 
     @property
     def missing(self) -> int:
-        """How many lines have neither a sound nor failed."""
-        return self.total - self.existing - self.generated - len(self.failed)
+        """How many sounds neither exist nor failed."""
+        return self.total - self.existing - self.generated - self.failed_sounds
+
+    def fail(self, line: int, reason: str) -> None:
+        """Note that a sound of that line cannot be generated."""
+        self.failed[line] = reason
+        self.failed_sounds += 1
 
 
 def generate_list(
@@ -102,7 +112,7 @@ def generate_list(
     if seed is not None:
         check_seed(seed)
     settings["preset"] = preset
-    Options.from_preset(**settings)
+    check_level(Options.from_preset(**settings), output.loudness)
     prompt_list = read_list(list_path)
     if prompt_list.unused:
         logger.warning(
@@ -110,9 +120,10 @@ def generate_list(
         )
     keys = KeyMaker([str(checkpoint), extension], output)
     report = report or ListReport()
-    report.total = len(prompt_list.lines) + len(prompt_list.bad)
     report.failed |= prompt_list.bad
-    items = list(_items(prompt_list, settings, seed, keys, report.failed))
+    items = list(_items(prompt_list, settings, seed, keys, report.failed, output.loudness))
+    report.total = len(items) + len(report.failed)
+    report.failed_sounds = len(report.failed)
     with opened(Path(folder)) as manifest:
         done = {str(record.get("key")) for record in manifest.records}
         waiting = _planned([item for item in items if not item.is_among(done)], manifest, extension, output)
@@ -126,9 +137,14 @@ def generate_list(
 
 
 def _items(
-    prompt_list: PromptList, settings: dict[str, Any], seed: int | None, keys: KeyMaker, failed: dict[int, str]
+    prompt_list: PromptList,
+    settings: dict[str, Any],
+    seed: int | None,
+    keys: KeyMaker,
+    failed: dict[int, str],
+    loudness: float | None,
 ) -> Iterator[Item]:
-    """The valid lines; those with invalid settings are added to `failed`."""
+    """The variations of the valid lines; lines with invalid settings are added to `failed`."""
     for line in prompt_list.lines:
         try:
             own = {keyword: value for keyword, value in line.settings.items() if keyword != "seed"}
@@ -136,14 +152,20 @@ def _items(
             split_first(line.prompt, options.prompt_schedule)  # an error for two prompts at the start
             line_seed = line.settings.get("seed", seed)
             if line_seed is not None:
-                check_seed(line_seed)
+                item_seeds(line_seed, options.num_waveforms_per_prompt * options.variations)
+            check_level(options, loudness)
         except ValueError as error:
             failed[line.number] = str(error)
             continue
-        (key, *earlier), repeated = keys.keys(line, options, line_seed)
-        if line_seed is not None and "seed" not in line.settings:
-            line_seed += repeated * options.num_waveforms_per_prompt
-        yield Item(line, options, line_seed, key, tuple(earlier))
+        count, options = options.variations, dataclasses.replace(options, variations=1)
+        for variation in range(count):  # as if the line were there as often, but with seeds that follow its own
+            (key, *earlier), repeated = keys.keys(line, options, line_seed)
+            item_seed = line_seed
+            if item_seed is not None:
+                further = variation if "seed" in line.settings else repeated
+                item_seed += further * options.num_waveforms_per_prompt
+            number = variation + 1 if count > 1 else None
+            yield Item(line, options, item_seed, key, tuple(earlier), variation=number)
 
 
 def _planned(items: Iterable[Item], manifest: Manifest, extension: str, output: OutputOptions) -> list[Item]:
@@ -154,6 +176,9 @@ def _planned(items: Iterable[Item], manifest: Manifest, extension: str, output: 
     planned = []
     for item in items:
         stem, own_extension = _stem(item.title, extension)
+        output.check_format(Path(f"x{own_extension}"))
+        if item.variation is not None:
+            stem += f"-{item.variation}"
         number = numbers.get(stem.casefold(), 1)
         while True:
             file = Path(f"{stem}-{number}{own_extension}" if number > 1 else f"{stem}{own_extension}")
@@ -232,7 +257,7 @@ class _Run:
             raise
         except Exception as error:  # whatever it is, the other lines of a long list must not be lost
             if len(items) == 1:
-                self.report.failed[items[0].line.number] = f"{type(error).__name__}: {error}"
+                self.report.fail(items[0].line.number, f"{type(error).__name__}: {error}")
                 logger.debug("line %d", items[0].line.number, exc_info=True)
                 return
             for item in items:
@@ -242,7 +267,7 @@ class _Run:
             if np.isfinite(clip.waveforms[index]).all():
                 self.write(item, clip, index, seed)
             else:
-                self.report.failed[item.line.number] = "the networks computed samples that are not finite"
+                self.report.fail(item.line.number, "the networks computed samples that are not finite")
 
     def write(self, item: Item, clip: Clip, index: int, seed: int) -> None:
         folder = self.manifest.folder
@@ -251,7 +276,8 @@ class _Run:
         files += [candidate["file"] for candidate in written.get("candidates", ())]
         settings = dataclasses.asdict(with_defaults(item.options, self.pipeline.config.diffusion))
         if item.options.duration is None:
-            settings["duration"] = written["samples"] / written["sample_rate"]
+            seconds = written["samples"] / written["sample_rate"]
+            settings["duration"] = self.pipeline.default_duration if item.options.trim else seconds
         record = {
             "line": item.line.number,
             "key": item.key,

@@ -11,26 +11,35 @@ import numpy as np
 
 from ppaudioldm.audio.loudness import at_loudness, check_loudness
 from ppaudioldm.audio.spectrogram import write_spectrogram
+from ppaudioldm.audio.tagging.content_credentials import Signer, check_container
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Clip
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Which files are written for a sound, and at which level.
+    """Which files are written for a sound, at which level, and with which tags.
 
     loudness: LUFS to bring every sound to, see `audio.loudness`; None leaves it as it is. spectrogram: name.png beside
-    name.wav. all_candidates: besides name.wav, the best, every candidate as name_1.wav, name_2.wav, ...
+    name.wav. all_candidates: besides name.wav, the best, every candidate as name_1.wav, name_2.wav, ... tags: one of
+    `choices.TAGS`. signer: adds Content Credentials.
     """
 
     loudness: float | None = None
     spectrogram: bool = False
     all_candidates: bool = False
+    tags: str = "all"
+    signer: Signer | None = None
 
     def check(self) -> None:
         """Raise ValueError for a loudness out of range."""
         if self.loudness is not None:
             check_loudness(self.loudness)
+
+    def check_format(self, path: Path) -> None:
+        """Raise ValueError for a file whose format does not hold all of it."""
+        if self.signer is not None:
+            check_container(path)
 
     def files(self, path: Path, candidates: int) -> list[Path]:
         """All files that `write_clip` writes for the sound `path`, itself first."""
@@ -54,13 +63,18 @@ def write_clip(
     Raises ValueError or OutputError as `Clip.save` does.
     """
 
-    def write(target: Path, waveform: np.ndarray) -> np.ndarray:
+    def write(target: Path, waveform: np.ndarray, seed: int | None = None) -> np.ndarray:
+        provenance = clip.provenance_of(index)
+        if seed is not None:
+            provenance = provenance.changed(seed=seed)
         if output.loudness is not None:
             waveform = at_loudness(waveform, clip.sample_rate, output.loudness)
-        replace(clip, waveforms=waveform[None]).save(place(target))
+            provenance = provenance.changed(loudness=output.loudness)
+        one = replace(clip, waveforms=waveform[None], lengths=None, provenance=(provenance,))
+        one.save(place(target), output.tags, output.signer)
         return waveform
 
-    written = write(path, clip.waveforms[index])
+    written = write(path, clip.waveform(index))
     report: dict[str, Any] = {
         "file": str(path),
         "prompt": clip.prompts[index],
@@ -80,7 +94,7 @@ def write_clip(
             if not np.isfinite(clip.candidates[index, i]).all():
                 continue
             target = _candidate_path(path, i)
-            write(target, clip.candidates[index, i])
+            write(target, clip.candidate(index, i), seed)
             score = None if scores is None else float(scores[i])
             report["candidates"].append({"file": str(target), "seed": seed, "score": score})
     return report

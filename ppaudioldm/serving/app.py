@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ppaudioldm import __version__
-from ppaudioldm.serving import elevenlabs, generations, openai, status
+from ppaudioldm.serving import elevenlabs, generations, openai, sound_info, status
 from ppaudioldm.serving.metrics import Metrics
 from ppaudioldm.serving.request_gate import RequestGate
 from ppaudioldm.serving.responses import add_error_handlers
@@ -28,6 +28,7 @@ def create_app(service: Service, voices: dict[str, Voice] | None = None) -> Fast
     app.include_router(elevenlabs.routes(service, voices))
     app.include_router(openai.routes(service, voices))
     app.include_router(generations.routes(service))
+    app.include_router(sound_info.routes())
     app.include_router(status.routes(service, metrics))
     add_error_handlers(app, service)
     app.add_middleware(RequestGate, settings=service.settings)

@@ -106,6 +106,7 @@ def encode(sound: Sound, name: str) -> bytes:
         format.container,
         encoding,
         compression=None if format.kbps is None else _compression(format, rate, channels),
+        tags=sound.tags,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from ppaudioldm.audio.loudness import MAX_LOUDNESS, MIN_LOUDNESS
+from ppaudioldm.choices import TAGS
 from ppaudioldm.diffusion.noise import MAX_SEED
 from ppaudioldm.generation.options import PRESETS, Setting, settings
 from ppaudioldm.generation.prompt_schedule import ALLOWED, MOST_PROMPTS, Cue, parsed_cue, parsed_cues, split_first
@@ -82,6 +83,10 @@ def request_model() -> type[BaseModel]:
         "preset": _optional(Literal[tuple(PRESETS)], "settings that other fields override; by default fast"),
         "seed": _optional(int, "generates the same sound again", ge=0, le=MAX_SEED),
         "loudness": _optional(float, "LUFS that every sound is brought to", ge=MIN_LOUDNESS, le=MAX_LOUDNESS),
+        "tags": (
+            Literal[TAGS],
+            Field("all", description="in files: all, marking (that it is generated, without the settings), or none"),
+        ),
         "keep_candidates": (bool, Field(False, description="keep all candidates, not only the best")),
         "with_scores": (bool, Field(False, description="let CLAP score the only candidate, too")),
     }
@@ -109,6 +114,7 @@ def request_from(body: BaseModel, service: Service) -> Request:
         seed=new_seed(values["seed"]),
         parameters={parameter.name: values[parameter.name] for parameter in task.parameters},
         loudness=values["loudness"],
+        tags=values["tags"],
         keep_candidates=values["keep_candidates"],
         with_scores=values["with_scores"],
     )

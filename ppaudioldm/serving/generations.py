@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from ppaudioldm.audio.read import count_frames, sound_file
+from ppaudioldm.audio.tagging.files import tags_in
 from ppaudioldm.generation.options import Progress
 from ppaudioldm.serving.changes import changes_of
 from ppaudioldm.serving.generation_fields import answer_from, list_fields, request_from, request_model
@@ -31,6 +32,7 @@ from ppaudioldm.serving.responses import (
 )
 from ppaudioldm.serving.service import Service, StoreBroken
 from ppaudioldm.serving.store import UPLOAD
+from ppaudioldm.tasks.stored_settings import settings_in
 
 HEARTBEAT_S = 15.0  # seconds without a change after which a stream of events sends a comment
 MAX_FIELDS = 64  # of a form
@@ -122,7 +124,13 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
         "contentMediaType": "application/octet-stream",
         "description": "the recording, of any format",
     }
-    form = schema | {"properties": schema["properties"] | {"audio": recording}, "title": "GenerationForm"}
+    like = {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "a sound file that was generated, whose tags give the fields that are absent; see /v1/info",
+    }
+    properties = schema["properties"] | {"audio": recording, "like": like}
+    form = schema | {"properties": properties, "title": "GenerationForm"}
     content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -226,21 +234,37 @@ async def _parsed(model: type[BaseModel], request: HTTPRequest) -> tuple[BaseMod
     if kind != "multipart/form-data":
         raise HTTPException(415, f"content-type is {kind[:100]!r}, allowed: application/json, multipart/form-data")
     try:
-        form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+        form = await request.form(max_files=2, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except OSError as error:  # a large recording is a temporary file meanwhile
         raise StoreBroken.of("the recording cannot be received", error) from error
     values: dict[str, Any] = {}
-    upload, repeated = None, list_fields()
+    uploads: dict[str, UploadFile] = {}
+    repeated = list_fields()
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            if name != "audio":
-                raise HTTPException(422, f"{name[:100]}: a file is only allowed as audio")
-            upload = value
+            if name not in ("audio", "like"):
+                raise HTTPException(422, f"{name[:100]}: a file is only allowed as audio or like")
+            if name in uploads:
+                raise HTTPException(400, f"Too many files are called {name}, allowed: one")
+            uploads[name] = value
         elif name in repeated:
             values.setdefault(name, []).append(value)
         else:
             values[name] = value
-    return _validated(model.model_validate, values), upload
+    if "like" in uploads:
+        stored = await in_thread(_stored, uploads["like"].file, "audio" in uploads, values)
+        values = stored | values
+    return _validated(model.model_validate, values), uploads.get("audio")
+
+
+def _stored(like: BinaryIO, has_audio: bool, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request from the tags of the file `like`. Raises ValueError for a file that says too little."""
+    if "preset" in values:
+        raise ValueError("preset and like are both present, allowed: one of them")
+    stored = settings_in(tags_in(like), "like")
+    if stored.has_recording and not has_audio:
+        raise ValueError("like was made from a recording, which is not in it: send that as audio")
+    return stored.fields()
 
 
 def _validated(validate: Callable[[Any], BaseModel], values: Any) -> BaseModel:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.audio.loudness import check_loudness
+from ppaudioldm.choices import TAGS
 from ppaudioldm.diffusion.noise import item_seeds
-from ppaudioldm.generation.options import Options, refuse_schedule, settings
+from ppaudioldm.errors import quoted
+from ppaudioldm.generation.options import Options, check_level, refuse_schedule, settings
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.tasks.registry import task_of
 from ppaudioldm.tasks.task import Task
@@ -32,7 +34,7 @@ class Request:
     prompt: what it should sound like; of "speak" the speaker. options: their duration None is the task's default.
     parameters: of the task, by name; absent ones have their defaults. loudness: LUFS that every sound is brought to.
     keep_candidates: the result holds all candidates, where the task keeps them. with_scores: CLAP scores the only
-    candidate of a prompt, too. audio: the file with the recording.
+    candidate of a prompt, too. audio: the file with the recording. tags: of the files, one of `choices.TAGS`.
     """
 
     model: str = ""
@@ -45,6 +47,7 @@ class Request:
     keep_candidates: bool = False
     with_scores: bool = False
     audio: Path | None = None
+    tags: str = "all"
 
     def checked(self, limits: Limits) -> Request:
         """The request with its prompt and all parameters of its task.
@@ -58,9 +61,15 @@ class Request:
         prompt = task.default_prompt if self.prompt is None else self.prompt
         request = dataclasses.replace(self, prompt=prompt, parameters=parameters)
         request._check_limits(limits)
-        item_seeds(self.seed, self.options.num_waveforms_per_prompt)
+        item_seeds(self.seed, self.options.num_waveforms_per_prompt * self.options.variations)
+        if self.keep_candidates and self.options.variations > 1:
+            raise ValueError("keep_candidates is true and variations are several, allowed: one of them")
+        task.check_options(self.options)
+        check_level(self.options, self.loudness)
         if self.loudness is not None:
             check_loudness(self.loudness)
+        if self.tags not in TAGS:
+            raise ValueError(f"tags is {quoted(self.tags)}, allowed: {', '.join(TAGS)}")
         return request
 
     def _check_limits(self, limits: Limits) -> None:
@@ -72,6 +81,12 @@ class Request:
         ):
             if value > most:
                 raise ValueError(f"{name} is {value:g}, allowed on this server: up to {most:g}")
+        most = max(1, limits.candidates // options.num_waveforms_per_prompt)
+        if options.variations > most:
+            raise ValueError(
+                f"variations is {options.variations}, allowed on this server with {options.num_waveforms_per_prompt} "
+                f"candidates: up to {most}"
+            )
         for name, text in self._texts():
             if len(text) > limits.text_characters:
                 raise ValueError(
@@ -118,5 +133,5 @@ def _from_first_format(values: Mapping[str, Any], task: Task) -> dict[str, Any]:
     if task.name not in _TAKES_OPTIONS_DURATION:
         options["duration"] = values["duration"]
     parameters = {parameter.name: values[parameter.name] for parameter in task.parameters}
-    names = {item.name for item in dataclasses.fields(Request)} - {"options", "parameters"}
+    names = {item.name for item in dataclasses.fields(Request)} - {"options", "parameters", "tags"}
     return {"options": options, "parameters": parameters} | {name: values[name] for name in names}

@@ -12,6 +12,7 @@ from ppaudioldm.audio.loudness import at_loudness
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import ProgressCallback
+from ppaudioldm.generation.provenance import Provenance
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.edited import EditedClip
@@ -23,7 +24,8 @@ class Sound:
     """One sound.
 
     waveform: (samples,) or (samples, channels), full scale is 1. sample_rate: Hz. score: CLAP's similarity with the
-    prompt, None where it was not computed. subtype: the sample format in which `write_audio` loses nothing.
+    prompt, None where it was not computed. subtype: the sample format in which `write_audio` loses nothing. tags: of
+    its files, see `write_audio`.
     """
 
     waveform: np.ndarray
@@ -31,6 +33,7 @@ class Sound:
     seed: int
     score: float | None = None
     subtype: str = "float"
+    tags: Mapping[str, str] | None = None
 
     @property
     def duration(self) -> float:
@@ -40,11 +43,21 @@ class Sound:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a request. sound: the best. candidates: all, where requested. seconds: of each stage."""
+    """The result of a request.
+
+    sound: the best, or the first of several variations. variations: the others. candidates: all, where requested.
+    seconds: of each stage.
+    """
 
     sound: Sound
     candidates: tuple[Sound, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    variations: tuple[Sound, ...] = ()
+
+    @property
+    def sounds(self) -> tuple[Sound, ...]:
+        """All of them."""
+        return (self.sound, *self.variations, *self.candidates)
 
 
 def run_requests(
@@ -63,7 +76,8 @@ def run_requests(
     if task.batches:  # a method of the pipeline that takes several prompts
         prompts = [str(request.prompt) for request in requests]
         clip = pipeline.generate(prompts, seed=[request.seed for request in requests], **common)
-        return [result_of(request, clip, index) for index, request in enumerate(requests)]
+        count = options.variations
+        return [result_of(request, clip, index * count) for index, request in enumerate(requests)]
     assert len(requests) == 1
     keywords = task.keywords(first.prompt, first.audio, first.parameters)
     clip = task.resolved_function()(pipeline, seed=first.seed, **keywords, **common)
@@ -71,18 +85,26 @@ def run_requests(
 
 
 def result_of(request: Request, clip: Clip, index: int = 0) -> Result:
-    """The result of `request` from prompt number `index` of `clip`."""
+    """The result of `request` from the waveforms of `clip` from number `index` on, one for each of its variations."""
     subtype = clip.subtype if isinstance(clip, EditedClip) else "float"
 
-    def sound(waveform: np.ndarray, seed: int, score: float | None) -> Sound:
+    def sound(waveform: np.ndarray, seed: int, score: float | None, provenance: Provenance) -> Sound:
         if not np.isfinite(waveform).all():
             raise FloatingPointError("the networks computed a waveform that is not finite")
         if request.loudness is not None:
             waveform = at_loudness(waveform, clip.sample_rate, request.loudness)
+            provenance = provenance.changed(loudness=request.loudness)
         # A copy: the clips of a batch are views of one array, which would live as long as any of them.
-        return Sound(waveform.copy(), clip.sample_rate, seed, score, subtype)
+        return Sound(waveform.copy(), clip.sample_rate, seed, score, subtype, provenance.tags(request.tags))
 
-    best = sound(clip.waveforms[index], clip.seeds[index], clip.scores[index] if clip.scores else None)
+    def best(index: int) -> Sound:
+        score = clip.scores[index] if clip.scores else None
+        return sound(clip.waveform(index), clip.seeds[index], score, clip.provenance_of(index))
+
+    end = min(index + request.options.variations, len(clip.waveforms))
+    finite = [i for i in range(index, end) if np.isfinite(clip.waveforms[i]).all()]
+    first, *variations = map(best, finite or [index])  # the others are not lost for one that is not finite
+    made = clip.provenance_of(index)
     candidates: list[Sound] = []
     if request.keep_candidates and clip.candidates is not None:
         scores = None if clip.candidate_scores is None else clip.candidate_scores[index]
@@ -90,5 +112,6 @@ def result_of(request: Request, clip: Clip, index: int = 0) -> Result:
         for i, seed in enumerate(seeds):
             if not np.isfinite(clip.candidates[index, i]).all():
                 continue  # the others are not lost for it
-            candidates.append(sound(clip.candidates[index, i], seed, None if scores is None else float(scores[i])))
-    return Result(best, tuple(candidates), clip.seconds)
+            score = None if scores is None else float(scores[i])
+            candidates.append(sound(clip.candidate(index, i), seed, score, made.changed(seed=seed)))
+    return Result(first, tuple(candidates), clip.seconds, tuple(variations))

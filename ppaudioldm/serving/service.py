@@ -226,7 +226,7 @@ class Service:
         """A sound of the job's result: 0 is the best, then the candidates. Raises LookupError if it does not exist."""
         if job.kept:
             return self.store.sound(job, index)
-        sounds = (job.result.sound, *job.result.candidates) if job.result else ()
+        sounds = job.result.sounds if job.result else ()
         if not 0 <= index < len(sounds):
             raise LookupError(f"sound {index} does not exist, the job has {len(sounds)}")
         return sounds[index]
@@ -357,7 +357,7 @@ class Service:
         seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
         if not job.kept:
             job.result = result
-            sounds = tuple(SoundInfo.of(sound) for sound in (result.sound, *result.candidates))
+            sounds = tuple(SoundInfo.of(sound) for sound in result.sounds)
             self._finish(job, SUCCEEDED, sounds=sounds, seconds=seconds, complete=complete)
             return
         try:

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.audio.recording import open_recording
+from ppaudioldm.audio.tagging.files import read_tags
 from ppaudioldm.audio.write import write_audio
+from ppaudioldm.generation.provenance import Provenance, Source
 from ppaudioldm.serving.job import FAILED, FINISHED, STOPPED, Job, SoundInfo, State
 from ppaudioldm.serving.request import FORMAT_VERSION, Request
 from ppaudioldm.serving.result import Result, Sound
@@ -97,11 +99,13 @@ class Store:
             raise LookupError(f"sound {index} does not exist, the job has {len(state.sounds)}")
         info, path = state.sounds[index], self.folder / job.id / _file(index)
         try:
-            recording = open_recording(path)
+            recording, tags = open_recording(path), read_tags(path)
         except (OSError, ValueError) as error:
             raise LookupError(f"sound {index} no longer exists") from error
         samples = recording.samples[:, 0] if info.channels == 1 else recording.samples
-        return Sound(samples, recording.sample_rate, info.seed, info.score, recording.subtype)
+        if not tags and job.request.tags != "none":  # an earlier version wrote the file
+            tags = Provenance(Source(job.request.model)).tags() or {}
+        return Sound(samples, recording.sample_rate, info.seed, info.score, recording.subtype, tags)
 
     # ---- Changing
 
@@ -130,7 +134,7 @@ class Store:
 
     def write_result(self, job: Job, result: Result) -> tuple[SoundInfo, ...]:
         """Write the sounds of `result`. Raises StoreFull if they do not fit, OSError if they cannot be written."""
-        sounds = (result.sound, *result.candidates)
+        sounds = result.sounds
         size = sum(sound.waveform.nbytes + BLOCK_BYTES for sound in sounds)
         with self._lock:
             if job.id not in self._jobs:
@@ -139,7 +143,7 @@ class Store:
             self._set_size(job, self._sizes[job.id] + size)
         for index, sound in enumerate(sounds):
             path = self.folder / job.id / _file(index)
-            write_audio(path, sound.waveform, sound.sample_rate, sound.subtype)
+            write_audio(path, sound.waveform, sound.sample_rate, sound.subtype, sound.tags)
         return tuple(SoundInfo.of(sound) for sound in sounds)
 
     def write_final_state(self, job: Job) -> None:

@@ -14,8 +14,10 @@ from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 
 
+@task_function("extend")
 def extend(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **settings: Any) -> EditedClip:
     """`audio`, continued until it lasts as long as the duration, 20 seconds by default.
 

@@ -12,16 +12,18 @@ from ppaudioldm.audio.recording import AudioSource, Recording, open_recording
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import quoted
-from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 from ppaudioldm.tasks.task import Range
 
 SLACK_S = 0.01  # seconds beyond the end that a range may name: durations are often given rounded
 
 
+@task_function("inpaint")
 def inpaint(
     pipeline: AudioLDM,
     audio: AudioSource,
@@ -44,7 +46,6 @@ def inpaint(
     for a range outside the recording, a band outside what recording and checkpoint both have, or as `AudioLDM.generate`
     does.
     """
-    refuse_duration(settings, "inpaint")
     options = take_options(settings)
     TASKS["inpaint"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     TASKS["inpaint"].checked_parameters(prompt, True, {"ranges": ranges, "frequencies": frequencies})

@@ -16,13 +16,15 @@ from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import MIN_DURATION, Options, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
-from ppaudioldm.tasks.regenerate import first_seed, regenerate, with_partial_result
+from ppaudioldm.tasks.regenerate import regenerate, with_partial_result
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 
 SEAM_S = 1.0  # seconds of a recording, around where its end meets its start, that are regenerated
 SHIFT_S = 1e-3  # seconds that the start of a recording's loop may move, to a place without a jump
 
 
+@task_function("loop")
 def loop(pipeline: AudioLDM, prompt: str | None = None, audio: AudioSource | None = None, **settings: Any) -> Clip:
     """A clip to be played again and again, without a seam: of `prompt`, or of a recording.
 
@@ -51,7 +53,6 @@ def plan(recording: Recording | None, duration: float | None, config: ModelConfi
 
 def _of_prompt(pipeline: AudioLDM, prompt: str, options: Options, settings: dict[str, Any]) -> Clip:
     duration = pipeline.default_duration if options.duration is None else options.duration
-    settings["seed"] = first_seed(settings.get("seed"))
     rate, step = pipeline.config.sample_rate, pipeline.config.samples_per_latent
     count = round(duration * rate)
     options = replace(options, duration=step * math.ceil(count / step) / rate)  # a circle of whole latent frames

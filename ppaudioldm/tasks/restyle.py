@@ -16,14 +16,16 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.decoding import OnChunk
-from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import first_seed, generate_from, with_partial_result
+from ppaudioldm.tasks.regenerate import generate_from, with_partial_result
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 
 logger = logging.getLogger(__name__)
 
 
+@task_function("restyle")
 def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: float = 0.5, **settings: Any) -> Clip:
     """`audio`, with its course in time, as `prompt` says it should sound.
 
@@ -33,12 +35,10 @@ def restyle(pipeline: AudioLDM, audio: AudioSource, prompt: str, *, strength: fl
     the duration. The clip is mono, at the checkpoint's rate, as long and as loud as the recording.
     Raises ValueError as `AudioLDM.generate` does.
     """
-    refuse_duration(settings, "restyle")
     options = take_options(settings)
     TASKS["restyle"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     strength = TASKS["restyle"].checked_parameters(prompt, True, {"strength": strength})["strength"]
     recording = open_recording(audio)
-    settings["seed"] = first_seed(settings.get("seed"))
     if strength == 1:
         logger.warning("strength is 1: that starts from noise alone, and nothing of the recording is left")
     rate = pipeline.config.sample_rate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.options import ProgressCallback, as_share, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.registry import SPEAKER, TASKS
+from ppaudioldm.tasks.running import task_function
 from ppaudioldm.text.language import warn_of_other_language
 from ppaudioldm.text.phonemes import MAX_PHONEMES, split_text, to_phonemes
 
@@ -26,6 +26,7 @@ SILENCE = 0.01
 MARGIN_S = 0.06  # seconds kept around what is not silent
 
 
+@task_function("speak")
 def speak(
     pipeline: AudioLDM,
     text: str,
@@ -54,7 +55,7 @@ def speak(
     TASKS["speak"].parameter("speed").checked(speed)
     duration = pipeline.default_duration if options.duration is None else options.duration
     options = replace(options, duration=duration)
-    seed = secrets.randbelow(2**32) if seed is None else seed
+    assert seed is not None  # `task_function` draws one
     # An empty text is one empty piece, for which generate raises the error.
     pieces = cut(text if phonemes else to_phonemes(text), duration, encoder.max_phonemes) or [""]
     if not phonemes:

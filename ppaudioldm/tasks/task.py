@@ -14,7 +14,7 @@ from typing import Any
 from ppaudioldm.checkpoints import recording_names, speech_names
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import quoted
-from ppaudioldm.generation.options import check_texts, is_number
+from ppaudioldm.generation.options import Options, check_texts, is_number
 
 MAX_RANGES = 100
 
@@ -156,7 +156,20 @@ class Task:
     def settings_left_out(self) -> tuple[str, ...]:
         """The fields of `Options` that it does not take."""
         without = {"duration": not self.takes_duration, "prompt_schedule": not self.takes_schedule}
-        return tuple(name for name, is_left_out in without.items() if is_left_out)
+        return (*(name for name, is_left_out in without.items() if is_left_out), *self._unfinished)
+
+    @property
+    def _unfinished(self) -> tuple[str, ...]:
+        """Those of `generation.finishing`: an edited recording keeps its length, channels and level."""
+        if self.edits:
+            return ("trim", "at_once", "stereo", "normalize")
+        return () if self.name == "generate" else ("at_once",)
+
+    def check_options(self, options: Options) -> None:
+        """Raise ValueError for settings of `generation.finishing` that this task does not take."""
+        for name in self._unfinished:
+            if getattr(options, name):
+                raise ValueError(f"{name} is true, allowed for {self.name}: false")
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`."""

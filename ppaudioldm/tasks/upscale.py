@@ -14,15 +14,17 @@ from ppaudioldm.audio.recording import AudioSource, Recording, open_recording, r
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import quoted
-from ppaudioldm.generation.options import MIN_DURATION, refuse_duration, take_options
+from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
 from ppaudioldm.tasks.regenerate import regenerate, with_partial_result
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 
 LOWEST_CUTOFF = 500.0  # Hz: what is left of a sound below says too little about the rest
 
 
+@task_function("upscale")
 def upscale(
     pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, *, cutoff: float | None = None, **settings: Any
 ) -> EditedClip:
@@ -37,7 +39,6 @@ def upscale(
     where the generated sound begins. Raises ValueError for a recording, or a cutoff, that leaves nothing to generate,
     or as `AudioLDM.generate` does.
     """
-    refuse_duration(settings, "upscale")
     options = take_options(settings)
     TASKS["upscale"].check_checkpoint(pipeline.checkpoint.name, pipeline.config, prompt, has_audio=True)
     highest = pipeline.config.sample_rate / 2

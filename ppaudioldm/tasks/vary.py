@@ -13,10 +13,12 @@ from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.decoding import OnChunk
 from ppaudioldm.generation.options import MIN_DURATION, take_options
 from ppaudioldm.pipeline import AudioLDM
-from ppaudioldm.tasks.regenerate import first_seed, generate_from
+from ppaudioldm.tasks.regenerate import generate_from
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.running import task_function
 
 
+@task_function("vary")
 def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **settings: Any) -> Clip:
     """A new clip that sounds like `audio`: AudioMAE's LOA tokens of it take the place of those predicted by GPT-2.
 
@@ -33,7 +35,6 @@ def vary(pipeline: AudioLDM, audio: AudioSource, prompt: str | None = None, **se
     TASKS["vary"].checked_parameters(prompt, has_audio=True)
     recording = open_recording(audio, truncate=True)
     options = replace(options, duration=plan(recording, options.duration, pipeline.config))
-    settings["seed"] = first_seed(settings.get("seed"))
 
     def encode(on_chunk: OnChunk) -> AudioCondition:
         waveform, _ = network_input(recording, pipeline.config.sample_rate)

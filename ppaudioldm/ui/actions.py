@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.audio.names import safe_name
+from ppaudioldm.audio.tagging.files import read_tags
 from ppaudioldm.audio.write import write_audio
 from ppaudioldm.errors import quoted
 from ppaudioldm.serving.changes import changes_of
 from ppaudioldm.serving.generations import save_upload
 from ppaudioldm.serving.job import Job
+from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.service import ModelNotFound, QueueClosed, QueueFull, Service, StoreBroken
 from ppaudioldm.tasks.registry import TASKS
+from ppaudioldm.tasks.stored_settings import settings_in
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.text.language import NOT_ENGLISH
 from ppaudioldm.ui import cards
@@ -122,7 +125,31 @@ class Actions:
 
         Raises LookupError.
         """
-        request = self.find(job_id).request
+        return self._form_of(self.find(job_id).request)
+
+    def settings_of_file(self, path: Any) -> tuple[Task, dict[str, Any], str]:
+        """The same for a sound file that a browser sent, from its tags. Raises ValueError for one that has too few."""
+        found = self.recording(path)
+        if found is None:
+            raise ValueError("there is no file: choose one")
+        stored = settings_in(read_tags(found), found.name)
+        request = Request(
+            stored.checkpoint,
+            stored.task.name,
+            stored.prompt,
+            stored.options,
+            stored.seed,
+            stored.parameters,
+            stored.loudness,
+        )
+        task, values, left_out = self._form_of(request)
+        if stored.checkpoint not in [model.name for model in self.service.models.all]:
+            left_out += (
+                f" It was made with {stored.checkpoint}, which this server does not have: it will sound different."
+            )
+        return task, values, left_out.strip()
+
+    def _form_of(self, request: Request) -> tuple[Task, dict[str, Any], str]:
         diffusion = shown_diffusion(self.service)
         task, values = TASKS[request.task], form_of(request, diffusion)
         left_out = [
@@ -142,7 +169,7 @@ class Actions:
         name = safe_name(cards.title_of(job.request) or job.request.task)
         path = self.uploads / f"{job.id}-{index}" / f"{name}.wav"
         with self.room.reserved(sound.waveform.nbytes + 2 * BLOCK_BYTES):
-            return write_audio(path, sound.waveform, sound.sample_rate, sound.subtype)
+            return write_audio(path, sound.waveform, sound.sample_rate, sound.subtype, sound.tags)
 
 
 def message_of(error: BaseException, service: Service) -> str:

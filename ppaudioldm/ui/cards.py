@@ -97,7 +97,8 @@ def _card(job: Job, service: Service, folded: bool) -> str:
     elif state.sounds and not state.complete:
         sections.append(message("It was stopped early. This is the best sound that was complete", "note"))
     shown = list(enumerate(state.sounds))
-    if len(shown) > 1:  # the first repeats the best of the others
+    has_variations = job.request.options.variations > 1
+    if len(shown) > 1 and not has_variations:  # the first repeats the best of the others
         shown = sorted(shown[1:], key=lambda pair: -(pair[1].score or 0.0))
     sounds = [_sound(job, index, info, rank, len(shown), folded) for rank, (index, info) in enumerate(shown)]
     if folded and len(sounds) > 1:
@@ -129,9 +130,12 @@ def _facts(job: Job, service: Service) -> str:
 
 def _sound(job: Job, index: int, info: SoundInfo, rank: int, count: int, folded: bool) -> str:
     title = title_of(job.request) or job.request.task
-    number = f"Candidate {rank + 1} of {count}" if count > 1 else "Sound"
+    has_variations = job.request.options.variations > 1
+    kind = "Variation" if has_variations else "Candidate"
+    number = f"{kind} {rank + 1} of {count}" if count > 1 else "Sound"
     name = html.escape(f"{number}: {title}", quote=True)
-    facts = [f"<b>{'Best' if rank == 0 else f'No. {rank + 1}'}</b>"] if count > 1 else []
+    place = "Best" if rank == 0 and not has_variations else f"No. {rank + 1}"
+    facts = [f"<b>{place}</b>"] if count > 1 else []
     if info.score is not None:
         facts.append(
             f'<span title="how well the sound fits the prompt, from -1 to 1">CLAP score {info.score:.3f}</span>'

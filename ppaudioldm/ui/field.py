@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ppaudioldm.choices import TAGS
 from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.generation.options import Options, settings
 from ppaudioldm.generation.prompt_schedule import Cue, cues_as_text, parsed_cues
@@ -28,6 +29,11 @@ LABELS = {
     "spacing": ("Timestep spacing", "For dpm++ only."),
     "eta": ("Eta", "For ddim only: 0 adds no noise between steps, 1 as much as ddpm."),
     "reuse": ("Cache interval", "Steps that share deep UNet features (DeepCache). 1 is exact, more is faster."),
+    "variations": ("Variations", "Sounds to keep, each with a seed of its own."),
+    "trim": ("Trim", "Cut off the silence at both ends."),
+    "at_once": ("Start at once", "Of a longer sound, the length from where it begins."),
+    "stereo": ("Stereo", "Two channels whose mean is the mono sound."),
+    "normalize": ("Normalize", "Bring the peak to -1 dBFS."),
     "guidance_interval": ("Guidance", "As a share of the steps, 0 to 1."),
     "lora": ("LoRA adapters", 'Names with a scale each, such as "bells:0.8; rain". Empty: none.'),
 }
@@ -130,6 +136,15 @@ SCHEDULE = Field(
     "prompt_schedule", Cue, (), "Prompts over time", "A line for each: seconds, colon, the prompt that follows then."
 )
 LOUDNESS = Field("loudness", float, None, "Loudness", "Such as -16. Empty: as it was generated.", unit="LUFS")
+
+TAGS_FIELD = Field(
+    "tags",
+    str,
+    "all",
+    "Tags in files",
+    "all: that it is AI-generated, and the settings that make it again. marking: without the settings.",
+    choices=TAGS,
+)
 
 
 # Settings whose default is a checkpoint's, and which the page shows with it.

@@ -18,6 +18,7 @@ from ppaudioldm.ui.field import (
     LOUDNESS,
     OF_CHECKPOINT,
     SCHEDULE,
+    TAGS_FIELD,
     Field,
     Form,
     duration_field,
@@ -25,7 +26,8 @@ from ppaudioldm.ui.field import (
     setting_fields,
 )
 
-NOT_PRESET = ("negative_prompt", "lora")  # settings that belong to what is generated, and stay when a preset is chosen
+# Settings that belong to what is generated, and stay when a preset is chosen.
+NOT_PRESET = ("negative_prompt", "lora", "variations", "trim", "at_once", "stereo", "normalize")
 NEW_SEEDS = 2**32  # a new seed is below: short enough to read aloud
 
 
@@ -88,7 +90,8 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
         seed=_seed(form.get("seed")),
         parameters=_parameters(task, form),
         loudness=LOUDNESS.read(form),
-        keep_candidates=task.keeps_candidates and options.num_waveforms_per_prompt > 1,
+        tags=TAGS_FIELD.read(form) or "all",
+        keep_candidates=task.keeps_candidates and options.num_waveforms_per_prompt > 1 and options.variations == 1,
         with_scores=model.pipeline.config.ranks,
     )
 
@@ -96,7 +99,8 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
 def form_of(request: Request, diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Any]:  # noqa: B008
     """The values of all components that give `request` again: the inverse of `request_of`."""
     task, options = TASKS[request.task], request.options
-    values = {"prompt": request.prompt or "", "seed": str(request.seed), **LOUDNESS.write(request.loudness)}
+    values = {"prompt": request.prompt or "", "seed": str(request.seed)}
+    values |= LOUDNESS.write(request.loudness) | TAGS_FIELD.write(request.tags)
     values |= _written(setting_fields(diffusion), options)
     for name, field in parameter_fields(task).items():
         values |= field.write(request.parameters.get(name, field.default))

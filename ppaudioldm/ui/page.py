@@ -14,7 +14,7 @@ import gradio as gr
 
 from ppaudioldm.serving.voices import Voice
 from ppaudioldm.tasks.registry import TASKS
-from ppaudioldm.tasks.task import Use
+from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui import cards, texts, waveform
 from ppaudioldm.ui.actions import MISTAKES, Actions, message_of
 from ppaudioldm.ui.components import Components
@@ -28,6 +28,9 @@ from ppaudioldm.ui.waveform import Outline
 PORTION = 8  # jobs of the history that are shown at first, and that "Show more" adds
 CLEAN_EVERY_S, KEEP_UPLOADS_S = 600, 6 * 3600  # of recordings that browsers sent
 TITLE = "<h1>ppaudioldm</h1><p>Generate sound from text and recordings, with AudioLDM 2</p>"
+
+BUTTONS = ("dice", "like")  # among the settings
+NOT_SENT = (*BUTTONS, "preset")  # with a job
 
 Updates = dict[Any, Any]
 # Options of events that are queued. They do no long work, so they need neither a spinner nor a limit; the server has an
@@ -145,6 +148,8 @@ class Page:
         on(self._more.click, self._show_more, [self._count, self._current], [self._count, *shown])
         recordings = [tab.fields["recording"] for tab in self._tabs.values() if tab.has_recording]
         everything = [self._notice, self._tab_bar, self._result, *shown, *self._all_fields(), *self._waveforms()]
+        like = self._settings["like"]
+        like.upload(self._guarded(self._like), [like, *recordings], everything, **UNQUEUED)
         for place in (self._result, self._history):
             on(place.click, self._act, [self._current, self._count, *recordings], everything)
         self.blocks.load(self._load, [self._count], [self._current, *shown], **UNQUEUED)
@@ -152,7 +157,8 @@ class Page:
     def _connect_tab(self, name: str, tab: Tab, follow: Any) -> None:
         assert tab.button is not None
         fields = {**self._settings, **tab.fields}
-        del fields["dice"], fields["preset"]
+        for name in NOT_SENT:
+            del fields[name]
         prompt = tab.fields["prompt"]
         gr.on(
             [tab.button.click, *([prompt.submit] if isinstance(prompt, gr.Textbox) else [])],
@@ -179,7 +185,7 @@ class Page:
 
     def _all_fields(self) -> list[Any]:
         own = [component for tab in self._tabs.values() for component in tab.fields.values()]
-        return [*own, *(self._settings[name] for name in self._settings if name != "dice")]
+        return [*own, *(self._settings[name] for name in self._settings if name not in BUTTONS)]
 
     def _waveforms(self) -> list[Any]:
         return [tab.waveform for tab in self._tabs.values() if tab.waveform is not None]
@@ -249,7 +255,16 @@ class Page:
         return {self._notice: "", **emptied, **self._shown(count, current)}
 
     def _again(self, job_id: str, recordings: Sequence[str | None]) -> Updates:
-        task, values, left_out = self._actions.settings_of(job_id)
+        return self._filled(*self._actions.settings_of(job_id), recordings)
+
+    def _like(self, path: str | None, *recordings: str | None) -> Updates:
+        """Fill the fields with the settings in the tags of a sound file that was sent."""
+        return self._filled(*self._actions.settings_of_file(path), recordings)
+
+    def _filled(
+        self, task: Task, values: Mapping[str, Any], left_out: str, recordings: Sequence[str | None]
+    ) -> Updates:
+        """The tab of `task` with these values. left_out: what they cannot repeat, in a line."""
         tab = self._tabs[task.name]
         fields = {**self._settings, **tab.fields}
         updates: Updates = {component: values[name] for name, component in fields.items() if name in values}

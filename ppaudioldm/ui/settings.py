@@ -12,35 +12,51 @@ from ppaudioldm.config import DiffusionConfig
 from ppaudioldm.generation.options import PRESETS
 from ppaudioldm.serving.settings import Limits
 from ppaudioldm.ui.components import NO_SUGGESTIONS, Components, add_field, at_most
-from ppaudioldm.ui.field import LOUDNESS, Field, setting_fields
+from ppaudioldm.ui.field import LOUDNESS, TAGS_FIELD, Field, setting_fields
 
 HERE = Path(__file__).parent
-FIRST = ("negative_prompt", "num_waveforms_per_prompt")  # in sight; all others are in "Advanced settings"
+FINISHING = ("trim", "at_once", "stereo", "normalize")  # one beside the other
+FIRST = (
+    "negative_prompt",
+    "num_waveforms_per_prompt",
+    "variations",
+    *FINISHING,
+)  # in sight; all others are in "Advanced settings"
 # Which of those stand side by side. One that is named nowhere has a row of its own below.
 ROWS = (("num_inference_steps",), ("guidance_scale",), ("sampler", "spacing"), ("eta",), ("reuse",))
 PRESET_HELP = "fast: 10 steps. fine: 25 steps. draft: half the time, less exact. original: as published, slow."
 
 
 def add_settings(limits: Limits, diffusion: DiffusionConfig, adapters: Sequence[str] = ()) -> Components:
-    """Their components, with the seed, the button for a new one, the preset and the loudness.
+    """Their components, with the seed, the button for a new one, the preset, the loudness and the tags of files.
 
-    diffusion: of the checkpoint whose defaults are shown. adapters: the names of the server's LoRA adapters.
+    "like" is the button that takes the settings of a sound file. diffusion: of the checkpoint whose defaults are shown.
+    adapters: the names of the server's LoRA adapters.
     """
-    highest = {"num_inference_steps": limits.steps, "num_waveforms_per_prompt": limits.candidates}
+    highest = {
+        "num_inference_steps": limits.steps,
+        "num_waveforms_per_prompt": limits.candidates,
+        "variations": limits.candidates,
+    }
     fields = {name: at_most(field, highest.get(name)) for name, field in setting_fields(diffusion).items()}
     known = f"This server has {', '.join(adapters)}." if adapters else "This server has none."
     fields["lora"] = replace(fields["lora"], info=f"{fields['lora'].info} {known}")
     with gr.Accordion("Settings", open=True):
-        components = add_field(fields["negative_prompt"])
+        like = gr.UploadButton("Take the settings of a sound file", file_types=["audio"], size="sm", elem_id="like")
+        components = {"like": like, **add_field(fields["negative_prompt"])}
         components |= _seed()
-        components |= add_field(fields["num_waveforms_per_prompt"])
+        with gr.Row():
+            components |= add_field(fields["num_waveforms_per_prompt"]) | add_field(fields["variations"])
+        with gr.Row():
+            for name in FINISHING:
+                components |= add_field(fields[name])
         components["preset"] = gr.Radio(list(PRESETS), value="fast", label="Preset", info=PRESET_HELP, elem_id="preset")
         with gr.Accordion("Advanced settings", open=False, elem_id="advanced"):
             for row in _rows(fields):
                 with gr.Row():
                     for field in row:
                         components |= add_field(field)
-            components |= add_field(LOUDNESS, empty="unchanged")
+            components |= add_field(LOUDNESS, empty="unchanged") | add_field(TAGS_FIELD)
     return components
 
 

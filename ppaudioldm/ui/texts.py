@@ -140,6 +140,24 @@ _SETTINGS = {
     'Names with a scale each, such as "bells:0.8; rain". Empty: none. This server has {names}.': (
         "名称，各带一个强度，例如 bells:0.8; rain。留空：不用。本服务器有 {names}。"
     ),
+    "Take the settings of a sound file": "采用声音文件中的设置",
+    "Variations": "变体数",
+    "Sounds to keep, each with a seed of its own.": "保留几个声音，各有自己的种子。",
+    "Trim": "修剪",
+    "Cut off the silence at both ends.": "去掉首尾的静音。",
+    "Start at once": "立即开始",
+    "Of a longer sound, the length from where it begins.": "生成更长的声音，从发声处起取所需长度。",
+    "Stereo": "立体声",
+    "Two channels whose mean is the mono sound.": "两个声道，其平均即为单声道的声音。",
+    "Normalize": "归一化",
+    "Bring the peak to -1 dBFS.": "使峰值为 -1 dBFS。",
+    "Tags in files": "文件标签",
+    "all: that it is AI-generated, and the settings that make it again. marking: without the settings.": (
+        "全部：写明由人工智能生成，以及可再次生成的设置。标记：不含设置。"
+    ),
+    "all": "全部",
+    "marking": "标记",
+    "none": "无",
     "Loudness": "响度",
     "Loudness, LUFS": "响度（LUFS）",
     "Such as -16. Empty: as it was generated.": "例如 -16。留空：保持生成时的响度。",
@@ -171,6 +189,7 @@ _CARDS = {
     "It was stopped early. This is the best sound that was complete": "提前停止。这是已完成的声音中最好的一个",
     "{count} more": "另外 {count} 个",
     "Candidate {rank} of {count}: {title}": "第 {rank} 个候选（共 {count} 个）：{title}",
+    "Variation {rank} of {count}: {title}": "第 {rank} 个变体（共 {count} 个）：{title}",
     "Sound: {title}": "声音：{title}",
     "Best": "最佳",
     "No. {rank}": "第 {rank}",
@@ -197,6 +216,9 @@ _CARDS = {
     "{rate} kHz": "{rate} kHz",
 }
 _NOTES = {
+    "It was made with {model}, which this server does not have: it will sound different.": (
+        "它是用 {model} 生成的，本服务器没有：听起来会不一样。"
+    ),
     "{model} knows {count} kinds of sound, and this prompt names none: try an example": (
         "{model} 只会 {count} 种声音，这条提示词一种也没有提到：请试试示例"
     ),
@@ -215,6 +237,14 @@ _NOTES = {
 }
 # What is wrong. A line begins with the label of a field, in capital letters, or with a name.
 _MISTAKES = {
+    "{file} has no settings in its tags, from which it could be made again": "{file} 的标签中没有可以再次生成它的设置",
+    "The settings in the tags of {file} cannot be used: {reason}": "{file} 标签中的设置无法使用：{reason}",
+    "There is no file: choose one": "没有文件：请选择一个",
+    "{LABEL} is true, allowed for {task}: false": "{task} 不能使用“{LABEL}”",
+    "Loudness is {value} and normalize is true, allowed: one of them": "响度为 {value}，又选了归一化：只能用其中之一",
+    "{LABEL} is {value}, allowed on this server with {count} candidates: up to {limit}": (
+        "{LABEL}为 {value}，候选数为 {count} 时本服务器最多允许 {limit}"
+    ),
     "The prompt is empty: say what it should sound like": "提示词是空的：请写出听起来应该是什么样",
     "The text is empty": "文字是空的",
     "There is no recording: choose a file, or record one": "没有录音：请选择文件或录一段",

@@ -74,7 +74,14 @@ def test_a_long_sound_is_only_named(assistant, monkeypatch):
     result = ask(assistant, "generate_sound", **BELL)
     assert [part.type for part in result.content] == ["text", "resource_link"]
     line = with_client(assistant.server, lambda client: refusal(client.read_resource(result.content[1].uri)))
-    assert line.startswith("a_bell-3.wav has 16044 bytes, allowed to be sent: up to 10000")
+    size = (assistant.folder.path / "a_bell-3.wav").stat().st_size
+    assert size > 16_044 and line.startswith(f"a_bell-3.wav has {size} bytes, allowed to be sent: up to 10000")
+
+
+def test_variations_are_files_of_their_own(assistant):
+    facts = ask(assistant, "generate_sound", **BELL, name="bell", variations=2, stereo=True).structured_content
+    assert [(one["name"], one["seed"]) for one in facts["variations"]] == [("bell-1.wav", 3), ("bell-2.wav", 4)]
+    assert facts["name"] == "bell-1.wav" and soundfile.info(assistant.folder.path / "bell-2.wav").channels == 2
 
 
 def test_a_cancelled_call_ends_its_job_and_writes_nothing(assistant):
@@ -159,8 +166,9 @@ def test_resources_come_in_portions(assistant, monkeypatch):
 def test_a_full_queue_and_a_full_folder_are_refused(tmp_path, monkeypatch):
     with assistant_of(tmp_path, disk_bytes=20_000) as assistant:
         assert not ask(assistant, "generate_sound", **BELL).is_error
-        assert "the output folder holds 16044 of 20000 bytes" in line_of(ask(assistant, "generate_sound", **BELL))
-        assistant.folder.write(b"a" * 3956, "filled", "wav")
+        size = (assistant.folder.path / "a_bell-3.wav").stat().st_size
+        assert f"the output folder holds {size} of 20000 bytes" in line_of(ask(assistant, "generate_sound", **BELL))
+        assistant.folder.write(b"a" * (20_000 - size), "filled", "wav")
         line = line_of(ask(assistant, "generate_sound", **BELL))
         assert line.startswith("the output folder holds 20000 of 20000 bytes: remove sounds from it")
         (assistant.folder.path / "filled.wav").unlink()

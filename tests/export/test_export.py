@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from ppaudioldm import framework
+from ppaudioldm.audio.tagging.files import read_tags
+from ppaudioldm.audio.tagging.xmp import GENERATED
 from ppaudioldm.checkpoints import CHECKPOINTS, UNTRAINED
 from ppaudioldm.choices import samplers_for
 from ppaudioldm.cli import main
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.export import runner
 from ppaudioldm.export.export import exportable_functions, write_runner
+from ppaudioldm.export.runner import marking, write_wav
 from ppaudioldm.models.functions import INPUTS
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.text.tokenizer import PromptTokenizer
@@ -82,6 +86,14 @@ def test_the_runtime_is_small_and_whole(tmp_path):
     texts = [path.read_text("utf-8") for path in tmp_path.rglob("*.py")]
     assert sum(map(len, texts)) < 100_000
     assert not any(f"{word} ppaudioldm." in text for text in texts for word in ("from", "import"))
+
+
+def test_its_file_says_that_it_is_generated(tmp_path):
+    write_wav(tmp_path / "x.wav", np.zeros(101), 16000, marking({"made_by": "ppaudioldm 1", "name": "tiny"}))
+    tags = read_tags(tmp_path / "x.wav")
+    assert tags["DIGITALSOURCETYPE"] == GENERATED and tags["ENCODER"] == "ppaudioldm 1"
+    assert tags["COMMENT"] == "AI-generated with ppaudioldm 1 and the model tiny"
+    assert soundfile.info(tmp_path / "x.wav").frames == 101
 
 
 @pytest.mark.parametrize(

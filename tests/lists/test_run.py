@@ -87,6 +87,34 @@ def test_settings_of_a_line_come_before_those_of_all(tmp_path):
     assert by_prompt["c"]["settings"]["num_waveforms_per_prompt"] == 3
 
 
+def test_variations_of_a_line(tmp_path):
+    path = write_list(
+        tmp_path, "prompt,name,variations,seed", "a,dog.flac,3,", "a,dog.flac,,", "b,,2,7", "c,,,", name="list.csv"
+    )
+    report = run(path, tmp_path / "out", seed=1, num_waveforms_per_prompt=2)
+    assert (report.total, report.generated, report.missing) == (7, 7, 0)
+    found = {record["file"]: record["seed"] for record in records(tmp_path / "out")}
+    of_a = {"dog-1.flac": 1, "dog-2.flac": 3, "dog-3.flac": 5, "dog.flac": 7}
+    assert found == of_a | {"b-1.wav": 7, "b-2.wav": 9, "c.wav": 1}
+    assert run(path, tmp_path / "out", seed=1, num_waveforms_per_prompt=2).generated == 0
+    write_list(tmp_path, "prompt,name,variations,seed", "b,,3,7", name="list.csv")
+    assert run(path, tmp_path / "out", seed=1, num_waveforms_per_prompt=2).generated == 1
+    assert records(tmp_path / "out")[-1]["seed"] == 11 and records(tmp_path / "out")[-1]["file"] == "b-3.wav"
+
+
+def test_yes_and_no(tmp_path):
+    path = write_list(tmp_path, "prompt,trim,stereo", "a,yes,TRUE", "b,no,0", "c,,", "d,perhaps,", name="list.csv")
+    report = run(path, tmp_path / "out")
+    assert report.failed == {5: "trim is 'perhaps', expected yes or no"}
+    settings = {record["prompt"]: record["settings"] for record in records(tmp_path / "out")}
+    assert [(settings[p]["trim"], settings[p]["stereo"]) for p in "abc"] == [
+        (True, True),
+        (False, False),
+        (False, False),
+    ]
+    assert soundfile.info(tmp_path / "out" / "a.wav").channels == 2
+
+
 def test_lines_of_equal_settings_are_made_together(tmp_path):
     path = write_list(tmp_path, "prompt,duration", "a,1", "b,2", "c,1", "d,2", "e,1", name="list.csv")
     assert counted(path, tmp_path / "out", batch_size=2) == [["a", "c"], ["e"], ["b", "d"]]

@@ -15,6 +15,7 @@ from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.decoding import OnChunk, latent_frames
 from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.generation.provenance import Source
 from ppaudioldm.pipeline import AudioLDM
 
 FAST: dict[str, Any] = {"num_inference_steps": 1, "seed": 3}
@@ -41,6 +42,7 @@ class KnownPipeline:
     ) -> None:
         self.config = config
         self.checkpoint = SimpleNamespace(name=name)
+        self.source = Source(name)
         self.loudness = loudness
         self.encoded: list[np.ndarray] = []
         self.conditions: list[AudioCondition] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,12 @@ def pipeline(known_sounds: KnownSounds | None = KNOWN) -> ImitationPipeline:
 @dataclass(frozen=True)
 class OpenPage:
     service: Service
-    app: FastAPI
     pipeline: ImitationPipeline
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The server with the page, which takes a second to build: most tests need only its actions."""
+        return with_page(create_app(self.service), self.service)
 
     @property
     def uploads(self) -> Path:
@@ -74,4 +79,4 @@ class OpenPage:
 def opened(folder: Path, known_sounds: KnownSounds | None = KNOWN, **settings: Any) -> Iterator[OpenPage]:
     held = pipeline(known_sounds)
     with service_of(folder, held, **settings) as service:
-        yield OpenPage(service, with_page(create_app(service), service), held)
+        yield OpenPage(service, held)

@@ -1,3 +1,4 @@
+import logging
 import os
 
 import pytest
@@ -19,3 +20,12 @@ def own_cache(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "model-cache"
     folder.mkdir(exist_ok=True)
     os.environ["PPAUDIOLDM_CACHE"] = str(folder)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was():
+    """The command sets how its process logs, which is not for the tests after it."""
+    logger = logging.getLogger("ppaudioldm")
+    handlers, propagate = logger.handlers, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate

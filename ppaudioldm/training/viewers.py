@@ -62,7 +62,11 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self._writer = SummaryWriter(
+            str(folder),
+            purge_step=step + 1 if step else None,
+            filename_suffix=f".{step}",  # names have seconds: a run resumed within one would overwrite its own file
+        )
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():

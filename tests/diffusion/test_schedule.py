@@ -107,7 +107,7 @@ def test_bad_spacing_and_timestep():
 
 @pytest.mark.parametrize(
     "change",
-    [{"prediction": "x0"}, {"num_train_timesteps": 0}, {"beta_start": 0.0}, {"beta_end": 1.0}, {"beta_start": 0.5}],
+    [{"prediction": "noise"}, {"num_train_timesteps": 0}, {"beta_start": 0.0}, {"beta_end": 1.0}, {"beta_start": 0.5}],
 )
 def test_bad_config(change):
     with pytest.raises(ValueError, match=f"diffusion.*{next(iter(change))}"):

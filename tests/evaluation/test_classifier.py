@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from ppaudioldm.evaluation.train_classifier import ClassifierSettings, Classifie
 from ppaudioldm.sounds import SINGLE_KINDS, example
 from ppaudioldm.training import loop
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.settings import RunConfig, with_overrides
+from ppaudioldm.training.settings import RunConfig, read_settings, with_overrides
 from tests.support import random_network
 
 SOME_KINDS = ("piano", "marimba", "violin", "trumpet", "flute", "dog", "cow", "owl", "birds", "rain", "sea", "fire")
@@ -177,6 +178,11 @@ def test_training_learns_and_its_weights_can_be_used(tmp_path):
         classifier.recognise(example(s, (k,), 1.0, "test").waveform) == k for k in settings.kinds for s in range(4)
     ]
     assert sum(right) >= 10
+
+
+def test_its_recipe_is_of_the_collection():
+    recipe = Path(__file__).parents[2] / "recipes" / "classifier.toml"
+    assert read_settings(recipe, ClassifierSettings()).sounds == "collection"
 
 
 def test_recordings_are_refused():

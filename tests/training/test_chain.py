@@ -118,7 +118,8 @@ def test_settings_that_cannot_be(tmp_path, values, problem):
 
 
 def test_the_recipes_are_settings_of_the_next_model():
-    for path in (Path(__file__).parents[2] / "recipes").glob("*.toml"):
+    recipes = (Path(__file__).parents[2] / "recipes").glob("*.toml")
+    for path in (path for path in recipes if path.name != "classifier.toml"):  # which judges sounds, and makes none
         settings = read_settings(path, ChainSettings())
         assert settings.model.vae == tiny.MODEL.vae
         assert settings.model == tiny.MODEL or settings.synthesised == "speech"  # of the latter see test_spoken

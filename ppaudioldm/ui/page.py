@@ -156,9 +156,8 @@ class Page:
 
     def _connect_tab(self, name: str, tab: Tab, follow: Any) -> None:
         assert tab.button is not None
-        fields = {**self._settings, **tab.fields}
-        for name in NOT_SENT:
-            del fields[name]
+        settings = {key: component for key, component in self._settings.items() if key not in NOT_SENT}
+        fields = {**settings, **tab.fields}
         prompt = tab.fields["prompt"]
         gr.on(
             [tab.button.click, *([prompt.submit] if isinstance(prompt, gr.Textbox) else [])],

@@ -200,7 +200,8 @@ class AudioLDM:
         prompts = [""] * count if is_absent else check_texts(texts)
         _check_counts(prompts, conditioning, unconditional)
         if not is_absent:
-            if phonemes is None:  # the task speak, which generates from them piece by piece, warns once
+            # The task speak, which generates from phonemes piece by piece, warns once; an adapter may know others.
+            if phonemes is None and not options.lora:
                 self.warn_of_unknown_sounds(prompts, schedule)
             if condition.film is not None:
                 logger.warning("the recording takes the place of the prompt, which only scores the result")

@@ -140,6 +140,15 @@ def test_an_adapter_that_was_replaced_is_read_again(checkpoint, tmp_path):
     assert relative_error(pipeline.generate("rain", lora=str(path), **CLIP).waveforms, first) > 1e-3
 
 
+def test_an_adapter_may_know_other_sounds(checkpoint, adapter, monkeypatch):
+    """Than those that the checkpoint lists: with one, a prompt is not warned of."""
+    pipeline, warned = opened(checkpoint, "eager"), []
+    monkeypatch.setattr(pipeline, "warn_of_unknown_sounds", lambda prompts, schedule=(): warned.append(prompts))
+    for lora in ((), str(adapter)):
+        pipeline.generate("a cow", lora=lora, **CLIP | {"num_inference_steps": 1})
+    assert warned == [["a cow"]]
+
+
 # ---- On the command line
 
 

@@ -222,11 +222,12 @@ def generate(
     if guidance_scale is None:
         guidance_scale = config.diffusion.guidance_scale
     conditional = condition_of(programs, tokens)
-    scale_input = None
+    timesteps = sorted(set(sampler.timesteps))
+    scale_inputs = None
     if config.unet.guidance_dim:
         if negative_tokens:
             raise ValueError("a negative prompt is set, but the guidance scale is an input of this checkpoint's UNet")
-        scale_input, guidance_scale = np.array([[guidance_scale]], np.float32), 1.0
+        scale_inputs, guidance_scale = np.full((len(timesteps), 1), guidance_scale, np.float32), 1.0
     is_guided = guidance_scale != 1
     if is_guided:
         away = condition_of(programs, negative_tokens) if negative_tokens else unconditional(programs)
@@ -234,12 +235,15 @@ def generate(
     else:
         contexts, masks, film = conditional
     projected = programs.run("unet_contexts", contexts) if contexts else []
+    features = timestep_features(np.array(timesteps), config.unet.model_channels)
+    # All at once, as `generate` of the package does: one at a time is rounded otherwise.
+    time_embeddings = programs.run("unet_time_embedding", features, scale_inputs)
     windows = latent_windows(config, frames)
     step = "unet_guided_step" if is_guided else "unet_step"
 
     def predict(latents: np.ndarray, timestep: float, _: int) -> np.ndarray:
-        features = timestep_features(np.array([timestep]), config.unet.model_channels)
-        time_embedding = programs.run("unet_time_embedding", features, scale_input)
+        row = timesteps.index(timestep)
+        time_embedding = time_embeddings[row : row + 1]
         parts = windows.cut(latents, programs.concat)
         predictions = [programs.run(step, window, time_embedding, projected, masks, film) for window in parts]
         return windows.blend(predictions, programs.asarray, programs.concat)

@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_ALL_CORES := -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # These see nothing of the framework that runs the networks.
-ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,audio commands evaluation lists serving sounds storage ui test_cli.py \
+ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,assistants audio commands evaluation lists serving sounds storage ui test_cli.py \
 	test_distribution.py test_examples.py)
 
 .PHONY: demo test browser lint parity install-test schema clean

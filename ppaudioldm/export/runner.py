@@ -236,21 +236,20 @@ def generate(
         contexts, masks, film = conditional
     projected = programs.run("unet_contexts", contexts) if contexts else []
     features = timestep_features(np.array(timesteps), config.unet.model_channels)
-    # All at once, as `generate` of the package does: one at a time is rounded otherwise.
-    time_embeddings = programs.run("unet_time_embedding", features, scale_inputs)
+    # All at once, as `AudioLDM` does: one by one they round otherwise.
+    embeddings = programs.run("unet_time_embedding", features, scale_inputs)
     windows = latent_windows(config, frames)
     step = "unet_guided_step" if is_guided else "unet_step"
 
     def predict(latents: np.ndarray, timestep: float, _: int) -> np.ndarray:
-        row = timesteps.index(timestep)
-        time_embedding = time_embeddings[row : row + 1]
+        embedding = embeddings[[timesteps.index(timestep)]]
         parts = windows.cut(latents, programs.concat)
-        predictions = [programs.run(step, window, time_embedding, projected, masks, film) for window in parts]
+        predictions = [programs.run(step, window, embedding, projected, masks, film) for window in parts]
         return windows.blend(predictions, programs.asarray, programs.concat)
 
     shape = config.vae.latent_channels, frames, config.latent_bands
     start = sampler.initial(gaussian(shape, [seed], INITIAL))
-    # Nothing but the latents after the last step is used.
+    # Only the latents after the last step are used.
     *_, (_, latents) = denoise(
         predict, sampler, start, guidance_scale, noise=lambda step: gaussian(shape, [seed], STEP, step)
     )
@@ -276,7 +275,7 @@ def tokens_of(programs: Programs, text: str) -> dict[str, list[int]]:
 
 
 def marking(manifest: dict[str, Any]) -> bytes:
-    """Chunks of a WAV file that say, as INFO and as XMP, that it is generated, and by what."""
+    """Chunks of a WAV file that say, as INFO and XMP, that it is generated and by what."""
     software, model = manifest["made_by"], manifest["name"]
     comment = f"AI-generated with {software} and the model {model}"
     texts = b"".join(chunk(kind, text.encode() + b"\0") for kind, text in ((b"ISFT", software), (b"ICMT", comment)))

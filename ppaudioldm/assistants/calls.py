@@ -22,7 +22,7 @@ from ppaudioldm.serving.voices import Voice
 from ppaudioldm.text.language import NOT_ENGLISH
 
 UPDATE_EVERY_S = 0.15  # faster changes of a job are one notification
-HEARTBEAT_S = 5.0  # seconds without a change after which a client is told that the call goes on
+HEARTBEAT_S = 5.0  # seconds without a change after which the client gets a progress notification all the same
 LEAST_PERCENT = 0.001  # of progress from one notification to the next: the protocol lets it only grow
 DENOISED_PERCENT = 95.0  # of the progress; what comes after the denoising is short
 MISTAKES = (ValueError, ModelNotFound, QueueFull, QueueClosed, StoreBroken, OSError)  # answered with one line

@@ -1,7 +1,7 @@
-"""Whether a clip of the collection has the attributes that its caption tells: pitch, speed, direction, note, number.
+"""Whether a clip of the collection has the attributes that its caption states: pitch, speed, direction, note, number.
 
-No network judges. What tells low from high and slow from fast is calibrated for each kind on real clips of the training
-split: of several measures the one that separates these best, with the boundary in the middle.
+No network judges. The border between low and high, and between slow and fast, is calibrated for each kind on real clips
+of the training split: of several measures the one that separates these best, with the boundary in the middle.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class AttributeJudge:
     _counters: dict[str, Measure] = field(default_factory=dict)
 
     def __call__(self, waveform: np.ndarray, request: LabelledExample) -> dict[str, bool]:
-        """Attribute -> whether `waveform` (samples,) at 16 kHz has it, for those that the request's caption tells."""
+        """Attribute -> whether `waveform` (samples,) at 16 kHz has it, for those that the request's caption states."""
         says, found = request.says, {}
         for name, (fact, _) in GRADUAL.items():
             boundary = self._boundary(request.kind, name) if fact in says else None

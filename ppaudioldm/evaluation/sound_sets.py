@@ -16,7 +16,7 @@ class LabelledExample(Protocol):
     """A clip with its caption, as both sets have it.
 
     waveform: (samples,) float32 at 16 kHz. language: of the caption, "en" or "zh". parameters: plain facts of the clip.
-    says: the names of those that the caption tells.
+    says: the names of those that the caption states.
     """
 
     @property

@@ -43,7 +43,7 @@ class Example:
     parameters: what is known of the clip, all of which captions say holds, as plain values: see the kinds. Common ones:
     onsets (s), count, speed, pitch, hertz, note, octave, notes (MIDI numbers), direction, strength, distance, loudness;
     of two sounds first, second, first_parameters, second_parameters and, where one follows the other, switch (s).
-    says: the names of those parameters that the caption tells; of two sounds none is named.
+    says: the names of those parameters that the caption states; of two sounds none is named.
     """
 
     waveform: np.ndarray
@@ -204,7 +204,7 @@ def _waveform(rng: Generator, material: Material, name: str, facts: Facts, durat
 
 
 def _caption(rng: Generator, name: str, facts: Facts, language: str, split: str) -> tuple[str, frozenset[str]]:
-    """A caption, and the facts that it tells."""
+    """A caption, and the facts that it states."""
     if name in PAIRS:
         return caption(rng, *_describe_pair(rng, name, facts, language, split), language, split), frozenset()
     text, is_noun, says = describe(rng, SINGLE_KINDS[name].words, facts, language, split)

@@ -58,7 +58,7 @@ class Words:
 
 
 class Description(NamedTuple):
-    """A sound in words. is_noun: a noun phrase, not a clause. says: the facts of the clip that it tells."""
+    """A sound in words. is_noun: a noun phrase, not a clause. says: the facts of the clip that it states."""
 
     text: str
     is_noun: bool

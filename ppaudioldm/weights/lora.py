@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.regular import open_regular, read_bounded
+from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.lora_config import LoraConfig, checked_rank
 from ppaudioldm.weights.lora_keys import ALPHA, DOWN, UP, other_method, parse_key
 from ppaudioldm.weights.safetensors_files import read_safetensors
@@ -76,7 +77,7 @@ def _read(path: Path, name: str) -> Adapter:
     weights, config = _files(path)
     content = hashlib.sha256()
     with naming(config or weights):
-        values = _json(read_bounded(config, CONFIG_LIMIT_BYTES)) if config else None
+        values = json_object(read_bounded(config, CONFIG_LIMIT_BYTES)) if config else None
         content.update(json.dumps(values, sort_keys=True).encode())
     with naming(weights):
         _check_header(weights)
@@ -128,18 +129,10 @@ def _metadata(path: Path) -> dict[str, Any] | None:
         text = (file.metadata() or {}).get(METADATA)
     if text is None:
         return None
-    values = {name.removeprefix("unet."): value for name, value in _json(text).items() if name.startswith("unet.")}
+    values = {
+        name.removeprefix("unet."): value for name, value in json_object(text).items() if name.startswith("unet.")
+    }
     return values or None
-
-
-def _json(text: str | bytes) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(values, dict):
-        raise ValueError("expected a JSON object")
-    return values
 
 
 def _config(values: Mapping[str, Any], path: Path) -> LoraConfig:

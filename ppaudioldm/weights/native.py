@@ -12,6 +12,7 @@ import numpy as np
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.storage.regular import read_bounded
+from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.safetensors_files import read_safetensors
 from ppaudioldm.weights.tensors import LazyTensor
@@ -31,7 +32,7 @@ def is_replaceable(folder: Path) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return True
     try:
-        return _parsed(read_bounded(folder / "config.json", CONFIG_LIMIT_BYTES)).get("format") == FORMAT
+        return json_object(read_bounded(folder / "config.json", CONFIG_LIMIT_BYTES)).get("format") == FORMAT
     except (OSError, ValueError):
         return False
 
@@ -110,17 +111,7 @@ def _known_sounds(config_json: Mapping[str, Any]) -> KnownSounds | None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
-    values = _parsed(read_bounded(path, CONFIG_LIMIT_BYTES))
+    values = json_object(read_bounded(path, CONFIG_LIMIT_BYTES))
     if values.get("format") != FORMAT or values.get("version") != VERSION:
         raise ValueError(f"not a ppaudioldm checkpoint of version {VERSION}")
-    return values
-
-
-def _parsed(text: bytes) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(values, dict):
-        raise ValueError("expected a JSON object")
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.regular import open_regular, read_bounded
 from ppaudioldm.weights.file_kinds import check_kind
 from ppaudioldm.weights.hub import INDEX_LIMIT_BYTES
+from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.safe_pickle import checked_shape
 from ppaudioldm.weights.state_dict import without_wrappers
 from ppaudioldm.weights.tensors import DTYPES, FileTensor, UnreadableTensor
@@ -55,20 +55,10 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, FileTensor]:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             length = int.from_bytes(file.read(8), "little")
-            header = _json(file.read(min(length, size)))
+            header = json_object(file.read(min(length, size)))
         header.pop("__metadata__", None)
         tensors = {name: _tensor(path, name, entry, 8 + length, size) for name, entry in header.items()}
         return without_wrappers(tensors)
-
-
-def _json(data: bytes) -> dict:
-    try:
-        value = json.loads(data)
-    except RecursionError as error:
-        raise ValueError("JSON nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError("JSON that is not an object")
-    return value
 
 
 def _tensor(path: Path, name: str, entry: dict, start: int, size: int) -> FileTensor:
@@ -133,7 +123,7 @@ def _read(path: Path) -> Tensors:
 def _read_sharded(index: Path) -> Tensors:
     """The tensors that an index lists, each from the file that the index names."""
     with naming(index):
-        weight_map = _json(read_bounded(index, INDEX_LIMIT_BYTES)).get("weight_map")
+        weight_map = json_object(read_bounded(index, INDEX_LIMIT_BYTES)).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ValueError("an index without a weight_map")
         weight_map = without_wrappers(weight_map)

@@ -8,7 +8,7 @@ NOTES = ("C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A
 _FLATS = {"C sharp": "D flat", "D sharp": "E flat", "F sharp": "G flat", "G sharp": "A flat", "A sharp": "B flat"}
 _KEY_NOTES = tuple(note.replace(" sharp", "#") for note in NOTES)
 
-# A slot -> the fact that it tells, and the synonyms for each value of that fact.
+# A slot -> the fact that it states, and the synonyms for each value of that fact.
 Table = dict[str, tuple[str, dict[Any, tuple[str, ...]]]]
 
 

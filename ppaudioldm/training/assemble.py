@@ -12,9 +12,11 @@ import numpy as np
 from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, ModelConfig
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
+from ppaudioldm.training.audiomae import normalise_tokens
 from ppaudioldm.training.joint import JointSettings
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import adapter_of
+from ppaudioldm.training.pretrained import statistics_of
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
 from ppaudioldm.training.vae import fold_normalisation
@@ -54,12 +56,14 @@ def assemble_checkpoint(
                 f"{decoder}: continues the VAE of {start!r}, but {joint} was trained on latents of {settings.vae!r}"
             )
         weights["vae_decoder"] = averaged_weights(decoder, "vae")["vae_decoder"]
-    latents = (np.array(facts["model"]["latents"][name]) for name in ("mean", "deviation"))
+    latents = statistics_of(facts["model"]["latents"])
     encoder, trained_decoder = weights["vae_encoder"], weights["vae_decoder"]
     weights["vae_encoder"], weights["vae_decoder"] = fold_normalisation(encoder, trained_decoder, *latents)
     model = _with_clap_audio(settings.model, Path(settings.clap))
     if settings.audiomae:  # optional: generation from text does without
         weights |= averaged_weights(Path(settings.audiomae), "audiomae")
+        if loa := facts["model"].get("loa"):
+            weights["audiomae"] = normalise_tokens(weights["audiomae"], *statistics_of(loa))
         encoder_config = open_run(Path(settings.audiomae), "audiomae").facts["model"]["encoder"]
         model = replace(model, audiomae=with_overrides(AudioMAEConfig(), encoder_config))
     if vocoder:

@@ -249,3 +249,16 @@ class AudioMAEStage:
                 row, column = frames * (patch // bands), mels * (patch % bands)
                 filled[clip, row : row + frames, column : column + mels] = values.reshape(frames, mels)
         samples.spectrograms([list(arrays["fbank"]), list(filled)], FBANK_LEVELS)
+
+
+def normalise_tokens(
+    audiomae: Mapping[str, np.ndarray], mean: np.ndarray, deviation: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The parameters of AudioMAE whose tokens, of `mean` and `deviation` by channel, have mean 0 and deviation 1.
+
+    Exact: after the last normalisation, which is changed, there are only means, and maxima over places.
+    """
+    folded = dict(audiomae)
+    folded["norm.weight"] = (audiomae["norm.weight"] / deviation).astype(np.float32)
+    folded["norm.bias"] = ((audiomae["norm.bias"] - mean) / deviation).astype(np.float32)
+    return folded

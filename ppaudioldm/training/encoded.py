@@ -18,6 +18,7 @@ CAPTION_BYTES = 400
 PRESENT = "is_there"  # the field that is not 0 in encoded rows; its name is part of the file format
 BLOCK_BYTES = 1 << 20  # written at once
 ENCODED_AT_ONCE = 64  # clips, which bounds the memory
+LEAST_DEVIATION = 0.001  # of a channel that is the same everywhere
 STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents are measured
 
 
@@ -90,11 +91,15 @@ class EncodedClips:
         """The value of PRESENT in the row of this clip: how often the row has been used, from 1 to 255 and again."""
         return 1 + number // len(self) % 255
 
-    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each latent channel, rounded to three digits: the same on every machine."""
+    def statistics(self, field: str = "latents") -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel of a field, rounded to three digits: the same on every machine.
+
+        field: "latents" (clips, channels, T, bands) or "loa" (clips, tokens, channels).
+        """
         indices = range(min(STATISTICS_CLIPS, len(self)))
-        latents = np.concatenate([self[[n]]["latents"] for n in indices]).astype(np.float64)
-        return latents.mean((0, 2, 3)).round(3), latents.std((0, 2, 3)).round(3)
+        values = np.concatenate([self[[n]][field] for n in indices]).astype(np.float64)
+        others = (0, 2, 3) if field == "latents" else (0, 1)
+        return values.mean(others).round(3), np.maximum(values.std(others), LEAST_DEVIATION).round(3)
 
 
 def _reserve(file: BinaryIO, size: int) -> None:

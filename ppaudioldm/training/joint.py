@@ -47,7 +47,14 @@ from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import LoraSettings, attach_adapter
 from ppaudioldm.training.optimizer import OptimizerConfig
-from ppaudioldm.training.pretrained import PretrainedWeights, check_trainable, from_checkpoint, from_runs
+from ppaudioldm.training.pretrained import (
+    PretrainedWeights,
+    Statistics,
+    check_trainable,
+    from_checkpoint,
+    from_runs,
+    unchanged,
+)
 from ppaudioldm.training.recompute import recompute_blocks
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.runs import frozen_network
@@ -99,6 +106,7 @@ class JointSettings:
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
+    normalise_loa: bool = True  # AudioMAE's tokens, by channel: most of a token is the same in all clips
     # GPT-2 predicts each LOA token from AudioMAE's tokens before it, all at once; without, from its own, one after the
     # other as in generation, which takes too long for many tokens.
     teacher_forcing: bool = False
@@ -255,8 +263,14 @@ class JointStage:
             folder, settings.held_out, layout, source, lambda n: self._encode([features(number) for number in n])
         )
         self.mean, self.deviation = pretrained.latents or self._clips.statistics()
+        self.loa_mean, self.loa_deviation = self._loa_statistics(pretrained)
         _, decoder = pretrained.vae(self.mean, self.deviation)
         self.decoder = frozen_network("vae_decoder", model, decoder, device)
+
+    def _loa_statistics(self, pretrained: PretrainedWeights) -> Statistics:
+        """Mean and deviation that AudioMAE's tokens are normalised with, by channel."""
+        is_measured = self.settings.normalise_loa and pretrained.audiomae and not pretrained.loa
+        return self._clips.statistics("loa") if is_measured else pretrained.loa or unchanged(pretrained.audiomae_config)
 
     def optimizer(self, update: str) -> OptimizerConfig:
         return self.settings.optimizer
@@ -264,7 +278,15 @@ class JointStage:
     def model(self) -> Any:
         latents = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
         lora = {"lora": as_values(self.settings.lora)} if self.settings.lora.rank else {}
-        return {"networks": as_values(self.settings.model), "latents": latents, "sounds": self._sounds, **lora}
+        is_normalised = self.loa_mean.any() or (self.loa_deviation != 1).any()
+        loa = {"mean": self.loa_mean.tolist(), "deviation": self.loa_deviation.tolist()}
+        return {
+            "networks": as_values(self.settings.model),
+            "latents": latents,
+            "sounds": self._sounds,
+            **({"loa": loa} if is_normalised else {}),
+            **lora,
+        }
 
     def data(self, index: int) -> dict[str, np.ndarray]:
         """A batch: latents, AudioMAE's LOA tokens, token ids; and all random draws, such as noise and timesteps."""
@@ -292,7 +314,7 @@ class JointStage:
             **self._tokenize(captions),
         }
         if self._audiomae is not None:
-            batch["loa"] = rows["loa"].astype(np.float32)
+            batch["loa"] = self._loa(rows)
         if (phonemes := self._phonemes(rows)) is not None:
             batch["phonemes"] = phonemes
         if settings.teacher_forcing:
@@ -395,6 +417,10 @@ class JointStage:
         shape = (1, -1, 1, 1)
         return ((latents - self.mean.reshape(shape)) / self.deviation.reshape(shape)).astype(np.float32)
 
+    def _loa(self, rows: np.ndarray) -> np.ndarray:
+        """AudioMAE's tokens (B, tokens, channels) of encoded clips, normalised."""
+        return ((rows["loa"] - self.loa_mean) / self.loa_deviation).astype(np.float32)
+
     def _encode(self, clips: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The fields of `EncodedClips` for clips as `ClipFeatures` returns them."""
         fields: dict[str, Any] = {"caption": [clip["caption"] for clip in clips]}
@@ -425,11 +451,12 @@ class JointStage:
             "wrong": self.contexts([captions[i] for i in others], None if phonemes is None else phonemes[others]),
         }
         errors = {}
-        if phonemes is not None and self._audiomae is not None:
-            targets = rows["loa"].astype(np.float32)
+        if self._audiomae is not None:
+            targets = self._loa(rows)
             difference = framework.to_numpy(contexts_of["right"][0][0]) - targets
             errors["loa_error"] = float((difference**2).mean() / max(1e-6, targets.var(0).mean()))
-            contexts_of["recorded"] = [framework.from_numpy(targets, self._device)], contexts_of["right"][1]
+            (_, *states), masks = contexts_of["right"]
+            contexts_of["recorded"] = [framework.from_numpy(targets, self._device), *states], masks
         for name, contexts in contexts_of.items():
             for timestep in EVALUATED_TIMESTEPS:
                 errors[f"x0_error_{timestep}_{name}"] = self._x0_error(rows, contexts, timestep)

@@ -243,7 +243,12 @@ def resume(trainer: Trainer, folder: Path) -> list[str]:
         return []
     facts, expected = state.facts, _facts(trainer.stage, trainer.process)
     for name in ("stage", "framework", "model"):
-        if lines := differences({name: facts.get(name)}, {name: expected[name]}, common=True):
+        lines = differences({name: facts.get(name)}, {name: expected[name]}, common=True)
+        if name == "model":
+            lines += [
+                f"{key} is part of the model, was not" for key in sorted(expected[name].keys() - facts[name].keys())
+            ]
+        if lines:
             raise CheckpointError(f"{folder / STATE_FILE}: belongs to another run: {'; '.join(lines[:3])}")
     try:
         trainer.load(state)

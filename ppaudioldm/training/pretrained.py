@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from ppaudioldm.training.vocabulary import trained_tokenizer
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 Weights = Mapping[str, np.ndarray]  # parameter -> value
+Statistics = tuple[np.ndarray, np.ndarray]  # mean and standard deviation of each channel
 CONTEXTS = ("loa", "flan_t5")
 N_MELS = 64
 
@@ -29,13 +30,15 @@ class PretrainedWeights:
 
     vae(mean, deviation): weights of a plain encoder and decoder, with latents normalised by these, one value a channel.
     latents: mean and deviation that normalise the encoder's latents for the UNet; None: they are measured on clips.
+    loa: those that normalise AudioMAE's tokens, likewise, one value a channel; 0 and 1 where they are used as they are.
     audiomae: {} without AudioMAE. start: trained network -> initial weights; others are initialised randomly.
     """
 
     tokenizer_json: Callable[[str], str]
     clap_text: Weights
     vae: Callable[[np.ndarray, np.ndarray], tuple[Weights, Weights]]
-    latents: tuple[np.ndarray, np.ndarray] | None = None
+    latents: Statistics | None = None
+    loa: Statistics | None = None
     audiomae: Weights = field(default_factory=dict)
     audiomae_config: AudioMAEConfig = field(default_factory=AudioMAEConfig)
     start: Mapping[str, Weights] = field(default_factory=dict)
@@ -52,12 +55,26 @@ def from_runs(vae: Path, clap: Path, audiomae: Path | None, tokenizers: Path, st
         partial(fold_normalisation, weights["vae_encoder"], weights["vae_decoder"]),
         start=averaged_weights(start, "joint") if start else {},
     )
-    if audiomae is None:
+    if audiomae is not None:
+        audiomae_config = with_overrides(AudioMAEConfig(), open_run(audiomae, "audiomae").facts["model"]["encoder"])
+        audiomae_weights = averaged_weights(audiomae, "audiomae")["audiomae"]
+        pretrained = replace(pretrained, audiomae=audiomae_weights, audiomae_config=audiomae_config)
+    if start is None:
         return pretrained
-    audiomae_config = with_overrides(AudioMAEConfig(), open_run(audiomae, "audiomae").facts["model"]["encoder"])
-    return replace(
-        pretrained, audiomae=averaged_weights(audiomae, "audiomae")["audiomae"], audiomae_config=audiomae_config
-    )
+    # What the run of `start` was trained on is not measured again: its clips may have been of another length.
+    model = open_run(start, "joint").facts["model"]
+    loa = statistics_of(model["loa"]) if "loa" in model else unchanged(pretrained.audiomae_config)
+    return replace(pretrained, latents=statistics_of(model["latents"]), loa=loa)
+
+
+def statistics_of(facts: Mapping[str, Sequence[float]]) -> Statistics:
+    """From how the joint stage states them in its model."""
+    return np.array(facts["mean"]), np.array(facts["deviation"])
+
+
+def unchanged(config: AudioMAEConfig) -> Statistics:
+    """Of AudioMAE's tokens that are used as they are."""
+    return np.zeros(config.hidden_size), np.ones(config.hidden_size)
 
 
 def from_checkpoint(checkpoint: Checkpoint, learned: tuple[str, ...]) -> PretrainedWeights:
@@ -69,6 +86,7 @@ def from_checkpoint(checkpoint: Checkpoint, learned: tuple[str, ...]) -> Pretrai
         _weights(checkpoint, "clap_text"),
         partial(normalise_latents, _weights(checkpoint, "vae_encoder"), _weights(checkpoint, "vae_decoder")),
         (np.zeros(channels), np.full(channels, 1 / scale)),
+        unchanged(model.audiomae) if model.audiomae else None,
         _weights(checkpoint, "audiomae") if model.audiomae else {},
         model.audiomae or AudioMAEConfig(),
         {name: _weights(checkpoint, name) for name in learned},

@@ -23,6 +23,7 @@ from ppaudioldm.config import (
     VAEConfig,
 )
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.errors import CheckpointError
 from ppaudioldm.generation.text_condition import PromptEncoder
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS
@@ -39,7 +40,7 @@ from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.tokenizer_files import tokenizer_json, write_tokenizer
 from tests.support import relative_error
-from tests.training.support import NoiseClips, stop_after
+from tests.training.support import NoiseClips, losses_of_joint, stop_after
 
 SAMPLES = 8 * 640  # 8 latent frames
 MODEL = ModelConfig(
@@ -108,22 +109,12 @@ def train(settings, folder, steps=None):
     return stage
 
 
-def losses(stage):
-    """What the log of a step would say, on the same batches always."""
-    found = []
-    with framework.no_grad():
-        for index in range(100, 104):
-            batch = {name: framework.from_numpy(array) for name, array in stage.data(index).items()}
-            found.append({name: float(value) for name, value in stage.loss("all", batch)[1].items()})
-    return {name: np.mean([values[name] for values in found]) for name in found[0]}
-
-
 def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     stage = train(settings, tmp_path / "whole")
     lines = read_log(tmp_path / "whole")
     steps = [line for line in lines if "rate" in line]
     assert ["v_error" in line for line in steps] == [False] * 2 + [True] * 10
-    before, after = losses(JointStage(settings, clips=NoiseClips(SAMPLES))), losses(stage)
+    before, after = losses_of_joint(JointStage(settings, clips=NoiseClips(SAMPLES))), losses_of_joint(stage)
     assert all(after[name] < 0.97 * before[name] for name in ("loa_error", "v_error")), (before, after)
     assert {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong")} <= lines[-1].keys()
     samples = tmp_path / "whole" / "samples"
@@ -224,6 +215,36 @@ def test_runs_are_assembled_to_a_checkpoint_that_generates(settings, tmp_path, c
     assert all(np.allclose(weights[key], value, rtol=1e-3, atol=1e-5) for key, value in expected.items())
     assert main(["assemble", str(tmp_path / "vae"), str(tmp_path / "small")]) == 2
     assert "a run of the stage vae, expected joint" in capsys.readouterr().err
+
+
+def test_audiomaes_tokens_are_normalised_in_the_stage_and_in_the_checkpoint(settings, tmp_path):
+    """Unlike latents, tokens of an untrained AudioMAE have a mean that is far larger than their deviation."""
+    stage = train(settings, tmp_path / "joint", 3)
+    raw = stage._clips[[0, 1]]["loa"].astype(np.float32)
+    assert np.abs(raw.mean((0, 1)) / raw.std((0, 1))).mean() > 1
+    tokens = stage._loa(stage._clips[[0, 1]])
+    assert np.allclose(tokens.mean((0, 1)), 0, atol=0.02) and np.allclose(tokens.std((0, 1)), 1, atol=0.02)
+    main(["assemble", str(tmp_path / "joint"), str(tmp_path / "small")])
+    of_checkpoint = JointStage(
+        replace(settings, checkpoint=str(tmp_path / "small"), model=open_checkpoint(tmp_path / "small").config),
+        clips=NoiseClips(SAMPLES),
+    )
+    assert relative_error(of_checkpoint._loa(of_checkpoint._clips[[0, 1]]), tokens) < 0.01  # as float16
+    assert "loa" not in of_checkpoint.model()
+    longer = replace(settings, start=str(tmp_path / "joint"), duration=2 * SAMPLES / 16000)
+    further = JointStage(longer, clips=NoiseClips(2 * SAMPLES)).model()
+    assert further["loa"] == stage.model()["loa"] and further["latents"] == stage.model()["latents"]
+
+
+def test_a_run_whose_tokens_are_not_normalised_goes_on_without(settings, tmp_path):
+    as_they_are = replace(settings, normalise_loa=False)
+    before = train(as_they_are, tmp_path / "joint", 2)
+    assert np.array_equal(before._loa(before._clips[[0, 1]]), before._clips[[0, 1]]["loa"].astype(np.float32))
+    with pytest.raises(CheckpointError, match=r"belongs to another run: loa is part of the model, was not"):
+        train(settings, tmp_path / "joint", 3)
+    assert train(as_they_are, tmp_path / "joint", 3)
+    further = JointStage(replace(settings, start=str(tmp_path / "joint")), clips=NoiseClips(SAMPLES))
+    assert "loa" not in further.model(), "what it continues decides"
 
 
 def test_conditions_are_those_of_generation(settings):

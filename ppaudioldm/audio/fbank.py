@@ -46,16 +46,17 @@ def log_fbank(waveform: np.ndarray, n_mels: int) -> np.ndarray:
     # Kaldi applies the pre-emphasis to each frame alone: its first sample is its own predecessor.
     previous = np.concatenate([frames[:, :1], frames[:, :-1]], 1)
     power = np.abs(np.fft.rfft((frames - PRE_EMPHASIS * previous) * np.hanning(FRAME_LENGTH), N_FFT)) ** 2
-    return np.log(np.maximum(power @ kaldi_filters(n_mels).T, FLOOR))
+    return np.log(np.maximum(power @ htk_filters(n_mels).T, FLOOR))
 
 
 @functools.lru_cache(maxsize=8)
-def kaldi_filters(n_mels: int) -> np.ndarray:
-    """Kaldi's triangular filters (n_mels, 257): linear and evenly spaced on HTK's mel scale, with peaks of 1.
+def htk_filters(n_mels: int, f_min: float = F_MIN, f_max: float = SAMPLE_RATE / 2) -> np.ndarray:
+    """Triangular filters (n_mels, 257): linear and evenly spaced on HTK's mel scale, with peaks of 1.
 
-    Of 128, the lowest are narrower than the spacing of the spectrum's bins; one that contains no bin is all zeros.
+    By default Kaldi's. Of 128, the lowest are narrower than the spacing of the spectrum's bins; one that contains no
+    bin is all zeros. f_min, f_max: Hz, where the lowest starts and the highest ends.
     """
-    edges = np.linspace(_hertz_to_htk_mel(F_MIN), _hertz_to_htk_mel(SAMPLE_RATE / 2), n_mels + 2)
+    edges = np.linspace(_hertz_to_htk_mel(f_min), _hertz_to_htk_mel(f_max), n_mels + 2)
     start, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bins = _hertz_to_htk_mel(np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1))
     triangles = np.minimum((bins - start) / (peak - start), (end - bins) / (end - peak))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.choices import SAMPLERS
 from ppaudioldm.commands.arguments import add_checkpoint, choose_framework, open_pipeline
-from ppaudioldm.commands.console import ProgressBar
+from ppaudioldm.commands.console import ProgressBar, notify
 from ppaudioldm.evaluation.choices import (
     ALL,
     EMBEDDINGS,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ppaudioldm.evaluation.classifier import SoundClassifier
     from ppaudioldm.evaluation.kinds import GenerateClip
+    from ppaudioldm.evaluation.papers import PaperNetworks
     from ppaudioldm.evaluation.sound_sets import LabelledExample, SoundSet
     from ppaudioldm.evaluation.summary import Summary
     from ppaudioldm.generation.provenance import Source
@@ -78,6 +79,13 @@ def add(commands: Any) -> None:
     add("--stages", default="", metavar="NAMES", help=f"of {','.join(STAGES)}; default: all")
     add("--classifier", type=Path, metavar="FILE", help="sound classifier; default: the package's own")
     add(
+        "--papers",
+        action=argparse.BooleanOptionalAction,
+        help="FAD over VGGish, KL, IS and FD over PANNs; default: where the files of these networks are found",
+    )
+    add("--vggish", type=Path, metavar="FILE", help="VGGish's weights; default: where torchvggish keeps them")
+    add("--panns", type=Path, metavar="FILE", help="Cnn14's weights; default: where audioldm_eval keeps them")
+    add(
         "-o",
         "--output",
         type=Path,
@@ -99,6 +107,10 @@ def evaluate(options: argparse.Namespace) -> None:
         options.kinds = ALL
     if (options.kinds is None) == (options.generated is None):
         raise ValueError("either --generated, a folder, or --kinds is needed")
+    if options.papers is False and (options.vggish or options.panns):
+        raise ValueError("--no-papers leaves out what --vggish and --panns are for")
+    if options.generated and not options.reference and (options.papers or options.vggish or options.panns):
+        raise ValueError("the measures of papers compare with --reference, a folder")
     choose_framework(options)
     if options.kinds is None:
         _evaluate_folder(options)
@@ -120,6 +132,7 @@ def _evaluate_folder(options: argparse.Namespace) -> None:
     generated = folders.sound_files(options.generated)
     reference = folders.sound_files(options.reference) if options.reference else []
     prompts = folders.prompts_of(options.prompts, generated) if options.prompts else []
+    papers, missing = _paper_networks(options) if reference else (None, "")
     pipeline = open_pipeline(options) if options.checkpoint else None
     classifier = _classifier(options)
     embed = embedding_function(by, pipeline, classifier)
@@ -127,10 +140,29 @@ def _evaluate_folder(options: argparse.Namespace) -> None:
     with ProgressBar() as bar:
         progress = _progress(bar, "embed")
         measures = compare.compare_folders(generated, reference, embed, classifier, prompt_embeddings, progress)
+        if papers:
+            measures |= papers.compare(generated, reference, _progress(bar, "papers"))
+    if missing:
+        notify(f"note: {missing}")
     if options.json:
         print(json.dumps({"embedding": by, **measures}))
     else:
         print(f"Embeddings of {by}\n\n{report.measures_table(measures)}")
+
+
+def _paper_networks(options: argparse.Namespace) -> tuple[PaperNetworks | None, str]:
+    """The networks of the measures of papers that are named or found, None for none, and a line about the others."""
+    if options.papers is False:
+        return None, ""
+    from ppaudioldm.evaluation.papers import PaperNetworks, missing_networks
+    from ppaudioldm.weights.evaluation_networks import stored_cnn14, stored_vggish
+
+    vggish, panns = options.vggish or stored_vggish(), options.panns or stored_cnn14()
+    missing = missing_networks(vggish, panns)
+    if missing and options.papers:
+        raise ValueError(missing)
+    networks = PaperNetworks(vggish, panns, options.engine, options.device) if vggish or panns else None
+    return networks, missing
 
 
 def _classifier(options: argparse.Namespace) -> SoundClassifier:
@@ -157,6 +189,7 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
     classifier = _classifier(options) if options.classifier else None
     if options.sounds:
         _sounds(options.sounds).choose(options.kinds)
+    papers, missing = _paper_networks(options)
     pipeline: AudioLDM | None = open_pipeline(options) if options.checkpoint else None
 
     from ppaudioldm.evaluation import report
@@ -182,7 +215,10 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
             options.per_kind,
             options.seed,
             lambda name, done, total: bar.show(Progress(name, done, total)),
+            papers,
         )
+    if missing:
+        notify(f"note: {missing}")
     markdown = report.kinds_report(summaries)
     measures = {name: stage.measures() for name, stage in summaries.items()}
     if options.output:

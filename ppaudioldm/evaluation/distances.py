@@ -1,10 +1,14 @@
-"""Distances between sets of sounds: Fréchet distance, KL divergence, diversity, nearest neighbours."""
+"""Distances between sets of sounds, and measures of one set: its inception score, diversity, nearest neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
 FLOOR = 1e-7  # of a probability
+# Of audioldm_eval.
+LOGITS_FLOOR = 1e-6  # added to a probability before its logarithm
+INCEPTION_SPLITS = 10
+INCEPTION_SEED = 2020  # of the order in which clips are divided into splits
 COARSE_FRAMES = 1024  # of 10 ms, before averaging
 COARSE_BLOCK = (4, 4)  # frames and bands that are averaged
 COARSE_FLOOR = -6.0  # of log-mel values: anything quieter counts as silence
@@ -37,6 +41,49 @@ def kl_divergence(reference: np.ndarray, generated: np.ndarray) -> float:
     """The mean over pairs of KL(reference || generated) in nats, of probabilities (pairs, labels) each."""
     p, q = np.maximum(reference, FLOOR), np.maximum(generated, FLOOR)
     return float(np.mean(np.sum(p * np.log(p / q), 1)))
+
+
+def kl_of_logits(reference: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+    """The mean over pairs of KL(reference || generated) in nats, of logits (pairs, labels) each, as in audioldm_eval.
+
+    Once with the softmax of the logits as probabilities, as AudioGen's authors compute it, once with their sigmoid,
+    where labels do not exclude each other. The second is no divergence: it can be negative.
+    """
+    generated, reference = np.asarray(generated, np.float64), np.asarray(reference, np.float64)
+    sums = []
+    for probabilities in (_softmax, _sigmoid):
+        p, q = probabilities(reference), probabilities(generated)
+        logarithm = np.log(np.maximum(p, np.finfo(np.float64).tiny))  # where p is 0, so is the product
+        sums.append(float(np.mean(np.sum(p * (logarithm - np.log(q + LOGITS_FLOOR)), 1))))
+    return sums[0], sums[1]
+
+
+def inception_score(logits: np.ndarray) -> tuple[float, float]:
+    """Mean and deviation over INCEPTION_SPLITS parts of exp(mean KL(clip || mean of the part)), of logits (n, labels).
+
+    Between 1, where all clips are alike, and the number of labels. As in audioldm_eval, with its order of the clips.
+    Raises ValueError for fewer clips than parts.
+    """
+    logits = _checked(logits, INCEPTION_SPLITS)
+    shuffled = _softmax(logits[np.random.RandomState(INCEPTION_SEED).permutation(len(logits))])
+    tiny = np.finfo(np.float64).tiny
+    scores = []
+    for part in range(INCEPTION_SPLITS):
+        start, end = (len(logits) * i // INCEPTION_SPLITS for i in (part, part + 1))
+        p = shuffled[start:end]
+        ratio = np.log(np.maximum(p, tiny)) - np.log(np.maximum(p.mean(0), tiny))
+        scores.append(np.exp(np.mean(np.sum(p * ratio, 1))))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, labels) of logits."""
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -700, 700))))
 
 
 def diversity(embeddings: np.ndarray) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,21 @@ def sound_files(folder: str | os.PathLike[str]) -> list[Path]:
 
 def read_clip(path: Path) -> np.ndarray:
     """The start of `path`, (samples,) float32, mono at SAMPLE_RATE. Raises ValueError or OSError that names it."""
-    try:
+    with naming_clip(path):
         return read_audio(path, SAMPLE_RATE, max_seconds=MAX_SECONDS)[0]
+
+
+def read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """The start of `path` as it is: (samples, channels) float32, and the rate in Hz. Raises as `read_clip`."""
+    with naming_clip(path):
+        return read_audio(path, mono=False, max_seconds=MAX_SECONDS)
+
+
+@contextlib.contextmanager
+def naming_clip(path: Path) -> Iterator[None]:
+    """Have a ValueError of the block name the file `path`."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
 

@@ -48,6 +48,9 @@ def kinds_report(stages: Mapping[str, Summary]) -> str:
         rows = [(key, *(_median(*found[key]) for found in regularity.values())) for key in keys]
         blocks += ["Regularity, medians (of the share of clips that have it):", _table(("", *names), rows)]
     blocks += ["Variety:", _measures_by_stage({name: stage.variety for name, stage in stages.items()})]
+    papers = {name: stage.papers for name, stage in stages.items()}
+    if _keys(papers):
+        blocks += ["As papers measure, against the real clips:", _measures_by_stage(papers)]
     blocks += ["Nearest training clip of each kind:", _measures_by_stage({names[-1]: last.nearest})]
     if len(requested) <= MATRIX_KINDS:
         blocks.append(f"Confusion matrix of {names[-1]}: a row for each requested kind, a column for each recognised:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ class Summary:
     """All figures of the clips of one stage.
 
     nearest: of `TrainingClips.nearest`. variety: of `variety`, and where there are real clips, their `frechet_ratio`.
+    papers: of `papers.PaperNetworks.measures` against the real clips, where its networks are at hand.
     """
 
     clips: Sequence[RecognisedClip]
     single_kinds: frozenset[str]
     nearest: Mapping[str, float]
     variety: Mapping[str, float]
+    papers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def by_kind(self) -> dict[str, float]:
@@ -61,6 +63,7 @@ class Summary:
             "regularity_measured": {name: share for name, (_, share) in regularity.items()},
             "nearest_to_training_by_kind": dict(self.nearest),
             **self.variety,
+            **self.papers,
         }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.framework import F, Linear, Tensor, attention, constant, nn, unflatten, xp
+from ppaudioldm.models.batch_norm import FrozenBatchNorm
 
 NORM_EPS = 1e-5
 MASKED_SCORE = -100.0  # added to the scores of pairs that are in one window only because of the cyclic shift
@@ -25,7 +26,7 @@ class ClapAudio(nn.Module):
         self.folds = config.spec_size // config.n_mels
         self.segment = config.spec_size
         self.patch_size = config.patch_size
-        self.input_norm = _FrozenBatchNorm(config.n_mels)
+        self.input_norm = FrozenBatchNorm(config.n_mels)
         self.patch_embed = nn.Conv2d(1, config.hidden_size, config.patch_size, stride=config.patch_size)
         self.patch_norm = nn.LayerNorm(config.hidden_size, eps=NORM_EPS)
         self.stages = nn.ModuleList([_Stage(config, index) for index in range(len(config.depths))])
@@ -53,20 +54,6 @@ class ClapAudio(nn.Module):
     def _fold(self, x: Tensor) -> Tensor:
         """(B, frames, mels) -> (B, 1, spec_size, spec_size): segments in time stacked along the frequency axis."""
         return unflatten(x, 1, (self.folds, self.segment)).transpose(2, 3).flatten(1, 2).unsqueeze(1)
-
-
-class _FrozenBatchNorm(nn.Module):
-    """Batch normalisation of the last axis by stored statistics."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(xp.empty([size]))
-        self.bias = nn.Parameter(xp.empty([size]))
-        self.running_mean = nn.Parameter(xp.empty([size]))
-        self.running_var = nn.Parameter(xp.empty([size]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.running_mean) * xp.rsqrt(self.running_var + NORM_EPS) * self.weight + self.bias
 
 
 class _Stage(nn.Module):

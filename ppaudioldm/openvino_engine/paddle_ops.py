@@ -372,6 +372,19 @@ def conv2d_transpose(op: TracedOp) -> Translated:
     return convolution(op, convolve)
 
 
+@translates("pd_op.pool2d")
+def pool2d(op: TracedOp) -> Translated:
+    op.expect(data_format="NCHW", padding_algorithm="EXPLICIT", paddings=[0, 0], ceil_mode=False)
+    op.expect(global_pooling=False, adaptive=False)
+    op.ignore("exclusive")  # of padding, which there is none of
+    x, kernel, strides, kind = op.inputs[0], op.integers(1), op.attribute("strides"), op.attribute("pooling_type")
+    if kind == "avg":
+        return ov.avg_pool(x, strides, [0, 0], [0, 0], kernel, exclude_pad=True)
+    if kind == "max":
+        return ov.max_pool(x, strides, [1, 1], [0, 0], [0, 0], kernel).output(0)
+    raise op.unsupported(f"pooling_type is {kind!r}")
+
+
 @translates("pd_op.nearest_interp")
 def nearest_interp(op: TracedOp) -> Translated:
     op.expect(data_format="NCHW", interp_method="nearest", align_corners=False, out_d=-1, out_h=-1, out_w=-1)

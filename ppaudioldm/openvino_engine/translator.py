@@ -9,7 +9,7 @@ import openvino
 
 from ppaudioldm import framework
 from ppaudioldm.models.build import build_empty
-from ppaudioldm.models.functions import function_inputs, network_and_method
+from ppaudioldm.models.functions import Inputs, function_inputs, network_and_method
 from ppaudioldm.weights.checkpoint import Checkpoint
 
 if framework.NAME != "paddle":
@@ -20,6 +20,18 @@ from ppaudioldm.openvino_engine.paddle_program import translate
 logger = logging.getLogger(__name__)
 
 PADDLE = "3.3"  # whose traced programs are known; its users may have installed another, such as paddlepaddle-gpu
+
+
+def translated(layer: Any, inputs: Inputs, method: str = "forward") -> openvino.Model:
+    """`paddle_program.translate`, with a warning where Paddle is of another version than it knows."""
+    _check_version()
+    return translate(layer, inputs, method)
+
+
+def _check_version() -> None:
+    version = framework.xp.__version__
+    if version.split(".")[:2] != PADDLE.split("."):
+        logger.warning("Paddle is %s, but translation to OpenVINO is tested with %s", version, PADDLE)
 
 
 class Networks:
@@ -44,9 +56,7 @@ class Translator:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._config = checkpoint.config
         self._networks = Networks(checkpoint)
-        version = framework.xp.__version__
-        if version.split(".")[:2] != PADDLE.split("."):
-            logger.warning("Paddle is %s, but translation to OpenVINO is tested with %s", version, PADDLE)
+        _check_version()
 
     def __call__(self, function: str) -> openvino.Model:
         """The model of `function`, see `engines.engine`."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppaudioldm.audio.fbank import FLOOR, FRAMES, MEAN, SPREAD, audiomae_fbank, kaldi_filters, log_fbank
+from ppaudioldm.audio.fbank import FLOOR, FRAMES, MEAN, SPREAD, audiomae_fbank, htk_filters, log_fbank
 from tests.audio.test_mel import waveform
 from tests.support import load_golden
 
@@ -24,7 +24,7 @@ def test_matches_the_public_reference():
 
 def test_tone_peaks_in_its_band():
     tone = np.sin(2 * np.pi * 1000 * np.arange(LONGEST) / 16000)
-    expected = kaldi_filters(128)[:, 32].argmax()  # bin 32 of 512 at 16 kHz is 1 kHz
+    expected = htk_filters(128)[:, 32].argmax()  # bin 32 of 512 at 16 kHz is 1 kHz
     assert (audiomae_fbank(tone).argmax(1) == expected).all()
 
 
@@ -74,6 +74,6 @@ def test_refuses(samples, message):
 
 
 def test_one_band_is_narrower_than_the_spectrum_resolves():
-    filters = kaldi_filters(128)
+    filters = htk_filters(128)
     assert np.flatnonzero(filters.sum(1) == 0).tolist() == [3]
     assert filters.max() <= 1

@@ -24,7 +24,8 @@ from ppaudioldm.errors import CheckpointError, quoted
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.candidates import clap_embedding
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
-from ppaudioldm.generation.decoding import OnChunk, decode, encode, latent_frames, padded_log_mel, vocode
+from ppaudioldm.generation.decoding import OnChunk, decode, latent_frames, vocode
+from ppaudioldm.generation.encoding import encode, padded_log_mel
 from ppaudioldm.generation.finishing import finished, without_finishing
 from ppaudioldm.generation.loa import encode_loa
 from ppaudioldm.generation.options import (

@@ -13,7 +13,8 @@ from ppaudioldm.evaluation.choices import GENERATED, REAL, ROUND_TRIP, VOCODED
 from ppaudioldm.evaluation.folders import SAMPLE_RATE
 from ppaudioldm.evaluation.kinds import GenerateClip
 from ppaudioldm.evaluation.sound_sets import LabelledExample
-from ppaudioldm.generation.decoding import padded_log_mel, vocode
+from ppaudioldm.generation.decoding import vocode
+from ppaudioldm.generation.encoding import padded_log_mel
 from ppaudioldm.pipeline import AudioLDM
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_mel
+from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE, clap_log_mel
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.generation.clip import Clip

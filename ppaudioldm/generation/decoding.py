@@ -1,7 +1,7 @@
-"""Latents to log-mel spectrogram to waveform, and back to latents: in chunks for what is longer than a training clip.
+"""Latents to log-mel spectrogram to waveform: in chunks for what is longer than a training clip.
 
 The VAE's group norms and attention cover all frames, so its results for overlapping chunks are cross-faded. The
-vocoder's receptive field is finite: a chunk with enough context around it is exact.
+vocoder's receptive field is finite: a chunk with enough context around it is exact. `encoding.py` is the inverse.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 
 from ppaudioldm.audio.griffin_lim import griffin_lim, has_waveform
 from ppaudioldm.audio.limiter import limited
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig, log_mel
+from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig
 from ppaudioldm.config import HifiGanConfig, ModelConfig
-from ppaudioldm.diffusion.noise import POSTERIOR, gaussian
 from ppaudioldm.diffusion.windows import Windows, windows_over
 from ppaudioldm.engines.engine import Array, Engine
 
@@ -37,31 +36,6 @@ def latent_windows(config: ModelConfig, frames: int, circular: bool = False) -> 
     """The windows over `frames` latent frames, none longer than the clips that the checkpoint was trained on."""
     unit = config.unet.downsampling
     return windows_over(frames, min(config.window_frames, unit * math.ceil(frames / unit)), circular)
-
-
-def encode(
-    engine: Engine,
-    config: ModelConfig,
-    mel: np.ndarray,
-    seed: int | None = None,
-    on_chunk: OnChunk | None = None,
-) -> np.ndarray:
-    """Latents (channels, T, bands) float32, scaled, of a log-mel spectrogram (T * vae.downsampling, n_mels).
-
-    The mean of the VAE's posterior; a sample of it with a seed.
-    """
-    factor = config.vae.downsampling
-    windows = windows_over(len(mel) // factor, config.window_frames)
-    chunks = windows.scaled(factor).cut(mel[None], np.concatenate)
-    outputs = []
-    for done, chunk in enumerate(chunks, 1):
-        outputs.append([engine.to_numpy(x) for x in engine.run("vae_encoder", engine.asarray(chunk))])
-        if on_chunk is not None:
-            on_chunk(done, len(chunks))
-    mean, log_variance = (windows.blend(arrays, np.asarray, np.concatenate) for arrays in zip(*outputs, strict=True))
-    if seed is not None:
-        mean = mean + np.exp(0.5 * log_variance) * gaussian(mean.shape[1:], [seed], POSTERIOR)
-    return config.vae.scale_factor * mean[0]
 
 
 def decode(
@@ -158,13 +132,6 @@ def receptive_field(vocoder: HifiGanConfig) -> int:
         samples += sum(widest * dilation + widest for dilation in vocoder.resblock_dilations)
         samples = math.ceil((samples + kernel) / rate)
     return samples + 3
-
-
-def padded_log_mel(config: ModelConfig, waveform: np.ndarray) -> np.ndarray:
-    """The log-mel spectrogram of `waveform` (samples,) at the checkpoint's rate, with silence up to whole latents."""
-    frames = latent_frames(config, len(waveform))
-    padded = np.pad(waveform, (0, frames * config.samples_per_latent - len(waveform)))
-    return log_mel(padded, mel_config(config))[: frames * config.vae.downsampling]
 
 
 def mel_config(config: ModelConfig) -> MelConfig:

@@ -38,7 +38,7 @@ class ClapAudio(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         """The L2-normalised embedding (B, 512) of `log_mel`.
 
-        log_mel: (B, 1, spec_size * spec_size / n_mels = 1024, 64) in dB, from `audio.mel.clap_log_mel`.
+        log_mel: (B, 1, spec_size * spec_size / n_mels = 1024, 64) in dB, from `audio.clap_mel.clap_log_mel`.
         Raises ValueError on another number of frames or mels.
         """
         expected = (1, self.folds * self.segment, self.segment // self.folds)

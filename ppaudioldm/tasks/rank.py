@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.formats import PathLike
-from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.read import read_audio
 from ppaudioldm.errors import quoted
 from ppaudioldm.generation.options import check_texts

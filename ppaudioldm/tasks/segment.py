@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ppaudioldm.audio.bands import Band, band_filter, filtered, latent_bands, neighbours
+from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.fbank import HOP_LENGTH, SAMPLE_RATE
 from ppaudioldm.audio.joins import COMPARED_S, Span, complement, gain, gain_ramp, gains_at_joins, join
 from ppaudioldm.audio.levels import channel_loudness, gain_to_loudness, limiter_block
 from ppaudioldm.audio.loudness import ABSOLUTE_GATE
-from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, CLAP_SAMPLE_RATE
 from ppaudioldm.audio.recording import NETWORK_PEAK, downmixed, resampled, scale_for_networks
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.decoding import latent_frames, mel_config

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import CLAP_SAMPLE_RATE, clap_log_mel
+from ppaudioldm.audio.clap_mel import CLAP_SAMPLE_RATE, clap_log_mel
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
 from ppaudioldm.framework import F, Tensor, constant, nn, xp
 from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS

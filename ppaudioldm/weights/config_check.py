@@ -176,7 +176,7 @@ def _check_clap_audio(clap: ClapAudioConfig) -> None:
     if clap.short_input not in CLAP_FILLINGS:
         expected_names = " or ".join(CLAP_FILLINGS)
         raise ValueError(f"clap_audio.short_input is {short(clap.short_input)}, expected {expected_names}")
-    expected = ClapAudioConfig()  # the input that `audio.mel.clap_log_mel` computes
+    expected = ClapAudioConfig()  # the input that `audio.clap_mel.clap_log_mel` computes
     for name in ("spec_size", "n_mels", "sample_rate"):
         _check_same(f"clap_audio.{name}", getattr(clap, name), "its mel front-end's", getattr(expected, name))
 

@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 
 from ppaudioldm.audio import mel
-from ppaudioldm.audio.mel import (
-    CLAP_MAX_SAMPLES,
-    MEL_16K,
-    MEL_48K,
-    MEL_CLAP,
-    clap_log_mel,
-    interpolate_frames,
-    log_mel,
-    mel_filters,
-    stft_magnitude,
-)
+from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, MEL_CLAP, clap_log_mel, interpolate_frames
+from ppaudioldm.audio.mel import MEL_16K, MEL_48K, log_mel, mel_filters, stft_magnitude
 from tests.support import load_golden, noise, relative_error
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import clap_log_mel
+from ppaudioldm.audio.clap_mel import clap_log_mel
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.generation.candidates import clap_embedding, clap_scores

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import CLAP_MAX_SAMPLES, clap_log_mel, interpolate_frames
+from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, clap_log_mel, interpolate_frames
 from ppaudioldm.checkpoints import HTSAT_TINY, UNTRAINED
 from ppaudioldm.config import ClapAudioConfig
 from ppaudioldm.models.clap_audio import ClapAudio

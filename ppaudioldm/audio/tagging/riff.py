@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from ppaudioldm.audio.tagging.id3 import packed as packed_id3
 from ppaudioldm.audio.tagging.id3 import read_tags as read_id3
-from ppaudioldm.audio.tagging.xmp import source_type
 
 SIGNATURES = b"RIFF", b"RF64"
 MOST_CHUNKS = 10_000  # that are passed over in a file that is read
@@ -55,11 +55,18 @@ def read_tags(file: BinaryIO, most_bytes: int) -> Iterator[dict[str, str]]:
             if kind.lower() == ID3:
                 yield from read_id3(io.BytesIO(chunk), most_bytes)
             elif kind == XMP:
-                yield from source_type(chunk)
+                yield from _source_type(chunk)
             elif chunk[:4] == b"INFO":
                 yield _info(chunk[4:])
         else:
             file.seek(padded, 1)
+
+
+def _source_type(xmp: bytes) -> Iterator[dict[str, str]]:
+    """The digital source type in an XMP packet, as a tag, if it has one."""
+    # Not parsed: XML of a stranger can grow without bound.
+    if match := re.search(rb"DigitalSourceType>\s*([^<]{1,200}?)\s*<", xmp):
+        yield {"DIGITALSOURCETYPE": match[1].decode("utf-8", "replace")}
 
 
 def _info(chunk: bytes) -> dict[str, str]:

@@ -1,9 +1,7 @@
-"""XMP packets: the form in which the IPTC defines what is said of generated media."""
+"""Writes XMP packets: the form in which the IPTC defines what is said of generated media."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -27,10 +25,3 @@ _PACKET = """\
 def packet(software: str, source_type: str) -> bytes:
     """An XMP packet. source_type: GENERATED or COMPOSITE."""
     return _PACKET.format(software=escape(software), source_type=escape(source_type)).encode()
-
-
-def source_type(xmp: bytes) -> Iterator[dict[str, str]]:
-    """The digital source type in an XMP packet, as a tag, if it has one."""
-    # Not parsed: XML of a stranger can grow without bound.
-    if match := re.search(rb"DigitalSourceType>\s*([^<]{1,200}?)\s*<", xmp):
-        yield {"DIGITALSOURCETYPE": match[1].decode("utf-8", "replace")}

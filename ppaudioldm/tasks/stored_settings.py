@@ -6,7 +6,6 @@ Anyone can write tags: each value is checked as if a user had typed it, and noth
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ppaudioldm.diffusion.noise import check_seed
 from ppaudioldm.errors import one_line, quoted
 from ppaudioldm.generation.options import Options, check_texts, is_number, settings
 from ppaudioldm.generation.provenance import FORMAT_VERSION, MOST_NAME, SETTINGS
+from ppaudioldm.storage.documents import json_value
 from ppaudioldm.tasks.registry import task_of
 from ppaudioldm.tasks.task import Task
 from ppaudioldm.weights.lora_choice import LoraChoice
@@ -102,8 +102,8 @@ def settings_in(tags: Mapping[str, str], name: str) -> StoredSettings:
 def parsed(text: str) -> StoredSettings:
     """The settings that `text`, a tag, holds. Raises ValueError."""
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = json_value(text)
+    except ValueError:
         raise ValueError("they are not JSON") from None
     if not isinstance(values, dict):
         raise ValueError(f"they are {quoted(values)}, not an object")

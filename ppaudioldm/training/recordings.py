@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ppaudioldm.audio.excerpt import count_samples, read_excerpt
 from ppaudioldm.audio.formats import MEDIA_EXTENSIONS
 from ppaudioldm.audio.read import sound_file
 from ppaudioldm.errors import CheckpointError, naming, one_line, shown
+from ppaudioldm.storage.documents import json_value
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.training.dataset import CaptionedClip, seeded_rng
 
@@ -117,8 +117,8 @@ def _rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _json(line: str, where: str) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
+        return json_value(line)
+    except ValueError as error:
         raise ValueError(f"{where}: not JSON") from error
 
 

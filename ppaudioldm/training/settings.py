@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from ppaudioldm.config import short
 from ppaudioldm.errors import naming, shown
+from ppaudioldm.storage.documents import json_value, toml_table
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.training.viewers import check_viewers
 
@@ -67,10 +67,8 @@ def read_settings(path: str | Path, defaults: Settings) -> Settings:
     """
     with naming(path):
         text = read_bounded(path, FILE_BYTES_LIMIT).decode()
-        try:
-            values = json.loads(text) if Path(path).suffix == ".json" else _from_toml(text, type(defaults))
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        is_json = Path(path).suffix == ".json"
+        values = json_value(text) if is_json else _with_nulls(toml_table(text), type(defaults))
         return with_overrides(defaults, values)
 
 
@@ -148,14 +146,6 @@ def to_toml(settings: Any) -> str:
         return NONE if value is None else value
 
     return tomli_w.dumps(named(as_values(settings)))
-
-
-def _from_toml(text: str, settings_class: type) -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return _with_nulls(tomllib.loads(text), settings_class)
 
 
 def _with_nulls(value: Any, kind: Any) -> Any:

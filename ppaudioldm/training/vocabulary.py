@@ -12,6 +12,7 @@ from typing import Any
 
 from ppaudioldm.errors import CheckpointError, naming
 from ppaudioldm.storage.atomic import atomic_path
+from ppaudioldm.storage.documents import json_value
 from ppaudioldm.storage.lock import waiting_lock
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.training.dataset import Dataset, SpokenClips
@@ -169,5 +170,5 @@ def _trained_on(folder: Path) -> str | None:
     if not path.is_file():
         return None
     with naming(path):
-        record = json.loads(read_bounded(path, RECORD_BYTES_LIMIT))
+        record = json_value(read_bounded(path, RECORD_BYTES_LIMIT))
         return str(record["captions"]) if isinstance(record, dict) and "captions" in record else None

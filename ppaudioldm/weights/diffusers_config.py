@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +25,7 @@ from ppaudioldm.config import (
     with_head_dim,
 )
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights.components import (
     AUDIOLDM1_COMPONENTS,
@@ -243,14 +243,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if is_lfs_pointer(path):
             raise CheckpointError(f"{path}: {LFS_POINTER}")
-        values = json.loads(read_bounded(path, CONFIG_LIMIT_BYTES))
+        return json_object(read_bounded(path, CONFIG_LIMIT_BYTES))
     except CheckpointError:
         raise
     except FileNotFoundError as error:
         missing = "a link to a file that does not exist" if path.is_symlink() else "not found"
         raise CheckpointError(f"{path}: {missing}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected a JSON object")
-    return values

@@ -6,7 +6,6 @@ Cached, resumed, from a mirror (HF_ENDPOINT) or offline (HF_HUB_OFFLINE=1).
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from ppaudioldm.checkpoints import CheckpointInfo
 from ppaudioldm.errors import CheckpointError
+from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import read_bounded
 from ppaudioldm.weights import zenodo
 from ppaudioldm.weights.components import components_of
@@ -102,10 +102,10 @@ def _fetch_folder(repo: str, name: str) -> Path:
 
 def is_complete(folder: Path) -> bool:
     """Whether every component of the diffusers folder `folder` has its configuration and weights."""
-    index: Any = {}
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        index = json.loads(read_bounded(folder / "model_index.json", INDEX_LIMIT_BYTES))
-    parts = [folder / component for component in components_of(index if isinstance(index, dict) else {})]
+    index: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        index = json_object(read_bounded(folder / "model_index.json", INDEX_LIMIT_BYTES))
+    parts = [folder / component for component in components_of(index)]
     configs = [folder / "scheduler" / "scheduler_config.json", *(part / "config.json" for part in parts)]
     return all(config.is_file() for config in configs) and all(has_weights(part) for part in parts)
 
@@ -114,9 +114,9 @@ def has_weights(folder: Path, extensions: Sequence[str] = ("safetensors", "bin")
     """Whether `folder` has a file of weights with one of `extensions`, and every shard that an index of it names."""
     files = [file for extension in extensions for file in folder.glob(f"*.{extension}")]
     for index in folder.glob("*.index*.json"):
-        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
-            shards = set(json.loads(read_bounded(index, INDEX_LIMIT_BYTES)).get("weight_map").values())
-            files += [folder / str(shard) for shard in shards]
+        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
+            shards = json_object(read_bounded(index, INDEX_LIMIT_BYTES))["weight_map"].values()
+            files += [folder / shard for shard in set(map(str, shards))]
     return bool(files) and all(file.is_file() for file in files)
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from safetensors import safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import open_regular, read_bounded
-from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.lora_config import LoraConfig, checked_rank
 from ppaudioldm.weights.lora_keys import ALPHA, DOWN, UP, other_method, parse_key
 from ppaudioldm.weights.safetensors_files import read_safetensors

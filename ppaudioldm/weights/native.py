@@ -11,8 +11,8 @@ import numpy as np
 
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import CheckpointError, naming
+from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import read_bounded
-from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.known_sounds import KnownSounds
 from ppaudioldm.weights.safetensors_files import read_safetensors
 from ppaudioldm.weights.tensors import LazyTensor

@@ -11,10 +11,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
+from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import open_regular, read_bounded
 from ppaudioldm.weights.file_kinds import check_kind
 from ppaudioldm.weights.hub import INDEX_LIMIT_BYTES
-from ppaudioldm.weights.json_objects import json_object
 from ppaudioldm.weights.safe_pickle import checked_shape
 from ppaudioldm.weights.state_dict import without_wrappers
 from ppaudioldm.weights.tensors import DTYPES, FileTensor, UnreadableTensor

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ppaudioldm.storage.documents import json_object
 
 SAMPLE_RATE = 16_000
 INDEX = "index.json"
@@ -102,11 +103,11 @@ def open_bank(folder: str | os.PathLike | None = None) -> Bank:
             "PPAUDIOLDM_BANK names another, and `python -m ppaudioldm.sounds.bank` makes one"
         ) from error
     try:
-        index = json.loads(text)
+        index = json_object(text)
         if index["format"] != FORMAT:
             raise ValueError(f"its format is {index['format']!r}, not {FORMAT}")
         recordings = dict(_entry(one) for one in index["recordings"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path / INDEX}: not the index of a bank: {type(error).__name__}: {error}") from error
     return Bank(path, recordings)
 

@@ -102,7 +102,7 @@ def _train_stage(options: argparse.Namespace) -> None:
     if options.checkpoint:
         if options.stage != "joint":
             raise ValueError(f"--checkpoint is for the stage joint, not for {options.stage}")
-        from ppaudioldm.training.joint import settings_for
+        from ppaudioldm.training.joint_settings import settings_for
 
         settings = settings_for(options.checkpoint, _lora(options))
     elif options.lora_rank is not None or options.lora_targets:

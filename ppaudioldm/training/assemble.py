@@ -13,7 +13,7 @@ from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, Mo
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.audiomae import normalise_tokens
-from ppaudioldm.training.joint import JointSettings
+from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import adapter_of
 from ppaudioldm.training.pretrained import statistics_of

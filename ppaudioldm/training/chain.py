@@ -16,7 +16,8 @@ from ppaudioldm.training.assemble import assemble_checkpoint
 from ppaudioldm.training.audiomae import AudioMAESettings, AudioMAEStage
 from ppaudioldm.training.clap import ClapSettings, ClapStage
 from ppaudioldm.training.dataset import Dataset
-from ppaudioldm.training.joint import JointSettings, JointStage, learnable
+from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint_settings import JointSettings, learnable
 from ppaudioldm.training.parallel import Process
 from ppaudioldm.training.settings import RunConfig, as_values, with_overrides
 from ppaudioldm.training.state import load_state, trained_seconds

@@ -31,7 +31,8 @@ from ppaudioldm.training import encoded, loop, tiny
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions
 from ppaudioldm.training.initialise import build_trainable
-from ppaudioldm.training.joint import JointSettings, JointStage
+from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
 from ppaudioldm.training.state import State, read_log, save_state

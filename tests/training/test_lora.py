@@ -13,7 +13,8 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.cli import main
 from ppaudioldm.training import loop
-from ppaudioldm.training.joint import JointStage, settings_for
+from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint_settings import settings_for
 from ppaudioldm.training.lora import ATTENTION, LoraSettings, adapter_of, write_run_adapter
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.runs import averaged_weights

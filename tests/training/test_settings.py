@@ -12,7 +12,7 @@ from ppaudioldm.training import tiny
 from ppaudioldm.training.audiomae import AudioMAESettings
 from ppaudioldm.training.chain import ChainSettings
 from ppaudioldm.training.clap import ClapSettings
-from ppaudioldm.training.joint import JointSettings
+from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, differences, read_settings, to_toml, with_overrides
 from ppaudioldm.training.vae import VAESettings

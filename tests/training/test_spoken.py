@@ -32,7 +32,8 @@ from ppaudioldm.training.assemble import assemble_checkpoint, known_sounds
 from ppaudioldm.training.chain import ChainSettings, ordered
 from ppaudioldm.training.dataset import SpokenClips, kinds_of
 from ppaudioldm.training.initialise import build_trainable
-from ppaudioldm.training.joint import JointSettings, JointStage
+from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.settings import RunConfig, as_values, read_settings

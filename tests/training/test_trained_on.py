@@ -10,7 +10,8 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
 from ppaudioldm.training import loop
-from ppaudioldm.training.joint import JointStage, settings_for
+from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint_settings import settings_for
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import check_trainable
 from ppaudioldm.training.settings import RunConfig

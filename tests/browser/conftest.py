@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.serving.examples import PATIENCE, Server, serving
+from tests.serving.examples import Server, serving
 
+PAGE_PATIENCE = 30.0  # seconds for whatever the page is to show: the server's answers take a second or two
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
@@ -43,11 +45,28 @@ def server(browser, tmp_path_factory) -> Iterator[Server]:
         yield started
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call) -> Iterator[None]:
+    """With a failure comes what the page says: most often why what was waited for is not there."""
+    outcome = yield
+    report, page = outcome.get_result(), getattr(item, "funcargs", {}).get("page")
+    if call.when == "call" and report.failed and page is not None:
+        report.sections.append(("What the page says", "\n".join(messages(page))))
+
+
+def messages(page) -> list[str]:
+    """The texts of the page that tell of progress or of an error."""
+    with contextlib.suppress(Exception):  # the page may be gone
+        texts = page.locator("[role=alert], [role=status], #notice, #result, .toast-body").all_inner_texts()
+        return list(dict.fromkeys(text.strip() for text in texts if text.strip())) or ["nothing"]
+    return ["it does not answer"]
+
+
 @pytest.fixture(params=["desktop"])
 def page(request, browser, server) -> Iterator:
     """The page as it opens; it asks no other server for anything, and no script of it fails."""
     context = browser.new_context(viewport=SIZES[request.param], has_touch=request.param == "phone")
-    context.set_default_timeout(1000 * PATIENCE)
+    context.set_default_timeout(1000 * PAGE_PATIENCE)
     opened = context.new_page()
     elsewhere, failures = [], []
     own = (server.url, "data:", "blob:")

@@ -13,12 +13,12 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ppaudioldm.audio.write import write_audio
-from tests.serving.examples import PATIENCE
+from tests.browser.conftest import PAGE_PATIENCE
 
 PROMPT = "light rain"
 RATE = 16000
 
-expect.set_options(timeout=1000 * PATIENCE)
+expect.set_options(timeout=1000 * PAGE_PATIENCE)
 
 
 def fill_sound(page: Page, prompt: str = PROMPT, seconds: float = 1.0) -> None:
@@ -273,7 +273,7 @@ def test_the_language_is_changed_without_losing_anything(page):
 @pytest.mark.parametrize(("locale", "action"), [("zh-TW", "生成"), ("de", "Generate")])
 def test_the_language_is_that_of_the_browser(browser, server, locale, action):
     context = browser.new_context(locale=locale)
-    context.set_default_timeout(1000 * PATIENCE)
+    context.set_default_timeout(1000 * PAGE_PATIENCE)
     opened = context.new_page()
     opened.goto(server.url)
     expect(opened.locator("#generate-button")).to_have_text(action)

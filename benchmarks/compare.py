@@ -3,6 +3,7 @@
     python benchmarks/compare.py                    # CPU: diffusers in fp32, bf16, bf16 channels-last
     python benchmarks/compare.py --device cuda      # GPU: diffusers in fp16, eager and compiled; ours on PyTorch
     python benchmarks/compare.py --checkpoint audioldm-s-full       # AudioLDM 1, beside the parts of AudioLDMPipeline
+    python benchmarks/compare.py --small --duration 1 --rounds 1    # the smallest networks, to try the program
 
 Needs the packages of `pip install 'ppaudioldm[parity]'`. Every round times each stage of each contender, in turn, so
 that what else the machine does meets all of them alike: once, and four steps in a row, as they follow each other in a
@@ -42,18 +43,19 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=10.0, help="seconds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--small", action="store_true", help="networks as small as possible; ours are `untrained`")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.device == "cuda":
         os.environ["PPAUDIOLDM_FRAMEWORK"] = "torch"
+    what = options.device, options.duration, options.checkpoint, options.small
     if options.memory_of:
-        print(json.dumps(peak_memory(options.memory_of, options.device, options.duration, options.checkpoint)))
+        print(json.dumps(peak_memory(options.memory_of, *what)))
         return
     names = CPU if options.device == "cpu" else CUDA
     if options.device == "cpu":
         # Prepares the networks: what follows is from the cache.
-        memory_of("ppaudioldm", "cpu", options.duration, options.checkpoint)
-    what = options.device, options.duration, options.checkpoint
+        memory_of("ppaudioldm", *what)
     memory = {name: memory_of(name, *what) for name in names}
     contenders = {name: contender(name, *what) for name in names}
     seconds = rounds(contenders, options.device, options.rounds)
@@ -101,21 +103,22 @@ def report(seconds: dict[str, dict[str, float]], memory: dict[str, float | None]
         print("| peak memory | " + " | ".join(cells) + " |")
 
 
-def contender(name: str, device: str, duration: float, checkpoint: str) -> Contender:
+def contender(name: str, device: str, duration: float, checkpoint: str, small: bool) -> Contender:
     if name == "ppaudioldm":
-        return ours(device, duration, checkpoint)
-    return diffusers(name, device, duration, checkpoint)
+        return ours(device, duration, "untrained" if small else checkpoint)
+    return diffusers(name, device, duration, checkpoint, small=small)
 
 
-def memory_of(name: str, device: str, duration: float, checkpoint: str) -> float | None:
+def memory_of(name: str, device: str, duration: float, checkpoint: str, small: bool) -> float | None:
     """GB that a process of its own needs at most."""
     arguments = ["--device", device, "--duration", str(duration), "--checkpoint", checkpoint, "--memory-of", name]
+    arguments += ["--small"] if small else []
     process = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def peak_memory(name: str, device: str, duration: float, checkpoint: str) -> float | None:
-    run = contender(name, device, duration, checkpoint)
+def peak_memory(name: str, device: str, duration: float, checkpoint: str, small: bool) -> float | None:
+    run = contender(name, device, duration, checkpoint, small)
     for stage in ("text", "step", "step", "decode", "vocoder"):
         run[stage]()
     if device == "cuda":
@@ -163,7 +166,15 @@ def ours(device: str, duration: float, checkpoint: str) -> Contender:
     }
 
 
-def diffusers(name: str, device: str, duration: float, checkpoint: str) -> Contender:
+def diffusers(
+    name: str,
+    device: str,
+    duration: float,
+    checkpoint: str = CHECKPOINTS[0],
+    batch: int = 1,
+    small: bool = False,
+) -> Contender:
+    """The stages of diffusers' pipeline for `batch` clips. small: networks as small as possible, to try the program."""
     import torch
     import transformers as hf
     from diffusers import AutoencoderKL
@@ -175,19 +186,20 @@ def diffusers(name: str, device: str, duration: float, checkpoint: str) -> Conte
         # Made in its dtype: converting afterwards would count as memory.
         torch.set_default_dtype(dtype)
         try:
-            return make(*arguments, **keywords).eval().to(device)
+            with torch.device(device):
+                return make(*arguments, **keywords).eval()
         finally:
             torch.set_default_dtype(torch.float32)
 
     parts = audioldm2_parts if checkpoint == "audioldm2-full" else audioldm1_parts
-    text, unet = parts(network, device, checkpoint)
+    text, unet = parts(network, device, checkpoint, batch, small)
     unet = unet.to(memory_format=layout)
     vae = network(
         AutoencoderKL,
         in_channels=1,
         out_channels=1,
         latent_channels=8,
-        block_out_channels=(128, 256, 512),
+        block_out_channels=(32, 32, 32) if small else (128, 256, 512),
         layers_per_block=2,
         down_block_types=["DownEncoderBlock2D"] * 3,
         up_block_types=["UpDecoderBlock2D"] * 3,
@@ -196,13 +208,15 @@ def diffusers(name: str, device: str, duration: float, checkpoint: str) -> Conte
         hf.SpeechT5HifiGan,
         hf.SpeechT5HifiGanConfig(
             model_in_dim=64,
-            upsample_initial_channel=1024,
+            upsample_initial_channel=64 if small else 1024,
             upsample_rates=[5, 4, 2, 2, 2],
             upsample_kernel_sizes=[16, 16, 8, 4, 4],
             normalize_before=False,
         ),
     )
-    if "compiled" in name:
+    if name.endswith("compiled step"):  # as ppaudioldm's compiled step
+        unet = torch.compile(unet, mode="reduce-overhead")
+    elif "compiled" in name:
         unet, vae.decode, vocoder = torch.compile(unet), torch.compile(vae.decode), torch.compile(vocoder)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
@@ -210,19 +224,21 @@ def diffusers(name: str, device: str, duration: float, checkpoint: str) -> Conte
 
     with torch.inference_mode():
         conditions = text()
-    latents = tensor(noise(2, 8, frames(duration), 16)).contiguous(memory_format=layout)
-    mel = tensor(noise(1, 4 * frames(duration), 64))
+    latents = tensor(noise(2 * batch, 8, frames(duration), 16)).contiguous(memory_format=layout)
+    mel = tensor(noise(batch, 4 * frames(duration), 64))
     timestep = torch.tensor(500, device=device)
     stages: Contender = {
         "text": text,
         "step": lambda: unet(latents, timestep, **conditions, return_dict=False)[0],
-        "decode": lambda: vae.decode(latents[:1], return_dict=False)[0],
+        "decode": lambda: vae.decode(latents[:batch], return_dict=False)[0],
         "vocoder": lambda: vocoder(mel),
     }
     return {stage: torch.inference_mode()(run) for stage, run in stages.items()}
 
 
-def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -> tuple[Callable[[], Any], Any]:
+def audioldm1_parts(
+    network: Callable[..., Any], device: str, checkpoint: str, batch: int, small: bool
+) -> tuple[Callable[[], Any], Any]:
     """What AudioLDMPipeline conditions the UNet with, unconditional first, and that UNet."""
     import torch
     import transformers as hf
@@ -231,8 +247,9 @@ def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -
     from ppaudioldm.checkpoints import CHECKPOINTS as TABLE
 
     config = TABLE[checkpoint].config.unet
-    widths = [config.model_channels * mult for mult in config.channel_mult]
-    clap = network(hf.ClapTextModelWithProjection, hf.ClapTextConfig())
+    channels, head_dim = (32, 32) if small else (config.model_channels, config.head_dim)
+    widths = [channels * mult for mult in config.channel_mult]
+    clap = network(hf.ClapTextModelWithProjection, hf.ClapTextConfig(num_hidden_layers=1 if small else 12))
     unet = network(
         UNet2DConditionModel,
         in_channels=8,
@@ -240,7 +257,7 @@ def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -
         block_out_channels=widths,
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
         up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
-        attention_head_dim=[width // config.head_dim for width in widths],
+        attention_head_dim=[width // head_dim for width in widths],
         cross_attention_dim=widths,
         class_embed_type="simple_projection",
         class_embeddings_concat=True,
@@ -249,7 +266,7 @@ def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -
 
     def text() -> dict[str, torch.Tensor | None]:
         """As AudioLDMPipeline does, which pads to 512 tokens: the embedding, of both halves."""
-        ids = torch.full((1, 512), 50, device=device)
+        ids = torch.full((batch, 512), 50, device=device)
         embeddings = []
         for tokens in (2, len(PROMPT) + 2):
             mask = torch.zeros_like(ids)
@@ -261,42 +278,45 @@ def audioldm1_parts(network: Callable[..., Any], device: str, checkpoint: str) -
     return text, unet
 
 
-def audioldm2_parts(network: Callable[..., Any], device: str, checkpoint: str) -> tuple[Callable[[], Any], Any]:
+def audioldm2_parts(
+    network: Callable[..., Any], device: str, checkpoint: str, batch: int, small: bool
+) -> tuple[Callable[[], Any], Any]:
     """What AudioLDM2Pipeline conditions the UNet with, unconditional first, and that UNet."""
     import torch
     import transformers as hf
     from diffusers import AudioLDM2ProjectionModel, AudioLDM2UNet2DConditionModel
 
+    depth = 1 if small else 24
     clap = network(hf.ClapModel, hf.ClapConfig())
     t5 = network(
         hf.T5EncoderModel,
-        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"),
+        hf.T5Config(d_model=1024, d_ff=2816, d_kv=64, num_layers=depth, num_heads=16, feed_forward_proj="gated-gelu"),
     )
     projection = network(AudioLDM2ProjectionModel, 512, 1024, 768)
-    gpt2 = network(hf.GPT2Model, hf.GPT2Config())
+    gpt2 = network(hf.GPT2Model, hf.GPT2Config(n_layer=1 if small else 12))
     unet = network(
         AudioLDM2UNet2DConditionModel,
         in_channels=8,
         out_channels=8,
-        block_out_channels=(128, 256, 384, 640),
+        block_out_channels=(32, 64, 64, 64) if small else (128, 256, 384, 640),
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * 3),
         up_block_types=(*["CrossAttnUpBlock2D"] * 3, "UpBlock2D"),
-        attention_head_dim=(4, 8, 12, 20),
+        attention_head_dim=(1, 2, 2, 2) if small else (4, 8, 12, 20),
         cross_attention_dim=[(None, 768, 1024)] * 4,
     )
 
     def text() -> dict[str, torch.Tensor]:
         """As AudioLDM2Pipeline.encode_prompt does: LOA tokens, T5 states and their mask, unconditional first."""
         tokens = len(PROMPT) + 1
-        ids = torch.full((1, tokens), 50, device=device)
-        mask = torch.ones(1, tokens, dtype=torch.long, device=device)
+        ids = torch.full((batch, tokens), 50, device=device)
+        mask = torch.ones(batch, tokens, dtype=torch.long, device=device)
         short = torch.zeros_like(mask)
         short[:, 0] = 1
         states, loa = [], []
         for given in (short, mask):  # the negative prompt is padded to the prompt's length
             embedding = clap.get_text_features(input_ids=ids, attention_mask=given).pooler_output[:, None]
             states.append(t5(ids, attention_mask=given).last_hidden_state)
-            ones = given.new_ones(1, 1)
+            ones = given.new_ones(batch, 1)
             prefix = projection(embedding, states[-1], ones, given)
             x, cache = prefix.hidden_states, None
             attended = prefix.attention_mask

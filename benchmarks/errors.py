@@ -1,12 +1,14 @@
 """How far bf16 is from fp32, ours and PyTorch's, on the same random weights of audioldm2-full's size.
 
     python benchmarks/errors.py                     # L2 norm of the difference over that of the fp32 result
+    python benchmarks/errors.py --small             # the smallest networks, to try the program
 
 The fp32 results are PyTorch's, eager. Needs PyTorch and 8 GB.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -18,14 +20,22 @@ from typing import Any
 import numpy as np
 
 FUNCTIONS = {"unet_guided_step": "unet", "vae_decoder": "vae_decoder", "vocoder": "vocoder"}
-FRAMES, TOKENS = 256, 17
+TOKENS = 17
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="How far bf16 is from fp32")
+    parser.add_argument("--small", action="store_true", help="the smallest networks, and a second of sound")
+    parser.add_argument("--compute", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.compute:
+        compute(options.compute[0], Path(options.compute[1]), options.small)
+        return
+    small = ["--small"] if options.small else []
     with tempfile.TemporaryDirectory() as folder:
         for framework, way in (("torch", "float32"), ("torch", "bfloat16"), ("paddle", "openvino")):
             environment = os.environ | {"PPAUDIOLDM_FRAMEWORK": framework}
-            subprocess.run([sys.executable, __file__, way, folder], check=True, env=environment)
+            subprocess.run([sys.executable, __file__, "--compute", way, folder, *small], check=True, env=environment)
         for function in FUNCTIONS:
             expected = np.load(Path(folder, f"{function}-float32.npy"))
             errors = {}
@@ -35,16 +45,16 @@ def main() -> None:
             print(json.dumps({"function": function, "PyTorch bf16": errors["bfloat16"], "ours": errors["openvino"]}))
 
 
-def inputs(function: str, config: Any) -> list[Any]:
+def inputs(function: str, config: Any, frames: int) -> list[Any]:
     """Unit noise; what the contexts become is noise too. Of the UNet's second input, the time features."""
     from ppaudioldm.diffusion.timestep_features import timestep_features
     from ppaudioldm.models.functions import function_inputs
 
-    latents = noise(0, 1, config.vae.latent_channels, FRAMES, config.latent_bands)
+    latents = noise(0, 1, config.vae.latent_channels, frames, config.latent_bands)
     if function == "vae_decoder":
         return [latents]
     if function == "vocoder":
-        return [noise(1, 1, 4 * FRAMES, config.vae.n_mels)]
+        return [noise(1, 1, 4 * frames, config.vae.n_mels)]
     (*_, widths, _) = function_inputs(function, config)
     projected = [noise(2 + i, 2, (8, TOKENS)[i], x.shape[2]) for i, x in enumerate(widths)]
     masks = [np.ones(x.shape[:2], np.float32) for x in projected]
@@ -56,14 +66,15 @@ def noise(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def compute(way: str, folder: Path) -> None:
+def compute(way: str, folder: Path, small: bool) -> None:
     from ppaudioldm.engines.choice import create_engine
     from ppaudioldm.weights.locate import locate
 
     engine_name = "openvino" if way == "openvino" else "eager"
-    description, engine = create_engine(locate("audioldm2-full", random_weights=True), engine_name, "cpu")
+    located = locate("untrained") if small else locate("audioldm2-full", random_weights=True)
+    description, engine = create_engine(located, engine_name, "cpu")
     for function, network in FUNCTIONS.items():
-        arrays = inputs(function, description.config)
+        arrays = inputs(function, description.config, 24 if small else 256)
         if way != "openvino":
             import torch
 
@@ -85,4 +96,4 @@ def tensors(x: Any, dtype: Any) -> Any:
 
 
 if __name__ == "__main__":
-    compute(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 1 else main()
+    main()

@@ -263,7 +263,7 @@ def theirs(compiled: bool, batch: int, steps: int, seconds: float, device: str, 
     from diffusers import DDIMScheduler
 
     name = f"diffusers {place_of(device)[1].replace('f32', 'fp32')}{' compiled step' if compiled else ''}"
-    stages = diffusers(name, device, seconds, batch, small)
+    stages = diffusers(name, device, seconds, batch=batch, small=small)
     scheduler = DDIMScheduler(beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False)
     scheduler.set_timesteps(steps)
 

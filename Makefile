@@ -1,5 +1,5 @@
 # make demo    a first sound in output/demo.wav, and its picture
-# make test    the tests; make browser, make lint, make parity: what CI runs besides
+# make test    the tests; make slow, make browser, make lint, make parity: what CI runs besides
 # make install-test, make schema: by hand
 # make clean   remove the environment and everything built
 #
@@ -11,15 +11,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, but two where each holds networks of full size twice. One that crashes ends the run: xdist would
 # wait for ever for what it was to do. The tests of a file stay together, since they share what they prepare. Files
 # begin in the order of their names: xdist would leave those with the fewest tests for the end, and they are the slowest.
-# One thread in each process: more would wait for each other, five times as long.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# One thread in each process: more would wait for each other, five times as long. The package is compiled once, also
+# where the environment asks for no compiled files: else by each of the dozens of processes that tests start.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_ALL_CORES := -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # These see nothing of the framework that runs the networks.
 ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,assistants audio commands evaluation lists serving sounds storage ui test_cli.py \
 	test_distribution.py test_examples.py)
 
-.PHONY: demo test browser lint parity install-test schema clean
+.PHONY: demo test slow browser lint parity install-test schema clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -28,7 +29,11 @@ demo: .venv/.installed
 	@echo "The sound is in output/demo.wav, its spectrogram in output/demo.png"
 
 test: .venv/.installed-test
-	$(PYTEST) $(ON_ALL_CORES) --durations=30
+	$(PYTEST) $(ON_ALL_CORES) --durations=30 -m "not slow"
+
+# Those that start and kill whole processes, or translate whole checkpoints.
+slow: .venv/.installed-test
+	$(PYTEST) $(ON_ALL_CORES) --durations=10 -m slow
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

@@ -118,6 +118,7 @@ def test_loads_strictly_and_sounds(name):
         assert loa.shape == (512 if "speech" in name else 8, 128)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(framework.NAME != "paddle", reason="only Paddle's programs are translated")
 @pytest.mark.parametrize("name", BUILDS)
 def test_sounds_the_same_through_openvino(name):

@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import FunctionType, MethodType
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -80,22 +80,32 @@ def tracing() -> Iterator[None]:
 
 @contextmanager
 def _short_stacks() -> Iterator[None]:
-    """In this thread, stacks have MOST_FRAMES frames at most for as long as this lasts.
+    """In this thread, stacks have MOST_FRAMES frames at most, without lines of code, for as long as this lasts.
 
     For each operation Paddle records the Python stack, by `traceback.extract_stack`; with whole stacks that is two
     thirds of the time of a trace. `sys.tracebacklimit` would cut the tracebacks of other threads' errors too.
     """
     extract_stack, thread = traceback.extract_stack, threading.get_ident()
 
-    def short(f: Any = None, limit: int | None = None) -> traceback.StackSummary:
-        is_tracing = threading.get_ident() == thread
-        return extract_stack(sys._getframe(1) if f is None else f, MOST_FRAMES if is_tracing else limit)
+    def short(f: FrameType | None = None, limit: int | None = None) -> traceback.StackSummary:
+        frame = sys._getframe(1) if f is None else f
+        return _innermost(frame) if threading.get_ident() == thread else extract_stack(frame, limit)
 
     traceback.extract_stack = short
     try:
         yield
     finally:
         traceback.extract_stack = extract_stack
+
+
+def _innermost(frame: FrameType | None) -> traceback.StackSummary:
+    """`frame` and those that called it. `traceback` would ask the file system for the source of each."""
+    frames: list[traceback.FrameSummary] = []
+    while frame is not None and len(frames) < MOST_FRAMES:
+        code = frame.f_code
+        frames.append(traceback.FrameSummary(code.co_filename, frame.f_lineno, code.co_name, line=""))
+        frame = frame.f_back
+    return traceback.StackSummary(frames[::-1])
 
 
 def static_function(layer: paddle.nn.Layer, inputs: Inputs, method: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -57,15 +58,35 @@ def engine(request) -> str:
     return request.param
 
 
-def low(engine: str, checkpoint: str | Path = "untrained") -> AudioLDM:
-    """In f32, as other tests run these networks: they are translated once for all."""
+def low(engine: str, checkpoint: Path) -> AudioLDM:
     description, made = create_engine(locate(checkpoint), engine, "cpu", "f32", low_memory=True)
     return AudioLDM(description, Watched(made))
 
 
-def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
-    pipeline = low(engine)
-    usual = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", precision="f32")
+def written(folder: Path, **changes: object) -> Path:
+    """A checkpoint with a UNet of two levels: letting networks go and getting them back takes time for each layer."""
+    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,))
+    config = replace(UNTRAINED, **{"unet": unet, "audiomae": None, **changes})
+    write_native(random_checkpoint(folder.name, config, 0), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def all_networks(tmp_path_factory) -> Path:
+    """A checkpoint with every network that a prompt needs."""
+    return written(tmp_path_factory.mktemp("checkpoint") / "all-networks")
+
+
+@pytest.fixture(scope="module")
+def few_networks(tmp_path_factory) -> Path:
+    """A checkpoint with FLAN-T5 alone in front of its UNet."""
+    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,), context_dims=(160,))
+    return written(tmp_path_factory.mktemp("checkpoint") / "few-networks", unet=unet, gpt2=None, loa=None)
+
+
+def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine, all_networks):
+    pipeline = low(engine, all_networks)
+    usual = AudioLDM.from_pretrained(all_networks, engine=engine, device="cpu", precision="f32")
     for prompt in ("rain", "a bell"):
         clip = pipeline.generate(prompt, seed=1, **SETTINGS)
         np.testing.assert_array_equal(clip.waveforms, usual.generate(prompt, seed=1, **SETTINGS).waveforms)
@@ -74,33 +95,21 @@ def test_one_network_is_held_at_a_time_and_clips_are_the_same(engine):
     assert {network for networks in held for network in networks} >= {"clap_text", "flan_t5", "gpt2", "unet", "vocoder"}
 
 
-@pytest.fixture(scope="module")
-def few_networks(tmp_path_factory) -> Path:
-    """A checkpoint with FLAN-T5 alone in front of a UNet of two levels."""
-    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,), context_dims=(160,))
-    config = replace(UNTRAINED, unet=unet, gpt2=None, loa=None, audiomae=None)
-    folder = tmp_path_factory.mktemp("checkpoint") / "few-networks"
-    write_native(random_checkpoint("few-networks", config, 0), folder)
-    return folder
-
-
 def test_deep_and_shallow_steps_are_of_one_network(engine, few_networks):
     """In turns: each must not let the other go."""
     pipeline = low(engine, few_networks)
-    pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
-    functions = pipeline.engine._functions
-    assert {"vocoder"} == set(functions)
     made = []
     ready = pipeline.engine._ready
     pipeline.engine._engine._ready = lambda name: made.append((name, name in pipeline.engine._functions)) or ready(name)
     pipeline.generate("rain", seed=1, reuse=2, guidance_interval=(0.0, 0.7), duration=0.5, num_inference_steps=6)
+    assert {"vocoder"} == set(pipeline.engine._functions)
     first_times = [name for name, was_ready in made if not was_ready and name.startswith("unet")]
     steps = ["unet_guided_deep", "unet_guided_shallow", "unet_step"]
     assert sorted(first_times) == ["unet_contexts", *steps, "unet_time_embedding"]
 
 
-def test_threads_get_what_they_would_get_alone(engine):
-    pipeline = AudioLDM.from_pretrained("untrained", engine=engine, device="cpu", precision="f32", low_memory=True)
+def test_threads_get_what_they_would_get_alone(engine, few_networks):
+    pipeline = AudioLDM.from_pretrained(few_networks, engine=engine, device="cpu", precision="f32", low_memory=True)
 
     def make(seed: int) -> np.ndarray:
         return pipeline.generate("rain", seed=seed, duration=0.5, num_inference_steps=2).waveforms
@@ -140,6 +149,13 @@ def test_what_is_done_once_for_all_is_done_first(tmp_path, monkeypatch):
     engine.prepare("vocoder")  # is there
 
 
+@cache
+def usual_waveform(candidates: int) -> np.ndarray:
+    pipeline = AudioLDM.from_pretrained("untrained")
+    settings = {"duration": 0.5, "num_inference_steps": 2, "seed": 1, "num_waveforms_per_prompt": candidates}
+    return pipeline.generate("rain", **settings).waveforms[0]
+
+
 @pytest.mark.parametrize(
     ("extra", "is_low"),
     [
@@ -162,11 +178,9 @@ def test_a_single_sound_is_made_with_little_memory(tmp_path, monkeypatch, extra,
     command = ["generate", "rain", "-c", "untrained", "-d", "0.5", "--steps", "2", "--seed", "1", "-o", str(path)]
     assert main([*command, *extra]) == 0
     assert chosen == [is_low]
-    usual = AudioLDM.from_pretrained("untrained").generate(
-        "rain", duration=0.5, num_inference_steps=2, seed=1, num_waveforms_per_prompt=2 if "2" in extra else 1
-    )
-    written, _ = soundfile.read(path, dtype="float32")
-    np.testing.assert_allclose(written, usual.waveforms[0], atol=1e-4)  # 16 bits, and batches differ in the last ones
+    found, _ = soundfile.read(path, dtype="float32")
+    usual = usual_waveform(2 if "2" in extra else 1)
+    np.testing.assert_allclose(found, usual, atol=1e-4)  # 16 bits, and batches differ in the last ones
 
 
 def test_lists_are_made_with_all_networks_at_hand(tmp_path, monkeypatch):

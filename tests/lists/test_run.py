@@ -271,6 +271,7 @@ def test_a_list_goes_on_when_a_version_adds_a_setting(tmp_path, monkeypatch):
     assert counted(path, tmp_path / "out", output=LaterOutput(subtitles=True)) == [["a"], ["b"]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_wherever_it_touches_the_disk(tmp_path):
     path = write_list(tmp_path, "a", "b|name", "a")
@@ -292,6 +293,7 @@ def test_killed_wherever_it_touches_the_disk(tmp_path):
         assert found["lines"] == [[1, "a.wav"], [2, "name.wav"], [3, "a-2.wav"]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_the_command_killed_twice_and_started_again(tmp_path):
     path = write_list(tmp_path, *(f"sound {i % 4}" for i in range(8)))

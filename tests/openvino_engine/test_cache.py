@@ -266,6 +266,7 @@ def locate_config():
     return CHECKPOINTS["untrained"].config
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_prepare_the_same(tmp_path):
     processes = [python(RUN, tmp_path) for _ in range(2)]
     first, second = [answer(process) for process in processes]
@@ -275,6 +276,7 @@ def test_two_processes_at_once_prepare_the_same(tmp_path):
     assert not [p for p in entry.folder.iterdir() if p.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_leaves_nothing_that_breaks_the_next(tmp_path, cache, monkeypatch):
     process = python(RUN, tmp_path)
     deadline = time.monotonic() + 60

@@ -189,6 +189,7 @@ def test_bf16_is_near_f32(engine):
     assert 1e-5 < relative_error(half.start("gpt2")(*example), engine.start("gpt2")(*example)) < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
 def test_on_one_processor():
     """In a process of its own, for what goes wrong there ends it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from ppaudioldm import AudioLDM
 from ppaudioldm.serving.formats import encode
@@ -15,6 +16,7 @@ PROMPTS = ("a dog barks", "rain falls on a roof of tin and glass", "a bell")
 DURATION = 0.3
 
 
+@pytest.mark.slow
 def test_every_client_gets_its_own_sound(server):
     """Batched with others, of prompts of other lengths, each clip equals the one generated alone."""
     numbers = range(24)

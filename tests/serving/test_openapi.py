@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from ppaudioldm.generation.clip import Clip
 from ppaudioldm.generation.options import PRESETS, Options, Setting, settings
@@ -112,6 +113,7 @@ def test_methods_that_are_not_allowed(tmp_path):
             assert answer.status_code == 405 and answer.headers["allow"] == methods
 
 
+@pytest.mark.slow
 def test_answers_are_as_documented(tmp_path, request):
     if CASES:
         run(request.getfixturevalue("server").url, tmp_path, "--max-examples", CASES)

@@ -17,6 +17,7 @@ import soundfile
 
 from tests.serving.examples import PATIENCE, Server, finished, serving
 
+pytestmark = pytest.mark.slow
 SHORT = {"prompt": "a dog barks", "duration": 0.5, "num_inference_steps": 1, "seed": 4}
 LONG = {"prompt": "rain", "duration": 0.5, "num_inference_steps": 200, "seed": 5}
 WARM = ("--max-duration", "0.5")  # it is warm sooner

@@ -24,7 +24,10 @@ from tests.training.test_joint import settings_in
 from tests.training.test_loop import RUN, LineStage
 from tests.training.two_processes import CASES, ONLY_STEPS, STEPS, VOCODER
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the launchers' CPU backends are for Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the launchers' CPU backends are for Linux"),
+]
 HERE = Path(__file__).parents[2]
 
 

@@ -91,6 +91,7 @@ def peak(path: Path, low_memory: bool) -> int:
     return json.loads(run.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured by Linux' /proc")
 @pytest.mark.parametrize("suffix", [".pth", ".pdparams"])
 def test_parameters_are_in_memory_once(tmp_path, suffix):

@@ -233,7 +233,7 @@ class AudioLDM:
         )
         if self.config.unet.guidance_dim is None:
             _warn_of_unused_settings(request)
-        components = replace(self._components, engine=self._engine_with(options.lora))
+        components = replace(self._components, engine=self.engine_with(options.lora))
         try:
             return finished(run(components, request, progress), options)
         except (Cancelled, Interrupted) as stopped:
@@ -250,7 +250,8 @@ class AudioLDM:
         if self._adapted is not None:
             self._adapted.check(lora)
 
-    def _engine_with(self, lora: Sequence[str]) -> Engine:
+    def engine_with(self, lora: Sequence[str]) -> Engine:
+        """The engine with LoRA adapters, each PATH[:SCALE]. Raises ValueError for one that cannot be used."""
         if self._adapted is not None:
             return self._adapted.engine(lora)
         if lora:

@@ -223,11 +223,9 @@ def add_merged_lora(command: argparse.ArgumentParser) -> None:
 
 def check_lora(options: argparse.Namespace) -> None:
     """Raise ValueError for a LoRA adapter of `add_settings` that cannot be read, before a checkpoint is opened."""
-    from ppaudioldm.weights.lora import read_adapter
-    from ppaudioldm.weights.lora_choice import LoraChoice, parse_choices
+    from ppaudioldm.weights.lora import read_adapters
 
-    for choice in map(LoraChoice.parse, parse_choices("lora", options.lora or ())):
-        read_adapter(choice.adapter)
+    read_adapters(options.lora or ())
 
 
 def add_framework(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from ppaudioldm.choices import ENGINES, PRECISIONS
-from ppaudioldm.commands.arguments import add_framework, choose_framework
+from ppaudioldm.commands.arguments import add_framework, add_merged_lora, check_lora, choose_framework
 
 STEPS_HELP = "default: 10, or 1 for consistencytta"
 
@@ -26,12 +26,14 @@ def add(commands: Any) -> None:
     command.add_argument("--low-memory", action="store_true", help="hold one network at a time")
     command.add_argument("--device", help="cpu, cuda:0 (PyTorch) or gpu:0 (Paddle); default: the best there is")
     command.add_argument("--json", action="store_true", help="print JSON")
+    add_merged_lora(command)
     add_framework(command)
     command.set_defaults(run=bench)
 
 
 def bench(options: argparse.Namespace) -> None:
     choose_framework(options)
+    check_lora(options)
     from ppaudioldm.evaluation import speed
 
     names = [field.name for field in dataclasses.fields(speed.Settings)]

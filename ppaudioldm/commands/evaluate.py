@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.choices import SAMPLERS
-from ppaudioldm.commands.arguments import add_checkpoint, choose_framework, open_pipeline
+from ppaudioldm.commands.arguments import add_checkpoint, add_merged_lora, check_lora, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar, notify
 from ppaudioldm.evaluation.choices import (
     ALL,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ppaudioldm.pipeline import AudioLDM
 
 LARGEST_SEED = 1_000_000_000
-SETTINGS = ("num_inference_steps", "guidance_scale", "sampler")
+SETTINGS = ("num_inference_steps", "guidance_scale", "sampler", "lora")
 
 EXAMPLES = """\
 examples:
@@ -99,6 +99,7 @@ def add(commands: Any) -> None:
     add("--sampler", choices=SAMPLERS)
     add("--json", action="store_true", help="print JSON")
     add_checkpoint(command, None)  # which generates the clips, or whose networks embed them
+    add_merged_lora(command)
     command.set_defaults(run=evaluate)
 
 
@@ -111,6 +112,8 @@ def evaluate(options: argparse.Namespace) -> None:
         raise ValueError("--no-papers leaves out what --vggish and --panns are for")
     if options.generated and not options.reference and (options.papers or options.vggish or options.panns):
         raise ValueError("the measures of papers compare with --reference, a folder")
+    if options.lora and (options.kinds is None or not options.checkpoint):
+        raise ValueError("--lora is of the checkpoint (-c) that generates the clips of --kinds")
     choose_framework(options)
     if options.kinds is None:
         _evaluate_folder(options)
@@ -186,6 +189,7 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
         raise ValueError(f"--seed is {options.seed}, allowed: 0 to {LARGEST_SEED:,}")
     settings = {name: getattr(options, name) for name in SETTINGS} | {"preset": options.preset}
     Options.from_preset(duration=options.duration, **settings)
+    check_lora(options)
     classifier = _classifier(options) if options.classifier else None
     if options.sounds:
         _sounds(options.sounds).choose(options.kinds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.choices import SAMPLERS
-from ppaudioldm.commands.arguments import add_checkpoint, choose_framework, open_pipeline
+from ppaudioldm.commands.arguments import add_checkpoint, add_merged_lora, check_lora, choose_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar
 from ppaudioldm.evaluation.choices import REAL, SENTENCE_SETS, STAGES
 from ppaudioldm.generation.options import PRESETS, Options, Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ppaudioldm.evaluation.spoken import JudgedUtterance, SpeechJudge, SpeechStage, Utterance
 
 REAL_CLIP_S = 5.12  # of flite's clips where no checkpoint has a length of its own
-SETTINGS = ("num_inference_steps", "guidance_scale", "sampler")
+SETTINGS = ("num_inference_steps", "guidance_scale", "sampler", "lora")
 EXAMPLES = """\
 examples:
   ppaudioldm evaluate-speech commands                    what flite's own clips reach
@@ -49,6 +49,7 @@ def add(commands: Any) -> None:
     add("--sampler", choices=SAMPLERS)
     add("--json", action="store_true", help="print JSON")
     add_checkpoint(command, None)
+    add_merged_lora(command)
     command.set_defaults(run=evaluate_speech)
 
 
@@ -59,7 +60,10 @@ def evaluate_speech(options: argparse.Namespace) -> None:
         raise ValueError(f"--count is {options.count}, allowed: 2 or more")
     settings = {name: getattr(options, name) for name in SETTINGS} | {"preset": options.preset}
     Options.from_preset(duration=options.duration, **settings)
+    if options.lora and not options.checkpoint:
+        raise ValueError("--lora is of the checkpoint (-c) that speaks")
     choose_framework(options)
+    check_lora(options)
 
     from ppaudioldm.evaluation.spoken import SpeechJudge, speech_report, speech_stages, summary, utterances
     from ppaudioldm.tasks.registry import TASKS

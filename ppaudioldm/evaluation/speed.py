@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ STEP_FUNCTIONS = ("unet_guided_step", "unet_step")
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure. checkpoint: a name or a path. random_weights: of that configuration, without a download."""
+    """What to measure. checkpoint: a name or a path. random_weights: of that configuration, without a download.
+
+    lora: adapters, each `PATH[:SCALE]`.
+    """
 
     checkpoint: str
     random_weights: bool = False
@@ -35,6 +39,7 @@ class Settings:
     device: str | None = None
     precision: str = "auto"
     low_memory: bool = False
+    lora: Sequence[str] = ()
 
 
 def bench(settings: Settings) -> dict[str, Any]:
@@ -82,11 +87,17 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
     from ppaudioldm.engines.timed import TimedEngine
     from ppaudioldm.pipeline import AudioLDM
     from ppaudioldm.weights.locate import locate
+    from ppaudioldm.weights.lora import read_adapters
 
     imported = time.time()
     located = locate(settings.checkpoint, random_weights=settings.random_weights)
     description, inner = create_engine(
-        located, settings.engine, settings.device, settings.precision, low_memory=settings.low_memory
+        located,
+        settings.engine,
+        settings.device,
+        settings.precision,
+        low_memory=settings.low_memory,
+        adapters=read_adapters(settings.lora),
     )
     engine = TimedEngine(inner)
     pipeline = AudioLDM(description, engine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors import safe_open
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.documents import json_object
 from ppaudioldm.storage.regular import open_regular, read_bounded
+from ppaudioldm.weights.lora_choice import LoraChoice, parse_choices
 from ppaudioldm.weights.lora_config import LoraConfig, checked_rank
 from ppaudioldm.weights.lora_keys import ALPHA, DOWN, UP, other_method, parse_key
 from ppaudioldm.weights.safetensors_files import read_safetensors
@@ -71,6 +72,12 @@ def read_adapter(path: str | Path, name: str = "") -> Adapter:
         return _read(path, name or str(path))
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(path), name) if name else str(error)) from error
+
+
+def read_adapters(texts: Sequence[str]) -> list[tuple[Adapter, float]]:
+    """The adapters that `texts`, each PATH[:SCALE], name, with their scales. Raises ValueError as `read_adapter`."""
+    choices = map(LoraChoice.parse, parse_choices("lora", texts))
+    return [(read_adapter(choice.adapter), choice.scale) for choice in choices]
 
 
 def _read(path: Path, name: str) -> Adapter:

@@ -19,8 +19,7 @@ from ppaudioldm.errors import CheckpointError, shown
 from ppaudioldm.models.build import parameter_shapes
 from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.diffusers import unet_placement
-from ppaudioldm.weights.lora import Adapter, LoraPair, read_adapter
-from ppaudioldm.weights.lora_choice import LoraChoice, parse_choices
+from ppaudioldm.weights.lora import Adapter, LoraPair, read_adapters
 from ppaudioldm.weights.lora_keys import UNDERSCORED
 from ppaudioldm.weights.mapping import Placement
 from ppaudioldm.weights.tensors import ComputedTensor, LazyTensor
@@ -85,8 +84,7 @@ def _with_merged(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, float
 
 def with_lora(checkpoint: Checkpoint, texts: Sequence[str]) -> Checkpoint:
     """`checkpoint` with the adapters that `texts`, each PATH[:SCALE], name. Raises ValueError."""
-    choices = map(LoraChoice.parse, parse_choices("lora", texts))
-    adapters = [(read_adapter(choice.adapter), choice.scale) for choice in choices]
+    adapters = read_adapters(texts)
     # What is written of it says itself that it must not be shared.
     return _with_merged(checkpoint, adapters) if adapters else checkpoint
 

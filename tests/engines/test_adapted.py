@@ -14,6 +14,7 @@ import soundfile
 from ppaudioldm import framework
 from ppaudioldm.cli import main
 from ppaudioldm.engines.choice import create_engine
+from ppaudioldm.evaluation import speed
 from ppaudioldm.lists.run import generate_list
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
@@ -166,6 +167,45 @@ def test_generate_and_lists(checkpoint, adapter, tmp_path, capsys):
     plain, adapted = (soundfile.read(tmp_path / "sounds" / f"rain{end}.wav")[0] for end in ("", "-2"))
     np.testing.assert_allclose(adapted, soundfile.read(tmp_path / "a.wav")[0], atol=1e-4)
     assert relative_error(plain, adapted) > 0.01
+
+
+def test_evaluated_and_timed(checkpoint, adapter, tmp_path, capsys):
+    """`evaluate` writes the clips of `generate` with the adapter, `bench` times it."""
+    kinds = ("--kinds", "bell", "--sounds", "simple", "--per-kind", "1", "--stages", "generated", "--engine", "eager")
+    arguments = ("-c", str(checkpoint), "-d", "1", "--steps", "1", "-w", "1", "--no-papers")
+    for name, more in (("plain", ()), ("adapted", ("--lora", f"{adapter}:2"))):
+        assert main(["evaluate", *kinds, *arguments, *more, "-o", str(tmp_path / name), "--json"]) == 0
+    prompt = json.loads((tmp_path / "adapted" / "prompts.jsonl").read_text("utf-8"))
+    clip = dict(duration=1.0, num_inference_steps=1, guidance_scale=1, seed=prompt["seed"])
+    expected = opened(checkpoint, "eager").generate(prompt["prompt"], lora=f"{adapter}:2", **clip).waveforms[0]
+    file = f"generated/{prompt['name']}.wav"
+    plain, adapted = (soundfile.read(tmp_path / name / file)[0] for name in ("plain", "adapted"))
+    np.testing.assert_allclose(adapted, expected, atol=1e-4)
+    assert relative_error(plain, adapted) > 0.01
+    capsys.readouterr()
+    settings = speed.Settings(
+        str(checkpoint), duration=0.5, num_inference_steps=1, engine="eager", lora=[f"{adapter}:2"]
+    )
+    (timed,) = speed.measure(settings, 1, 0.0)
+    assert len(timed["steps"]) == 1
+    with pytest.raises(ValueError, match="no such LoRA adapter"):
+        speed.measure(replace(settings, lora=["absent"]), 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "--kinds", "a", "--lora", "absent"),
+        ("evaluate", "--generated", "x", "-c", "tiny", "--lora", "absent"),
+        ("evaluate", "--kinds", "a", "-c", "no-such-checkpoint", "--lora", "absent"),
+        ("evaluate-speech", "commands", "--lora", "absent"),
+        ("bench", "-c", "no-such-checkpoint", "--lora", "absent"),
+    ],
+)
+def test_mistakes_of_evaluations(arguments, capsys):
+    assert main([*arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and ("--lora is of the checkpoint" in err or "'absent': no such LoRA adapter" in err)
 
 
 @pytest.mark.parametrize(

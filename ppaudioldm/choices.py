@@ -14,9 +14,10 @@ VOCODERS = ("network", "griffin-lim")
 OPTIONAL_NETWORKS = ("audiomae", "clap_audio")  # of a checkpoint, for generation from text
 CLAP_FILLINGS = ("stretched", "repeated")  # how a short recording fills CLAP's input: a checkpoint's, not a user's
 UNET_TRANSFORMERS = ("audioldm", "tango")  # which transformers a UNet has: a checkpoint's as well
-SAMPLERS = ("ddim", "plms", "ddpm", "dpm++", "consistency")
+SAMPLERS = ("ddim", "plms", "ddpm", "dpm++", "lcm", "consistency")
 DEFAULT_SAMPLER = "dpm++"
 CONSISTENCY = "consistency"  # the only sampler of a consistency model, and of no other
+LCM = "lcm"  # the only sampler of a latent consistency model; others have it for adapters that make them one
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`
 AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
 TAGS = ("all", "marking", "none")  # in sound files: with the settings that make them again, that they are generated
@@ -41,7 +42,7 @@ def chosen_framework(name: str | None = None) -> str:
 
 def samplers_for(own: str) -> tuple[str, ...]:
     """The samplers of a checkpoint whose own, by default, is `own`."""
-    return (CONSISTENCY,) if own == CONSISTENCY else tuple(name for name in SAMPLERS if name != CONSISTENCY)
+    return (own,) if own in (CONSISTENCY, LCM) else tuple(name for name in SAMPLERS if name != CONSISTENCY)
 
 
 def check_sampler_for(own: str, sampler: str) -> None:

@@ -221,7 +221,7 @@ class DiffusionConfig:
     prediction: str = "epsilon"  # what the UNet predicts: "epsilon", "v", or "x0", the clean latents
     clip_seconds: float = 10.24  # of the training clips; longer clips are generated in overlapping windows
     guidance_scale: float = 3.5  # by default: what the published program uses
-    sampler: str = "dpm++"  # by default; "consistency" is the only one of a consistency model
+    sampler: str = "dpm++"  # by default; "consistency" and "lcm" are the only ones of the models that have them
     num_inference_steps: int = 10  # by default
 
 

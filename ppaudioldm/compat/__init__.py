@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ppaudioldm.compat.alpha_schedulers import DDIMScheduler, DDPMScheduler, PNDMScheduler
     from ppaudioldm.compat.dpm_solver import DPMSolverMultistepScheduler
+    from ppaudioldm.compat.lcm import LCMScheduler
     from ppaudioldm.compat.pipelines import AudioLDM2Pipeline, AudioLDMPipeline, AudioPipelineOutput
     from ppaudioldm.compat.sigma_schedulers import (
         EulerAncestralDiscreteScheduler,
@@ -33,6 +34,7 @@ _HOMES = {
     "DPMSolverMultistepScheduler": "dpm_solver",
     "EulerAncestralDiscreteScheduler": "sigma_schedulers",
     "EulerDiscreteScheduler": "sigma_schedulers",
+    "LCMScheduler": "lcm",
     "LMSDiscreteScheduler": "sigma_schedulers",
 }
 SCHEDULERS = tuple(name for name in _HOMES if name.endswith("Scheduler"))
@@ -45,6 +47,7 @@ __all__ = [
     "DPMSolverMultistepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
+    "LCMScheduler",
     "LMSDiscreteScheduler",
     "PNDMScheduler",
 ]

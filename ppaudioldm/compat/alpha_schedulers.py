@@ -10,7 +10,7 @@ import numpy as np
 
 from ppaudioldm.compat.scheduler import Array, Noise, Scheduler
 
-_CLIPPING = {
+ALPHA_CLIPPING = {
     "clip_sample": True,
     "clip_sample_range": 1.0,
     "thresholding": False,
@@ -18,14 +18,14 @@ _CLIPPING = {
     "sample_max_value": 1.0,
     "rescale_betas_zero_snr": False,
 }
-_NOT_HERE = {"thresholding": False, "rescale_betas_zero_snr": False}
+ALPHA_ONLY = {"thresholding": False, "rescale_betas_zero_snr": False}
 
 
 class DDIMScheduler(Scheduler):
     """DDIM, arXiv:2010.02502, equations 12 and 16."""
 
-    DEFAULTS: ClassVar[dict[str, Any]] = {"set_alpha_to_one": True, "timestep_spacing": "leading", **_CLIPPING}
-    ONLY: ClassVar[dict[str, Any]] = _NOT_HERE
+    DEFAULTS: ClassVar[dict[str, Any]] = {"set_alpha_to_one": True, "timestep_spacing": "leading", **ALPHA_CLIPPING}
+    ONLY: ClassVar[dict[str, Any]] = ALPHA_ONLY
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         count = self._check_count(num_inference_steps, self.num_train_timesteps)
@@ -47,8 +47,12 @@ class DDIMScheduler(Scheduler):
 class DDPMScheduler(Scheduler):
     """Ancestral sampling, arXiv:2006.11239, algorithm 2, for betas respaced to the timesteps."""
 
-    DEFAULTS: ClassVar[dict[str, Any]] = {"variance_type": "fixed_small", "timestep_spacing": "leading", **_CLIPPING}
-    ONLY: ClassVar[dict[str, Any]] = _NOT_HERE
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "variance_type": "fixed_small",
+        "timestep_spacing": "leading",
+        **ALPHA_CLIPPING,
+    }
+    ONLY: ClassVar[dict[str, Any]] = ALPHA_ONLY
     VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large")
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 import ppaudioldm.compat
-from ppaudioldm.choices import chosen_framework
+from ppaudioldm.choices import LCM, chosen_framework
 from ppaudioldm.compat.alpha_schedulers import DDIMScheduler
+from ppaudioldm.compat.lcm import LCMScheduler
 from ppaudioldm.compat.scheduler import read_config
 from ppaudioldm.compat.stepping import Stepping, check_scheduler
 from ppaudioldm.compat.tensors import OUTPUT_TYPES, NoiseSource, as_tensor, dtype_name, to_numpy
@@ -306,7 +307,10 @@ def _part(**config: Any) -> SimpleNamespace:
 
 
 def _stored_scheduler(located: Located, diffusion: Any) -> Any:
-    """The scheduler of a diffusers folder, or DDIM as those have it, with the checkpoint's noise schedule."""
+    """The scheduler of a diffusers folder, or DDIM as those have it, with the checkpoint's noise schedule.
+
+    Or, of a checkpoint that is distilled, LCMScheduler.
+    """
     if located.path is not None and (located.path / SCHEDULER).is_file():
         config = read_config((located.path / SCHEDULER).parent)
         name = config.get("_class_name", "DDIMScheduler")
@@ -314,17 +318,18 @@ def _stored_scheduler(located: Located, diffusion: Any) -> Any:
             logger.warning("there is no %s here, so DDIMScheduler is used", name)
             name = "DDIMScheduler"
         return getattr(ppaudioldm.compat, name).from_config(config)
-    return DDIMScheduler(
-        num_train_timesteps=diffusion.num_train_timesteps,
-        beta_start=diffusion.beta_start,
-        beta_end=diffusion.beta_end,
-        beta_schedule="scaled_linear",
-        prediction_type={"epsilon": "epsilon", "v": "v_prediction"}[diffusion.prediction],
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        timestep_spacing="leading",
-    )
+    schedule = {
+        "num_train_timesteps": diffusion.num_train_timesteps,
+        "beta_start": diffusion.beta_start,
+        "beta_end": diffusion.beta_end,
+        "beta_schedule": "scaled_linear",
+        "prediction_type": {"epsilon": "epsilon", "v": "v_prediction"}[diffusion.prediction],
+        "clip_sample": False,
+        "timestep_spacing": "leading",
+    }
+    if diffusion.sampler == LCM:
+        return LCMScheduler(**schedule)
+    return DDIMScheduler(**schedule, set_alpha_to_one=False, steps_offset=1)
 
 
 def _usable_device(name: str) -> str:

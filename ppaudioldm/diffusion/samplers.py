@@ -1,4 +1,4 @@
-"""Diffusion samplers: DDIM, PLMS, ancestral DDPM, DPM-Solver++ (2M), and the sampler of consistency models.
+"""Diffusion samplers: DDIM, PLMS, ancestral DDPM, DPM-Solver++ (2M), and those of (latent) consistency models.
 
 A sampler does not depend on a network. It has the timesteps at which the network must be called, and turns each
 prediction into the next latents. Multistep methods keep a history from call to call, which call 0 discards: a sampler
@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ppaudioldm.choices import CONSISTENCY, SAMPLERS, check_sampler_options
-from ppaudioldm.diffusion.schedule import Array, NoiseSchedule, SamplingPath, add_noise
+from ppaudioldm.choices import CONSISTENCY, LCM, SAMPLERS, check_sampler_options
+from ppaudioldm.diffusion.schedule import Array, NoiseSchedule, SamplingPath, add_noise, boundary_scalings
 from ppaudioldm.errors import quoted
 
 # Measured on a mixture of Gaussians, whose noise is known, with guidance 3.5 and 20 steps: distance from the exact
@@ -31,13 +31,13 @@ def make_sampler(
     spacing: str | None = None,
     strength: float = 1.0,
 ) -> Sampler:
-    """The sampler called `name`, one of SAMPLERS, with `num_inference_steps` steps (1 to 1000).
+    """The sampler called `name`, one of SAMPLERS, with `num_inference_steps` steps (1 to 1000, of "lcm" to 50).
 
     eta: for "ddim", the share of fresh noise at each step: 0 none (the default), 1 as much as DDPM.
     spacing: for "dpm++", one of schedule.SPACINGS, see `NoiseSchedule.path`; "log-snr" by default.
     strength: above 0, up to 1: the fraction of the steps that is taken, the last ones, at least one; below 1, sampling
-        starts from existing latents with noise, see `Sampler.add_noise`. Of "consistency" it is the share of the
-        timesteps instead: all steps are taken, from a lower noise level on.
+        starts from existing latents with noise, see `Sampler.add_noise`. Of "consistency" and "lcm" it is the share of
+        the timesteps instead: all steps are taken, from a lower noise level on.
     Raises ValueError that names the value and what is allowed, also for an option that the sampler does not have.
     """
     if name not in SAMPLERS:
@@ -50,6 +50,8 @@ def make_sampler(
 
     if name == CONSISTENCY:
         return Consistency(schedule, schedule.consistency_path(num_inference_steps, strength))
+    if name == LCM:
+        return LatentConsistency(schedule, schedule.lcm_path(num_inference_steps, strength))
     spacing = spacing or (DPM_SPACING if name == "dpm++" else "leading")
     path = schedule.path(num_inference_steps, spacing, to_zero=name in ("ddpm", "dpm++"))
     path = path.last(max(1, round(strength * len(path.timesteps))))
@@ -198,12 +200,31 @@ class Consistency(Sampler):
         return math.sqrt(1 - self.levels[0]) * noise
 
     def step(self, i: int, prediction: Array, latents: Array, noise: Noise | None = None) -> Array:
-        x0 = self.schedule.to_x0(prediction, latents, self.levels[i])
+        x0 = self.clean(i, prediction, latents)
         if i == len(self.timesteps) - 1:
             return x0
         if noise is None:
             raise ValueError("noise is None, but this sampler is stochastic: a callable is needed")
         return self.add_noise(i + 1, x0, noise(i))
+
+    def clean(self, i: int, prediction: Array, latents: Array) -> Array:
+        """The clean latents that call i of the network predicts."""
+        return self.schedule.to_x0(prediction, latents, self.levels[i])
+
+
+class LatentConsistency(Consistency):
+    """The sampler of latent consistency models, arXiv:2310.04378, algorithm 3: as diffusers' LCMScheduler.
+
+    At full strength it starts from noise alone, and whatever the network predicts, noise, v or x0, becomes the clean
+    latents by way of the model's boundary condition.
+    """
+
+    def initial(self, noise: Array) -> Array:
+        return noise
+
+    def clean(self, i: int, prediction: Array, latents: Array) -> Array:
+        of_latents, of_x0 = boundary_scalings(self.timesteps[i])
+        return of_latents * latents + of_x0 * super().clean(i, prediction, latents)
 
 
 def ddim_coefficients(a: float, b: float, eta: float) -> tuple[float, float, float]:

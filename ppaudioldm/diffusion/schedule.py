@@ -20,6 +20,7 @@ from ppaudioldm.errors import quoted
 
 PREDICTIONS = ("epsilon", "v", "x0")
 KARRAS_RHO = 7.0  # arXiv:2206.00364, table 1
+LCM_TIMESTEPS = 50  # arXiv:2310.04378: "original_inference_steps" of diffusers' LCMScheduler
 
 Array = Any  # a NumPy array or a tensor of either framework
 
@@ -135,6 +136,19 @@ class NoiseSchedule:
         chosen = np.interp(timesteps, np.arange(len(sigmas)), sigmas)
         return SamplingPath(tuple(map(float, timesteps)), tuple(float(level) for level in 1 / (1 + chosen**2)), 1.0)
 
+    def lcm_path(self, num_inference_steps: int, strength: float = 1.0) -> SamplingPath:
+        """The noise levels of a latent consistency model: evenly among LCM_TIMESTEPS ones, the first share of them.
+
+        strength: that share, of which all steps are taken as far as it has as many. The path ends without any noise.
+        Raises ValueError on a bad count. Source: arXiv:2310.04378, in the form of diffusers' LCMScheduler.
+        """
+        known = lcm_timesteps(self.num_train_timesteps)
+        num_steps = check_count(num_inference_steps, len(known))
+        known = known[: max(1, int(strength * len(known)))][::-1]
+        num_steps = min(num_steps, len(known))
+        timesteps = tuple(known[i * len(known) // num_steps] for i in range(num_steps))
+        return SamplingPath(timesteps, tuple(map(self.alpha_bar, timesteps)), 1.0)
+
     def _path_between_timesteps(self, num_steps: int, rho: float) -> SamplingPath:
         sigmas = np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)  # increasing
         ramp = np.linspace(0, 1, num_steps)
@@ -159,6 +173,21 @@ def leading_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[i
     """
     offset = 0 if num_steps == num_train_timesteps else 1
     return [offset + i * num_train_timesteps // num_steps for i in reversed(range(num_steps))]
+
+
+def lcm_timesteps(num_train_timesteps: int = 1000) -> list[int]:
+    """The timesteps of latent consistency models, the smallest first: 19, 39, ... 999 of 1000."""
+    count = min(LCM_TIMESTEPS, num_train_timesteps)
+    return [(i + 1) * (num_train_timesteps // count) - 1 for i in range(count)]
+
+
+def boundary_scalings(timestep: float) -> tuple[float, float]:
+    """c_skip and c_out of a latent consistency model at `timestep`: f(z) = c_skip z + c_out x0, which is z at 0.
+
+    Source: arXiv:2310.04378, appendix C, with its constants: sigma_data 0.5, the timestep times 10.
+    """
+    scaled = 10.0 * timestep
+    return 0.25 / (scaled**2 + 0.25), scaled / math.sqrt(scaled**2 + 0.25)
 
 
 def linear_timesteps(num_steps: int, num_train_timesteps: int = 1000) -> list[int]:

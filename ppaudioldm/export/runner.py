@@ -311,9 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--negative-prompt", help="what it should not sound like; needs the package tokenizers")
     add("--seconds", type=float, help="default: the length of the checkpoint's training clips, up to 10")
     add("--seed", type=int, default=0, help="default: 0")
-    add("--steps", type=int, help="default: 10, or 1 of a consistency model")
+    add("--steps", type=int, help="default: 10, or fewer of a consistency model")
     add("--guidance-scale", type=float, help="default: as published")
-    add("--sampler", help="dpm++, ddim, plms or ddpm; default: dpm++, of a consistency model its own")
+    add("--sampler", help="dpm++, ddim, plms, ddpm or lcm; default: dpm++, of a consistency model its own")
     add("-o", "--output", type=Path, default=Path("sound.wav"), help=".wav, or .npy; default: sound.wav")
     options = parser.parse_args(arguments)
     try:

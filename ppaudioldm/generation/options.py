@@ -131,7 +131,7 @@ class Options:
     )
     num_inference_steps: int | None = _setting(
         None,
-        "denoising steps; default: 10, or 1 for consistencytta",
+        "denoising steps; default: 10, or 1 for consistencytta, 4 for what is distilled",
         int,
         minimum=1,
         maximum=1000,
@@ -141,7 +141,8 @@ class Options:
     )
     guidance_scale: float | None = _setting(
         None,
-        "how closely to follow the prompt; default: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta",
+        "how closely to follow the prompt; default: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta, 1 for an adapter"
+        " that is distilled",
         float,
         minimum=-100,
         maximum=100,
@@ -150,7 +151,8 @@ class Options:
     )
     sampler: str | None = _setting(
         None,
-        "what turns noise into latents; default: dpm++, or consistency for consistencytta, which has no other",
+        "what turns noise into latents; default: dpm++, or consistency for consistencytta, which has no other, and lcm"
+        " for what is distilled",
         str,
         choices=SAMPLERS,
         flags=("--sampler",),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ppaudioldm.choices import LCM
 from ppaudioldm.config import (
     AUDIOLDM1_GUIDANCE,
     ClapAudioConfig,
@@ -102,17 +103,25 @@ def _to_audioldm1_config(configs: Mapping[str, dict[str, Any]], scheduler: dict[
         flan_t5=None,
         gpt2=None,
         loa=None,
-        diffusion=replace(_diffusion_config(scheduler), guidance_scale=AUDIOLDM1_GUIDANCE),
+        diffusion=_audioldm1_diffusion_config(scheduler),
     )
 
 
 def _diffusion_config(scheduler: dict[str, Any]) -> DiffusionConfig:
-    return DiffusionConfig(
+    config = DiffusionConfig(
         num_train_timesteps=scheduler.get("num_train_timesteps", 1000),
         beta_start=scheduler.get("beta_start", 0.0015),
         beta_end=scheduler.get("beta_end", 0.0195),
         prediction={"epsilon": "epsilon", "v_prediction": "v"}[scheduler.get("prediction_type", "epsilon")],
     )
+    if scheduler.get("_class_name") == "LCMScheduler":  # distilled, with its guidance
+        return replace(config, sampler=LCM, num_inference_steps=4, guidance_scale=1.0)
+    return config
+
+
+def _audioldm1_diffusion_config(scheduler: dict[str, Any]) -> DiffusionConfig:
+    config = _diffusion_config(scheduler)
+    return config if config.sampler == LCM else replace(config, guidance_scale=AUDIOLDM1_GUIDANCE)
 
 
 def _unet_config(unet: dict[str, Any]) -> UNetConfig:

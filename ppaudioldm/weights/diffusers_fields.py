@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ppaudioldm.config import short
+from ppaudioldm.diffusion.schedule import LCM_TIMESTEPS
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.weights.components import AUDIOLDM1_PIPELINE
 
@@ -203,7 +204,8 @@ PROJECTION = Fields(
     harmless="use_learned_position_embedding",
     fixed={"_class_name": ("AudioLDM2ProjectionModel",)},
 )
-# The noise schedule is the checkpoint's; the sampler, with its steps, is chosen with every generation.
+# The noise schedule is the checkpoint's; the sampler, with its steps, is chosen with every generation, but for that of
+# a latent consistency model.
 SCHEDULER = Fields(
     used="num_train_timesteps beta_start beta_end",
     harmless="set_alpha_to_one steps_offset timestep_spacing skip_prk_steps clip_sample_range sample_max_value"
@@ -218,6 +220,8 @@ SCHEDULER = Fields(
         "thresholding": (False,),
         "rescale_betas_zero_snr": (False,),
         "trained_betas": (None,),
+        "original_inference_steps": (LCM_TIMESTEPS,),
+        "timestep_scaling": (10.0,),
     },
 )
 # Candidates are ranked with the spectrogram of the original implementation, whatever bounds a file gives in Hz.

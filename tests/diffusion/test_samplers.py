@@ -8,7 +8,7 @@ import pytest
 from ppaudioldm.choices import SAMPLERS
 from ppaudioldm.config import CONSISTENCYTTA_DIFFUSION
 from ppaudioldm.diffusion.samplers import Sampler, make_sampler
-from ppaudioldm.diffusion.schedule import NoiseSchedule
+from ppaudioldm.diffusion.schedule import NoiseSchedule, boundary_scalings
 from tests.diffusion.examples import (
     GOLDEN_CASES,
     SCHEDULE,
@@ -143,7 +143,8 @@ def test_half_precision_stays(framework, dtype):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_small_count_works(name):
-    for steps in (*range(1, 12), 251, 333, 1000):  # the original fails from 251 to 333
+    # The original fails from 251 to 333; a latent consistency model knows 50 timesteps.
+    for steps in (*range(1, 12), *((33, 49, 50) if name == "lcm" else (251, 333, 1000))):
         sampler = make_sampler(name, SCHEDULE, steps)
         assert len(sampler.timesteps) == steps + (name == "plms" and steps > 1)
         assert len(sampler.levels) == len(sampler.timesteps)
@@ -202,6 +203,51 @@ def test_strength_is_the_first_noise_level_of_a_consistency_model():
     assert half.timesteps == (499.5, 0.0) and math.sqrt(1 / half.levels[0] - 1) == pytest.approx(1.61558, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("steps", "strength", "timesteps"),
+    [
+        (1, 1.0, (999,)),
+        (2, 1.0, (999, 499)),
+        (4, 1.0, (999, 759, 499, 259)),
+        (8, 1.0, (999, 879, 759, 639, 499, 379, 259, 139)),
+        (4, 0.5, (499, 379, 259, 139)),
+        (4, 0.05, (39, 19)),
+        (4, 0.001, (19,)),
+    ],
+)
+def test_the_timesteps_of_a_latent_consistency_model(steps, strength, timesteps):
+    sampler = make_sampler("lcm", SCHEDULE, steps, strength=strength)
+    assert sampler.timesteps == timesteps and sampler.end == 1
+    assert sampler.levels == tuple(map(SCHEDULE.alpha_bar, timesteps))
+    assert sampler.is_stochastic == (len(timesteps) > 1)
+
+
+def test_a_latent_consistency_models_steps_are_its_prediction_with_less_noise():
+    """That of v; at small timesteps the boundary condition keeps some of the latents."""
+    sampler = make_sampler("lcm", V_SCHEDULE, 2, strength=0.04)
+    assert sampler.timesteps == (39, 19)
+    x, prediction, (first, second) = initial_latents(), initial_latents() / 3, sampler.levels
+    assert sampler.initial(x) is x
+
+    def clean(level, timestep, latents):
+        skip, out = 0.25 / ((10 * timestep) ** 2 + 0.25), 10 * timestep / math.hypot(10 * timestep, 0.5)
+        return skip * latents + out * (math.sqrt(level) * latents - math.sqrt(1 - level) * prediction)
+
+    renoised = math.sqrt(second) * clean(first, 39, x) + math.sqrt(1 - second) * step_noise(0)
+    np.testing.assert_allclose(sampler.step(0, prediction, x, step_noise), renoised, atol=1e-6)
+    np.testing.assert_allclose(sampler.step(1, prediction, renoised), clean(second, 19, renoised), atol=1e-6)
+
+
+def test_the_boundary_condition_keeps_what_has_no_noise():
+    assert boundary_scalings(0) == (1.0, 0.0)
+    assert boundary_scalings(0.1) == pytest.approx((0.2, math.sqrt(0.8)))
+
+
+def test_more_steps_than_a_latent_consistency_model_has():
+    with pytest.raises(ValueError, match="num_inference_steps is 51, allowed: whole numbers from 1 to 50"):
+        make_sampler("lcm", SCHEDULE, 51)
+
+
 def test_plms_calls_the_second_timestep_twice():
     assert make_sampler("plms", SCHEDULE, 5).timesteps == (801, 601, 601, 401, 201, 1)
     assert make_sampler("plms", SCHEDULE, 1).timesteps == (1,)
@@ -224,12 +270,14 @@ def test_steps_of_known_clean_latents_return_to_them(name):
         known = (latents - math.sqrt(level) * x0) / math.sqrt(1 - level)
         latents = sampler.step(i, known, latents, lambda i: step_noise(i).astype(np.float64))
     left = math.sqrt(1 - sampler.end)  # of the noise, where the path does not end clean
+    if name == "lcm":  # its boundary condition leaves that much at timestep 19
+        left = 0.25 / (190**2 + 0.25)
     assert np.abs(latents - math.sqrt(sampler.end) * x0).max() <= 5 * left + 1e-9
 
 
 def test_only_some_are_stochastic():
     stochastic = [name for name in SAMPLERS if make_sampler(name, SCHEDULE, 5).is_stochastic]
-    assert stochastic == ["ddpm", "consistency"] and make_sampler("ddim", SCHEDULE, 5, eta=0.1).is_stochastic
+    assert stochastic == ["ddpm", "lcm", "consistency"] and make_sampler("ddim", SCHEDULE, 5, eta=0.1).is_stochastic
     with pytest.raises(ValueError, match="noise is None"):
         sample(make_sampler("ddpm", SCHEDULE, 5), initial_latents(), noise=None)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,15 @@ class EnginePrograms(runner.Programs):
         return converted(output, self._engine.to_numpy)
 
 
-@pytest.mark.parametrize("steps", [None, 3])
-def test_the_runner_makes_the_clip_of_a_consistency_model(steps):
-    checkpoint = random_checkpoint("consistencytta", CONSISTENCYTTA, 0)
+LATENT = replace(
+    CONSISTENCYTTA,
+    diffusion=replace(CONSISTENCYTTA.diffusion, prediction="v", sampler="lcm", num_inference_steps=2),
+)
+
+
+@pytest.mark.parametrize("config,steps", [(CONSISTENCYTTA, None), (CONSISTENCYTTA, 3), (LATENT, None)])
+def test_the_runner_makes_the_clip_of_a_consistency_model(config, steps):
+    checkpoint = random_checkpoint("consistencytta", config, 0)
     engine = EagerEngine(checkpoint, "cpu")
     t5 = CONSISTENCYTTA.flan_t5
     tokenizer = PromptTokenizer(checkpoint.tokenizer_json("flan_t5"), "FLAN-T5", t5.max_tokens, 0, t5.vocab_size)
@@ -160,7 +167,7 @@ def test_the_runner_makes_the_clip_of_a_consistency_model(steps):
     assert relative_error(waveform, expected.waveforms[0]) < 1e-5
     for refused, message in (
         ({"negative_tokens": tokens}, "a negative prompt is set, but the guidance scale is an input"),
-        ({"sampler_name": "ddim"}, "sampler is 'ddim', allowed for this checkpoint: consistency"),
+        ({"sampler_name": "ddim"}, f"sampler is 'ddim', allowed for this checkpoint: {config.diffusion.sampler}"),
     ):
         with pytest.raises(ValueError, match=message):
             runner.generate(programs, tokens, seconds=0.4, **refused)

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from ppaudioldm import compat
+from ppaudioldm.config import DiffusionConfig
+from ppaudioldm.diffusion.samplers import make_sampler
+from ppaudioldm.diffusion.schedule import NoiseSchedule
 from tests.support import noise, relative_error
 
 # As the published checkpoints have it.
@@ -49,8 +52,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun", "solver_order": 1}),
     ("EulerDiscreteScheduler", {"beta_schedule": "squaredcos_cap_v2"}),
     ("DDIMScheduler", {"beta_schedule": "linear"}),
+    ("LCMScheduler", {}),
+    ("LCMScheduler", {"original_inference_steps": 200, "timestep_scaling": 0.01, "clip_sample": True, **V}),
 ]
 SHAPE = (2, 8, 10, 16)
+
+
+STEPS = [5, 20, 200]
 
 
 def run_of(scheduler: Any, steps: int, step: Any) -> list[np.ndarray]:
@@ -65,8 +73,15 @@ def run_of(scheduler: Any, steps: int, step: Any) -> list[np.ndarray]:
     return results
 
 
-@pytest.mark.parametrize("steps", [5, 20, 200])
-@pytest.mark.parametrize("name,config", CASES)
+@pytest.mark.parametrize(
+    "name,config,steps",
+    [
+        (name, config, steps)
+        for name, config in CASES
+        for steps in STEPS
+        if name != "LCMScheduler" or steps <= config.get("original_inference_steps", 50)
+    ],
+)
 def test_scheduler(name, config, steps):
     eta = config.get("eta", 0.0)
     config = {key: value for key, value in config.items() if key != "eta"}
@@ -89,3 +104,38 @@ def test_scheduler(name, config, steps):
     np.testing.assert_allclose(ours.timesteps, theirs.timesteps.numpy(), rtol=1e-4)
     errors = [relative_error(a, e) for a, e in zip(actual, expected, strict=True)]
     assert max(errors) < 1e-4, errors
+
+
+def test_lcm_has_the_fields_and_defaults_of_diffusers():
+    theirs = {name: value for name, value in diffusers.LCMScheduler().config.items() if not name.startswith("_")}
+    assert compat.LCMScheduler.fields() == theirs
+
+
+def test_the_sampler_lcm_visits_the_timesteps_of_diffusers():
+    theirs = diffusers.LCMScheduler.from_config(PUBLISHED)
+    for strength in (1.0, 0.5):
+        for steps in range(1, int(50 * strength) + 1):
+            theirs.set_timesteps(steps, strength=strength)
+            ours = make_sampler("lcm", NoiseSchedule(DiffusionConfig()), steps, strength=strength)
+            assert list(ours.timesteps) == theirs.timesteps.tolist()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+def test_the_sampler_lcm_steps_as_diffusers(prediction):
+    theirs = diffusers.LCMScheduler.from_config(
+        PUBLISHED, prediction_type={"epsilon": "epsilon", "v": "v_prediction"}[prediction]
+    )
+    theirs.set_timesteps(4)
+    ours = make_sampler("lcm", NoiseSchedule(DiffusionConfig(prediction=prediction)), 4)
+    generators = [torch.Generator().manual_seed(3) for _ in range(2)]
+    latents = [noise(*SHAPE, seed=1)] * 2
+    for i, timestep in enumerate(theirs.timesteps):
+        outputs = [np.sin(x).astype(np.float32) for x in latents]
+        stepped = theirs.step(
+            torch.from_numpy(outputs[0]), timestep, torch.from_numpy(latents[0]), generator=generators[0]
+        )
+        latents = [
+            stepped.prev_sample.numpy(),
+            ours.step(i, outputs[1], latents[1], lambda _: torch.randn(SHAPE, generator=generators[1]).numpy()),
+        ]
+        assert relative_error(latents[1], latents[0]) < 1e-5

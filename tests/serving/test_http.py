@@ -100,7 +100,7 @@ def test_delete_cancels_within_a_step(tmp_path):
         ({"prompt": None}, "prompt is missing, which generate needs"),
         ({"duration": 0}, "duration: Input should be greater than or equal to 0.3"),
         ({"duration": 99}, "duration is 99, allowed on this server: up to 60"),
-        ({"sampler": "euler"}, "sampler: Input should be 'ddim', 'plms', 'ddpm', 'dpm++' or 'consistency'"),
+        ({"sampler": "euler"}, "sampler: Input should be 'ddim', 'plms', 'ddpm', 'dpm++', 'lcm' or 'consistency'"),
         ({"num_inference_steps": 201}, "num_inference_steps is 201, allowed on this server: up to 200"),
         ({"num_waveforms_per_prompt": 9}, "num_waveforms_per_prompt is 9, allowed on this server: up to 8"),
         ({"audio": "/etc/passwd"}, "audio: Extra inputs are not permitted"),

@@ -146,6 +146,7 @@ class AudioLDM:
         - num_inference_steps, guidance_scale, sampler, eta, spacing: of the denoising. guidance_interval: the share of
           the steps, from 0 to 1, that is guided; the others take half the time. The guidance scale is by default that
           of the published program: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta, of whose UNet it is an input.
+          A checkpoint or an adapter that is distilled has its own sampler ("lcm"), steps and scale by default.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
@@ -191,7 +192,7 @@ class AudioLDM:
             raise ValueError("prompt_schedule is set, but embeddings or a recording take the place of prompts")
         prompt, schedule = _opened(prompt, options.prompt_schedule)
         options = replace(
-            with_defaults(options, self.config.diffusion),
+            self.with_defaults(options),
             duration=self.default_duration if options.duration is None else options.duration,
             prompt_schedule=schedule,
         )
@@ -239,6 +240,16 @@ class AudioLDM:
         except (Cancelled, Interrupted) as stopped:
             stopped.clip = stopped.clip and finished(stopped.clip, options)
             raise
+
+    def with_defaults(self, options: Options) -> Options:
+        """`options` with the guidance scale, the steps and the sampler of the checkpoint where they have none.
+
+        Or with those of a LoRA adapter that distills it. Raises ValueError for an adapter that may not be chosen, and
+        for an option that the sampler does not have.
+        """
+        sampling = self._adapted.sampling(options.lora) if self._adapted is not None else None
+        diffusion = self.config.diffusion
+        return with_defaults(options, sampling.applied(diffusion) if sampling else diffusion)
 
     @property
     def adapters(self) -> tuple[str, ...]:

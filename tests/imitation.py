@@ -15,7 +15,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.engines.adapted import AdaptedEngines
 from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.finishing import finished, without_finishing
-from ppaudioldm.generation.options import Options, Progress, default_duration
+from ppaudioldm.generation.options import Options, Progress, default_duration, with_defaults
 from ppaudioldm.generation.provenance import Provenance, Source
 
 RATE = 16000
@@ -55,6 +55,9 @@ class ImitationPipeline:
 
     def check_lora(self, lora: Sequence[str]) -> None:
         AdaptedEngines(None, lambda merged: None, dict.fromkeys(self.adapters), only_named=True).check(lora)  # type: ignore
+
+    def with_defaults(self, options: Options) -> Options:
+        return with_defaults(options, self.config.diffusion)
 
     def hold(self) -> None:
         self._gate = threading.Semaphore(0)

@@ -10,7 +10,7 @@ from typing import Any
 from ppaudioldm.choices import ENGINES, PRECISIONS
 from ppaudioldm.commands.arguments import add_framework, add_merged_lora, check_lora, choose_framework
 
-STEPS_HELP = "default: 10, or 1 for consistencytta"
+STEPS_HELP = "default: 10, or 1 for consistencytta, 4 for what is distilled"
 
 
 def add(commands: Any) -> None:

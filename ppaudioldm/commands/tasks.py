@@ -204,7 +204,7 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
         if duration is None and settings.trim and not task.speaks:
             duration = pipeline.default_duration
         used = dataclasses.replace(
-            with_defaults(settings, pipeline.config.diffusion),
+            pipeline.with_defaults(settings),
             duration=settings.duration if duration is None else duration,
         )
         report = _report(task, options, parameters, used, written[0], clip, seconds)

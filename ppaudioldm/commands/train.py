@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import signal
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from ppaudioldm.training.viewers import VIEWERS
 # The stages of a model, and the sound classifier of `evaluate`.
 CLASSIFIER = ("ppaudioldm.evaluation.train_classifier", "ClassifierSettings", "ClassifierStage")
 STAGES = {**MODEL_STAGES, "classifier": CLASSIFIER}
+# The stages that train a checkpoint, or an adapter of one -> where their settings for it are.
+OF_CHECKPOINTS = {"joint": "ppaudioldm.training.joint_settings", "distill": "ppaudioldm.training.distill"}
 CHAIN = "chain"  # all stages of a model, and the checkpoint that they make
 EPILOG = """\
 A run keeps its state, log and samples in its folder; the same command resumes it. `train chain` trains all stages of a
@@ -50,9 +53,17 @@ def add(commands: Any) -> None:
         help="for state, log and samples; default: runs/STAGE, of a chain runs",
     )
     add_argument("--data", type=Path, metavar="PATH", help="recordings: a folder, .csv or .jsonl; default: synthesised")
-    add_argument("-c", "--checkpoint", metavar="NAME", help="joint: fine-tune this checkpoint; default: a new model")
     add_argument(
-        "--lora-rank", type=int, metavar="N", help="joint with -c: train a LoRA adapter of this rank, no network"
+        "-c",
+        "--checkpoint",
+        metavar="NAME",
+        help="joint: fine-tune this checkpoint; default: a new model. distill: distill it",
+    )
+    add_argument(
+        "--lora-rank",
+        type=int,
+        metavar="N",
+        help="joint or distill, with -c: train a LoRA adapter of this rank, no network",
     )
     add_argument(
         "--lora-targets",
@@ -74,7 +85,9 @@ def add(commands: Any) -> None:
 
     command = commands.add_parser("assemble", help="write a checkpoint out of trained stages")
     add_argument = command.add_argument
-    add_argument("joint", type=Path, metavar="RUN", help="of the stage joint; includes the runs that its settings name")
+    add_argument(
+        "joint", type=Path, metavar="RUN", help="of the stage joint, with the runs that its settings name, or distill"
+    )
     add_argument("destination", type=Path, metavar="FOLDER")
     add_argument("--decoder", type=Path, metavar="RUN", help="of the stage vae, with train_encoder false")
     add_argument("--vocoder", type=Path, metavar="RUN", help="of the stage vocoder; default: Griffin-Lim, no network")
@@ -100,11 +113,12 @@ def _train_stage(options: argparse.Namespace) -> None:
     settings_class, stage_class = stage_classes(*STAGES[options.stage])
     settings: Any = settings_class()
     if options.checkpoint:
-        if options.stage != "joint":
-            raise ValueError(f"--checkpoint is for the stage joint, not for {options.stage}")
-        from ppaudioldm.training.joint_settings import settings_for
-
-        settings = settings_for(options.checkpoint, _lora(options))
+        if options.stage not in OF_CHECKPOINTS:
+            allowed = " and ".join(OF_CHECKPOINTS)
+            raise ValueError(f"--checkpoint is for the stages {allowed}, not for {options.stage}")
+        settings = importlib.import_module(OF_CHECKPOINTS[options.stage]).settings_for(
+            options.checkpoint, _lora(options)
+        )
     elif options.lora_rank is not None or options.lora_targets:
         raise ValueError("--lora-rank and --lora-targets need --checkpoint, to which the adapter belongs")
     if options.config:
@@ -115,6 +129,10 @@ def _train_stage(options: argparse.Namespace) -> None:
     if options.print_config:
         print(f"# ppaudioldm train {options.stage} --config FILE\n{to_toml(settings)}", end="")
         return
+    if options.stage == "distill":
+        from ppaudioldm.training.distill import completed
+
+        settings = completed(settings)
     folder = options.output or Path("runs", options.stage)
 
     from ppaudioldm import framework
@@ -135,8 +153,8 @@ def _train_stage(options: argparse.Namespace) -> None:
             should_stop=should_stop,
             progress=lambda step, values: print(_line(step, settings.run.steps, values), flush=True),
         )
-        if process.is_first and options.stage == "joint" and settings.lora.rank:
-            _write_adapter(settings, folder)
+        if process.is_first and options.stage in OF_CHECKPOINTS and settings.lora.rank:
+            _write_adapter(options.stage, settings, folder)
 
 
 def _lora(options: argparse.Namespace) -> Any:
@@ -152,11 +170,15 @@ def _lora(options: argparse.Namespace) -> Any:
     return LoraSettings(options.lora_rank, targets=tuple(options.lora_targets or ATTENTION))
 
 
-def _write_adapter(settings: Any, folder: Path) -> None:
+def _write_adapter(stage: str, settings: Any, folder: Path) -> None:
     """Write the adapter that the run in `folder` has trained so far."""
+    from ppaudioldm.training.distill import write_distilled_adapter
     from ppaudioldm.training.lora import write_run_adapter
 
-    write_run_adapter(folder, folder / "adapter", settings)
+    if stage == "distill":
+        write_distilled_adapter(folder, folder / "adapter", settings)
+    else:
+        write_run_adapter(folder, folder / "adapter", settings.lora, settings.model, settings.checkpoint)
     print(f"{folder / 'adapter'}  (for --lora, and for peft)")
 
 
@@ -195,15 +217,15 @@ def _train_chain(options: argparse.Namespace) -> None:
 
 
 def _write_model(settings: Any, folder: Path, is_complete: bool) -> None:
-    """Write the checkpoint of the chain in `folder`, as far as it is trained."""
+    """Write the checkpoint of the chain in `folder`, as far as it is trained, and what is distilled of it."""
     from ppaudioldm.training.assemble import count_parameters
-    from ppaudioldm.training.chain import assemble_chain
+    from ppaudioldm.training.chain import assemble_chain, assemble_distilled
     from ppaudioldm.weights.convert import write_native
 
-    checkpoint = assemble_chain(settings, folder)
-    if checkpoint:
-        write_native(checkpoint, folder / "model", "float16")
-        print(f"{folder / 'model'}  ({count_parameters(checkpoint) / 1e6:.1f} M parameters)")
+    for name, assemble_one in (("model", assemble_chain), ("distilled", assemble_distilled)):
+        if checkpoint := assemble_one(settings, folder):
+            write_native(checkpoint, folder / name, "float16")
+            print(f"{folder / name}  ({count_parameters(checkpoint) / 1e6:.1f} M parameters)")
     if not is_complete:
         print("stopped before the end: the same command resumes")
 

@@ -13,8 +13,9 @@ import numpy as np
 from ppaudioldm.engines.engine import Engine
 from ppaudioldm.errors import quoted
 from ppaudioldm.models.functions import network_and_method
-from ppaudioldm.weights.lora import Adapter, read_adapter
+from ppaudioldm.weights.lora import Adapter, read_adapter, read_sampling
 from ppaudioldm.weights.lora_choice import LoraChoice
+from ppaudioldm.weights.lora_sampling import Sampling
 
 MOST_ENGINES = 2  # with adapters, those that were used last: a UNet each
 
@@ -89,6 +90,13 @@ class AdaptedEngines:
         """Raise ValueError for an adapter that may not be chosen, before any file is read."""
         for choice in map(LoraChoice.parse, choices):
             self._path(choice)
+
+    def sampling(self, choices: Sequence[str]) -> Sampling | None:
+        """What the first of the chosen adapters that says so is to be sampled with. Raises ValueError as `engine`."""
+        for choice in map(LoraChoice.parse, choices):
+            if choice.scale and (sampling := read_sampling(self._path(choice))):
+                return sampling
+        return None
 
     def engine(self, choices: Sequence[str]) -> Engine:
         """The engine with adapters, each `NAME[:SCALE]` or `PATH[:SCALE]`; the base engine for none.

@@ -17,7 +17,7 @@ from ppaudioldm.audio.formats import FORMATS
 from ppaudioldm.audio.names import safe_name
 from ppaudioldm.diffusion.noise import check_seed, item_seeds
 from ppaudioldm.errors import one_line, quoted
-from ppaudioldm.generation.options import Options, Progress, check_level, with_defaults
+from ppaudioldm.generation.options import Options, Progress, check_level
 from ppaudioldm.generation.prompt_schedule import split_first
 from ppaudioldm.lists.keys import KeyMaker
 from ppaudioldm.lists.manifest import Manifest, opened, staging_path
@@ -274,7 +274,7 @@ class _Run:
         written = write_clip(folder / item.file, clip, self.output, seed, index, staging_path)
         files = [written["file"], *([written["spectrogram"]] if self.output.spectrogram else [])]
         files += [candidate["file"] for candidate in written.get("candidates", ())]
-        settings = dataclasses.asdict(with_defaults(item.options, self.pipeline.config.diffusion))
+        settings = dataclasses.asdict(self.pipeline.with_defaults(item.options))
         if item.options.duration is None:
             seconds = written["samples"] / written["sample_rate"]
             settings["duration"] = self.pipeline.default_duration if item.options.trim else seconds

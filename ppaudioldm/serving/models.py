@@ -12,7 +12,7 @@ from ppaudioldm.diffusion.guidance import needs_unconditional
 from ppaudioldm.diffusion.samplers import make_sampler
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.generation.noise_predictor import unet_functions
-from ppaudioldm.generation.options import ProgressCallback, check_fit, no_ranking, with_defaults
+from ppaudioldm.generation.options import ProgressCallback, check_fit, no_ranking
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.serving.request import Request
 from ppaudioldm.tasks.registry import TASKS
@@ -99,8 +99,8 @@ class Model:
     def check(self, request: Request) -> None:
         """Raise ValueError for a request that this checkpoint cannot run, before it is queued."""
         config = self.pipeline.config
-        options = with_defaults(request.options, config.diffusion)
-        self.pipeline.check_lora(options.lora)
+        self.pipeline.check_lora(request.options.lora)
+        options = self.pipeline.with_defaults(request.options)
         check_fit(options, config)
         candidates = options.num_waveforms_per_prompt
         if (candidates > 1 or request.with_scores) and request.prompt is not None and not config.ranks:

@@ -23,7 +23,7 @@ from typing import Any
 
 from ppaudioldm.audio.recording import open_recording
 from ppaudioldm.generation.clip import Cancelled
-from ppaudioldm.generation.options import Options, Progress, with_defaults
+from ppaudioldm.generation.options import Options, Progress
 from ppaudioldm.serving.job import BROKEN, CANCELLED, FAILED, INVALID, STOPPED, SUCCEEDED, TOO_LATE, Job, SoundInfo
 from ppaudioldm.serving.listeners import Listeners
 from ppaudioldm.serving.models import Model, ModelNotFound, Models
@@ -181,8 +181,8 @@ class Service:
         return job
 
     def _with_steps(self, request: Request, model: Model) -> Request:
-        """`request` with the steps and the sampler that the checkpoint has by default, where it names none."""
-        options = with_defaults(request.options, model.pipeline.config.diffusion)
+        """`request` with the steps and the sampler that the model has by default, where it names none."""
+        options = model.pipeline.with_defaults(request.options)
         steps = options.num_inference_steps
         if request.options.num_inference_steps is None and steps is not None:
             steps = min(steps, self.settings.limits.steps)

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from ppaudioldm.diffusion.noise import item_seeds
 from ppaudioldm.generation.clip import Cancelled, Clip, Interrupted
 from ppaudioldm.generation.finishing import finished, stacked, without_finishing
-from ppaudioldm.generation.options import Options, as_share, refuse_duration, take_options, with_defaults
+from ppaudioldm.generation.options import Options, as_share, refuse_duration, take_options
 from ppaudioldm.generation.provenance import Provenance, stored_options
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.tasks.edited import EditedClip
@@ -73,7 +73,7 @@ def task_function(name: str) -> Callable[[Callable[Arguments, AnyClip]], Callabl
 def _with_provenance(clip: AnyClip, task: Task, named: dict[str, Any], options: Options, seed: int) -> AnyClip:
     """`clip` of `task` with its provenance. named: the arguments of its function by name."""
     pipeline: AudioLDM = named["pipeline"]
-    options = replace(with_defaults(options, pipeline.config.diffusion), batch_size=1, variations=1)
+    options = replace(pipeline.with_defaults(options), batch_size=1, variations=1)
     if task.keeps_candidates:  # the seed of a candidate generates it again alone
         options, seed = replace(options, num_waveforms_per_prompt=1), clip.seeds[0]
     has_recording = named.get("audio") is not None

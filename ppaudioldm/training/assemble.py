@@ -13,12 +13,14 @@ from ppaudioldm.config import AudioMAEConfig, ClapAudioConfig, HifiGanConfig, Mo
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.training.audiomae import normalise_tokens
+from ppaudioldm.training.distill import DistillSettings, DistillStage, distilled_model
 from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import adapter_of
 from ppaudioldm.training.pretrained import statistics_of
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
+from ppaudioldm.training.state import load_state
 from ppaudioldm.training.vae import fold_normalisation
 from ppaudioldm.training.vocabulary import trained_tokenizer
 from ppaudioldm.training.vocoder import fold_normalisation as fold_vocoder_normalisation
@@ -34,9 +36,15 @@ def assemble_checkpoint(
 ) -> Checkpoint:
     """The checkpoint of the run `joint`, of the joint stage, and of the runs that it names in its settings.
 
-    decoder: a run of the VAE stage that continued training the decoder. vocoder: a run of the vocoder stage; without
-    one the checkpoint uses Griffin-Lim. Raises CheckpointError for a folder without a run, or one of another stage.
+    Or, of a run of the stage `distill`, what it distilled. decoder: a run of the VAE stage that continued training the
+    decoder. vocoder: a run of the vocoder stage; without one the checkpoint uses Griffin-Lim. Raises CheckpointError
+    for a folder without a run, or one of another stage.
     """
+    state = load_state(joint)
+    if state is not None and state.facts.get("stage") == DistillStage.name:
+        if decoder or vocoder:
+            raise CheckpointError(f"{joint}: distills a checkpoint, which has its own decoder and vocoder")
+        return distilled_checkpoint(joint, name or joint.name)
     facts = open_run(joint, "joint").facts
     settings: JointSettings = with_overrides(JointSettings(), facts["settings"])
     known = known_sounds(facts["model"].get("sounds"), speaks=settings.model.phoneme_encoder is not None)
@@ -95,6 +103,18 @@ def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None,
     stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
     networks = {**original.networks, **stored}
     return Checkpoint(name, "native", settings.model, original.tokenizer_json, networks, known_sounds=known)
+
+
+def distilled_checkpoint(run: Path, name: str) -> Checkpoint:
+    """What a run of the stage `distill` distilled, which by default is sampled in few steps."""
+    settings: DistillSettings = with_overrides(DistillSettings(), open_run(run, DistillStage.name).facts["settings"])
+    original = open_checkpoint(settings.checkpoint)
+    learned = averaged_weights(run, DistillStage.name)
+    model = distilled_model(original.config, settings)
+    if adapter := learned.pop(LORA, None):
+        original = with_adapters(original, [(adapter_of(adapter, settings.lora, str(run)), 1.0)])
+    stored = {network: _stored(network, model, weights) for network, weights in learned.items()}
+    return replace(original, name=name, layout="native", config=model, networks={**original.networks, **stored})
 
 
 def known_sounds(kinds: Sequence[str] | None, speaks: bool = False) -> KnownSounds | None:

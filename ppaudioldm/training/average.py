@@ -12,16 +12,30 @@ from ppaudioldm.framework import NAME, Tensor, xp
 
 
 class MovingAverage:
-    """The EMA of `parameters`, name -> tensor. Its warm-up: the decay of step n is at most (1 + n) / (10 + n)."""
+    """The EMA of `parameters`, name -> tensor. With warm_up the decay of step n is at most (1 + n) / (10 + n).
 
-    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+    values: the tensors that hold the averages, such as the parameters of another network; by default new ones.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        decay: float,
+        values: Mapping[str, Tensor] | None = None,
+        warm_up: bool = True,
+    ) -> None:
         self._parameters = dict(parameters)
         self._decay = decay
-        self._values = {name: p.detach().clone() for name, p in self._parameters.items()}
+        self._warm_up = warm_up
+        if values is None:
+            self._values = {name: p.detach().clone() for name, p in self._parameters.items()}
+        else:
+            self._values = {name: values[name] for name in self._parameters}
+            _assign(self._values, self._parameters)
 
     def update(self, step: int) -> None:
         """Average in the current parameters, those after step 0, 1, ..."""
-        weight = 1 - min(self._decay, (1 + step) / (10 + step))
+        weight = 1 - (min(self._decay, (1 + step) / (10 + step)) if self._warm_up else self._decay)
         with framework.no_grad():
             if NAME == "torch":
                 values, parameters = list(self._values.values()), list(self._parameters.values())

@@ -16,17 +16,21 @@ from ppaudioldm.training.assemble import assemble_checkpoint
 from ppaudioldm.training.audiomae import AudioMAESettings, AudioMAEStage
 from ppaudioldm.training.clap import ClapSettings, ClapStage
 from ppaudioldm.training.dataset import Dataset
+from ppaudioldm.training.distill import DistillSettings, DistillStage, completed
 from ppaudioldm.training.joint import JointStage
 from ppaudioldm.training.joint_settings import JointSettings, learnable
-from ppaudioldm.training.parallel import Process
+from ppaudioldm.training.parallel import Process, wait
+from ppaudioldm.training.pretrained import check_trainable
 from ppaudioldm.training.settings import RunConfig, as_values, with_overrides
 from ppaudioldm.training.state import load_state, trained_seconds
 from ppaudioldm.training.vae import VAESettings, VAEStage
 from ppaudioldm.training.vocoder import VocoderSettings, VocoderStage
 from ppaudioldm.weights.checkpoint import Checkpoint
+from ppaudioldm.weights.convert import write_native
 
 # name of a run -> the settings and the class of its stage, in the order in which they run. "short" is the joint stage
-# on shorter clips, from whose weights "joint" starts; "decoder" trains the VAE's decoder further.
+# on shorter clips, from whose weights "joint" starts; "decoder" trains the VAE's decoder further; "distill" distills
+# the checkpoint that the runs before it make, the folder TEACHER.
 RUNS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
     "vae": (VAESettings, VAEStage),
     "clap": (ClapSettings, ClapStage),
@@ -35,8 +39,10 @@ RUNS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
     "joint": (JointSettings, JointStage),
     "decoder": (VAESettings, VAEStage),
     "vocoder": (VocoderSettings, VocoderStage),
+    "distill": (DistillSettings, DistillStage),
 }
 NEEDED = ("vae", "clap", "joint")
+TEACHER = "teacher"
 MINUTES_LEFT = 0.02  # too few to start a run
 Section = dict[str, Any]
 
@@ -60,6 +66,7 @@ class ChainSettings:
     joint: Section = field(default_factory=dict)
     decoder: Section = field(default_factory=dict)
     vocoder: Section = field(default_factory=dict)
+    distill: Section = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.runs) - set(RUNS)):
@@ -68,6 +75,8 @@ class ChainSettings:
             raise ValueError(f"runs lacks {missing[0]}, which every model needs: {', '.join(NEEDED)}")
         for name in RUNS:
             self.of_run(name, Path())  # which checks its section
+        if "distill" in self.runs:
+            check_trainable("runs has distill", self.model)
 
     def of_run(self, name: str, folder: Path) -> Any:
         """The settings of the run in `folder`/NAME.
@@ -91,6 +100,8 @@ class ChainSettings:
             return {"vae": model["vae"], "start": str(folder / "vae"), "train_encoder": False}
         if name == "clap":
             return {"text": model["clap_text"], "tokenizers": str(folder / "tokenizers")}
+        if name == "distill":
+            return {"checkpoint": str(folder / TEACHER), "encoded": str(folder / "encoded")}
         if name not in ("short", "joint"):
             return {}
         paths = {part: str(folder / part) for part in ("vae", "clap", "tokenizers", "encoded")}
@@ -128,6 +139,9 @@ def run_chain(
         limits = [limit for limit in (left, section.run.minutes) if limit and limit != float("inf")]
         watched = tuple(dict.fromkeys((*viewers, *section.run.viewers)))
         section = replace(section, run=replace(section.run, minutes=min(limits, default=0.0), viewers=watched))
+        if name == "distill":
+            _write_teacher(settings, folder, process)
+            section = completed(section)
         dataset = clips(section.duration) if clips else None
         loop.train(
             RUNS[name][1](section, process.device, dataset),
@@ -140,6 +154,15 @@ def run_chain(
         if not is_complete(folder / name, section.run):
             return False
     return True
+
+
+def _write_teacher(settings: ChainSettings, folder: Path, process: Process) -> None:
+    """Write the checkpoint that is distilled, unless that has begun."""
+    if process.is_first and load_state(folder / "distill") is None:
+        checkpoint = assemble_chain(settings, folder)
+        assert checkpoint is not None
+        write_native(checkpoint, folder / TEACHER, "float32")
+    wait(process)
 
 
 def ordered(settings: ChainSettings) -> Iterator[str]:
@@ -164,3 +187,10 @@ def assemble_chain(settings: ChainSettings, folder: Path, name: str = "") -> Che
         folder / run if run in settings.runs and load_state(folder / run) else None for run in ("decoder", "vocoder")
     )
     return assemble_checkpoint(joint, decoder, vocoder, name or folder.name)
+
+
+def assemble_distilled(settings: ChainSettings, folder: Path) -> Checkpoint | None:
+    """What the run `distill` in `folder` has distilled so far; None where there is none."""
+    if "distill" not in settings.runs or load_state(folder / "distill") is None:
+        return None
+    return assemble_checkpoint(folder / "distill", name=f"{folder.name}-distilled")

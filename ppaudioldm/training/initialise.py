@@ -12,16 +12,24 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.framework import ConvTranspose1d, Tensor, nn
+from ppaudioldm.models.unet import GuidanceFeatures
 
 # The last layer of each residual branch is zero, so that a deep network begins as a shallow one: as in latent
 # diffusion's UNet, arXiv:2112.10752.
 # An adapter of LoRA begins without an effect: as in arXiv:2106.09685, with which the rest of it agrees.
-ZERO_INITIALISED = {"unet": re.compile(r"(conv2|proj_out|^conv_out)\.weight$"), "lora": re.compile(r"lora_B\.weight$")}
+# So is the embedding of the guidance scale, with which a distilled network begins as its teacher.
+ZERO_INITIALISED = {
+    "unet": re.compile(r"(conv2|proj_out|^conv_out|^guidance_out)\.weight$"),
+    "lora": re.compile(r"lora_B\.weight$"),
+}
 # T5 has no norm between its embeddings and the first skip connection; the phoneme encoder multiplies its embeddings by
 # the root of their width.
 EMBEDDING_DEVIATION = {"flan_t5": 1.0, "phoneme_encoder": 0.07}
 T5_QUERY_DIVISOR = 8.0  # T5 does not scale attention scores: its queries are smaller by the root of the head width, 64
-STATISTICS = re.compile(r"running_(mean|var)$")  # measured, not learned
+# Measured, or drawn at random once, not learned.
+STATISTICS = re.compile(r"running_(mean|var)$|(^|\.)guidance\.weight$")
+# Of the frequencies of a guidance scale that is an input: the features of scales from 1 to 10 then differ smoothly.
+GUIDANCE_DEVIATION = 0.1
 
 
 def build_trainable(name: str, network_class: Callable[[Any], Any], config: Any, seed: int, device: str = "cpu") -> Any:
@@ -77,6 +85,8 @@ def initial_weights(network_name: str, network: nn.Module, seed: int) -> Iterato
 def _initial(
     network_name: str, owner: Any, path: str, leaf: str, shape: tuple[int, ...], generator: np.random.Generator
 ) -> np.ndarray:
+    if isinstance(owner, GuidanceFeatures):
+        return np.float32(GUIDANCE_DEVIATION) * generator.standard_normal(shape, np.float32)
     if isinstance(owner, nn.Embedding):
         deviation = EMBEDDING_DEVIATION.get(network_name, 0.02)
         return np.float32(deviation) * generator.standard_normal(shape, np.float32)

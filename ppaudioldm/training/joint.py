@@ -53,18 +53,23 @@ SAMPLE_STEPS = 20  # denoising steps of the samples
 class JointStage(JointNetworks):
     name = "joint"
 
-    def __init__(self, settings: JointSettings, device: str = "cpu", clips: Dataset | None = None) -> None:
+    def __init__(
+        self, settings: JointSettings, device: str = "cpu", clips: Dataset | None = None, trains: bool = True
+    ) -> None:
+        """trains: False for another stage, which uses the frozen networks of a checkpoint, and its encoded clips."""
         if settings.run.workers:
             raise ValueError(f"run.workers is {settings.run.workers}, allowed: 0, this stage reads encoded clips")
         self.settings = settings
         self.ema = settings.ema
-        trained = () if settings.lora.rank else settings.learned
+        trained = settings.learned if trains and not settings.lora.rank else ()
         self.updates: Mapping[str, tuple[str, ...]] = {"all": trained or (LORA,)}
         self._device = device
         self._computed_in = precision.resolve_precision(settings.run.precision, device)
         self._schedule = NoiseSchedule(settings.model.diffusion)
         self._alpha_bars = self._schedule.alphas_cumprod.astype(np.float32)
         pretrained = pretrained_of(settings)
+        if not trains:  # nor are there tokens of a recording to train on
+            pretrained = replace(pretrained, audiomae={})
         self._tokenize = CaptionTokenizers(pretrained.tokenizer_json, settings.model)
         self.networks: dict[str, Any] = {}
         for name in trained:
@@ -156,8 +161,8 @@ class JointStage(JointNetworks):
         size = settings.batch_size
         if settings.workers:
             for later in range(index + 1, index + 1 + BATCHES_AHEAD):
-                self._ahead.plan(self._clips.missing(self._draw(later)[0]))
-        numbers, generator = self._draw(index)
+                self._ahead.plan(self._clips.missing(self.draw(later)[0]))
+        numbers, generator = self.draw(index)
         rows = self._clips[numbers]
         is_conditional = generator.random(size) >= settings.unconditional
         captions = [
@@ -188,12 +193,21 @@ class JointStage(JointNetworks):
         """Ids (B, max_phonemes) int64 of what is said in encoded clips; None for a model without a phoneme encoder."""
         return rows["phonemes"].astype(np.int64) if self.settings.model.phoneme_encoder else None
 
-    def _draw(self, index: int) -> tuple[list[int], np.random.Generator]:
+    def draw(self, index: int) -> tuple[list[int], np.random.Generator]:
         """The numbers of the clips in the batch of this index, and the generator for its other random draws."""
         settings = self.settings
         generator = seeded_rng(settings.seed, index)
         window = Window(settings.clips, settings.clip_uses).at(index * settings.batch_size)
         return generator.integers(window.start, window.stop, settings.batch_size).tolist(), generator
+
+    def encoded(self, numbers: Sequence[int], held_out: bool = False) -> tuple[np.ndarray, list[str]]:
+        """Latents (B, channels, T, bands) as the UNet sees them, and captions, of the clips of these numbers."""
+        rows = (self._held_out if held_out else self._clips)[numbers]
+        return self._normalised(rows["latents"]), decode_captions(rows)
+
+    @property
+    def unet(self) -> Any:
+        return self._all["unet"]
 
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of v (or the noise), the same weight at all timesteps, and of GPT-2's own LOA tokens.

@@ -40,7 +40,9 @@ class Stage(Protocol):
 
     networks: all trained networks by name, built by `initialise.build_trainable`. updates: the optimizer updates of
     each step, in order, by name, and the networks that each trains; adversarial training has two, other stages one.
-    data: batches by index, which include every random number that the loss needs.
+    data: batches by index, which include every random number that the loss needs. A stage whose loss depends on
+    averages of its own, such as a target network, has them by name as `averages`: they are updated after each step, and
+    saved.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Trainer:
         self._weights = {f"{name}.{key}": p for name, network in stage.networks.items() for key, p in _all(network)}
         parameters = {f"{name}.{key}": p for name, group in learned.items() for key, p in group.items()}
         self._average = MovingAverage(parameters, stage.ema)
+        self._own_averages: Mapping[str, MovingAverage] = getattr(stage, "averages", {})
         self._updates: dict[str, tuple[Any, Optimizer, OptimizerConfig]] = {}  # module, optimizer, its settings
         for update, names in stage.updates.items():
             config = stage.optimizer(update)
@@ -117,7 +120,8 @@ class Trainer:
             rate = config.rate_at(self.step, share)
             self._count_bad(math.isfinite(optimizer.step(rate)))
             logged.update({"rate": rate, **_means(scalars)})
-        self._average.update(self.step)
+        for average in (self._average, *self._own_averages.values()):
+            average.update(self.step)
         self.step += 1
         self.batches += self.process.count * len(batches)
         return logged
@@ -144,7 +148,8 @@ class Trainer:
     def state(self) -> State:
         stage = self.stage
         arrays = {f"weights/{name}": framework.to_numpy(p) for name, p in self._weights.items()}
-        arrays.update({f"average/{name}": array for name, array in self._average.state().items()})
+        for section, average in {"average": self._average, **self._own_averages}.items():
+            arrays.update({f"{section}/{name}": array for name, array in average.state().items()})
         for update, (_, optimizer, _) in self._updates.items():
             arrays.update({f"optimizer/{update}/{key}": array for key, array in optimizer.state().items()})
         return State(self.step, {**_facts(stage, self.process), "batches": self.batches}, arrays)
@@ -152,7 +157,8 @@ class Trainer:
     def load(self, state: State) -> None:
         """Continue from `state`. Raises ValueError for other names or shapes."""
         set_values(self._weights, state.section("weights"))
-        self._average.load_state(state.section("average"))
+        for section, average in {"average": self._average, **self._own_averages}.items():
+            average.load_state(state.section(section))
         for update, (_, optimizer, _) in self._updates.items():
             optimizer.load_state(state.section(f"optimizer/{update}"))
         self.step, self.batches = state.step, state.batches

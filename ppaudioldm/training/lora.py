@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ppaudioldm.weights.lora import CONFIG_FILE, WEIGHTS_FILE, Adapter
 from ppaudioldm.weights.lora import LoraPair as Matrices
 from ppaudioldm.weights.lora_config import MOST_RANK
 from ppaudioldm.weights.lora_merge import Target, module_targets
+from ppaudioldm.weights.lora_sampling import Sampling
 from ppaudioldm.weights.native import save_safetensors
 from ppaudioldm.weights.tensors import ComputedTensor
 
@@ -112,10 +113,18 @@ class LoraLayers(nn.Module):
         return found
 
 
-def attach_adapter(unet: Any, config: UNetConfig, settings: LoraSettings, seed: int, device: str) -> Any:
+def attach_adapter(
+    unet: Any,
+    config: UNetConfig,
+    settings: LoraSettings,
+    seed: int,
+    device: str,
+    is_active: Callable[[], bool] = lambda: True,
+) -> Any:
     """A new adapter, in training mode, which changes what `unet` computes. At first it has no effect.
 
-    Raises ValueError for a target that is no linear layer of the UNet.
+    is_active: whether it does, asked at each call, for one of several adapters. Raises ValueError for a target that is
+    no linear layer of the UNet.
     """
     targets = chosen_targets(settings, unet, config)
     adapter = build_trainable(NETWORK, lambda rank: LoraLayers(targets, rank), settings.rank, seed, device)
@@ -123,16 +132,18 @@ def attach_adapter(unet: Any, config: UNetConfig, settings: LoraSettings, seed: 
     for module, of_module in targets.items():
         for target in of_module:
             layer = layers[target.name.removesuffix(".weight")]
-            framework.after_forward(layer, _change(adapter.pair(module), target, settings.factor))
+            framework.after_forward(layer, _change(adapter.pair(module), target, settings.factor, is_active))
     return adapter
 
 
-def _change(pair: LoraPair, target: Target, factor: float) -> Any:
+def _change(pair: LoraPair, target: Target, factor: float, is_active: Callable[[], bool]) -> Any:
     """A hook that adds the adapter's part to the output of a layer, which may be a chunk of diffusers' module."""
     rows = target.shape[0]
     first = target.placement.chunk * rows
 
     def add(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if not is_active():
+            return output
         up = pair.lora_B.weight[first : first + rows]
         return output + factor * xp.matmul(pair.lora_A(inputs[0]), up.transpose(0, 1))
 
@@ -140,11 +151,17 @@ def _change(pair: LoraPair, target: Target, factor: float) -> Any:
 
 
 def write_adapter(
-    folder: Path, weights: Mapping[str, np.ndarray], settings: LoraSettings, model: ModelConfig, base: str
+    folder: Path,
+    weights: Mapping[str, np.ndarray],
+    settings: LoraSettings,
+    model: ModelConfig,
+    base: str,
+    sampling: Sampling | None = None,
 ) -> None:
     """Write the adapter `weights`, by name, as a folder in PEFT's layout. base: the name of the checkpoint.
 
-    What stood in `folder` is replaced, if it is an adapter; else ValueError.
+    sampling: what it is to be sampled with, where that is not the checkpoint's. What stood in `folder` is replaced, if
+    it is an adapter; else ValueError.
     """
     if folder.exists() and not (folder / CONFIG_FILE).exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} exists and is no adapter: choose another name")
@@ -153,7 +170,7 @@ def write_adapter(
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
         arrays = {f"base_model.model.{name}": _stored(name, array, shapes) for name, array in weights.items()}
-        save_safetensors(temporary / WEIGHTS_FILE, arrays, "pt")
+        save_safetensors(temporary / WEIGHTS_FILE, arrays, "pt", sampling.metadata() if sampling else None)
         values = {
             "peft_type": "LORA",
             "r": settings.rank,
@@ -181,12 +198,20 @@ def _tensor(array: np.ndarray) -> ComputedTensor:
     return ComputedTensor(array.shape, lambda: array)
 
 
-def write_run_adapter(run: Path, folder: Path, settings: Any) -> None:
-    """Write the averaged adapter of the run in the folder `run`, of the stage `joint` with `settings`."""
-    weights = averaged_weights(run, "joint").get(NETWORK)
+def write_run_adapter(
+    run: Path,
+    folder: Path,
+    lora: LoraSettings,
+    model: ModelConfig,
+    base: str,
+    stage: str = "joint",
+    sampling: Sampling | None = None,
+) -> None:
+    """Write the averaged adapter of the run in the folder `run`, of that stage; the others as in `write_adapter`."""
+    weights = averaged_weights(run, stage).get(NETWORK)
     if weights is None:
         raise CheckpointError(f"{run}: a run that trained no adapter")
-    write_adapter(folder, weights, settings.lora, settings.model, settings.checkpoint)
+    write_adapter(folder, weights, lora, model, base, sampling)
 
 
 def _stored(name: str, array: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> np.ndarray:

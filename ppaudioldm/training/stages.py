@@ -12,6 +12,7 @@ STAGES = {
     "clap": ("ppaudioldm.training.clap", "ClapSettings", "ClapStage"),
     "audiomae": ("ppaudioldm.training.audiomae", "AudioMAESettings", "AudioMAEStage"),
     "joint": ("ppaudioldm.training.joint", "JointSettings", "JointStage"),
+    "distill": ("ppaudioldm.training.distill", "DistillSettings", "DistillStage"),
     "vocoder": ("ppaudioldm.training.vocoder", "VocoderSettings", "VocoderStage"),
 }
 

@@ -25,9 +25,9 @@ LOG_FILE = "log.jsonl"
 class State:
     """The state of a run between two steps.
 
-    arrays: `weights/NETWORK.PARAMETER`, `average/NETWORK.PARAMETER`, `optimizer/UPDATE/PARAMETER:VALUE`. facts: stage,
-    framework, model, settings and number of processes, which the run that resumes it is compared with; and the number
-    of batches.
+    arrays: `weights/NETWORK.PARAMETER`, `average/NETWORK.PARAMETER`, `optimizer/UPDATE/PARAMETER:VALUE`, and the
+    averages of a stage that has some of its own under their names. facts: stage, framework, model, settings and number
+    of processes, which the run that resumes it is compared with; and the number of batches.
     """
 
     step: int  # the number of steps done

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ppaudioldm.errors import CheckpointError, naming, shown
 from ppaudioldm.storage.documents import json_object
@@ -22,6 +22,7 @@ from ppaudioldm.storage.regular import open_regular, read_bounded
 from ppaudioldm.weights.lora_choice import LoraChoice, parse_choices
 from ppaudioldm.weights.lora_config import LoraConfig, checked_rank
 from ppaudioldm.weights.lora_keys import ALPHA, DOWN, UP, other_method, parse_key
+from ppaudioldm.weights.lora_sampling import Sampling
 from ppaudioldm.weights.safetensors_files import read_safetensors
 from ppaudioldm.weights.tensors import LazyTensor
 
@@ -54,11 +55,12 @@ class LoraPair:
 @dataclass(frozen=True)
 class Adapter:
     """An adapter that was read. name: for messages, its path or what the owner of a server calls it. pairs: by module,
-    as diffusers' UNet names it. digest: a hash of its files' content."""
+    as diffusers' UNet names it. digest: a hash of its files' content. sampling: of one that distills its checkpoint."""
 
     name: str
     pairs: Mapping[str, LoraPair]
     digest: str
+    sampling: Sampling | None = None
 
 
 def read_adapter(path: str | Path, name: str = "") -> Adapter:
@@ -80,6 +82,17 @@ def read_adapters(texts: Sequence[str]) -> list[tuple[Adapter, float]]:
     return [(read_adapter(choice.adapter), choice.scale) for choice in choices]
 
 
+def read_sampling(path: str | Path) -> Sampling | None:
+    """What the adapter at `path` is to be sampled with, if it says so; of the file nothing else is read.
+
+    Raises CheckpointError.
+    """
+    weights, _ = _files(Path(path))
+    with naming(weights):
+        _check_header(weights)
+        return _sampling(weights)
+
+
 def _read(path: Path, name: str) -> Adapter:
     weights, config = _files(path)
     content = hashlib.sha256()
@@ -96,7 +109,7 @@ def _read(path: Path, name: str) -> Adapter:
                 content.update(block)
         values = _metadata(weights) if values is None else values
         lora_config = None if values is None else _config(values, config or weights)
-        return Adapter(name, dict(_pairs(tensors, lora_config)), content.hexdigest())
+        return Adapter(name, dict(_pairs(tensors, lora_config)), content.hexdigest(), _sampling(weights))
 
 
 def _files(path: Path) -> tuple[Path, Path | None]:
@@ -132,14 +145,25 @@ def _check_header(path: Path) -> None:
 
 def _metadata(path: Path) -> dict[str, Any] | None:
     """The configuration that diffusers keeps in the file itself, None where it has none."""
-    with safe_open(path, framework="numpy") as file:
-        text = (file.metadata() or {}).get(METADATA)
+    text = _metadata_of(path).get(METADATA)
     if text is None:
         return None
     values = {
         name.removeprefix("unet."): value for name, value in json_object(text).items() if name.startswith("unet.")
     }
     return values or None
+
+
+def _sampling(path: Path) -> Sampling | None:
+    return Sampling.from_metadata(_metadata_of(path))
+
+
+def _metadata_of(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"damaged: {error}") from error
 
 
 def _config(values: Mapping[str, Any], path: Path) -> LoraConfig:

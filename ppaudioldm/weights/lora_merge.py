@@ -60,7 +60,8 @@ def module_targets(config: UNetConfig, shapes: Mapping[str, Shape]) -> dict[str,
 def with_adapters(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> Checkpoint:
     """`checkpoint` with `adapters`, each with its scale, merged into its UNet; says so where that must not be shared.
 
-    Memory holds a weight and its change while it is read. Raises CheckpointError for an adapter that does not fit.
+    The first of them that says what it is sampled with decides that of the result. Memory holds a weight and its change
+    while it is read. Raises CheckpointError for an adapter that does not fit.
     """
     if not adapters:
         return checkpoint
@@ -79,7 +80,10 @@ def _with_merged(checkpoint: Checkpoint, adapters: Sequence[tuple[Adapter, float
             for target in targets[module]:
                 changes.setdefault(target.name, []).append((target, pair, scale))
     merged = {name: _merged(name, tensor, changes.get(name, []), names) for name, tensor in unet.items()}
-    return replace(checkpoint, networks={**checkpoint.networks, "unet": merged})
+    config = checkpoint.config
+    if sampling := next((adapter.sampling for adapter, scale in adapters if adapter.sampling and scale), None):
+        config = replace(config, diffusion=sampling.applied(config.diffusion))
+    return replace(checkpoint, config=config, networks={**checkpoint.networks, "unet": merged})
 
 
 def with_lora(checkpoint: Checkpoint, texts: Sequence[str]) -> Checkpoint:

@@ -78,13 +78,18 @@ def write_network(folder: Path, network: str, parameters: Mapping[str, LazyTenso
     save_safetensors(folder / f"{network}.safetensors", arrays, "np")
 
 
-def save_safetensors(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
-    """Write `arrays` to `path`; `kind`, "np" or "pt", goes to the metadata. Raises OSError if the disk is full."""
+def save_safetensors(
+    path: Path, arrays: dict[str, np.ndarray], kind: str, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write `arrays` to `path`; `kind`, "np" or "pt", and `metadata` go to its metadata.
+
+    Raises OSError if the disk is full.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
-        save_file(arrays, path, metadata={"format": kind})
+        save_file(arrays, path, metadata={"format": kind, **(metadata or {})})
     except SafetensorError as error:  # which is no OSError
         raise OSError(f"{path.name}: {error}") from error
 

@@ -36,7 +36,7 @@ def section(steps=1, **values):
 
 
 SETTINGS = ChainSettings(
-    runs=(*chain.ChainSettings().runs, "decoder"),
+    runs=(*chain.ChainSettings().runs, "decoder", "distill"),
     model=MODEL,
     vae=section(2, crop_frames=16, held_out=2),
     clap=section(audio=AUDIO),
@@ -44,12 +44,15 @@ SETTINGS = ChainSettings(
     short=section(duration=0.32, clips=4, held_out=2, loa_steps=0),
     joint=section(clips=4, held_out=2, loa_steps=0),
     decoder=section(crop_frames=16, held_out=2),
+    distill=section(clips=2, held_out=1, guidance_dim=32),
 )
 
 
 @pytest.fixture(autouse=True)
 def few_clips(monkeypatch):
     monkeypatch.setattr("ppaudioldm.training.joint.SAMPLE_STEPS", 1)
+    monkeypatch.setattr("ppaudioldm.training.distill.EVERY", 50)
+    monkeypatch.setattr("ppaudioldm.training.distill.EVALUATED", (0,))
     monkeypatch.setattr(encoded, "STATISTICS_CLIPS", 2)
     monkeypatch.setattr("ppaudioldm.training.vocabulary.sound_captions", lambda: ["a tone number 1"])
     for place in ("clap.HELD_OUT", "clap.STATISTICS_CLIPS", "audiomae.HELD_OUT"):
@@ -74,8 +77,8 @@ def test_the_same_call_resumes_to_a_checkpoint_that_generates(tmp_path):
     assert not run(stop_after(4))
     assert seen == [("vae", 1), ("vae", 2), ("clap", 1)]
     assert run()
-    assert seen[3:] == [("audiomae", 1), ("short", 1), ("joint", 1), ("decoder", 1)]
-    assert run() and len(seen) == 7, "nothing is left"
+    assert seen[3:] == [("audiomae", 1), ("short", 1), ("joint", 1), ("decoder", 1), ("distill", 1)]
+    assert run() and len(seen) == 8, "nothing is left"
     assert load_state(tmp_path / "joint").facts["settings"]["start"] == str(tmp_path / "short")
     checkpoint = chain.assemble_chain(SETTINGS, tmp_path, "small")
     assert checkpoint.config.diffusion.clip_seconds == 0.64 and checkpoint.config.audiomae
@@ -87,6 +90,9 @@ def test_the_same_call_resumes_to_a_checkpoint_that_generates(tmp_path):
     write_native(checkpoint, tmp_path / "model")
     pipeline = AudioLDM.from_pretrained(tmp_path / "model", engine="eager", precision="f32")
     assert np.isfinite(pipeline.generate("a tone number 3", num_inference_steps=1).waveforms).all()
+    distilled = chain.assemble_distilled(SETTINGS, tmp_path)
+    assert distilled.config.diffusion.sampler == "lcm" and distilled.config.unet.guidance_dim == 32
+    np.testing.assert_array_equal(dict(distilled.weights("vae_decoder"))["conv_in.weight"], learned)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +111,8 @@ def test_a_run_is_complete_after_its_steps_or_its_time(tmp_path, minutes, logged
     "values, problem",
     [
         ('runs = ["vae", "clap", "unet"]', "runs has 'unet', allowed: vae, clap, audiomae, short, joint"),
+        ("[distill]\ncheckpoint = 'tiny'", "distill.checkpoint: follows from the settings of the chain"),
+        ("[distill]\nloss = 'l1'", "distill: loss is 'l1', allowed: huber, l2"),
         ('runs = ["vae", "joint"]', "runs lacks clap, which every model needs"),
         ("[joint]\nmodel = { }", "joint.model: follows from the settings of the chain, allowed: to leave it out"),
         ("[vae]\nrate = 1", "vae: unknown setting 'rate', allowed: synthesised, kinds, duration"),
@@ -119,7 +127,8 @@ def test_settings_that_cannot_be(tmp_path, values, problem):
 
 def test_the_recipes_are_settings_of_the_next_model():
     recipes = (Path(__file__).parents[2] / "recipes").glob("*.toml")
-    for path in (path for path in recipes if path.name != "classifier.toml"):  # which judges sounds, and makes none
+    of_stages = ("classifier.toml", "tiny-distill.toml")  # which judges sounds; which distills today's model
+    for path in (path for path in recipes if path.name not in of_stages):
         settings = read_settings(path, ChainSettings())
         assert settings.model.vae == tiny.MODEL.vae
         assert settings.model == tiny.MODEL or settings.synthesised == "speech"  # of the latter see test_spoken

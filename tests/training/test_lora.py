@@ -95,7 +95,7 @@ def test_it_begins_without_an_effect(run):
 def test_what_is_written_is_what_was_trained(run, tmp_path):
     """The same predictions from the adapter's folder, merged, whose names and shapes are those of diffusers."""
     folder, stage, settings, _ = run
-    write_run_adapter(folder, tmp_path / "adapter", settings)
+    write_run_adapter(folder, tmp_path / "adapter", settings.lora, settings.model, BASE)
     adapter = read_adapter(tmp_path / "adapter")
     targets = targets_of(UNTRAINED)
     for module, pair in adapter.pairs.items():
@@ -116,7 +116,7 @@ def test_what_is_written_is_what_was_trained(run, tmp_path):
     stage._all["unet"] = unet
     assert error < 1e-5
     with pytest.raises(ValueError, match="exists and is no adapter"):
-        write_run_adapter(folder, folder, settings)
+        write_run_adapter(folder, folder, settings.lora, settings.model, BASE)
 
 
 def merged_unet(checkpoint):

@@ -14,7 +14,7 @@ FROM python:3.12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home ppaudioldm \
+    && useradd --uid 10001 --no-create-home ppaudioldm \
     && install -d -o ppaudioldm /models
 COPY --from=build /opt/ppaudioldm /opt/ppaudioldm
 ENV PATH=/opt/ppaudioldm/bin:$PATH \

@@ -10,7 +10,7 @@ RUN python -m venv /opt/ppaudioldm \
     && /opt/ppaudioldm/bin/pip install --no-cache-dir ".[torch,all]"
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --no-create-home ppaudioldm \
+RUN useradd --uid 10001 --no-create-home ppaudioldm \
     && install -d -o ppaudioldm /models
 COPY --from=build /opt/ppaudioldm /opt/ppaudioldm
 ENV PATH=/opt/ppaudioldm/bin:$PATH \

@@ -17,6 +17,7 @@ import ppaudioldm.compat
 from ppaudioldm.choices import LCM, chosen_framework
 from ppaudioldm.compat.alpha_schedulers import DDIMScheduler
 from ppaudioldm.compat.lcm import LCMScheduler
+from ppaudioldm.compat.lora import LoraMethods
 from ppaudioldm.compat.scheduler import read_config
 from ppaudioldm.compat.stepping import Stepping, check_scheduler
 from ppaudioldm.compat.tensors import OUTPUT_TYPES, NoiseSource, as_tensor, dtype_name, to_numpy
@@ -60,7 +61,7 @@ class AudioPipelineOutput:
         return (self.audios,)
 
 
-class Pipeline:
+class Pipeline(LoraMethods):
     """A checkpoint behind the methods of a diffusers pipeline. Made by `from_pretrained`.
 
     scheduler: what the next call samples with; one of `compat`, or one that diffusers itself made. unet, vae, vocoder
@@ -68,6 +69,7 @@ class Pipeline:
     """
 
     def __init__(self, located: Located, settings: dict[str, Any], dtype: str, library: str, scheduler: Any) -> None:
+        super().__init__()
         self._located = located
         self._settings = settings  # of AudioLDM.from_pretrained
         self._device = "cpu" if settings.get("device") is None else str(settings["device"])
@@ -216,12 +218,13 @@ class Pipeline:
         latents: Any,
         callback: Callback | None,
         callback_steps: int | None,
+        cross_attention_kwargs: dict[str, Any] | None,
     ) -> Array:
         """The denoised latents (B, channels, frames, bands), of the engine. latents: to start from, of any library."""
         if not isinstance(callback_steps, int) or callback_steps < 1:
             raise ValueError(f"callback_steps is {callback_steps!r}, allowed: whole numbers from 1")
         pipeline = self._pipeline
-        engine, config = pipeline.engine, pipeline.config
+        engine, config = pipeline.engine_with(self._lora(cross_attention_kwargs)), pipeline.config
         batch = len(conditioning.contexts[0] if conditioning.contexts else _film(conditioning))
         noise = NoiseSource(generator, batch, self.dtype)
         stepping = Stepping(self.scheduler, engine, num_inference_steps, noise, generator, eta)

@@ -104,8 +104,9 @@ class AudioLDM2Pipeline(Pipeline):
         ranked by CLAP, the best first. eta: of DDIM. generator: see `tensors.NoiseSource`. latents: standard normal
         noise (B, channels, T, bands) to start from. prompt_embeds, attention_mask, generated_prompt_embeds and their
         negatives: what `encode_prompt` computes, in its place. callback(step, timestep, latents): every callback_steps.
-        return_dict: False for a tuple. cross_attention_kwargs: not used. output_type: "np", "pt" (PyTorch), "pd"
-        (Paddle) or "latent". Raises ValueError for a value out of range or a combination that makes no sense.
+        return_dict: False for a tuple. cross_attention_kwargs: "scale" of the LoRA adapters. output_type: "np", "pt"
+        (PyTorch), "pd" (Paddle) or "latent". Raises ValueError for a value out of range or a combination that makes no
+        sense.
         """
         check_output_type(output_type)
         frames, samples = self._lengths(audio_length_in_s)
@@ -128,7 +129,7 @@ class AudioLDM2Pipeline(Pipeline):
         conditioning = embeddings.repeated(count).conditioning(contexts)
         denoised = self._sample(
             conditioning, unconditional, frames, num_inference_steps, guidance_scale, eta, generator, latents,
-            callback, callback_steps,
+            callback, callback_steps, cross_attention_kwargs,
         )  # fmt: skip
         if output_type == "latent":
             return AudioPipelineOutput(as_tensor(self._pipeline.engine.to_numpy(denoised), self._library))
@@ -254,7 +255,7 @@ class AudioLDMPipeline(Pipeline):
             unconditional = Conditioning((), (), np.repeat(negative, count, axis=0))
         denoised = self._sample(
             Conditioning((), (), np.repeat(embeddings, count, axis=0)), unconditional, frames, num_inference_steps,
-            guidance_scale, eta, generator, latents, callback, callback_steps,
+            guidance_scale, eta, generator, latents, callback, callback_steps, cross_attention_kwargs,
         )  # fmt: skip
         if output_type == "latent":
             return AudioPipelineOutput(as_tensor(self._pipeline.engine.to_numpy(denoised), self._library))

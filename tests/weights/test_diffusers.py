@@ -17,6 +17,7 @@ from ppaudioldm.models.build import network_names, parameter_shapes
 from ppaudioldm.weights import diffusers, diffusers_config, diffusers_fields
 from ppaudioldm.weights.checkpoint import open_checkpoint, random_checkpoint
 from ppaudioldm.weights.components import AUDIOLDM1_COMPONENTS
+from ppaudioldm.weights.diffusers_config import _diffusion_config
 from ppaudioldm.weights.diffusers_config_files import config_files
 from ppaudioldm.weights.mapping import check_all_used, read_parameters
 from ppaudioldm.weights.torch_files import write_torch
@@ -509,3 +510,10 @@ def test_a_missing_field_is_named(tmp_path):
     del values["n_embd"]
     path.write_text(json.dumps(values))
     assert "incomplete: KeyError('n_embd')" in error_of(open_checkpoint, tmp_path)
+
+
+@pytest.mark.parametrize("name,expected", [("DDIMScheduler", ("dpm++", 10, 3.5)), ("LCMScheduler", ("lcm", 4, 1.0))])
+def test_the_scheduler_of_a_latent_consistency_model_says_how_it_is_sampled(name, expected):
+    found = _diffusion_config({"_class_name": name, "prediction_type": "v_prediction", "timestep_scaling": 10.0})
+    assert (found.sampler, found.num_inference_steps, found.guidance_scale) == expected
+    assert found.prediction == "v"

@@ -152,7 +152,7 @@ def our_gpt2(engine: Engine, config: ModelConfig, inputs: Arrays) -> Any:
 
 
 def our_clap_audio(engine: Engine, config: ModelConfig, inputs: Arrays) -> Any:
-    from ppaudioldm.audio.mel import interpolate_frames
+    from ppaudioldm.audio.clap_mel import interpolate_frames
 
     frames = np.stack([interpolate_frames(channel, 1024)[None] for (channel,) in inputs[0]]).astype(np.float32)
     return plain("clap_audio")(engine, config, [frames])

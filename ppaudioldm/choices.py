@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from ppaudioldm.installed import is_installed
-
 FRAMEWORKS = ("paddle", "torch")
 ENGINES = ("auto", "openvino", "eager")
 PRECISIONS = ("auto", "f32", "bf16", "fp16")  # of the arithmetic; which of them there are depends on engine and device
@@ -21,23 +16,6 @@ LCM = "lcm"  # the only sampler of a latent consistency model; others have it fo
 SPACINGS = ("leading", "linear", "log-snr", "karras")  # of the timesteps of dpm++, see `diffusion.schedule`
 AUDIO_FORMATS = ("wav", "flac", "ogg", "mp3")  # that sound files are written in
 TAGS = ("all", "marking", "none")  # in sound files: with the settings that make them again, that they are generated
-
-
-def chosen_framework(name: str | None = None) -> str:
-    """`name`, or $PPAUDIOLDM_FRAMEWORK, or the one that is installed, Paddle before PyTorch: what this process uses.
-
-    "paddle" where neither is installed: networks that OpenVINO has in its cache need none.
-    Raises ValueError for an unknown one, and for another than the process uses since it imported networks.
-    """
-    installed = next(filter(is_installed, FRAMEWORKS), FRAMEWORKS[0])
-    chosen = name or os.environ.get("PPAUDIOLDM_FRAMEWORK") or installed
-    origin = "" if name else " in PPAUDIOLDM_FRAMEWORK"
-    if chosen not in FRAMEWORKS:
-        raise ValueError(f"unknown framework {chosen!r}{origin}, choose from {list(FRAMEWORKS)}")
-    used = getattr(sys.modules.get("ppaudioldm.framework"), "NAME", chosen)
-    if chosen != used:
-        raise ValueError(f"framework {chosen!r}{origin} was chosen too late: this process already uses {used}")
-    return chosen
 
 
 def samplers_for(own: str) -> tuple[str, ...]:

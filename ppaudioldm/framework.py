@@ -1,7 +1,7 @@
 """Paddle or PyTorch behind one set of names: the only module that depends on which of them is used.
 
 Networks are written once against `xp` (array functions), `nn` (layers) and `F` (functions) from here. A process uses
-one framework: the one that `choices.chosen_framework` selects when this module is first imported. That import takes a
+one framework: the one that `installed.chosen_framework` selects when this module is first imported. That import takes a
 second or more, so no module that `--help` needs imports this one.
 """
 
@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ppaudioldm.choices import chosen_framework
-from ppaudioldm.installed import missing_framework
+from ppaudioldm.installed import chosen_framework, missing_framework
 
 
 def usable_cores() -> int:

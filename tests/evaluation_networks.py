@@ -9,7 +9,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.evaluation_mels import MEL_CNN14
-from ppaudioldm.audio.mel import mel_filters
+from ppaudioldm.audio.mel_filters import mel_filters
 from ppaudioldm.models.cnn14 import Cnn14, Cnn14Config
 from ppaudioldm.models.vggish import VGGish, VGGishConfig
 from ppaudioldm.weights.evaluation_networks import CNN14_RULES, FILTERS_KEY, VGGISH_RULES

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ppaudioldm import choices, installed
+from ppaudioldm import installed
 from ppaudioldm.engines import choice
 from ppaudioldm.engines.choice import chosen_engine, create_engine
 from ppaudioldm.weights.locate import locate
@@ -25,7 +25,7 @@ def only(monkeypatch):
 
     def choose(*modules: str) -> None:
         monkeypatch.delitem(sys.modules, "ppaudioldm.framework", raising=False)
-        for module in (installed, choice, choices):
+        for module in (installed, choice):
             monkeypatch.setattr(module, "is_installed", modules.__contains__)
 
     monkeypatch.delenv("PPAUDIOLDM_FRAMEWORK", raising=False)
@@ -38,15 +38,15 @@ def only(monkeypatch):
 )
 def test_the_framework_is_the_one_that_is_installed(modules, name, only):
     only(*modules)
-    assert choices.chosen_framework() == name
+    assert installed.chosen_framework() == name
 
 
 def test_the_environment_chooses_and_an_empty_variable_does_not(only, monkeypatch):
     only("paddle", "torch")
     monkeypatch.setenv("PPAUDIOLDM_FRAMEWORK", "torch")
-    assert choices.chosen_framework() == "torch"
+    assert installed.chosen_framework() == "torch"
     monkeypatch.setenv("PPAUDIOLDM_FRAMEWORK", "")
-    assert choices.chosen_framework() == "paddle"
+    assert installed.chosen_framework() == "paddle"
 
 
 def test_what_to_install(only):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ppaudioldm.audio.mel import MelConfig, mel_edges
+from ppaudioldm.audio.mel_filters import MelConfig, mel_edges
 
 CROSSOVER_HZ = 100.0  # width of a filter's transition band, centred on the edge of the band that passes
 REJECTION_DB = 80.0  # attenuation beyond the transition band

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppaudioldm.audio.mel import MelConfig, checked_waveform, mel_filters, stft_magnitude
+from ppaudioldm.audio.mel import checked_waveform, stft_magnitude
+from ppaudioldm.audio.mel_filters import MelConfig, mel_filters
 
 CLAP_SAMPLE_RATE = 48000  # Hz
 CLAP_MAX_SAMPLES = 480000  # CLAP's input is the first 10 s

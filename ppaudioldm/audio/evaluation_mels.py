@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ppaudioldm.audio.fbank import FRAME_LENGTH, HOP_LENGTH, N_FFT, htk_filters
-from ppaudioldm.audio.mel import MelConfig, checked_waveform, mel_filters, stft_magnitude
+from ppaudioldm.audio.mel import checked_waveform, stft_magnitude
+from ppaudioldm.audio.mel_filters import MelConfig, mel_filters
 
 VGGISH_SAMPLE_RATE = 16000  # Hz
 N_MELS = 64

@@ -1,9 +1,10 @@
 """A vocoder without a network: fast Griffin-Lim from a log-mel spectrogram.
 
-The mel bands are spread over the bins of a spectrum, whose phases fast Griffin-Lim (Perraudin, Balazs, Sondergaard,
-WASPAA 2013) then estimates. Unlike in the paper, the magnitudes are not fixed, because only their mel bands are known:
-every iteration takes the magnitudes of the current waveform and corrects them band by band. This halves the distance
-between the mel spectrogram of the result and the input.
+Fast Griffin-Lim (Perraudin, Balazs, Sondergaard, WASPAA 2013) estimates the phases. Unlike in the paper, the magnitudes
+are not fixed, because only their mel bands are known: every iteration corrects those of the current waveform by bands.
+
+What the bands do not tell, harmonics closer to each other than bands are, thus stays as in the waveform to start from:
+pulses at the pitch of the mel where it has one, else noise, the bands spread over the bins with random phases.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ppaudioldm.audio.limiter import limited
-from ppaudioldm.audio.mel import MEL_16K, MelConfig, mel_filters
+from ppaudioldm.audio.mel_filters import MEL_16K, MelConfig, mel_filters
+from ppaudioldm.audio.mel_pitch import mel_pitch
 
 ITERATIONS = 64
 MOMENTUM = 0.99  # 0 is plain Griffin-Lim
 SPREADING_STEPS = 30
+# Between these, pulses and noise are mixed.
+VOICED = 0.35, 0.6  # score of the pitch
+PULSES_HZ = 2500.0, 5500.0
+GROUND_DB = -50.0, -40.0  # of a band against the loudest of its frame
 MAX_CORRECTION = 4.0  # factor on a band in one iteration, up or down
-BLOCK_FRAMES = 128  # frames that are computed at once: they fit into a core's cache, and long clips need little memory
-REPORT_S = 0.05  # seconds from one report to the next, or as long as a block takes
+BLOCK_FRAMES = 128  # computed at once: they fit into a core's cache
+REPORT_S = 0.05  # from one report to the next, at least
 MAX_LOG_MEL = 20.0  # more is too large for a waveform
 SMALL = np.float32(1e-9)
 
@@ -47,15 +53,8 @@ def griffin_lim(
         raise ValueError(f"the log-mel spectrogram holds values that are not finite or above {MAX_LOG_MEL:g}")
     mel = np.exp(log_mel.astype(np.float32))
     bands, frames = _Bands(config), _Frames(len(mel), config)
-    step = _counter(on_step, (1 + iterations) * len(list(frames.blocks())))
-    waveform = frames.silence()
-    random = np.random.default_rng(seed)
-    for block in frames.blocks():
-        magnitudes = bands.spread(mel[block])
-        phases = random.random(magnitudes.shape, np.float32) * np.float32(2 * np.pi)
-        frames.add(waveform, block, magnitudes * np.exp(1j * phases))
-        step()
-    waveform /= frames.weight
+    step = _counter(on_step, (2 + iterations) * len(list(frames.blocks())))
+    waveform = _start(mel, config, bands, frames, seed, step)
     last = np.zeros((len(mel), config.n_fft // 2 + 1), np.complex64)
     for _ in range(iterations):
         following = frames.silence()
@@ -63,7 +62,8 @@ def griffin_lim(
             spectrum = frames.spectrum(waveform, block)
             accelerated = spectrum + MOMENTUM * (spectrum - last[block])
             last[block] = spectrum
-            magnitudes = bands.corrected(np.abs(spectrum), mel[block])
+            magnitudes = np.abs(spectrum)
+            magnitudes *= bands.gains(magnitudes, mel[block])
             frames.add(following, block, accelerated * (magnitudes / np.maximum(np.abs(accelerated), SMALL)))
             step()
         waveform = following / frames.weight
@@ -74,6 +74,40 @@ def griffin_lim(
 def has_waveform(log_mel: np.ndarray) -> bool:
     """Whether `griffin_lim` takes these values: finite, and not too large for a waveform."""
     return bool(np.isfinite(log_mel).all() and log_mel.max() <= MAX_LOG_MEL)
+
+
+def _start(
+    mel: np.ndarray, config: MelConfig, bands: _Bands, frames: _Frames, seed: int, step: Callable[[], None]
+) -> np.ndarray:
+    """The waveform to start from: pulses where the mel has a pitch, and noise."""
+    random, pitch = np.random.default_rng(seed), mel_pitch(config)
+    noise = np.empty((len(mel), config.n_fft // 2 + 1), np.complex64)
+    scores = []
+    for block in frames.blocks():
+        magnitudes = bands.spread(mel[block])
+        scores.append(pitch.scores(mel[block], magnitudes))
+        phases = random.random(magnitudes.shape, np.float32) * np.float32(2 * np.pi)
+        noise[block] = magnitudes * np.exp(1j * phases)
+        step()
+    hertz, score = pitch.track(np.concatenate(scores))
+    voiced = _faded_in(score, *VOICED)[:, None]
+    below = 1 - _faded_in(np.linspace(0, config.sample_rate / 2, noise.shape[1]), *PULSES_HZ)
+    pulses = frames.pulses(hertz, voiced[:, 0] > 0, config.sample_rate)
+    waveform = frames.silence()
+    for block in frames.blocks():
+        spectrum = frames.spectrum(pulses, block)
+        gains = bands.gains(np.abs(spectrum), mel[block], np.inf)
+        floored = np.maximum(mel[block], SMALL)
+        level = 20 * np.log10(floored / floored.max(1, keepdims=True))  # a recording's ground is noise
+        loud = _faded_in(level, *GROUND_DB) @ bands.shares
+        share = np.clip(voiced[block] * below * loud, 0, 1).astype(np.float32)  # of the power
+        frames.add(waveform, block, np.sqrt(share) * gains * spectrum + np.sqrt(1 - share) * noise[block])
+        step()
+    return waveform / frames.weight
+
+
+def _faded_in(x: np.ndarray, none: float, all_of_it: float) -> np.ndarray:
+    return np.clip((x - none) / (all_of_it - none), 0, 1)
 
 
 def _counter(on_step: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
@@ -110,10 +144,10 @@ class _Bands:
             magnitudes *= (mel / np.maximum(magnitudes @ self.filters.T, SMALL)) @ self.shares
         return magnitudes
 
-    def corrected(self, magnitudes: np.ndarray, mel: np.ndarray) -> np.ndarray:
-        """`magnitudes` with their bands brought nearer to `mel`."""
+    def gains(self, magnitudes: np.ndarray, mel: np.ndarray, largest: float = MAX_CORRECTION) -> np.ndarray:
+        """Factors of each bin that bring the bands of `magnitudes` nearer to `mel`, from 1 / largest to largest."""
         ratios = mel / np.maximum(magnitudes @ self.filters.T, SMALL)
-        return magnitudes * (np.clip(ratios, 1 / MAX_CORRECTION, MAX_CORRECTION) @ self.shares)
+        return np.clip(ratios, 1 / largest, largest) @ self.shares
 
 
 class _Frames:
@@ -133,6 +167,18 @@ class _Frames:
 
     def silence(self) -> np.ndarray:
         return np.zeros((self.count - 1) * self.hop + self.size, np.float32)
+
+    def pulses(self, hertz: np.ndarray, voiced: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Pulses at `hertz` (frames,), of which only those count that are `voiced`."""
+        waveform = self.silence()
+        if not voiced.any():
+            return waveform
+        frame = (np.arange(len(waveform)) - self.size // 2) / self.hop
+        cycles = np.cumsum(np.interp(frame, np.flatnonzero(voiced), hertz[voiced]) / sample_rate)
+        before = np.flatnonzero(np.diff(np.floor(cycles)))  # a pulse is between this sample and the next
+        share = (np.ceil(cycles[before]) - cycles[before]) / np.diff(cycles)[before]
+        waveform[before], waveform[before + 1] = 1 - share, share
+        return waveform
 
     def spectrum(self, waveform: np.ndarray, block: slice) -> np.ndarray:
         """The spectra of the frames in `block`, (frames, bins) complex64."""

@@ -15,10 +15,10 @@ from ppaudioldm.choices import (
     OPTIONAL_NETWORKS,
     PRECISIONS,
     VOCODERS,
-    chosen_framework,
 )
 from ppaudioldm.generation.options import LONGEST_DEFAULT, PRESETS, Options, Setting, settings
 from ppaudioldm.generation.prompt_schedule import Cue, parsed_cue
+from ppaudioldm.installed import chosen_framework
 
 if TYPE_CHECKING:
     from ppaudioldm.lists.write import OutputOptions

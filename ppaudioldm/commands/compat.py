@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, PUBLISHED_SPEECH_CHECKPOINT
-from ppaudioldm.choices import ENGINES, chosen_framework
+from ppaudioldm.choices import ENGINES
 from ppaudioldm.commands.arguments import add_framework, open_pipeline
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
 from ppaudioldm.generation.options import Options, check_texts
+from ppaudioldm.installed import chosen_framework
 from ppaudioldm.tasks.registry import TASKS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import ppaudioldm.compat
-from ppaudioldm.choices import LCM, chosen_framework
+from ppaudioldm.choices import LCM
 from ppaudioldm.compat.alpha_schedulers import DDIMScheduler
 from ppaudioldm.compat.lcm import LCMScheduler
 from ppaudioldm.compat.lora import LoraMethods
@@ -29,6 +29,7 @@ from ppaudioldm.generation.decoding import decode, vocode
 from ppaudioldm.generation.noise_predictor import NoisePredictor, UNetSchedule
 from ppaudioldm.generation.options import MAX_DURATION, check_texts
 from ppaudioldm.generation.text_condition import Conditioning, concatenated, padded
+from ppaudioldm.installed import chosen_framework
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.components import SCHEDULER
 from ppaudioldm.weights.locate import Located, locate

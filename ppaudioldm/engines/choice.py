@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from importlib import metadata
 
-from ppaudioldm.choices import ENGINES, chosen_framework
+from ppaudioldm.choices import ENGINES
 from ppaudioldm.engines.engine import Engine
-from ppaudioldm.installed import INSTALL_OPENVINO, is_installed
+from ppaudioldm.installed import INSTALL_OPENVINO, chosen_framework, is_installed
 from ppaudioldm.weights.locate import Description, Located
 from ppaudioldm.weights.lora import Adapter
 

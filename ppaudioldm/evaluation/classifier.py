@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import MEL_16K, log_mel
+from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.audio.mel_filters import MEL_16K
 from ppaudioldm.errors import naming
 from ppaudioldm.evaluation.choices import COLLECTION, SIMPLE
 from ppaudioldm.framework import F, Linear, Tensor, nn, xp

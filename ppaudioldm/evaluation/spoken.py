@@ -1,4 +1,5 @@
-"""How well a checkpoint speaks: held-out sentences in four voices, judged by a speech recogniser and by who speaks.
+"""How well a checkpoint speaks: held-out sentences in four voices, judged by a speech recogniser, by who speaks, and by
+DNSMOS where it is installed.
 
 The same sentences as flite speaks them, whose voices the model was trained on, are the upper bound.
 """
@@ -6,12 +7,13 @@ The same sentences as flite speaks them, whose voices the model was trained on, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from ppaudioldm.evaluation.choices import GENERATED, REAL, ROUND_TRIP, SENTENCE_SETS, VOCODED
+from ppaudioldm.evaluation.dnsmos import Dnsmos, Opinion
 from ppaudioldm.evaluation.pipeline_stages import resampled, stage_functions
 from ppaudioldm.evaluation.recogniser import BIGRAM, CHOICE, SAMPLE_RATE, Recogniser, word_errors, words_of
 from ppaudioldm.evaluation.speaker_classifier import SpeakerClassifier
@@ -39,7 +41,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class JudgedUtterance:
-    """An utterance as it was understood. errors: wrong words. is_chosen: whether it was chosen among all."""
+    """An utterance as it was understood. errors: wrong words. is_chosen: whether it was chosen among all.
+
+    opinion: DNSMOS's; None where it is not installed.
+    """
 
     text: str
     speaker: str
@@ -47,6 +52,7 @@ class JudgedUtterance:
     errors: int
     is_chosen: bool
     recognised_speaker: str
+    opinion: Opinion | None = None
 
     @property
     def words(self) -> int:
@@ -102,6 +108,7 @@ class SpeechJudge:
         sentences = SENTENCES[name][:count]
         self._words, self._choice = Recogniser(sentences, BIGRAM), Recogniser(sentences, CHOICE)
         self._speakers = SpeakerClassifier.trained()
+        self._dnsmos = Dnsmos() if Dnsmos.is_available() else None
 
     def judge(self, utterance: Utterance, waveform: np.ndarray) -> JudgedUtterance:
         """waveform: (samples,) at 16 kHz, in which the utterance is spoken; silence around it is removed first."""
@@ -114,6 +121,7 @@ class SpeechJudge:
             word_errors(said, understood),
             self._choice.understand(waveform) == said,
             self._speakers.classify(waveform),
+            self._dnsmos.judge(waveform) if self._dnsmos else None,
         )
 
 
@@ -121,16 +129,19 @@ def summary(judged: Sequence[JudgedUtterance]) -> dict[str, float]:
     """Word error rate, and the shares of sentences without an error, of those chosen and of speakers recognised.
 
     Everything from 0 to 1, but a word error rate may be above where words are inserted. `word_error_rate_NAME` is that
-    of one speaker.
+    of one speaker. Beside these, where DNSMOS is installed, its mean opinions from 1 to 5: `dnsmos_signal` and so on.
     """
     found = {"word_error_rate": _error_rate(judged)}
     for name in dict.fromkeys(one.speaker for one in judged):
         found[f"word_error_rate_{name}"] = _error_rate([one for one in judged if one.speaker == name])
-    return found | {
+    found |= {
         "exact_sentences": float(np.mean([not one.errors for one in judged])),
         "chosen_sentences": float(np.mean([one.is_chosen for one in judged])),
         "recognised_speakers": float(np.mean([one.recognised_speaker == one.speaker for one in judged])),
     }
+    if opinions := [asdict(one.opinion) for one in judged if one.opinion]:
+        found |= {f"dnsmos_{key}": float(np.mean([one[key] for one in opinions])) for key in opinions[0]}
+    return found
 
 
 def speech_report(by_stage: Mapping[str, Sequence[JudgedUtterance]]) -> str:
@@ -139,11 +150,15 @@ def speech_report(by_stage: Mapping[str, Sequence[JudgedUtterance]]) -> str:
     keys = list(next(iter(measures.values())))
     lines = [f"| | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
     for key in keys:
-        cells = " | ".join(f"{100 * measures[name][key]:.1f} %" for name in measures)
+        cells = " | ".join(_cell(key, measures[name][key]) for name in measures)
         lines.append(f"| {key.replace('_', ' ')} | {cells} |")
     last, judged = list(by_stage.items())[-1]
     wrong = [f"- {one.speaker}: {one.text!r} as {one.understood!r}" for one in judged if one.errors]
     return "\n".join([*lines, *(["", f"Misunderstood, {last}:", "", *wrong] if wrong else []), ""])
+
+
+def _cell(key: str, value: float) -> str:
+    return f"{value:.2f}" if key.startswith("dnsmos") else f"{100 * value:.1f} %"
 
 
 def _error_rate(judged: Sequence[JudgedUtterance]) -> float:

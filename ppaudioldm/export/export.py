@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 PACKAGE = Path(__file__).parents[1]
 RUNTIME = "runtime"  # the folder beside run.py with the modules that it imports
+FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n)+", re.MULTILINE)  # imports that no program runs
 OUR_IMPORT = re.compile(r"^from ppaudioldm\.((?:\w+\.)*)(\w+) import ", re.MULTILINE)
 
 SaveFunction = Callable[[str, Path], None]  # writes the function of that name to files that begin with the path
@@ -136,7 +137,7 @@ def write_runner(folder: Path) -> None:
     pending = [""]
     while pending:
         name = pending.pop()
-        text = sources[name].read_text("utf-8")
+        text = FOR_TYPES.sub("", sources[name].read_text("utf-8"))
         for rooms, module in OUR_IMPORT.findall(text):
             if module not in sources:
                 sources[module] = PACKAGE.joinpath(*rooms.split("."), f"{module}.py")

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ppaudioldm.audio.griffin_lim import griffin_lim, has_waveform
 from ppaudioldm.audio.limiter import limited
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig
+from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K, MelConfig
 from ppaudioldm.config import HifiGanConfig, ModelConfig
+from ppaudioldm.diffusion.schedule import Array
 from ppaudioldm.diffusion.windows import Windows, windows_over
-from ppaudioldm.engines.engine import Array, Engine
+
+if TYPE_CHECKING:
+    from ppaudioldm.engines.engine import Engine
 
 LOOP_FADE = 32  # mel frames
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.audio.griffin_lim import griffin_lim
-from ppaudioldm.audio.mel import MEL_16K, MelConfig
+from ppaudioldm.audio.mel_filters import MEL_16K, MelConfig
 from ppaudioldm.audio.sheet import BRIGHTEST, DARKEST, sheet
 from ppaudioldm.audio.spectrogram import write_png
 from ppaudioldm.audio.write import write_audio

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ppaudioldm.audio.mel import MEL_16K, MelConfig, mel_filters
+from ppaudioldm.audio.mel_filters import MEL_16K, MelConfig, mel_filters
 from ppaudioldm.framework import F, Tensor, constant, xp
 from ppaudioldm.training import precision
 

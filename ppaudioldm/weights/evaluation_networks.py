@@ -18,7 +18,7 @@ import numpy as np
 
 from ppaudioldm import framework
 from ppaudioldm.audio.evaluation_mels import MEL_CNN14, VGGISH_SAMPLE_RATE
-from ppaudioldm.audio.mel import mel_filters
+from ppaudioldm.audio.mel_filters import mel_filters
 from ppaudioldm.errors import naming
 from ppaudioldm.models.cnn14 import Cnn14, Cnn14Config
 from ppaudioldm.models.vggish import VGGish, VGGishConfig

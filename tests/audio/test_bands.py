@@ -19,7 +19,7 @@ from ppaudioldm.audio.bands import (
     neighbours,
     spectrum_end,
 )
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K, mel_edges, mel_filters
+from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K, mel_edges, mel_filters
 
 RATE = 16000
 

@@ -5,7 +5,8 @@ import pytest
 
 from ppaudioldm.audio import mel
 from ppaudioldm.audio.clap_mel import CLAP_MAX_SAMPLES, MEL_CLAP, clap_log_mel, interpolate_frames
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K, log_mel, mel_filters, stft_magnitude
+from ppaudioldm.audio.mel import log_mel, stft_magnitude
+from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K, mel_filters
 from tests.support import load_golden, noise, relative_error
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ppaudioldm.choices import chosen_framework
 from ppaudioldm.cli import main
 from ppaudioldm.commands import compat
 from ppaudioldm.generation.clip import Clip
+from ppaudioldm.installed import chosen_framework
 from ppaudioldm.pipeline import AudioLDM
 from tests.text.test_phonemes import speech
 

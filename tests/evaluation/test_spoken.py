@@ -1,6 +1,7 @@
 """The evaluation of speech: who speaks, what was understood, and the command."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from ppaudioldm.cli import main
 from ppaudioldm.evaluation import speaker_classifier, spoken
+from ppaudioldm.evaluation.dnsmos import Dnsmos, Opinion
 from ppaudioldm.evaluation.speaker_classifier import SpeakerClassifier
 from ppaudioldm.evaluation.spoken import JudgedUtterance, speech_report, summary
 from ppaudioldm.weights.convert import write_native
@@ -51,6 +53,12 @@ def test_the_summary_counts_words_sentences_and_speakers():
     assert "- man: 'open the front door' as 'open the door'" in report and "stop the music' as 'stop" not in report
 
 
+def test_the_summary_has_the_mean_opinions_where_there_are_any():
+    judged = [replace(one, opinion=Opinion(3.0, 4.0, 2.0 + k)) for k, one in enumerate(JUDGED[:2])]
+    assert summary(judged)["dnsmos_overall"] == 2.5 and summary(judged)["dnsmos_background"] == 4.0
+    assert "| dnsmos overall | 2.50 |" in speech_report({"real": judged}).splitlines()
+
+
 def test_silence_around_the_words_is_not_judged(monkeypatch):
     lengths = []
 
@@ -64,6 +72,7 @@ def test_silence_around_the_words_is_not_judged(monkeypatch):
 
     monkeypatch.setattr(spoken, "Recogniser", Understanding)
     monkeypatch.setattr(SpeakerClassifier, "trained", lambda: SimpleNamespace(classify=lambda waveform: "man"))
+    monkeypatch.setattr(Dnsmos, "is_available", lambda: False)
     noise = 1e-4 * np.random.default_rng(0).standard_normal(48000).astype(np.float32)
     noise[16000:24000] += 0.1
     utterance = spoken.Utterance("stop the music", "man", "a man", noise)
@@ -77,6 +86,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     pytest.importorskip("phonemizer")
     install_stand_in(tmp_path / "bin", monkeypatch)
     monkeypatch.setattr(speaker_classifier, "CLIPS_PER_SPEAKER", 2)
+    monkeypatch.setattr(Dnsmos, "is_available", lambda: True)
+    monkeypatch.setattr(Dnsmos, "__init__", lambda self: None)
+    monkeypatch.setattr(Dnsmos, "judge", lambda self, waveform: Opinion(3.0, 2.0, 1.0))
     write_native(checkpoint(), tmp_path / "model")
     command = ["evaluate-speech", "commands", "--count", "2", "-c", str(tmp_path / "model"), "--duration", "0.3"]
     output = ["--steps", "1", "--stages", "real,generated", "-o", str(tmp_path / "report"), "--json"]
@@ -84,6 +96,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     measures = json.loads(capsys.readouterr().out)
     assert measures == json.loads((tmp_path / "report/report.json").read_text())
     assert measures["real"]["word_error_rate"] == 1.0, "tones are no words"
+    assert measures["generated"]["dnsmos_signal"] == 3.0
     files = sorted(path.name for path in (tmp_path / "report/generated").iterdir())
     assert len(files) == 8 and files[0] == "000-man-turn_on_the_kitchen_light.wav"
 

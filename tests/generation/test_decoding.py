@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ppaudioldm import framework
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K
+from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import HifiGanConfig, ModelConfig
 from ppaudioldm.engines.eager import EagerEngine

@@ -8,7 +8,8 @@ import torch
 import transformers.audio_utils
 
 from ppaudioldm.audio.clap_mel import CLAP_FRAMES, MEL_CLAP, clap_log_mel
-from ppaudioldm.audio.mel import MEL_16K, MEL_48K, MelConfig, log_mel, mel_filters
+from ppaudioldm.audio.mel import log_mel
+from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K, MelConfig, mel_filters
 from tests.audio.test_mel import waveform
 from tests.support import relative_error, save_golden
 

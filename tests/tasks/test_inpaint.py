@@ -10,7 +10,7 @@ import soundfile
 
 from ppaudioldm.audio.bands import band_filter, filtered
 from ppaudioldm.audio.joins import FADE_S
-from ppaudioldm.audio.mel import MEL_16K, mel_edges
+from ppaudioldm.audio.mel_filters import MEL_16K, mel_edges
 from ppaudioldm.audio.read import read_audio
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.generation.clip import Cancelled

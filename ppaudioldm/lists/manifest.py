@@ -3,6 +3,9 @@
 The files of a result are written in a hidden folder, then its line is appended and synced, then the files are moved to
 their place. Whatever stops this in the middle, the next run either finishes the last step or drops the whole result:
 none is there twice, half, or without its line.
+
+Workers of other processes write to folders of their own in the hidden one, and beside the files of a result its record.
+Whether or not the run that they work for lives to append its line, the next run finds it there.
 """
 
 from __future__ import annotations
@@ -23,12 +26,18 @@ logger = logging.getLogger(__name__)
 
 NAME = "manifest.jsonl"
 STAGING = ".parts"  # the hidden folder; no result has a name that begins with a dot
-MAX_MANIFEST = 1 << 29  # bytes
+REPORT = ".json"  # of what a worker of another process has written: its record, beside its files
+MAX_MANIFEST = 1 << 31  # bytes: a million lines have half of it
 
 
 def staging_path(path: Path) -> Path:
     """Where the file `path` is written before its line is in the manifest."""
     return path.parent / STAGING / path.name
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    """A record as its line, without the line break."""
+    return json.dumps(record, ensure_ascii=False).encode()
 
 
 class Manifest:
@@ -43,32 +52,60 @@ class Manifest:
         self.records: list[dict[str, Any]] = []
         self._recover()
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Append the line of a result whose files are at their `staging_path`, and move them into the folder."""
-        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    def add(self, record: dict[str, Any], staging: Path | None = None) -> None:
+        """Append the line of a result whose files are in `staging`, and move them into the folder.
+
+        staging: by default where `staging_path` has them.
+        """
+        staging = staging or self.folder / STAGING
+        line = encoded(record) + b"\n"
         try:
             with open(self.path, "ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
             for name in record["files"]:
-                os.replace(staging_path(self.folder / name), self.folder / name)
+                os.replace(staging / name, self.folder / name)
         except OSError as error:
             raise OutputError.from_cause(self.path, error) from error
         self.records.append(record)
 
     def _recover(self) -> None:
         """Read the lines; complete or drop what a killed run left."""
+        reported = self._reported()
+        content = b""
         with contextlib.suppress(FileNotFoundError):
             if self.path.stat().st_size > MAX_MANIFEST:
                 raise ValueError(f"{self.path} is too long to be a manifest")
-            lines = self.path.read_bytes().split(b"\n")
-            kept = [line for line in lines[:-1] if self._is_complete(line)]
-            # The last line has no line break: the run was killed while writing it, or an editor removed the break.
-            kept += [lines[-1]] if self._is_complete(lines[-1]) else []
-            self._rewrite(b"".join(line + b"\n" for line in kept))
+            content = self.path.read_bytes()
+        # The last line has no line break: the run was killed while writing it, or an editor removed the break.
+        kept = [line for line in content.split(b"\n") if self._is_complete(line)]
+        keys = {record.get("key") for record in self.records}
+        for key, line in reported.items():
+            if key not in keys and self._is_complete(line):
+                kept.append(line)
+        self._rewrite(content, b"".join(line + b"\n" for line in kept))
         shutil.rmtree(self.folder / STAGING)
         (self.folder / STAGING).mkdir()
+
+    def _reported(self) -> dict[str, bytes]:
+        """Key -> line of what workers had reported to a run that was killed; their files are put where ours would be.
+
+        Each of such a run's folders in the hidden one has files of workers, and the records of those that are whole.
+        """
+        lines = {}
+        for path in sorted((self.folder / STAGING).glob(f"*/*{REPORT}")):
+            try:
+                line = path.read_bytes()
+                record = json.loads(line)
+                key, names = str(record["key"]), [self._inside(name).name for name in record["files"]]
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                continue  # half written
+            lines[key] = line
+            for name in names:
+                with contextlib.suppress(OSError, ValueError):  # it is in its place already
+                    os.replace(path.parent / name, staging_path(self.folder / name))
+        return lines
 
     def _is_complete(self, line: bytes) -> bool:
         """Whether the files of `line` exist, or can be moved to their place; then its record is kept."""
@@ -96,8 +133,8 @@ class Manifest:
             raise ValueError(f"{name!r} is not the name of a file")
         return self.folder / name
 
-    def _rewrite(self, content: bytes) -> None:
-        if content == self.path.read_bytes():
+    def _rewrite(self, before: bytes, content: bytes) -> None:
+        if content == before:
             return
         temporary = staging_path(self.path)
         with open(temporary, "wb") as file:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ppaudioldm.audio.write import OutputError
-from ppaudioldm.lists.manifest import NAME, STAGING, opened, staging_path
+from ppaudioldm.lists.manifest import NAME, REPORT, STAGING, opened, staging_path
 
 
 def add(manifest, *names: str, key: str = "k") -> None:
@@ -126,3 +126,56 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_errors_of_the_block_are_its_own(tmp_path):
     with pytest.raises(FileNotFoundError), opened(tmp_path):
         raise FileNotFoundError
+
+
+# ---- What workers of another process have written
+
+
+def report(folder, run: str, name: str, key: str, whole: bool = True) -> None:
+    """As a worker leaves it: its file, and its record beside it."""
+    staging = folder / STAGING / run
+    staging.mkdir(parents=True, exist_ok=True)
+    (staging / name).write_text(f"{name} of {run}")
+    content = json.dumps({"key": key, "files": [name]})
+    (staging / f"{key}{REPORT}").write_text(content if whole else content[:-3])
+
+
+def test_what_workers_reported_to_a_killed_run_is_kept_once(tmp_path):
+    with opened(tmp_path) as manifest:
+        add(manifest, "a.wav", key="a")
+    report(tmp_path, "first", "a.wav", "a")  # has its line and its file
+    report(tmp_path, "first", "b.wav", "b")
+    report(tmp_path, "first", "half.wav", "c", whole=False)
+    report(tmp_path, "second", "b.wav", "b")
+    (tmp_path / STAGING / "second" / "no-record.wav").write_text("half")
+    assert keys(tmp_path) == ["a", "b"] and keys(tmp_path) == ["a", "b"]
+    assert sorted(os.listdir(tmp_path)) == ["a.wav", "b.wav", NAME]
+    assert (tmp_path / "a.wav").read_text() == "a.wav"
+
+
+def test_a_reported_record_without_a_manifest(tmp_path):
+    report(tmp_path, "run", "a.wav", "a")
+    assert keys(tmp_path) == ["a"]
+    report(tmp_path, "run", "x.wav", "x")
+    (tmp_path / STAGING / "run" / "x.wav").unlink()
+    assert keys(tmp_path) == ["a"]
+
+
+def test_a_record_appended_but_not_moved_out_of_its_worker_s_folder(tmp_path):
+    with opened(tmp_path) as manifest:
+        add(manifest, "a.wav", key="a")
+    report(tmp_path, "run", "b.wav", "b")
+    with open(tmp_path / NAME, "a") as file:
+        file.write('{"key": "b", "files": ["b.wav"]}\n')
+    assert keys(tmp_path) == ["a", "b"]
+    assert (tmp_path / "b.wav").read_text() == "b.wav of run"
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..", "", 3])
+def test_a_reported_file_outside_is_left_alone(tmp_path, name):
+    folder = tmp_path / "folder"
+    (tmp_path / "secret").write_text("stays")
+    staging = folder / STAGING / "run"
+    staging.mkdir(parents=True)
+    (staging / f"k{REPORT}").write_text(json.dumps({"key": "k", "files": [name]}))
+    assert keys(folder) == [] and (tmp_path / "secret").read_text() == "stays"

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
 from ppaudioldm.commands.arguments import check_lora, open_pipeline, options_of, output_options_of, settings_of
 from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
-from ppaudioldm.errors import one_line
+from ppaudioldm.errors import one_line, quoted
 from ppaudioldm.generation.options import Progress, check_fit, with_defaults
 from ppaudioldm.lists.columns import column_names
 from ppaudioldm.tasks.registry import TASKS
 
 if TYPE_CHECKING:
-    from ppaudioldm.lists.run import ListReport
+    from ppaudioldm.lists.plan import ListReport
     from ppaudioldm.pipeline import AudioLDM
 
+LOCAL = "local"  # as in cluster/session.py, which --help need not import
 MOST_LINES = 20  # of a list that are reported as bad
 
 EXAMPLES = f"""\
@@ -31,6 +34,7 @@ examples:
   ppaudioldm generate "heavy rain" -n 4 --all-candidates --format mp3 --loudness -16 --spectrogram
   ppaudioldm generate "a car approaches" --at 4:"it brakes" --at 6:"silence, birds" -d 10
   ppaudioldm generate --list prompts.csv --output-dir sounds
+  ppaudioldm generate --list prompts.csv --output-dir /shared/sounds --ray head:6379
 
 A list has a prompt a line, each of which may end in "|" and a file name; or it is .csv with a header, or .jsonl, with
 the columns:
@@ -44,7 +48,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--list", type=Path, action=_ListAction, metavar="FILE", help="generate a sound for each line of it, see below"
     )
-    command.add_argument("--output-dir", type=Path, metavar="FOLDER", help="where to write the sounds of a list")
+    command.add_argument(
+        "--output-dir",
+        metavar="FOLDER",
+        help="where to write the sounds of a list; with --ray a folder that all nodes share, or an s3:// address",
+    )
+    command.add_argument(
+        "--ray",
+        nargs="?",
+        const=LOCAL,
+        metavar="ADDRESS",
+        help="generate a list on a Ray cluster: HOST:PORT, auto, or without an address on the cores of this machine",
+    )
+    command.add_argument("--ray-workers", type=int, metavar="N", help="at most so many; default: as many as fit")
+    command.add_argument("--ray-cpus", type=int, default=1, metavar="N", help="cores of each worker; default: 1")
+    command.add_argument(
+        "--ray-gpus", type=float, metavar="N", help="of each, or a part of one; default: 1 where the cluster has any"
+    )
     command.add_argument(
         "--all-candidates", action="store_true", help="besides the best, write every one: name_1.wav, name_2.wav, ..."
     )
@@ -78,6 +98,8 @@ def check_single(options: argparse.Namespace) -> None:
         raise ValueError("--audio is for --like: the other tasks have commands of their own")
     if options.output_dir is not None:
         raise ValueError("--output-dir is for --list: --output takes a folder, too")
+    if options.ray is not None:
+        raise ValueError("--ray is for --list: a single sound is generated here")
 
 
 def generate_list(options: argparse.Namespace) -> int:
@@ -94,15 +116,11 @@ def generate_list(options: argparse.Namespace) -> int:
         TASKS["generate"].check_checkpoint(options.checkpoint, config, prompt="", has_audio=False)
         check_fit(with_defaults(options_of(options), config.diffusion), config)
     check_lora(options)
-    from ppaudioldm.lists import run
+    if options.ray is None and "://" in options.output_dir:
+        raise ValueError(f"--output-dir is {quoted(options.output_dir)}, allowed: a folder; an address only with --ray")
+    from ppaudioldm.lists.plan import ListReport
 
-    report = run.ListReport()
-
-    def opened() -> AudioLDM:
-        pipeline = open_pipeline(options)
-        notify_if_random(pipeline)
-        return pipeline
-
+    report = ListReport()
     with ProgressBar() as bar:
 
         def show(progress: Progress) -> None:
@@ -111,30 +129,67 @@ def generate_list(options: argparse.Namespace) -> int:
 
         def on_record(record: dict[str, Any]) -> None:
             bar.clear()
-            path = options.output_dir / record["file"]
+            path = os.path.join(options.output_dir, record["file"])
             score = "" if record["score"] is None else f", CLAP score {record['score']:.3f}"
             print(json.dumps(record) if options.json else f"{path}  (seed {record['seed']}{score})", flush=True)
 
         try:
-            run.generate_list(
-                options.list,
-                options.output_dir,
-                opened,
-                report=report,
-                checkpoint=str(options.checkpoint),
-                extension=f".{options.format or 'wav'}",
-                output=output_options_of(options),
-                seed=options.seed,
-                preset=options.preset or "fast",
-                progress=show,
-                notify=on_record,
-                **settings_of(options),
-            )
+            _run(options, report, show, on_record)
         except KeyboardInterrupt:
             message = f"{report.missing} of {report.total} are missing, the same command generates them"
             raise KeyboardInterrupt(message) from None
     _notify_outcome(options, report)
     return 1 if report.failed else 0
+
+
+def _run(
+    options: argparse.Namespace,
+    report: ListReport,
+    show: Callable[[Progress], None],
+    on_record: Callable[[dict[str, Any]], None],
+) -> None:
+    """Generate the list in this process, or on a cluster."""
+    arguments = {
+        "report": report,
+        "checkpoint": str(options.checkpoint),
+        "extension": f".{options.format or 'wav'}",
+        "output": output_options_of(options),
+        "seed": options.seed,
+        "preset": options.preset or "fast",
+        "notify": on_record,
+        **settings_of(options),
+    }
+    if options.ray is None:
+        from ppaudioldm.lists.run import generate_list as generate_here
+
+        def opened() -> AudioLDM:
+            pipeline = open_pipeline(options)
+            notify_if_random(pipeline)
+            return pipeline
+
+        generate_here(options.list, options.output_dir, opened, progress=show, **arguments)
+        return
+    from ppaudioldm.cluster.run import generate_list_on_ray
+    from ppaudioldm.cluster.session import Slots
+
+    def show_clips(report: ListReport) -> None:
+        show(Progress("clips", report.total - report.missing, report.total))
+
+    generate_list_on_ray(
+        options.list,
+        options.output_dir,
+        partial(open_pipeline, _of_checkpoint(options)),
+        address=options.ray,
+        slots=Slots(options.ray_workers, options.ray_cpus, 0 if options.device == "cpu" else options.ray_gpus),
+        progress=show_clips,
+        **arguments,
+    )
+
+
+def _of_checkpoint(options: argparse.Namespace) -> argparse.Namespace:
+    """What `open_pipeline` takes, which is sent to the workers."""
+    names = ("checkpoint", "framework", "engine", "device", "precision", "ema", "compile", "vocoder", "low_memory")
+    return argparse.Namespace(**{name: getattr(options, name) for name in names})
 
 
 def _notify_outcome(options: argparse.Namespace, report: ListReport) -> None:

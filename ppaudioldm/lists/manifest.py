@@ -94,7 +94,7 @@ class Manifest:
         Each of such a run's folders in the hidden one has files of workers, and the records of those that are whole.
         """
         lines = {}
-        for path in sorted((self.folder / STAGING).glob(f"*/*{REPORT}")):
+        for path in sorted((self.folder / STAGING).glob(f"*/[!.]*{REPORT}")):
             try:
                 line = path.read_bytes()
                 record = json.loads(line)

@@ -1,0 +1,1 @@
+"""A list of prompts on many machines, by Ray: docs/cluster.md."""

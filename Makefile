@@ -1,6 +1,6 @@
 # make demo    a first sound in output/demo.wav, and its picture
 # make test    the tests; make slow, make browser, make lint, make parity: what CI runs besides
-# make install-test, make schema: by hand
+# make install-test, make schema, make cluster: by hand
 # make clean   remove the environment and everything built
 #
 # Each makes what it needs in .venv, once. PYTHON=/path/to/python picks the interpreter.
@@ -20,7 +20,7 @@ ON_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,assistants audio commands evaluation lists serving sounds storage ui test_cli.py \
 	test_distribution.py test_examples.py)
 
-.PHONY: demo test slow browser lint parity install-test schema clean
+.PHONY: demo test slow browser lint parity install-test schema cluster clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -54,6 +54,16 @@ install-test: .venv/.installed-test
 schema: .venv/.installed-test
 	PPAUDIOLDM_SCHEMA_CASES=60 $(PYTEST) -s tests/serving/test_openapi.py
 
+# Clusters of Ray on this machine, workers and drivers killed: minutes. An environment of its own, since the clients of
+# S3 hold other packages at older versions.
+cluster: .venv/.installed-test .venv-cluster/.installed
+	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest -p no:xdist -rs --durations=0 tests/on_ray
+
+.venv-cluster/.installed: .venv/.made pyproject.toml
+	$(BIN)/python -m venv --clear .venv-cluster
+	.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test,cluster]"
+	@touch $@
+
 # Of the page. Root gets Debian's Chromium; where there is none, the tests are skipped, and say so.
 browser: .venv/.installed-browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || [ "$$(id -u)" != 0 ] || \
@@ -62,7 +72,7 @@ browser: .venv/.installed-browser
 	$(PYTEST) -rs tests/browser
 
 clean:
-	rm -rf .venv output build dist *.egg-info .*_cache .hypothesis
+	rm -rf .venv .venv-cluster output build dist *.egg-info .*_cache .hypothesis
 	find ppaudioldm tests -name __pycache__ -exec rm -rf {} +
 
 # Stamps, so that a second run installs nothing, and a changed pyproject.toml installs again.

@@ -22,6 +22,7 @@ FEATURES = {
     "c2pa",
     "mcp",
     "media",
+    "ray",
     "recognition",
     "serve",
     "speech",
@@ -98,7 +99,7 @@ def test_no_framework_unless_it_is_asked_for(built):
 def test_all_is_every_feature(built):
     assert built.requirements("all") == set().union(*map(built.requirements, FEATURES))
     extras = set(built.metadata.get_all("Provides-Extra"))
-    assert extras - FEATURES == {"all", "cpu", "paddle", "torch", "test", "browser", "parity"}
+    assert extras - FEATURES == {"all", "cpu", "paddle", "torch", "s3", "test", "cluster", "browser", "parity"}
 
 
 def test_every_extra_that_a_message_names_exists(built):

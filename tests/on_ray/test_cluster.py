@@ -79,6 +79,16 @@ def run_disturbed(folder: Path, path: Path, seconds: float, disturb: Callable[[P
     return report
 
 
+def raylet_of(node: Any) -> int:
+    """The process that starts the workers of a node."""
+    (started,) = node.all_processes["raylet"]
+    return started.process.pid
+
+
+def parent_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def wait_for(log: Path, count: int) -> list[tuple[int, str]]:
     end = time.monotonic() + PATIENCE_S
     while len(calls(log)) < count:
@@ -115,19 +125,6 @@ def test_a_row_that_kills_its_worker_is_reported(cluster, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["a.wav", "b.wav", "c.wav", "manifest.jsonl"]
 
 
-def test_a_node_that_is_removed(cluster, tmp_path):
-    """Last, for it is gone then."""
-    path = write_list(tmp_path, *(f"sound {i}" for i in range(CLIPS)))
-
-    def remove(log: Path) -> None:
-        wait_for(log, 5)
-        cluster.remove_node(cluster.removable.pop(), allow_graceful=False)
-
-    report = run_disturbed(tmp_path, path, 0.2, remove)
-    assert (report.generated, report.failed, report.missing) == (CLIPS, {}, 0)
-    checked(path, tmp_path / "out", tmp_path / "alone", CLIPS)
-
-
 def test_slots_of_one_worker(cluster, tmp_path):
     path = write_list(tmp_path, *(f"sound {i}" for i in range(6)))
     log = tmp_path / "log"
@@ -141,3 +138,22 @@ def test_slots_of_one_worker(cluster, tmp_path):
         seed=7,
     )
     assert report.generated == 6 and len({process for process, _ in calls(log)}) == 1
+
+
+def test_a_node_that_is_removed(cluster, tmp_path):
+    """The one whose worker was the last to generate; the other must do the rest."""
+    path = write_list(tmp_path, *(f"sound {i}" for i in range(CLIPS)))
+    removed: list[int] = []
+
+    def remove(log: Path) -> None:
+        process = wait_for(log, 5)[-1][0]
+        (node,) = (node for node in cluster.removable if raylet_of(node) == parent_of(process))
+        cluster.removable.remove(node)
+        cluster.remove_node(node, allow_graceful=False)
+        removed.append(process)
+
+    report = run_disturbed(tmp_path, path, 0.2, remove)
+    assert len(removed) == 1
+    assert (report.generated, report.failed, report.missing) == (CLIPS, {}, 0)
+    checked(path, tmp_path / "out", tmp_path / "alone", CLIPS)
+    assert calls(tmp_path / "log")[-1][0] not in removed

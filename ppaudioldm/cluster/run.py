@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ppaudioldm import __version__
 from ppaudioldm.audio.write import OutputError
 from ppaudioldm.cluster.results import Results, opened_results
-from ppaudioldm.cluster.session import LOCAL, Slots, checked_address, connected
+from ppaudioldm.cluster.session import LOCAL, Slots, check_installed, checked_address, connected
 from ppaudioldm.lists.plan import Item, ListReport, in_batches, missing_items, read_items, warn_of_other_sounds
 from ppaudioldm.lists.write import OutputOptions
 
@@ -56,6 +56,7 @@ def generate_list_on_ray(
     can be written.
     """
     checked_address(address)
+    check_installed()
     slots, output, report = slots or Slots(), output or OutputOptions(), report or ListReport()
     if output.signer is not None:
         raise ValueError("--c2pa-certificate is not for --ray: the key would have to be on every node")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppaudioldm.errors import one_line, quoted
+from ppaudioldm.installed import is_installed
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,12 @@ def checked_address(address: str) -> str:
     if address in (LOCAL, "auto") or (colon and host and "/" not in host and port.isdecimal()):
         return address
     raise ValueError(f"--ray is {quoted(address)}, allowed: local, auto, or HOST:PORT of the head node, such as a:6379")
+
+
+def check_installed() -> None:
+    """Raise ValueError where Ray is not installed, without importing it, which takes seconds."""
+    if not is_installed("ray"):
+        raise ValueError(f"--ray needs ray: {INSTALL}")
 
 
 def import_ray() -> Any:

@@ -33,6 +33,11 @@ class Stopped(Exception):
     """In the place of a signal."""
 
 
+@pytest.fixture(autouse=True)
+def ray_is_installed(monkeypatch):
+    monkeypatch.setattr("ppaudioldm.cluster.session.is_installed", lambda module: True)
+
+
 @pytest.fixture
 def store(monkeypatch):
     """A store in memory, which stands for one that all nodes reach: path -> content."""
@@ -313,6 +318,14 @@ def test_impossible_commands(arguments, message, tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert sorted(os.listdir(tmp_path)) == ["list.txt"]
+
+
+def test_without_ray_nothing_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("ppaudioldm.cluster.session.is_installed", lambda module: False)
+    command = ["generate", "--list", str(write_list(tmp_path, "a")), "--output-dir", str(tmp_path / "out"), "--ray"]
+    assert main(command) == 2
+    assert capsys.readouterr().err == "ppaudioldm: error: --ray needs ray: pip install 'ppaudioldm[ray]'\n"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")

@@ -61,11 +61,13 @@ def test_at_full_strength_the_latents_do_not_matter():
 def test_the_weaker_the_nearer(sampler):
     steps = {"num_inference_steps": 20, "guidance_scale": 1.0, "sampler": sampler}
     errors = []
-    for strength, calls in ((0.05, 1), (0.5, 10), (1.0, 20)):
+    is_lcm = sampler == "lcm"  # takes all steps within the share of its 50 timesteps, and ends with a prediction of x0
+    expected = (2, 20, 20) if is_lcm else (1, 10, 20)
+    for strength, calls in zip((0.05, 0.5, 1.0), expected, strict=True):
         latents = made(condition=AudioCondition(init_latents=LATENTS, strength=strength), **steps)[1][0]
         assert abs(len(engine().of("unet_step")) - calls) <= (sampler == "plms")
         errors.append(relative_error(latents, LATENTS))
-    assert errors[0] < 0.35 and sorted(errors) == errors and errors[2] > 0.9
+    assert errors[0] < (0.5 if is_lcm else 0.35) and sorted(errors) == errors and errors[2] > 0.9
 
 
 def test_the_last_step_leaves_almost_everything():

@@ -14,7 +14,7 @@ from ppaudioldm.config import ModelConfig
 from ppaudioldm.generation.audio_condition import AudioCondition
 from ppaudioldm.generation.clip import Cancelled, Clip
 from ppaudioldm.generation.decoding import OnChunk, latent_frames
-from ppaudioldm.generation.options import Options, Progress
+from ppaudioldm.generation.options import Options, Progress, with_defaults
 from ppaudioldm.generation.provenance import Source
 from ppaudioldm.pipeline import AudioLDM
 
@@ -47,6 +47,9 @@ class KnownPipeline:
         self.encoded: list[np.ndarray] = []
         self.conditions: list[AudioCondition] = []
         self.calls: list[dict[str, Any]] = []
+
+    def with_defaults(self, options: Options) -> Options:
+        return with_defaults(options, self.config.diffusion)
 
     def encode_audio(self, waveform: np.ndarray, on_chunk: OnChunk | None = None) -> np.ndarray:
         assert waveform.dtype == np.float32 and np.abs(waveform).max() <= 1.001

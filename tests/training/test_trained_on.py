@@ -125,7 +125,7 @@ def test_the_command(tmp_path, capsys):
     assert open_checkpoint(tmp_path / "mine").known_sounds is None  # it was trained on what no list tells
     capsys.readouterr()
     assert main(["train", "vae", "-c", BASE]) == 2
-    assert "--checkpoint is for the stage joint, not for vae" in capsys.readouterr().err
+    assert "--checkpoint is for the stages joint and distill, not for vae" in capsys.readouterr().err
     assert main(["train", "joint", "-c", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
 

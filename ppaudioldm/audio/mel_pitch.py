@@ -18,6 +18,7 @@ STEPS_PER_OCTAVE = 48
 COMB_HZ, AUTOCORRELATION_HZ = 2000.0, 3000.0  # above, bands are too wide for harmonics
 ENVELOPE_HZ = 100.0  # to either side: what is wider is no fine structure
 OCTAVE_BONUS = 0.02  # for each octave: a sound with a period has one of twice the length too
+SHARES_OF_STEP = 8  # a pitch is one of so many between candidates: rounding errors of the mel thus do not change it
 LARGEST_STEP = 4  # candidates from one frame to the next, each of which costs STEP_COST; any jump costs JUMP_COST
 STEP_COST, JUMP_COST = 0.01, 0.5
 
@@ -78,7 +79,8 @@ class MelPitch:
         path, rows = np.clip(path, 1, count - 2), np.arange(frames)
         left, middle, right = (scores[rows, path + k] for k in (-1, 0, 1))
         offset = np.clip((right - left) / (2 * np.maximum(2 * middle - left - right, 1e-9)), -0.5, 0.5)
-        return self.hertz[0] * np.exp2((path + offset) / STEPS_PER_OCTAVE), middle
+        path = np.round((path + offset) * SHARES_OF_STEP) / SHARES_OF_STEP
+        return self.hertz[0] * np.exp2(path / STEPS_PER_OCTAVE), middle
 
     def _fine_structure(self, mel: np.ndarray) -> np.ndarray:
         """The logarithms of the lowest bands without their envelope, (frames, bands), each of mean 0."""

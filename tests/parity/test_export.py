@@ -68,7 +68,7 @@ def test_clip(programs):
     error = relative_error(generate(programs, tokens, seconds=3, seed=1), expected)
     print(f"{programs.manifest['format']} clip: {error:.1e}")
     # Griffin-Lim starts from the mel spectrogram, and amplifies what OpenVINO rounds otherwise.
-    assert error < (1e-5 if programs.manifest["format"] == "paddle" else 1e-2)
+    assert error < (1e-5 if programs.manifest["format"] == "paddle" else 1e-3)
 
 
 def _tokens(programs: Programs) -> dict[str, list[int]]:

@@ -3,8 +3,8 @@
 Fast Griffin-Lim (Perraudin, Balazs, Sondergaard, WASPAA 2013) estimates the phases. Unlike in the paper, the magnitudes
 are not fixed, because only their mel bands are known: every iteration corrects those of the current waveform by bands.
 
-What the bands do not tell, harmonics closer to each other than bands are, thus stays as in the waveform to start from:
-pulses at the pitch of the mel where it has one, else noise, the bands spread over the bins with random phases.
+What the bands do not tell, such as harmonics closer to each other than bands are, thus stays as in the initial
+waveform: pulses at the mel's pitch where it has one, else noise.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def griffin_lim(
     """A waveform (frames * hop_length,) float32 in [-1, 1] whose spectrogram is near `log_mel` (frames, n_mels).
 
     log_mel: natural logarithms, frame i centred on sample i * hop_length, as `audio.mel.log_mel` returns it. The
-    initial phases are drawn with `seed`; the same arguments give the same waveform. on_step: called, some 20 times a
-    second, with how many steps are done, and of how many; what it raises ends the work. Raises ValueError for another
-    shape, or for values that are not finite or too large for a waveform.
+    initial noise is drawn with `seed`; the same arguments give the same waveform. on_step(done, total): called some 20
+    times a second; what it raises ends the work. Raises ValueError for another shape, or for values that are not finite
+    or too large for a waveform.
     """
     log_mel = np.asarray(log_mel)
     if log_mel.ndim != 2 or log_mel.shape[1] != config.n_mels or not len(log_mel):

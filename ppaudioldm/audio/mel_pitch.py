@@ -1,8 +1,8 @@
 """The pitch of a sound over time, from its mel spectrogram alone.
 
-Two signs of a pitch are multiplied: how well the fine structure of the bands fits a comb of harmonics, which knows the
-octave, and the autocorrelation of the magnitudes that the bands suggest, which is exact. The best path through the
-candidates is the pitch (Viterbi). Below some 90 Hz, twice the distance of the lowest bands, neither is reliable.
+Two signs are multiplied: the fit of a comb of harmonics to the fine structure of the bands, which knows the octave, and
+the autocorrelation of the magnitudes behind them, which is exact. The pitch is the best path (Viterbi). Below some
+90 Hz, twice the distance of the lowest bands, neither is reliable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STEPS_PER_OCTAVE = 48
 COMB_HZ, AUTOCORRELATION_HZ = 2000.0, 3000.0  # above, bands are too wide for harmonics
 ENVELOPE_HZ = 100.0  # to either side: what is wider is no fine structure
 OCTAVE_BONUS = 0.02  # for each octave: a sound with a period has one of twice the length too
-SHARES_OF_STEP = 8  # a pitch is one of so many between candidates: rounding errors of the mel thus do not change it
+SHARES_OF_STEP = 8  # pitches are rounded to these, so that rounding errors of the mel do not change them
 LARGEST_STEP = 4  # candidates from one frame to the next, each of which costs STEP_COST; any jump costs JUMP_COST
 STEP_COST, JUMP_COST = 0.01, 0.5
 
@@ -75,9 +75,9 @@ class MelPitch:
         path = np.full(frames, best.argmax())
         for i in range(frames - 1, 0, -1):
             path[i - 1] = came_from[i, path[i]]
-        # The vertex of a parabola.
         path, rows = np.clip(path, 1, count - 2), np.arange(frames)
         left, middle, right = (scores[rows, path + k] for k in (-1, 0, 1))
+        # The vertex of a parabola.
         offset = np.clip((right - left) / (2 * np.maximum(2 * middle - left - right, 1e-9)), -0.5, 0.5)
         path = np.round((path + offset) * SHARES_OF_STEP) / SHARES_OF_STEP
         return self.hertz[0] * np.exp2(path / STEPS_PER_OCTAVE), middle

@@ -249,7 +249,7 @@ class DistillStage:
             for timestep, noisy, last in self._endpoints or self._teacher_ends():
                 batch = self._at(timestep, self._held_out_captions(), {"latents": noisy})
                 found = framework.to_numpy(self._clean(STUDENT, batch, "start", batch["latents"]))
-                errors[f"end_error_{timestep}"] = float(((found - last) ** 2).mean() / last.var(0).mean())
+                errors[f"end_error_{timestep}"] = float(((found - last) ** 2).mean() / max(1e-6, last.var(0).mean()))
         return {**errors, "end_error_mean": float(np.mean(list(errors.values())))}
 
     def _held_out_captions(self) -> list[str]:

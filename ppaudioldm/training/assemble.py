@@ -16,7 +16,7 @@ from ppaudioldm.training.audiomae import normalise_tokens
 from ppaudioldm.training.distill import DistillSettings, DistillStage, distilled_model
 from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.lora import NETWORK as LORA
-from ppaudioldm.training.lora import adapter_of
+from ppaudioldm.training.lora import LoraSettings, adapter_of
 from ppaudioldm.training.pretrained import statistics_of
 from ppaudioldm.training.runs import averaged_weights, open_run
 from ppaudioldm.training.settings import with_overrides
@@ -95,24 +95,26 @@ def assemble_checkpoint(
 
 
 def _fine_tuned(joint: Path, settings: JointSettings, known: KnownSounds | None, name: str) -> Checkpoint:
-    """The checkpoint that a run fine-tuned, with the trained networks in place of the original ones."""
+    """The checkpoint that a run fine-tuned."""
     original = open_checkpoint(settings.checkpoint)
-    learned = averaged_weights(joint, "joint")
-    if adapter := learned.pop(LORA, None):
-        original = with_adapters(original, [(adapter_of(adapter, settings.lora, str(joint)), 1.0)])
-    stored = {network: _stored(network, settings.model, weights) for network, weights in learned.items()}
-    networks = {**original.networks, **stored}
-    return Checkpoint(name, "native", settings.model, original.tokenizer_json, networks, known_sounds=known)
+    return replace(_trained_further(original, joint, "joint", settings.model, settings.lora, name), known_sounds=known)
 
 
 def distilled_checkpoint(run: Path, name: str) -> Checkpoint:
     """What a run of the stage `distill` distilled, which by default is sampled in few steps."""
     settings: DistillSettings = with_overrides(DistillSettings(), open_run(run, DistillStage.name).facts["settings"])
     original = open_checkpoint(settings.checkpoint)
-    learned = averaged_weights(run, DistillStage.name)
     model = distilled_model(original.config, settings)
+    return _trained_further(original, run, DistillStage.name, model, settings.lora, name)
+
+
+def _trained_further(
+    original: Checkpoint, run: Path, stage: str, model: ModelConfig, lora: LoraSettings, name: str
+) -> Checkpoint:
+    """`original` under its licence, with the networks that `run` trained in place of its own, or with their adapter."""
+    learned = averaged_weights(run, stage)
     if adapter := learned.pop(LORA, None):
-        original = with_adapters(original, [(adapter_of(adapter, settings.lora, str(run)), 1.0)])
+        original = with_adapters(original, [(adapter_of(adapter, lora, str(run)), 1.0)])
     stored = {network: _stored(network, model, weights) for network, weights in learned.items()}
     return replace(original, name=name, layout="native", config=model, networks={**original.networks, **stored})
 

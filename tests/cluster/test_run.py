@@ -113,12 +113,12 @@ def generate(path: Path, place: str, **settings: Any) -> Any:
 def test_the_sounds_and_the_manifest_are_those_of_one_process(tmp_path, monkeypatch, place):
     path = write_list(tmp_path, "a", "b|name.flac", "a", "\0")
     in_this_process(monkeypatch)
-    told: list[dict[str, Any]] = []
-    report = generate(path, place, seed=3, batch_size=2, output=OutputOptions(loudness=-20.0), notify=told.append)
+    notified: list[dict[str, Any]] = []
+    report = generate(path, place, seed=3, batch_size=2, output=OutputOptions(loudness=-20.0), notify=notified.append)
     assert (report.total, report.generated, report.failed) == (4, 3, {4: "holds a NUL byte"})
     here = str(tmp_path / "here")
     generate_list(path, here, pipeline, checkpoint="fake", seed=3, batch_size=2, output=OutputOptions(loudness=-20.0))
-    assert files(place) == files(here) and told == records(place)
+    assert files(place) == files(here) and notified == records(place)
     again = generate(path, place, seed=3, output=OutputOptions(loudness=-20.0))
     assert (again.existing, again.generated, files(place)) == (3, 0, files(here))
 

@@ -10,6 +10,7 @@ from ppaudioldm.audio.write import write_audio
 from ppaudioldm.checkpoints import CHECKPOINTS
 from ppaudioldm.cli import main
 from ppaudioldm.training import loop
+from ppaudioldm.training.assemble import assemble_checkpoint
 from ppaudioldm.training.joint import JointStage
 from ppaudioldm.training.joint_settings import settings_for
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -17,7 +18,8 @@ from ppaudioldm.training.pretrained import check_trainable
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import read_log
 from ppaudioldm.weights.checkpoint import open_checkpoint
-from tests.training.support import NoiseClips, stop_after
+from ppaudioldm.weights.convert import write_native
+from tests.training.support import NoiseClips, losses_of_joint, stop_after
 
 SAMPLES = 8 * 640  # 8 latent frames
 BASE = "untrained"  # predicts the noise; its latents are half of the VAE's
@@ -46,21 +48,11 @@ def stage_of(settings):
     return JointStage(settings, clips=NoiseClips(SAMPLES))
 
 
-def losses(stage):
-    """What the log of a step would say, on the same batches always."""
-    found = []
-    with framework.no_grad():
-        for index in range(100, 102):
-            batch = {name: framework.from_numpy(array) for name, array in stage.data(index).items()}
-            found.append({name: float(value) for name, value in stage.loss("all", batch)[1].items()})
-    return {name: np.mean([values[name] for values in found]) for name in found[0]}
-
-
 def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     stage = stage_of(settings)
-    before = losses(stage)
+    before = losses_of_joint(stage)
     loop.train(stage, settings.run, tmp_path / "whole")
-    after = losses(stage)
+    after = losses_of_joint(stage)
     assert before.keys() == {"epsilon_error", "loa_error"}
     assert all(after[name] < 0.97 * before[name] for name in before), (before, after)
     for _ in range(2):
@@ -106,6 +98,15 @@ def test_what_is_learned_takes_its_place_and_the_rest_stays(settings, tmp_path, 
     assert clip.waveforms.shape == (1, SAMPLES) and np.isfinite(clip.waveforms).all()
     assert main(["assemble", str(tmp_path / "run"), str(tmp_path / "x"), "--vocoder", str(tmp_path / "run")]) == 2
     assert "has its own decoder and vocoder" in capsys.readouterr().err
+
+
+def test_it_stays_under_the_licence_of_the_original(settings, tmp_path, monkeypatch):
+    licensed = replace(open_checkpoint(BASE), licence="CC-BY-NC-ND-4.0")
+    monkeypatch.setattr("ppaudioldm.training.assemble.open_checkpoint", lambda name: licensed)
+    settings = replace(settings, learned=("unet",))
+    loop.train(stage_of(settings), settings.run, tmp_path / "run", should_stop=stop_after(1))
+    write_native(assemble_checkpoint(tmp_path / "run"), tmp_path / "mine", "float32")
+    assert open_checkpoint(tmp_path / "mine").licence == "CC-BY-NC-ND-4.0"
 
 
 def test_the_command(tmp_path, capsys):

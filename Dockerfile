@@ -5,12 +5,14 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml MANIFEST.in README.md LICENSE ./
+COPY assets/CREDITS.md assets/
 COPY ppaudioldm ppaudioldm
 RUN python -m venv /opt/ppaudioldm \
     && /opt/ppaudioldm/bin/pip install --no-cache-dir ".[cpu,all]"
 
 FROM python:3.12-slim
-# Paddle's libraries need OpenMP's.
+# Paddle's libraries need OpenMP's: in whatever version the base image's distribution has, which drops older ones.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
@@ -22,7 +24,8 @@ ENV PATH=/opt/ppaudioldm/bin:$PATH \
     PPAUDIOLDM_CACHE=/models/cache \
     PPAUDIOLDM_DATA=/models/data \
     PPAUDIOLDM_HOST=0.0.0.0
-USER ppaudioldm
+# By its number: Kubernetes' runAsNonRoot does not look up names.
+USER 10001
 WORKDIR /models
 VOLUME /models
 EXPOSE 8000

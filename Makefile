@@ -40,6 +40,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile docker/gpu.Dockerfile
 
 parity: .venv/.installed-parity
 	PPAUDIOLDM_FRAMEWORK=paddle $(PYTEST) $(ON_TWO) tests/parity

@@ -5,6 +5,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml MANIFEST.in README.md LICENSE ./
+COPY assets/CREDITS.md assets/
 COPY ppaudioldm ppaudioldm
 RUN python -m venv /opt/ppaudioldm \
     && /opt/ppaudioldm/bin/pip install --no-cache-dir ".[torch,all]"
@@ -21,7 +22,8 @@ ENV PATH=/opt/ppaudioldm/bin:$PATH \
     PPAUDIOLDM_DATA=/models/data \
     PPAUDIOLDM_FRAMEWORK=torch \
     PPAUDIOLDM_HOST=0.0.0.0
-USER ppaudioldm
+# By its number: Kubernetes' runAsNonRoot does not look up names.
+USER 10001
 WORKDIR /models
 VOLUME /models
 EXPOSE 8000

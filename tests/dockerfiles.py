@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from pathlib import Path
@@ -30,6 +31,17 @@ def stages(name: str) -> list[list[Instruction]]:
 def of(stage: list[Instruction], name: str) -> list[str]:
     """What follows each instruction of that name."""
     return [rest for instruction, rest in stage if instruction == name]
+
+
+def copied(stage: list[Instruction]) -> dict[str, str]:
+    """The paths of the repository that a stage copies, and where in its working directory each goes."""
+    places = {}
+    for rest in of(stage, "COPY"):
+        *paths, target = rest.split()
+        for path in paths:
+            place = posixpath.join(target, posixpath.basename(path)) if target.endswith("/") else target
+            places[path] = posixpath.normpath(place)
+    return places
 
 
 def variables(stage: list[Instruction]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 
-from tests.dockerfiles import ROOT, command, health_check, of, stages, variables
+from tests.dockerfiles import ROOT, command, copied, health_check, of, stages, variables
 
 
 def free_port() -> int:
@@ -31,13 +31,12 @@ def test_the_cpu_image_serves(tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "python").symlink_to(sys.executable)
-    for copied in of(build, "COPY"):
-        *paths, target = copied.split()
-        for path in paths:
-            if (ROOT / path).is_dir():
-                shutil.copytree(ROOT / path, source / target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / path, source / target)
+    for path, place in copied(build).items():
+        (source / place).parent.mkdir(exist_ok=True)
+        if (ROOT / path).is_dir():
+            shutil.copytree(ROOT / path, source / place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / path, source / place)
 
     def placed(text: str) -> str:
         return text.replace("/opt/", f"{opt}/").replace("/models", str(models))

@@ -91,6 +91,17 @@ def captions(
         yield _drawn(index, kinds, duration, split, language, seed, bank).caption
 
 
+def paraphrases(
+    index: int, kinds: Sequence[str] = KINDS, duration: float = DURATION_S, split: str = "train", seed: int = 0
+) -> tuple[str, str]:
+    """Two captions of example number `index`, each in words and a language of its own, without making its sound."""
+    drawn = _drawn(index, kinds, duration, split, None, seed, None)
+    words_rng = np.random.default_rng([seed, SPLITS.index(split), index, zlib.crc32(b"paraphrases")])
+    languages = [LANGUAGES[number] for number in words_rng.integers(len(LANGUAGES), size=2)]
+    first, second = (_caption(words_rng, drawn.kind, drawn.facts, language, split)[0] for language in languages)
+    return first, second
+
+
 def facts(index: int, kind: str, duration: float = DURATION_S, split: str = "train") -> Facts:
     """The parameters of example number `index` of a kind, without making its sound."""
     return _in_clip_time(_drawn(index, (kind,), duration, split, None, 0, None).facts)

@@ -13,13 +13,14 @@ import numpy as np
 from ppaudioldm import framework
 from ppaudioldm.audio.clap_mel import CLAP_SAMPLE_RATE, clap_log_mel
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
-from ppaudioldm.framework import F, Tensor, constant, nn, xp
+from ppaudioldm.framework import Tensor, nn, xp
 from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS
 from ppaudioldm.models.clap_audio import ClapAudio
 from ppaudioldm.models.clap_text import ClapText
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
+from ppaudioldm.training.contrast import contrastive_loss
 from ppaudioldm.training.dataset import (
     SPOKEN_CLIPS,
     CaptionedClip,
@@ -143,9 +144,7 @@ class ClapStage:
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Symmetric cross-entropy: which clip of the batch belongs to each text, and which text to each clip."""
         text, audio = self._embeddings(batch)
-        logits = self.networks["clap_scale"](xp.matmul(text, audio.transpose(0, 1)))
-        target = constant(np.arange(logits.shape[0]), logits)
-        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.transpose(0, 1), target)) / 2
+        loss = contrastive_loss(self.networks["clap_scale"](xp.matmul(text, audio.transpose(0, 1))))
         return loss, {"loss": loss.detach()}
 
     def _embeddings(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

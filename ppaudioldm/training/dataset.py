@@ -36,6 +36,13 @@ class HasHeldOut(Protocol):
     def held_out(self) -> Dataset: ...
 
 
+@runtime_checkable
+class HasParaphrases(Protocol):
+    """A dataset that has two captions of each clip."""
+
+    def paraphrases(self, number: int) -> tuple[str, str]: ...
+
+
 @dataclass(frozen=True)
 class SynthesisedClips:
     """Clips of `ppaudioldm.sounds`. kinds: () for all. split: "train" or "test". language: None for either."""
@@ -51,6 +58,12 @@ class SynthesisedClips:
 
         clip = example(number, self.kinds or KINDS, self.duration, self.split, self.language)
         return CaptionedClip(clip.waveform, clip.caption, clip.kind)
+
+    def paraphrases(self, number: int) -> tuple[str, str]:
+        from ppaudioldm.sounds.clips import paraphrases
+        from ppaudioldm.sounds.collection import KINDS
+
+        return paraphrases(number, self.kinds or KINDS, self.duration, self.split)
 
     def held_out(self) -> SynthesisedClips:
         return replace(self, split="test")
@@ -130,6 +143,11 @@ def kinds_of(clips: Dataset) -> tuple[str, ...]:
 def held_out_of(clips: Dataset) -> Dataset:
     """The held-out split of `clips`, or `clips` itself if it has none."""
     return clips.held_out() if isinstance(clips, HasHeldOut) else clips
+
+
+def paraphrases_of(clips: Dataset) -> Callable[[int], tuple[str, str]] | None:
+    """Two captions of each clip by its number, None where clips have one caption each."""
+    return clips.paraphrases if isinstance(clips, HasParaphrases) else None
 
 
 def mel_of(clip: CaptionedClip) -> np.ndarray:

@@ -27,7 +27,16 @@ from ppaudioldm.training import precision
 from ppaudioldm.training.ahead import Ahead
 from ppaudioldm.training.average import set_values
 from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
-from ppaudioldm.training.dataset import ClipFeatures, Dataset, held_out_of, kinds_of, seeded_rng, synthesised_clips
+from ppaudioldm.training.contrast import paraphrase_loss
+from ppaudioldm.training.dataset import (
+    ClipFeatures,
+    Dataset,
+    held_out_of,
+    kinds_of,
+    paraphrases_of,
+    seeded_rng,
+    synthesised_clips,
+)
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint_evaluation import evaluation_errors
@@ -97,6 +106,11 @@ class JointStage(JointNetworks):
             raise ValueError("recordings have captions but no phonemes, which a model that speaks is trained on")
         if not settings.checkpoint:
             warn_of_other_captions(Path(settings.tokenizers), clips)
+        self._paraphrases_of = paraphrases_of(clips)
+        if settings.paraphrases and self._paraphrases_of is None:
+            raise ValueError(
+                f"paraphrases is {settings.paraphrases}, allowed with recordings, which have one caption each: 0"
+            )
         self._sounds = list(dict.fromkeys(kinds_of(clips)))  # a kind may be listed twice, to be sampled twice as often
         self._load_frozen(pretrained, clips)
 
@@ -187,7 +201,16 @@ class JointStage(JointNetworks):
         if settings.teacher_forcing:
             is_sampled = generator.random((size, batch["loa"].shape[1], 1)) < settings.scheduled_sampling
             batch["is_sampled"] = is_sampled.astype(np.float32)
-        return batch
+        return batch | self._paraphrases(index)
+
+    def _paraphrases(self, index: int) -> dict[str, np.ndarray]:
+        """Token ids and masks (2 B, L) of two captions each of B clips; none where they are not trained on."""
+        count = self.settings.paraphrases
+        if self._paraphrases_of is None or not count:
+            return {}
+        pairs = [self._paraphrases_of(number) for number in range(index * count, (index + 1) * count)]
+        tokens = self._tokenize([first for first, _ in pairs] + [second for _, second in pairs])
+        return {"paraphrase_ids": tokens["t5_ids"], "paraphrase_mask": tokens["t5_mask"]}
 
     def _phonemes(self, rows: np.ndarray) -> np.ndarray | None:
         """Ids (B, max_phonemes) int64 of what is said in encoded clips; None for a model without a phoneme encoder."""
@@ -212,21 +235,26 @@ class JointStage(JointNetworks):
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean squared error of v (or the noise), the same weight at all timesteps, and of GPT-2's own LOA tokens.
 
-        Without teacher forcing GPT-2 predicts tokens from its own earlier ones, as in generation.
+        Without teacher forcing GPT-2 predicts tokens from its own earlier ones, as in generation. With paraphrases, the
+        text encoder also learns which captions describe the same clip.
         """
         settings = self.settings
         states, loa = self.condition(batch)
         is_conditional, is_from_audiomae = batch["is_conditional"], batch["is_from_audiomae"]
+        errors, weights = {}, {"loa_error": settings.loa_weight, "paraphrase_error": settings.paraphrase_weight}
         if "loa" not in batch:
-            error = self._error(batch, states, loa * is_conditional)
-            return error, {self._error_name: error.detach()}
-        loa_error = ((loa - batch["loa"]) ** 2 * is_conditional).mean()
-        loss = settings.loa_weight * loa_error
-        if int(batch["index"][0]) < settings.loa_steps:
-            return loss, {"loa_error": loa_error.detach()}
-        mixed = batch["loa"] * is_from_audiomae + loa * (1 - is_from_audiomae)
-        error = self._error(batch, states, mixed * is_conditional)
-        return loss + error, {self._error_name: error.detach(), "loa_error": loa_error.detach()}
+            errors[self._error_name] = self._error(batch, states, loa * is_conditional)
+        else:
+            if int(batch["index"][0]) >= settings.loa_steps:
+                mixed = batch["loa"] * is_from_audiomae + loa * (1 - is_from_audiomae)
+                errors[self._error_name] = self._error(batch, states, mixed * is_conditional)
+            errors["loa_error"] = ((loa - batch["loa"]) ** 2 * is_conditional).mean()
+        if "paraphrase_ids" in batch:
+            mask = batch["paraphrase_mask"]
+            states = self._all["flan_t5"](batch["paraphrase_ids"], mask).to(xp.float32)
+            errors["paraphrase_error"] = paraphrase_loss(states, mask)
+        weighted = [error * weights.get(name, 1.0) for name, error in errors.items()]
+        return sum(weighted[1:], weighted[0]), {name: error.detach() for name, error in errors.items()}
 
     @property
     def _error_name(self) -> str:

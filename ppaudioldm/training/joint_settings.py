@@ -21,6 +21,7 @@ from ppaudioldm.weights.config_check import check_config
 logger = logging.getLogger(__name__)
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
+MAX_PARAPHRASES = 4096
 LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
 
 
@@ -61,6 +62,10 @@ class JointSettings:
     scheduled_sampling: float = 0.5  # with teacher forcing: share of AudioMAE's tokens that GPT-2's own replace
     sampling_passes: int = 1  # of GPT-2, without gradients, to predict those
     loa_steps: int = 200  # at the start, which train GPT-2 and text encoder without the UNet
+    # A small text encoder that learns from the sounds alone takes new phrasings for other sounds. Pairs of captions,
+    # each of a clip whose sound is not made, are many more than the clips; 0: none.
+    paraphrases: int = 0  # pairs in a batch
+    paraphrase_weight: float = 0.1
     model: ModelConfig = tiny.MODEL
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(rate=6e-4, warmup=500, decay_steps=100_000)
@@ -73,7 +78,8 @@ class JointSettings:
     def __post_init__(self) -> None:
         check_synthesised(self.synthesised, self.kinds)
         check_range(self, 1, LARGEST, "batch_size", "clips", "held_out", "sampling_passes")
-        check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed")
+        check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed", "paraphrase_weight")
+        check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
         check_range(self, 0, 1, "unconditional", "recorded_loa", "scheduled_sampling", "ema")
         networks = learnable(self.model)
         if not self.learned or not set(self.learned) <= set(networks):
@@ -92,6 +98,10 @@ class JointSettings:
             raise ValueError(
                 f"loa_steps is {self.loa_steps}, but no network that predicts LOA tokens is trained, allowed: 0"
             )
+        if self.paraphrases == 1:
+            raise ValueError("paraphrases is 1, allowed: 0, or 2 or more, which are contrasted with each other")
+        if self.paraphrases and "flan_t5" not in self.learned:
+            raise ValueError(f"paraphrases is {self.paraphrases}, allowed where no text encoder is trained: 0")
         check_config(self.model)
         step = self.model.unet.downsampling
         mel_frames = round(self.duration * self.model.sample_rate) // self.model.vocoder.hop_length

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from ppaudioldm.sounds.clips import SAMPLE_RATE, captions, example, facts
+from ppaudioldm.sounds.clips import SAMPLE_RATE, captions, example, facts, paraphrases
 from ppaudioldm.sounds.collection import FAMILIES, INSTRUMENTS, KINDS, SINGLE_KINDS, describe, known_words
 from ppaudioldm.sounds.wording import LANGUAGES, SPLITS, tokens
 
@@ -46,6 +46,20 @@ def test_captions_are_those_of_the_examples():
 @pytest.mark.parametrize("kind", ["dog", "sequence"])
 def test_facts_are_those_of_the_example(kind):
     assert facts(3, kind, 2.56, "test") == example(3, (kind,), 2.56, "test").parameters
+
+
+def test_paraphrases_describe_the_example_in_words_of_their_own():
+    pairs = [paraphrases(number, ("dog",)) for number in range(40)]
+    assert pairs == [paraphrases(number, ("dog",)) for number in range(40)]
+    assert sum(first != second for first, second in pairs) > 30
+    in_chinese = np.array([[bool(re.search(r"[\u4e00-\u9fff]", text)) for text in pair] for pair in pairs])
+    assert {tuple(row) for row in in_chinese.tolist()} == {(a, b) for a in (False, True) for b in (False, True)}
+    for number, pair in enumerate(pairs):
+        assert ("distance" in facts(number, "dog")) or not any("远处" in text or "far away" in text for text in pair)
+    counted = [facts(number, "dog").get("count") for number in range(40)]
+    threes = [set(pair) for pair, count in zip(pairs, counted, strict=True) if count == 3]
+    for text in set().union(*threes):
+        assert not re.search(r"\b(twice|two|four|five)\b|两|四|五", text)
 
 
 def test_there_are_enough_kinds():

@@ -132,6 +132,34 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
         assert [line.get(name) for line in again] == [line.get(name) for line in steps[:4]]
 
 
+class NamedClips(NoiseClips):
+    """Clips that have two captions each: with the same number in both."""
+
+    def paraphrases(self, number):
+        return f"a tone number {number % 7}", f"number {number % 7} is a tone"
+
+
+def test_the_text_encoder_learns_which_captions_describe_the_same_clip(settings, tmp_path):
+    settings = replace(settings, paraphrases=6, paraphrase_weight=1.0, run=replace(settings.run, steps=24))
+    stage = JointStage(settings, clips=NamedClips(SAMPLES))
+    numbers = [stage.data(index)["paraphrase_ids"].tolist() for index in (0, 1, 0)]
+    assert numbers[0] == numbers[2] != numbers[1] and len(numbers[0]) == 12
+    loop.train(stage, settings.run, tmp_path / "run", should_stop=stop_after(24))
+    found = [line["paraphrase_error"] for line in read_log(tmp_path / "run") if "rate" in line]
+    assert len(found) == 24 and np.mean(found[-6:]) < 0.6 * np.mean(found[:6])
+    assert (
+        stage.networks.keys() == JointStage(replace(settings, paraphrases=0), clips=NamedClips(SAMPLES)).networks.keys()
+    )
+
+
+def test_paraphrases_that_cannot_be(settings):
+    with pytest.raises(ValueError, match="paraphrases is 6, allowed with recordings, which have one caption each: 0"):
+        JointStage(replace(settings, paraphrases=6), clips=NoiseClips(SAMPLES))
+    for count, problem in ((1, "paraphrases is 1, allowed: 0, or 2 or more"), (-2, "paraphrases is -2, allowed")):
+        with pytest.raises(ValueError, match=problem):
+            replace(settings, paraphrases=count)
+
+
 @pytest.fixture
 def stage(settings):
     return JointStage(replace(settings, batch_size=8, unconditional=0.5, recorded_loa=0.5), clips=NoiseClips(SAMPLES))

@@ -42,6 +42,7 @@ def generate_list_on_ray(
     output: OutputOptions | None = None,
     seed: int | None = None,
     preset: str = "fast",
+    on_start: Callable[[], None] = lambda: None,
     progress: Callable[[ListReport], None] = lambda report: None,
     notify: Callable[[dict[str, Any]], None] = lambda record: None,
     report: ListReport | None = None,
@@ -51,7 +52,8 @@ def generate_list_on_ray(
 
     destination: a folder that all nodes share, or an address of fsspec, such as s3://bucket/folder. open_pipeline is
     called by every worker, and must be one that pickle takes. address: see `session.checked_address`. slots: what a
-    worker takes. progress: called when a result is in the manifest.
+    worker takes. on_start: called before the workers are started, if a sound is missing. progress: called
+    when a result is in the manifest.
     Raises ValueError for a bad list or setting, or a worker that cannot open the checkpoint; OutputError where nothing
     can be written.
     """
@@ -74,6 +76,7 @@ def generate_list_on_ray(
         missing = missing_items(items, results.records, results.existing, extension, output, report)
         warn_of_other_sounds(destination, results.records, items)
         if missing:
+            on_start()
             run = _Run(results, report, progress, notify, str(checkpoint), output)
             with connected(address, slots) as ray:
                 run.generate(ray, [_with_seed(item) for item in missing], open_pipeline, slots)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 INSTALL = "pip install 'ppaudioldm[ray]'"
 LOCAL = "local"  # the address that stands for a cluster of this machine alone, which ends with the run
 OBJECT_STORE_BYTES = 256 << 20  # of that cluster: prompts and records pass through it, never sounds
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # of its C++ part, in every process
 STARTS = 3  # Ray gives its own processes 30 seconds to begin, which a busy machine may need more often
 
 
@@ -59,7 +61,7 @@ def check_installed() -> None:
 def import_ray() -> Any:
     """Ray with its statistics of use switched off. Raises ValueError where it is not installed."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray starts its processes, which inherit it
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes notes about actors to stderr as errors
+    os.environ.setdefault(LOG_LEVEL, "fatal")  # it writes notes about actors to stderr as errors
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would copy the working directory to every node
     try:
         import ray
@@ -81,7 +83,11 @@ def connected(address: str, slots: Slots) -> Iterator[Any]:
         return
     with tempfile.TemporaryDirectory(prefix="ppaudioldm-ray-", ignore_cleanup_errors=True) as folder:
         try:
-            _start(ray, slots, folder) if address == LOCAL else ray.init(address, **_QUIET)
+            if address == LOCAL:
+                _start(ray, slots, folder)
+            else:
+                with without_note_of_level():
+                    ray.init(address, **_QUIET)
         except Exception as error:  # of many kinds
             ray.shutdown()
             raise ValueError(f"no Ray cluster at {address}: {one_line(error)[:300]}") from error
@@ -92,6 +98,28 @@ def connected(address: str, slots: Slots) -> Iterator[Any]:
 
 
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+
+
+@contextmanager
+def without_note_of_level() -> Iterator[None]:
+    """In the block stderr is kept back, and written after it without Ray's note that it has read `LOG_LEVEL`.
+
+    Its C++ part writes that note before the level applies.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept_back:
+        os.dup2(kept_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            kept_back.seek(0)
+            for line in kept_back:
+                if LOG_LEVEL.encode() not in line:
+                    os.write(2, line)
 
 
 def _protect() -> None:
@@ -108,16 +136,17 @@ def _protect() -> None:
 def _start(ray: Any, slots: Slots, folder: str) -> None:
     for attempt in range(STARTS):
         try:
-            ray.init(
-                address=LOCAL,
-                num_cpus=None if slots.workers is None else slots.workers * slots.cpus,
-                include_dashboard=False,
-                dashboard_host="127.0.0.1",
-                object_store_memory=OBJECT_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-                **_QUIET,
-            )
+            with without_note_of_level():
+                ray.init(
+                    address=LOCAL,
+                    num_cpus=None if slots.workers is None else slots.workers * slots.cpus,
+                    include_dashboard=False,
+                    dashboard_host="127.0.0.1",
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=folder,
+                    **_QUIET,
+                )
             return
         except Exception as error:
             ray.shutdown()

@@ -19,8 +19,12 @@ def notify(message: str) -> None:
 def notify_if_random(pipeline: AudioLDM) -> None:
     """Say that a checkpoint has random weights."""
     if pipeline.checkpoint.is_random:
-        name = pipeline.checkpoint.name
-        notify(f"note: {name} has random weights, so this is noise and not the sound of the prompt")
+        notify_of_random(pipeline.checkpoint.name)
+
+
+def notify_of_random(name: str) -> None:
+    """Say that the checkpoint of that name has random weights."""
+    notify(f"note: {name} has random weights, so this is noise and not the sound of the prompt")
 
 
 class ProgressBar:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppaudioldm.checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
 from ppaudioldm.commands.arguments import check_lora, open_pipeline, options_of, output_options_of, settings_of
-from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random
+from ppaudioldm.commands.console import ProgressBar, notify, notify_if_random, notify_of_random
 from ppaudioldm.errors import one_line, quoted
 from ppaudioldm.generation.options import Progress, check_fit, with_defaults
 from ppaudioldm.lists.columns import column_names
@@ -172,6 +172,12 @@ def _run(
     from ppaudioldm.cluster.run import generate_list_on_ray
     from ppaudioldm.cluster.session import Slots
 
+    def notify_if_random_by_name() -> None:
+        """The workers open the checkpoint, and only those that are built by name are random."""
+        info = CHECKPOINTS.get(options.checkpoint)
+        if info is not None and info.layout == "random":
+            notify_of_random(options.checkpoint)
+
     def show_clips(report: ListReport) -> None:
         show(Progress("clips", report.total - report.missing, report.total))
 
@@ -181,6 +187,7 @@ def _run(
         partial(open_pipeline, _of_checkpoint(options)),
         address=options.ray,
         slots=Slots(options.ray_workers, options.ray_cpus, 0 if options.device == "cpu" else options.ray_gpus),
+        on_start=notify_if_random_by_name,
         progress=show_clips,
         **arguments,
     )

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from ppaudioldm import __version__
 from ppaudioldm.cli import main
-from ppaudioldm.cluster import destination, run, store_results
+from ppaudioldm.cluster import destination, run, session, store_results
 from ppaudioldm.cluster.cores import take_cores
 from ppaudioldm.cluster.destination import ObjectStore, SharedFolder, filesystem
 from ppaudioldm.cluster.results import opened_results
@@ -246,6 +246,31 @@ def test_a_full_disk_stops_the_run(tmp_path, monkeypatch, place):
         patch.setattr(ObjectStore if "://" in place else SharedFolder, "publish", full)
         generate(write_list(tmp_path, "a", "b"), place)
     assert generate(write_list(tmp_path, "a", "b"), place).generated == 2
+
+
+@pytest.mark.parametrize(("name", "notes"), [("untrained", 1), ("tiny", 0)])
+def test_a_note_of_random_weights_before_the_first_sound(tmp_path, monkeypatch, capsys, name, notes):
+    """The workers open the checkpoint; this process says what its name does."""
+    in_this_process(monkeypatch)
+    monkeypatch.setattr("ppaudioldm.commands.lists.open_pipeline", lambda options: pipeline())
+    command = ["generate", "--list", str(write_list(tmp_path, "a")), "--output-dir", str(tmp_path / "out"), "--ray"]
+    assert main([*command, "-c", name]) == 0
+    error = capsys.readouterr().err.splitlines()
+    note = f"ppaudioldm: note: {name} has random weights, so this is noise and not the sound of the prompt"
+    assert error == [*[note][:notes], "ppaudioldm: 1 of 1 generated"]
+    assert main([*command, "-c", name]) == 0
+    assert capsys.readouterr().err.splitlines() == ["ppaudioldm: 0 of 1 generated, 1 existed"]  # none is opened
+
+
+def test_ray_s_note_of_its_log_level_is_not_on_stderr(capfd):
+    with session.without_note_of_level():
+        os.write(2, b"an error\n[2026-11-30 08:00:00,000 I 1 1] logging.cc:336: Set ray log level from environment ")
+        os.write(2, b"variable RAY_BACKEND_LOG_LEVEL to 3\na warning\n")
+    with pytest.raises(ValueError), session.without_note_of_level():
+        os.write(2, b"why\n")
+        raise ValueError
+    os.write(2, b"and after\n")
+    assert capfd.readouterr().err == "an error\na warning\nwhy\nand after\n"
 
 
 # ---- A store

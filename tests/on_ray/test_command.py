@@ -46,9 +46,10 @@ def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subp
 
 
 def our_lines(error: str) -> list[str]:
-    """What is on stderr, without the lines of Ray's own logger, and those of a start that took it too long."""
-    lines = [line for line in error.splitlines() if not re.match(r"\[\d{4}-\d\d-\d\d [^]]*\] logging\.cc:", line)]
-    return [line for line in lines if not line.startswith("ppaudioldm: warning: Ray did not start in time")]
+    """What is on stderr, without the lines of a start that took Ray too long."""
+    return [
+        line for line in error.splitlines() if not line.startswith("ppaudioldm: warning: Ray did not start in time")
+    ]
 
 
 def names(folder: Path) -> list[str]:
@@ -79,7 +80,8 @@ def test_the_sounds_of_one_process_byte_for_byte(alone, tmp_path):
     path, expected = alone
     done = run(path, "--output-dir", tmp_path / "out", *SETTINGS, "--ray", "--ray-workers", "2")
     assert done.returncode == 0, done.stderr
-    assert our_lines(done.stderr) == ["ppaudioldm: 16 of 16 generated"]
+    note = "ppaudioldm: note: untrained has random weights, so this is noise and not the sound of the prompt"
+    assert our_lines(done.stderr) == [note, "ppaudioldm: 16 of 16 generated"]
     assert_equal(tmp_path / "out", expected)
     assert not (Path.home() / ".ray").exists()
 

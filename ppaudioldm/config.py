@@ -130,6 +130,7 @@ class UNetConfig:
     film_dim: int | None = None  # width of a global condition, concatenated to the time embedding after a projection
     transformers: str = "audioldm"  # of UNET_TRANSFORMERS, see `transformer_dims` and `attention_width`
     guidance_dim: int | None = None  # of the Fourier features of a guidance scale that is an input, as the timestep is
+    loa_frames: int = 0  # latent frames of an LOA token, for `models.time_bias`; 0, as published: without
 
     @property
     def time_embed_dim(self) -> int:

@@ -35,6 +35,7 @@ CONFIGS: dict[str, ModelConfig] = {
     "attention at the finest level": replace(
         UNTRAINED, unet=replace(SMALL, attention_levels=(0, 1), context_dims=(128, 160))
     ),
+    "times of tokens": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2)),
     "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(

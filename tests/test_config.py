@@ -70,6 +70,13 @@ WRONG = {
     "unet.channel_mult has 100000 entries, expected 1 to 8": {"unet": {"channel_mult": (1,) * 100_000}},
     "unet.channel_mult has 0 entries, expected 1 to 8": {"unet": {"channel_mult": ()}},
     "unet.channel_mult is null, expected 1 to 64": {"unet": {"channel_mult": (1, None)}},
+    "unet.loa_frames is -1, expected 0 to 16384": {"unet": {"loa_frames": -1}},
+    "unet.loa_frames is 4, expected 0 without LOA tokens": {
+        "unet": {"loa_frames": 4, "context_dims": (1024,)},
+        "loa": None,
+        "gpt2": None,
+        "audiomae": None,
+    },
     "unet.context_dims has 9 entries": {"unet": {"context_dims": (None,) * 9}},
     "unet.attention_levels (1, 4) go beyond its 4 levels": {"unet": {"attention_levels": (1, 4)}},
     "the UNet has 5940 transformer blocks, expected at most 2048": {

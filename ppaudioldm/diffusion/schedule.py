@@ -87,14 +87,6 @@ class NoiseSchedule:
             return (1 / signal) * noisy - (noise / signal) * prediction
         return signal * noisy - noise * prediction
 
-    def target(self, x0: Array, noise: Array, alpha_bar: float) -> Array:
-        """The training target for add_noise(x0, noise, alpha_bar): the noise, v (arXiv:2202.00512) or x0 itself."""
-        if self.prediction == "epsilon":
-            return noise
-        if self.prediction == "x0":
-            return x0
-        return math.sqrt(alpha_bar) * noise - math.sqrt(1 - alpha_bar) * x0
-
     def path(self, num_inference_steps: int, spacing: str = "leading", *, to_zero: bool = False) -> SamplingPath:
         """The `num_inference_steps` noise levels that a sampler visits, noisiest first.
 

@@ -35,15 +35,22 @@ class Transformers(nn.Module):
     place: which of the UNet's these are, counted in layer order; the UNet sets it.
     """
 
-    def __init__(self, config: UNetConfig, channels: int) -> None:
+    def __init__(self, config: UNetConfig, level: int) -> None:
         super().__init__()
         dims = config.transformer_dims
         self.place = 0
         self.depth = config.transformer_depth
-        self.layers = nn.ModuleList([Transformer(config, channels, dim) for dim in dims])
         attends = [dim is not None for dim in dims]
-        # For each layer, which context it attends to.
+        # For each layer, which context it attends to; LOA tokens are the first.
         self.contexts = [sum(attends[:i]) if attends[i] else None for i in range(len(dims))]
+        channels = config.model_channels * config.channel_mult[level]
+        token_frames = [config.loa_frames if context == 0 else 0 for context in self.contexts]
+        self.layers = nn.ModuleList(
+            [
+                Transformer(config, channels, dim, 2**level, frames)
+                for dim, frames in zip(dims, token_frames, strict=True)
+            ]
+        )
         self.num_without_context = attends.index(True) if any(attends) else len(dims)
 
     def forward(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
@@ -95,7 +102,7 @@ class Level(nn.Module):
         channels = config.model_channels * config.channel_mult[level]
         self.resnets = nn.ModuleList([ResBlock(n, channels, RESNET_EPS, emb_dim) for n in in_channels])
         has_attention = level in config.attention_levels
-        self.transformers = nn.ModuleList([Transformers(config, channels) for _ in in_channels if has_attention])
+        self.transformers = nn.ModuleList([Transformers(config, level) for _ in in_channels if has_attention])
         transformers = self.transformers if has_attention else [None] * len(in_channels)
         self.blocks = tuple(map(Block, self.resnets, transformers))
 
@@ -140,7 +147,7 @@ class Middle(nn.Module):
         super().__init__()
         channels = config.model_channels * config.channel_mult[-1]
         self.resnet_in = ResBlock(channels, channels, RESNET_EPS, emb_dim)
-        self.transformers = Transformers(config, channels)
+        self.transformers = Transformers(config, len(config.channel_mult) - 1)
         self.resnet_out = ResBlock(channels, channels, RESNET_EPS, emb_dim)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.framework import F, Linear, Tensor, attention, merge_heads, nn, split_heads, unflatten, xp
 from ppaudioldm.models.resnet import group_norm
+from ppaudioldm.models.time_bias import time_bias
 
 EPS = 1e-6
 
@@ -35,7 +36,7 @@ class Attention(nn.Module):
         return self._attended(x, self.key(x), self.value(x), None)
 
     def to_context(self, x: Tensor, keys_values: Tensor, mask: Tensor | None) -> Tensor:
-        """x (B, L, channels), keys_values from `project`, mask added to the scores (B, 1, 1, S) or None."""
+        """x (B, L, channels), keys_values from `project`, mask added to the scores (B, heads or 1, L or 1, S)."""
         key, value = xp.chunk(keys_values, 2, 2)
         return self._attended(x, key, value, mask)
 
@@ -77,10 +78,22 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Transformer blocks over the positions of a feature map, with a skip connection."""
+    """Transformer blocks over the positions of a feature map, with a skip connection.
 
-    def __init__(self, config: UNetConfig, channels: int, context_dim: int | None) -> None:
+    position_frames: latent frames of a position. token_frames: of a token of the context, 0 if that is at no time.
+    """
+
+    def __init__(
+        self,
+        config: UNetConfig,
+        channels: int,
+        context_dim: int | None,
+        position_frames: int = 1,
+        token_frames: int = 0,
+    ) -> None:
         super().__init__()
+        self.position_frames = position_frames
+        self.token_frames = token_frames
         heads, width = channels // config.head_dim, config.attention_width(channels)
         self.norm = group_norm(channels, EPS)
         self.proj_in = Linear(channels, width)
@@ -95,6 +108,9 @@ class Transformer(nn.Module):
         keys_values: of the context, for each block; none for a transformer without context.
         """
         h = self.proj_in(self.norm(x).permute([0, 2, 3, 1]).flatten(1, 2))  # (B, T*F, width)
+        if mask is not None and self.token_frames:
+            heads = self.blocks[0].cross_attention.heads
+            mask = mask + time_bias(x, keys_values[0], heads, self.position_frames, self.token_frames)
         for i, block in enumerate(self.blocks):
             h = block(h, keys_values[i] if keys_values else None, mask)
         # The bands F are static and split off the end, so that T may be dynamic in a trace.

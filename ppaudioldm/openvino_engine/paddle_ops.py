@@ -261,6 +261,11 @@ def p_norm(op: TracedOp) -> Translated:
     return ov.reduce_l2(op.inputs[0], integers([op.attribute("axis")]), op.attribute("keepdim"))
 
 
+@translates("pd_op.abs")
+def absolute(op: TracedOp) -> Translated:
+    return ov.abs(op.inputs[0])
+
+
 @translates("pd_op.cumsum")
 def cumsum(op: TracedOp) -> Translated:
     op.expect(flatten=False)

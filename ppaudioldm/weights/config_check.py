@@ -39,7 +39,7 @@ LARGEST_OF = {
     "spec_size": 1024,
     "window_size": 16,
 }
-MAY_BE_ZERO = ("pad_token_id", "attention_levels")
+MAY_BE_ZERO = ("pad_token_id", "attention_levels", "loa_frames")
 MAY_BE_EMPTY = ("context_dims",)
 MOST_ENTRIES = 8  # of a tuple
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
@@ -200,6 +200,8 @@ def _check_fit(config: ModelConfig) -> None:
     widths = tuple(getattr(config, name).hidden_size for name in config.contexts)
     dims = tuple(dim for dim in unet.context_dims if dim is not None)
     _check_same("unet.context_dims", dims, f"the width of {config.contexts}", widths)
+    if unet.loa_frames and loa is None:
+        raise ValueError(f"unet.loa_frames is {unet.loa_frames}, expected 0 without LOA tokens")
     if unet.film_dim is None and not unet.context_dims:
         raise ValueError("unet.context_dims are empty and there is no unet.film_dim: nothing conditions the UNet")
     if config.clap_text and config.clap_audio:

@@ -19,6 +19,7 @@ from tests.diffusion.examples import (
     sample_golden_case,
     step_noise,
 )
+from tests.diffusion.targets import training_target
 from tests.support import load_golden, relative_error
 
 # Data that is normal with this mean and deviation: the noise is then known exactly.
@@ -112,7 +113,7 @@ def test_v_takes_the_same_path_as_epsilon(name):
     sampler, latents = make_sampler(name, V_SCHEDULE, 20), x
     for i, timestep in enumerate(sampler.timesteps):
         level, eps = sampler.levels[i], network(latents, timestep)
-        v = V_SCHEDULE.target(SCHEDULE.to_x0(eps, latents, level), eps, level)
+        v = training_target(V_SCHEDULE, SCHEDULE.to_x0(eps, latents, level), eps, level)
         latents = sampler.step(i, v, latents, noise)
         assert relative_error(latents, expected[i]) < 1e-10
 

@@ -34,6 +34,7 @@ VARIANTS = {
 # Where the first cross-attention is, and so the batch of `guided_step` doubled, in the block of which number.
 GUIDED = {
     "base": (BASE, 2),
+    "times of tokens": (replace(BASE, loa_frames=2), 2),
     "large": (VARIANTS["large"], 2),
     "speech": (VARIANTS["speech"], 2),
     "t5": (VARIANTS["t5"], 2),
@@ -166,6 +167,22 @@ def changed_inputs() -> dict[str, Inputs]:
 def test_each_input_has_the_effect_that_it_has_in_the_public_reference(changed):
     noise_pred = predict(make_network(BASE), changed_inputs()[changed])
     assert relative_error(noise_pred, load_golden("unet_changed")[changed]) < 1e-5
+
+
+def test_times_of_tokens_concern_the_first_context_alone():
+    """With `loa_frames` the order of LOA tokens counts, as published it does not, nor does that of the text's."""
+    inputs = make_inputs(BASE)
+    swapped_loa = replace(inputs, contexts=(inputs.contexts[0][:, ::-1], inputs.contexts[1]))
+    swapped_text = replace(
+        inputs,
+        contexts=(inputs.contexts[0], inputs.contexts[1][:, ::-1]),
+        masks=(inputs.masks[0], inputs.masks[1][:, ::-1]),
+    )
+    for loa_frames, counts in ((0, False), (1, True)):
+        network = make_network(replace(BASE, loa_frames=loa_frames))
+        expected = predict(network, inputs)
+        assert (relative_error(predict(network, swapped_loa), expected) > 1e-4) == counts
+        assert relative_error(predict(network, swapped_text), expected) < 1e-5
 
 
 def test_film_follows_the_time_in_the_embedding():

@@ -245,6 +245,14 @@ def test_what_cannot_be_written(tmp_path, arguments, message):
     assert os.listdir(tmp_path) == []
 
 
+def test_times_of_tokens_are_only_in_the_native_layout(tmp_path):
+    timed = random_checkpoint("timed", replace(UNTRAINED, unet=replace(UNTRAINED.unet, loa_frames=2)), 0)
+    message = error_of(convert._write_diffusers, timed, tmp_path / "out", print)
+    assert message == "timed has no diffusers layout, for its LOA tokens have times: choose native"
+    write_native(timed, tmp_path / "native")
+    assert open_checkpoint(tmp_path / "native").config == timed.config
+
+
 def test_unknown_dtype(tmp_path):
     message = error_of(write_native, random_checkpoint("untrained", UNTRAINED, 0), tmp_path / "out", "int8")
     assert message == f"unknown dtype 'int8', choose from {', '.join(DTYPES)}"

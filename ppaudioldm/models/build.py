@@ -48,14 +48,25 @@ def build_empty(name: str, config: ModelConfig) -> Any:
         return network_class(getattr(config, field))
 
 
-@lru_cache
 def parameter_shapes(name: str, config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every parameter of the network called `name`."""
-    return framework.parameter_shapes(build_empty(name, config))
+    return _examined(name, getattr(config, NETWORKS[name][1]))[0]
+
+
+def linear_weights(name: str, config: ModelConfig) -> frozenset[str]:
+    """The parameters of the network called `name` that are matrices of linear layers."""
+    return _examined(name, getattr(config, NETWORKS[name][1]))[1]
 
 
 @lru_cache
-def linear_weights(name: str, config: ModelConfig) -> frozenset[str]:
-    """The parameters of the network called `name` that are matrices of linear layers."""
-    modules = framework.named_modules(build_empty(name, config))
-    return frozenset(f"{path}.weight" for path, module in modules if isinstance(module, framework.Linear))
+def _examined(name: str, config: Any) -> tuple[dict[str, tuple[int, ...]], frozenset[str]]:
+    """Shapes and matrices of the network called `name`, whose own configuration is `config`.
+
+    Building it takes longer than everything else about opening a small checkpoint, and checkpoints share networks.
+    """
+    network_class, _ = NETWORKS[name]
+    with framework.empty_weights():
+        network = network_class(config)
+    modules = framework.named_modules(network)
+    linear = frozenset(f"{path}.weight" for path, module in modules if isinstance(module, framework.Linear))
+    return framework.parameter_shapes(network), linear

@@ -26,6 +26,15 @@ from tests.support import relative_error
 
 ENGINES = ("eager", "openvino") if framework.NAME == "paddle" else ("eager",)  # only Paddle's programs are translated
 SETTINGS = {"duration": 0.5, "num_inference_steps": 3, "negative_prompt": "wind", "num_waveforms_per_prompt": 2}
+# Few layers: to let networks go and get them back takes time for each.
+SHORT_UNET = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,))
+SHORT = replace(
+    UNTRAINED,
+    unet=SHORT_UNET,
+    vae=replace(UNTRAINED.vae, channel_mult=(1, 1, 1)),
+    vocoder=replace(UNTRAINED.vocoder, initial_channels=32, resblock_kernels=(3,), resblock_dilations=(1,)),
+    audiomae=None,
+)
 
 
 class Watched:
@@ -64,9 +73,8 @@ def low(engine: str, checkpoint: Path) -> AudioLDM:
 
 
 def written(folder: Path, **changes: object) -> Path:
-    """A checkpoint with a UNet of two levels: letting networks go and getting them back takes time for each layer."""
-    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,))
-    config = replace(UNTRAINED, **{"unet": unet, "audiomae": None, **changes})
+    """A checkpoint of SHORT with these changes."""
+    config = replace(SHORT, **changes)
     write_native(random_checkpoint(folder.name, config, 0), folder)
     return folder
 
@@ -80,7 +88,7 @@ def all_networks(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def few_networks(tmp_path_factory) -> Path:
     """A checkpoint with FLAN-T5 alone in front of its UNet."""
-    unet = replace(UNTRAINED.unet, channel_mult=(1, 2), attention_levels=(1,), context_dims=(160,))
+    unet = replace(SHORT_UNET, context_dims=(160,))
     return written(tmp_path_factory.mktemp("checkpoint") / "few-networks", unet=unet, gpt2=None, loa=None)
 
 

@@ -1,6 +1,7 @@
 import gc
 import logging
 import os
+import sys
 
 import pytest
 
@@ -37,6 +38,17 @@ def own_cache(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "model-cache"
     folder.mkdir(exist_ok=True)
     os.environ["PPAUDIOLDM_CACHE"] = str(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_networks_once():
+    """See `keep_networks`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ppaudioldm.framework" in sys.modules:  # tests that need no framework do not wait for one
+            from tests.kept_networks import keep_networks
+
+            keep_networks(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

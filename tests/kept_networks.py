@@ -20,7 +20,8 @@ from ppaudioldm.engines.eager import EagerEngine
 from ppaudioldm.models.build import NETWORKS
 from ppaudioldm.weights import checkpoint, random
 
-MOST_DRAWN = 1 << 18  # values of a random parameter that is drawn once
+MOST_DRAWN = 1 << 17  # values of a random parameter that is drawn once
+MOST_PARAMETERS = 4000  # that are drawn once: some 50 MB
 MOST_VALUES = 1 << 24  # of a network that is kept
 MOST_KEPT = 1 << 26  # values of all of them: 256 MB
 
@@ -31,7 +32,7 @@ def keep_networks(patch: pytest.MonkeyPatch) -> None:
     Engines change nothing about such a network. A test of how they are loaded replaces `EagerEngine._loaded`.
     """
     draw, load = random.random_weight, EagerEngine._loaded
-    drawn = lru_cache(20_000)(draw)
+    drawn = lru_cache(MOST_PARAMETERS)(draw)
     kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()  # with the number of values
     changing = threading.Lock()
 

@@ -35,6 +35,7 @@ MODEL = ModelConfig(
         num_res_blocks=1,
         attention_levels=(1, 2, 3),
         context_dims=(128, 192),
+        loa_frames=4,  # 64 latent frames, LOA_TOKENS tokens
     ),
     # 8 times down as audioldm_48k's: a quarter of the positions for the UNet.
     vae=VAEConfig(channels=32, channel_mult=(1, 2, 4, 4), latent_channels=16),

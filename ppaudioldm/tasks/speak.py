@@ -20,9 +20,14 @@ from ppaudioldm.text.phonemes import MAX_PHONEMES, split_text, to_phonemes
 PHONEMES_PER_SECOND = 14  # of an unhurried speaker of American English, spaces and stress marks included
 FEWEST_PHONEMES = 30  # in a piece, however short it is to be: a few words
 PAUSE_S = 0.2  # seconds of silence between pieces
-# Silence: frames more than 40 dB below the loudest one.
+# Silence: frames more than 40 dB below the loudest one, or those of faint noise, which models generate that were
+# trained on recordings with noise: up to twice the level of the clip's quietest tenth, but more than 30 dB below the
+# loudest one.
 FRAME_S = 0.02
 SILENCE = 0.01
+QUIETEST = 0.1
+NOISE = 2.0
+LOUDEST_NOISE = 0.03
 MARGIN_S = 0.06  # seconds kept around what is not silent
 
 
@@ -121,7 +126,8 @@ def trimmed(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     count = -(-len(waveform) // size)
     frames = np.pad(waveform.astype(np.float64), (0, count * size - len(waveform))).reshape(count, size)
     level = np.sqrt((frames**2).mean(1))
-    loud = np.flatnonzero(level > SILENCE * level.max())
+    noise = min(NOISE * float(np.quantile(level, QUIETEST)), LOUDEST_NOISE * level.max())
+    loud = np.flatnonzero(level > max(SILENCE * level.max(), noise))
     if not len(loud):
         return waveform
     margin = round(MARGIN_S * sample_rate)

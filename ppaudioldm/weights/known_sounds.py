@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ppaudioldm.checkpoints import CHECKPOINTS, PUBLISHED_SPEECH_CHECKPOINT
+
 MOST_SOUNDS = 1000
 MOST_WORDS = 10_000
 TEXT_LIMIT = 200  # letters
 NAMED_IN_WARNING = 5
 # What is listed, and a checkpoint that was trained on everything: of those that do not speak, and of those that do.
-OTHER_CHECKPOINTS = (
-    ("kinds of sound", "audioldm2-full, a download of 8.8 GB"),
-    ("speakers", "audioldm2-speech-gigaspeech, a download of 5.1 GB"),
-)
+OTHER_CHECKPOINTS = (("kinds of sound", "audioldm2-full"), ("speakers", PUBLISHED_SPEECH_CHECKPOINT))
 
 _WORD = re.compile(r"[a-z][a-z'-]*|[\u4e00-\u9fff]")  # English words, single Chinese characters
 _NOTHING_NAMED = re.compile("声音|录音|音频|音效")  # Chinese for sound and recording, in which a tone is a part
@@ -54,7 +53,8 @@ class KnownSounds:
                 some = ", ".join(f"{sound.prompt!r}" for sound in self.sounds[::step][:NAMED_IN_WARNING])
                 return (
                     f"{name} was trained on {len(self.sounds)} {kinds}, and {prompt[:80]!r} names none of them: "
-                    f"try {some}; `ppaudioldm checkpoints {name}` lists all; for others there is --checkpoint {other}"
+                    f"try {some}; `ppaudioldm checkpoints {name}` lists all; for others there is"
+                    f" --checkpoint {other}, a download of {CHECKPOINTS[other].download_gb:g} GB"
                 )
         return None
 

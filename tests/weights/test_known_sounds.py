@@ -23,7 +23,7 @@ def test_a_word_or_a_form_of_it_is_known(prompt):
 def test_a_warning_names_the_prompt_what_to_try_and_how_to_get_the_rest(prompt):
     warning = KNOWN.warning("small", ["a bell", prompt])
     assert "small was trained on 2 kinds" in warning and repr(prompt) in warning and "'a big bell rings'" in warning
-    assert "audioldm2-full" in warning and "\n" not in warning
+    assert "audioldm2-full, a download of 8.5 GB" in warning and "\n" not in warning
 
 
 def test_chinese_prompts_name_sounds_by_their_characters():

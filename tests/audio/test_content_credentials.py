@@ -56,10 +56,8 @@ def certificate(name: str, key, issuer: str, issuer_key, is_authority: bool) -> 
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A certificate chain and its key."""
-    folder = tmp_path_factory.mktemp("keys")
+def write_certificates(folder):
+    """chain.pem, a chain of certificates, and key.pem, the key of the first, in `folder`."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     chain = [
         certificate("Someone", key, "Root", root_key, False),
@@ -68,6 +66,13 @@ def files(tmp_path_factory):
     (folder / "chain.pem").write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "key.pem").write_bytes(pem)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A certificate chain and its key."""
+    folder = tmp_path_factory.mktemp("keys")
+    write_certificates(folder)
     return folder / "chain.pem", folder / "key.pem"
 
 

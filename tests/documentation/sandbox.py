@@ -26,8 +26,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ppaudioldm import cli
 from ppaudioldm.assistants import standard_streams
@@ -37,7 +35,7 @@ from ppaudioldm.serving.service import Service
 from ppaudioldm.weights import convert, locate
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.convert import write_native
-from tests.audio.test_content_credentials import certificate
+from tests.audio.test_content_credentials import write_certificates
 from tests.documentation.pages import ROOT
 from tests.imitation import PATIENCE
 from tests.test_every_checkpoint import SMALL
@@ -89,18 +87,6 @@ def write_published_file(path: Path) -> None:
         patch.setattr(convert, "read_manifest", lambda name: {})  # it has the sizes of the published file
         convert.write_random("audioldm2-full", path, "original", seed=0)
     shutil.rmtree(path.with_suffix(""))  # its tokenizers: a download keeps them elsewhere
-
-
-def write_certificates(folder: Path) -> None:
-    """A chain of certificates, and the key of the first."""
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    chain = [
-        certificate("Someone", key, "Root", root_key, False),
-        certificate("Root", root_key, "Root", root_key, True),
-    ]
-    (folder / "chain.pem").write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(pem)
 
 
 class RunningServer:

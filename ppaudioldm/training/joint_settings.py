@@ -21,8 +21,8 @@ from ppaudioldm.weights.config_check import check_config
 logger = logging.getLogger(__name__)
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
-MAX_PARAPHRASES = 4096
 LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
+MAX_PARAPHRASES = 4096  # pairs in a batch: their similarities are its square
 
 
 @dataclass(frozen=True)

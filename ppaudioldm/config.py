@@ -112,6 +112,9 @@ class LoaConfig:
     condition_dims: tuple[int, ...] = (512, 1024)  # CLAP embedding, FLAN-T5 states (192: phoneme states)
     hidden_size: int = 768
     num_tokens: int = 8  # LOA tokens to generate; 512 for speech
+    # Width of what predicts the durations of phonemes, or whatever the last condition is, see `models.loa`; None, as
+    # published: GPT-2 has to find their times.
+    duration_dim: int | None = None
 
 
 @dataclass(frozen=True)

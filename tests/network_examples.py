@@ -27,6 +27,8 @@ from tests.support import CONSISTENCYTTA, noise, random_network
 SMALL = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(128, 160)
 )
+assert UNTRAINED.loa
+LOA = UNTRAINED.loa
 CONFIGS: dict[str, ModelConfig] = {
     "untrained": UNTRAINED,
     "two contexts": replace(UNTRAINED, unet=SMALL),
@@ -36,6 +38,7 @@ CONFIGS: dict[str, ModelConfig] = {
         UNTRAINED, unet=replace(SMALL, attention_levels=(0, 1), context_dims=(128, 160))
     ),
     "times of tokens": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2)),
+    "times of phonemes": replace(UNTRAINED, loa=replace(LOA, duration_dim=48)),
     "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(

@@ -71,7 +71,7 @@ def utterances(name: str, count: int, duration: float) -> list[Utterance]:
     for number, text in enumerate(SENTENCES[name][:count]):
         for speaker, facts in SPEAKERS.items():
             caption = facts.held_out[number % len(facts.held_out)]
-            speech = synthesise(text, Delivery(speaker, caption))
+            speech = synthesise(text, Delivery(speaker, caption)).waveform
             seconds = max(duration, LEAD_S + len(speech) / SAMPLE_RATE + TAIL_S)
             waveform = placed(speech, seconds, np.random.default_rng(number))
             found.append(Utterance(text, speaker, caption, waveform))

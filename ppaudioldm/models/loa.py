@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ppaudioldm.config import LoaConfig
-from ppaudioldm.framework import Linear, Tensor, nn, xp
+from ppaudioldm.framework import F, Linear, Tensor, constant, nn, xp
+
+TIME_DEVIATION = 0.5  # standard deviation of the sinusoids of a time
 
 
 class LoaPrefix(nn.Module):
-    """Conditions -> the sequence [SOS_0, condition 0, EOS_0, SOS_1, condition 1, EOS_1, ...]."""
+    """Conditions -> the sequence [SOS_0, condition 0, EOS_0, SOS_1, condition 1, EOS_1, ...].
+
+    With a duration_dim, the durations of the last condition's items are predicted from their states and the first item
+    of each other condition, and sinusoids of when each is spoken are added to them: those of the position in the
+    sequence at which GPT-2 predicts the LOA token of this time. It then finds what is spoken where positions are alike.
+    """
 
     def __init__(self, config: LoaConfig) -> None:
         super().__init__()
@@ -21,6 +30,11 @@ class LoaPrefix(nn.Module):
         for index in range(len(config.condition_dims)):
             setattr(self, f"sos_{index}", nn.Parameter(xp.empty([config.hidden_size])))
             setattr(self, f"eos_{index}", nn.Parameter(xp.empty([config.hidden_size])))
+        self.is_timed = config.duration_dim is not None
+        if config.duration_dim is not None:
+            self.duration_in = Linear(sum(config.condition_dims), config.duration_dim)
+            self.duration_out = Linear(config.duration_dim, 1)
+            self.frequencies = 10000.0 ** (-np.arange(config.hidden_size // 2) / (config.hidden_size // 2))
 
     def forward(self, states: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The embeddings (B, P, 768) and mask (B, P) that GPT-2 continues.
@@ -35,7 +49,25 @@ class LoaPrefix(nn.Module):
             x, mask = projection(states[index]), masks[index]
             # One token per item; `zeros_like` lets the batch size be dynamic in a trace.
             zeros, ones = xp.zeros_like(x[:, :1]), xp.ones_like(mask[:, :1])
+            if self.is_timed and index == len(states) - 1:
+                x = x + self._times(self.durations(states, mask), xp.concat([*attended, ones, mask], 1))
             sos, eos = getattr(self, f"sos_{index}"), getattr(self, f"eos_{index}")
             embeddings += [zeros + sos, x, zeros + eos]
             attended += [ones, mask, ones]
         return xp.concat(embeddings, 1), xp.concat(attended, 1)
+
+    def durations(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """How long each item of the last condition is spoken, in LOA tokens: (B, L), 0 where `mask` (B, L) is 0."""
+        last = states[-1]
+        others = [x[:, :1] + xp.zeros_like(last[:, :, :1]) for x in states[:-1]]
+        inner = F.gelu(self.duration_in(xp.concat([*others, last], 2)), approximate="tanh")
+        return F.softplus(self.duration_out(inner))[:, :, 0] * mask
+
+    def _times(self, durations: Tensor, before: Tensor) -> Tensor:
+        """Sinusoids (B, L, C) of the middle of each item. before: (B, P - 1), whatever comes before the last token."""
+        # In float32: half precision does not resolve angles of a hundred.
+        durations = durations.to(xp.float32)
+        position = xp.ones_like(before).to(xp.float32).sum(1, keepdim=True)  # of the last token of the sequence
+        middles = xp.cumsum(durations, 1) - 0.5 * durations + position
+        angles = middles.unsqueeze(2) * constant(self.frequencies.astype(np.float32), middles)
+        return xp.concat([xp.sin(angles), xp.cos(angles)], 2) * (TIME_DEVIATION * 2**0.5)

@@ -291,6 +291,12 @@ def silu(op: TracedOp) -> Translated:
     return swish(op.inputs[0])
 
 
+@translates("pd_op.softplus")
+def softplus(op: TracedOp) -> Translated:
+    op.expect(beta=1.0, threshold=20.0)  # beyond the threshold, where the difference is below float32, Paddle has x
+    return ov.softplus(op.inputs[0])
+
+
 @translates("pd_op.gelu")
 def gelu(op: TracedOp) -> Translated:
     return ov.gelu(op.inputs[0], "tanh" if op.attribute("approximate") else "erf")

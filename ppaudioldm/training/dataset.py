@@ -23,6 +23,7 @@ class CaptionedClip:
     caption: str
     kind: str = ""  # of sound or speaker, known for those of `ppaudioldm.sounds`
     phonemes: str = ""  # of what is said, in a spoken clip
+    phoneme_times: np.ndarray | None = None  # as `alignment.phoneme_times` has them
 
 
 # The clip of an index 0, 1, ... without end: a pure function. Its repr names the file of encoded clips.
@@ -95,12 +96,15 @@ class SpokenClips:
         return replace(clip, waveform=clip.waveform.astype(np.float32))
 
     def _synthesise(self, number: int) -> CaptionedClip:
+        from ppaudioldm.sounds.speech.alignment import phoneme_times
         from ppaudioldm.sounds.speech.clips import spoken_clip
         from ppaudioldm.sounds.speech.speakers import SPEAKERS
         from ppaudioldm.text.phonemes import to_phonemes
 
         clip = spoken_clip(number, self.duration, self.split, self.speakers or tuple(SPEAKERS), self.variation)
-        return CaptionedClip(clip.waveform, clip.description, clip.speaker, to_phonemes(clip.text))
+        phonemes = to_phonemes(clip.text)
+        times = phoneme_times(phonemes, clip.phones)
+        return CaptionedClip(clip.waveform, clip.description, clip.speaker, phonemes, times)
 
     def held_out(self) -> SpokenClips:
         return replace(self, split="test")
@@ -157,7 +161,7 @@ def mel_of(clip: CaptionedClip) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """What the joint stage uses of a clip: mel (frames, 64), fbank (fbank_frames, 128), caption and phonemes.
+    """What the joint stage uses of a clip: mel (frames, 64), fbank (fbank_frames, 128), caption, phonemes, their times.
 
     fbank_frames: 0 for none. It pickles where `clips` does, and imports no framework.
     """
@@ -168,7 +172,8 @@ class ClipFeatures:
     def __call__(self, number: int) -> dict[str, Any]:
         clip = self.clips(number)
         fbank = {"fbank": audiomae_fbank(clip.waveform, self.fbank_frames)} if self.fbank_frames else {}
-        return {"caption": clip.caption.encode(), "phonemes": clip.phonemes, "mel": mel_of(clip), **fbank}
+        spoken = {"phonemes": clip.phonemes, "phoneme_times": clip.phoneme_times}
+        return {"caption": clip.caption.encode(), "mel": mel_of(clip), **spoken, **fbank}
 
 
 def seeded_rng(*numbers: int) -> np.random.Generator:

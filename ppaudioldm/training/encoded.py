@@ -24,7 +24,10 @@ STATISTICS_CLIPS = 64  # from which mean and standard deviation of the latents a
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes of the fields of a row. loa: () without AudioMAE. phonemes: the number of ids, 0 without any."""
+    """Shapes of the fields of a row. loa: () without AudioMAE. phonemes: the number of ids, 0 without any.
+
+    phoneme_times: start and end of each id in seconds; not finite where they are not known.
+    """
 
     latents: tuple[int, ...]
     loa: tuple[int, ...] = ()
@@ -34,7 +37,9 @@ class Layout:
     def dtype(self) -> np.dtype:
         loa = [("loa", np.float16, self.loa)] if self.loa else []
         caption = ("caption", f"S{CAPTION_BYTES}")
-        phonemes = [("phonemes", np.uint8, (self.phonemes,))] if self.phonemes else []
+        ids = ("phonemes", np.uint8, (self.phonemes,))
+        times = ("phoneme_times", np.float16, (self.phonemes, 2))
+        phonemes = [ids, times] if self.phonemes else []
         return np.dtype([(PRESENT, np.uint8), ("latents", np.float16, self.latents), *loa, caption, *phonemes])
 
 

@@ -40,7 +40,7 @@ from ppaudioldm.training.dataset import (
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
 from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint_evaluation import evaluation_errors
-from ppaudioldm.training.joint_networks import JointNetworks
+from ppaudioldm.training.joint_networks import Condition, JointNetworks
 from ppaudioldm.training.joint_settings import JointSettings, learnable, pretrained_of
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import attach_adapter
@@ -52,6 +52,12 @@ from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.samples import SOUNDS, Samples
 from ppaudioldm.training.settings import as_values
 from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids
+from ppaudioldm.training.spoken_times import (
+    duration_loss,
+    guided_attention_loss,
+    padded_phoneme_times,
+    spoken_times,
+)
 from ppaudioldm.training.vocabulary import warn_of_other_captions
 
 COMPILED_TOKENS = 64
@@ -198,9 +204,11 @@ class JointStage(JointNetworks):
             batch["loa"] = self._loa(rows)
         if (phonemes := self._phonemes(rows)) is not None:
             batch["phonemes"] = phonemes
-        if settings.teacher_forcing:
-            is_sampled = generator.random((size, batch["loa"].shape[1], 1)) < settings.scheduled_sampling
-            batch["is_sampled"] = is_sampled.astype(np.float32)
+        if settings.loa_passes:
+            batch["passes"] = generator.integers(0, settings.loa_passes, 1, endpoint=True)
+        if settings.model.phoneme_encoder and settings.model.loa:
+            tokens = settings.model.loa.num_tokens
+            batch |= spoken_times(rows["phoneme_times"], tokens, settings.duration / tokens)
         return batch | self._paraphrases(index)
 
     def _paraphrases(self, index: int) -> dict[str, np.ndarray]:
@@ -239,28 +247,47 @@ class JointStage(JointNetworks):
         text encoder also learns which captions describe the same clip.
         """
         settings = self.settings
-        states, loa = self.condition(batch)
+        if settings.trains_unet_alone:
+            error = self._error(batch, None, batch["loa"] * batch["is_conditional"])
+            return error, {self._error_name: error.detach()}
+        condition = self.condition(batch)
         is_conditional, is_from_audiomae = batch["is_conditional"], batch["is_from_audiomae"]
-        errors, weights = {}, {"loa_error": settings.loa_weight, "paraphrase_error": settings.paraphrase_weight}
+        errors = self._spoken_errors(batch, condition)
         if "loa" not in batch:
-            errors[self._error_name] = self._error(batch, states, loa * is_conditional)
+            errors[self._error_name] = self._error(batch, condition.states, condition.loa * is_conditional)
         else:
             if int(batch["index"][0]) >= settings.loa_steps:
-                mixed = batch["loa"] * is_from_audiomae + loa * (1 - is_from_audiomae)
-                errors[self._error_name] = self._error(batch, states, mixed * is_conditional)
-            errors["loa_error"] = ((loa - batch["loa"]) ** 2 * is_conditional).mean()
+                mixed = batch["loa"] * is_from_audiomae + condition.loa * (1 - is_from_audiomae)
+                errors[self._error_name] = self._error(batch, condition.states, mixed * is_conditional)
+            errors["loa_error"] = ((condition.loa - batch["loa"]) ** 2 * is_conditional).mean()
         if "paraphrase_ids" in batch:
             mask = batch["paraphrase_mask"]
             states = self._all["flan_t5"](batch["paraphrase_ids"], mask).to(xp.float32)
             errors["paraphrase_error"] = paraphrase_loss(states, mask)
+        weights = {
+            "loa_error": settings.loa_weight,
+            "paraphrase_error": settings.paraphrase_weight,
+            "attention_error": settings.guided_attention,
+            "duration_error": settings.duration_weight,
+        }
         weighted = [error * weights.get(name, 1.0) for name, error in errors.items()]
         return sum(weighted[1:], weighted[0]), {name: error.detach() for name, error in errors.items()}
+
+    def _spoken_errors(self, batch: Mapping[str, Tensor], condition: Condition) -> dict[str, Tensor]:
+        """Those of phonemes' durations and of where GPT-2 looks, as far as they are trained on."""
+        errors = {}
+        if condition.durations is not None:
+            errors["duration_error"] = duration_loss(condition.durations, batch["phoneme_times"])
+        if condition.scores:
+            shares = batch["phoneme_shares"] * batch["is_conditional"]
+            errors["attention_error"] = guided_attention_loss(condition.scores, shares)
+        return errors
 
     @property
     def _error_name(self) -> str:
         return f"{self._schedule.prediction}_error"
 
-    def _error(self, batch: Mapping[str, Tensor], states: Tensor, loa: Tensor) -> Tensor:
+    def _error(self, batch: Mapping[str, Tensor], states: Tensor | None, loa: Tensor) -> Tensor:
         """Mean squared error of the UNet's prediction: v, or the noise."""
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]
         signal, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
@@ -289,7 +316,9 @@ class JointStage(JointNetworks):
         """The fields of `EncodedClips` for clips as `ClipFeatures` returns them."""
         fields: dict[str, Any] = {"caption": [clip["caption"] for clip in clips]}
         if encoder := self.settings.model.phoneme_encoder:
-            fields["phonemes"] = padded_phoneme_ids([clip["phonemes"] for clip in clips], encoder.max_phonemes)
+            ids = padded_phoneme_ids([clip["phonemes"] for clip in clips], encoder.max_phonemes)
+            times = [padded_phoneme_times(clip["phoneme_times"], row) for clip, row in zip(clips, ids, strict=True)]
+            fields |= {"phonemes": ids, "phoneme_times": np.stack(times)}
         with framework.no_grad(), precision.autocast(self._computed_in, self._device):
             mels = framework.from_numpy(np.stack([clip["mel"] for clip in clips]), self._device)
             fields["latents"] = framework.to_numpy(self.encoder(mels)[0])

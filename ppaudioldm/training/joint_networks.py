@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,25 @@ from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.joint_settings import JointSettings
-from ppaudioldm.training.spoken import teacher_forced_loa
+from ppaudioldm.training.spoken import parallel_loa
+from ppaudioldm.training.spoken_times import guided_layers, watched_scores
 
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the networks make of captions and phonemes, and what they are trained on besides.
+
+    states: of the text or phoneme encoder, (B, L, D). loa: GPT-2's tokens, (B, tokens, D). durations: of phonemes, in
+    tokens, (B, L), where they are predicted. scores: of GPT-2's guided heads in the pass that made the tokens, for each
+    layer (B, heads, tokens, keys), if they were asked for.
+    """
+
+    states: Tensor
+    loa: Tensor
+    durations: Tensor | None = None
+    scores: Sequence[Tensor] = ()
 
 
 class JointNetworks:
@@ -33,11 +50,11 @@ class JointNetworks:
     _schedule: NoiseSchedule
     _tokenize: CaptionTokenizers
 
-    def condition(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The text or phoneme encoder's states (B, L, D), and the LOA tokens (B, tokens, D) that GPT-2 predicts.
+    def condition(self, batch: Mapping[str, Tensor]) -> Condition:
+        """The text or phoneme encoder's states, and the LOA tokens that GPT-2 predicts.
 
-        batch: token ids and masks, as CaptionTokenizers gives them; ids of phonemes for a model that speaks; with
-        `is_sampled`, AudioMAE's tokens too, for teacher forcing. Without, GPT-2 predicts tokens from its own.
+        batch: token ids and masks, as CaptionTokenizers gives them; ids of phonemes for a model that speaks. With
+        `passes`, GPT-2 predicts all tokens at once, see `parallel_loa`; without, one after the other.
         """
         model, networks = self.settings.model, self._all
         assert model.loa and model.gpt2
@@ -48,20 +65,21 @@ class JointNetworks:
             states = networks["flan_t5"](batch["t5_ids"], states_mask).to(xp.float32)
         with framework.no_grad():
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
-        prefix, mask = networks["loa"]([clap, states], [xp.ones_like(states_mask[:, :1]), states_mask])
-        prefix = prefix.to(xp.float32)
-        if "is_sampled" in batch:
+        masks = [xp.ones_like(states_mask[:, :1]), states_mask]
+        prefix, mask = (x.to(xp.float32) for x in networks["loa"]([clap, states], masks))
+        durations = None
+        if model.loa.duration_dim:
+            durations = networks["loa"].durations([clap, states], states_mask).to(xp.float32)
+        if "passes" in batch:
             empty = self._empty_cache(len(prefix))
-            return states, teacher_forced_loa(
-                lambda embeddings, mask: self._gpt2(embeddings, mask, empty)[0],
-                prefix,
-                mask,
-                batch["loa"],
-                batch["is_sampled"],
-                self.settings.sampling_passes,
-            )
+            history = np.zeros((len(prefix), model.loa.num_tokens - 1, model.loa.hidden_size), np.float32)
+            history = framework.from_numpy(history, self._device)
+            with watched_scores(networks["gpt2"], self.settings.guided_attention > 0) as scores:
+                loa = parallel_loa(self._gpt2, prefix, mask, empty, history, int(batch["passes"][0]))
+            return Condition(states, loa, durations, scores[-len(guided_layers(networks["gpt2"])) :])
         gpt2 = Stateful(self._gpt2, self._empty_cache)
-        return states, generate_loa(prefix, mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions)
+        loa = generate_loa(prefix, mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions)
+        return Condition(states, loa, durations)
 
     def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
         hidden, cache = self._all["gpt2"](*inputs)
@@ -82,11 +100,13 @@ class JointNetworks:
         if phonemes is not None:
             arrays["phonemes"] = phonemes
         tokens = {name: framework.from_numpy(array, self._device) for name, array in arrays.items()}
-        states, loa = self.condition(tokens)
+        condition = self.condition(tokens)
         is_conditional = np.array([bool(caption) for caption in captions], np.float32)[:, None, None]
-        loa = loa * framework.from_numpy(is_conditional, self._device)
+        loa = condition.loa * framework.from_numpy(is_conditional, self._device)
         contexts, masks = [loa], [xp.ones_like(loa[:, :, 0])]
-        return ([*contexts, states], [*masks, tokens["t5_mask"]]) if "t5_mask" in tokens else (contexts, masks)
+        if "t5_mask" in tokens:
+            contexts, masks = [*contexts, condition.states], [*masks, tokens["t5_mask"]]
+        return contexts, masks
 
     def predict(self, noisy: Tensor, timestep: float, contexts: Contexts) -> Tensor:
         """The UNet's prediction of v, or the noise, for `noisy` latents (B, channels, T, bands)."""

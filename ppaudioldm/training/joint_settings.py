@@ -56,11 +56,11 @@ class JointSettings:
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
     normalise_loa: bool = True  # AudioMAE's tokens, by channel: most of a token is the same in all clips
-    # GPT-2 predicts each LOA token from AudioMAE's tokens before it, all at once; without, from its own, one after the
+    # GPT-2 predicts all LOA tokens at once, in up to so many passes and one more: see `parallel_loa`. 0: one after the
     # other as in generation, which takes too long for many tokens.
-    teacher_forcing: bool = False
-    scheduled_sampling: float = 0.5  # with teacher forcing: share of AudioMAE's tokens that GPT-2's own replace
-    sampling_passes: int = 1  # of GPT-2, without gradients, to predict those
+    loa_passes: int = 0
+    guided_attention: float = 0.0  # weight of the loss that GPT-2 does not look at the phonemes of a token
+    duration_weight: float = 1.0  # of the durations of phonemes, in a model that predicts them
     loa_steps: int = 200  # at the start, which train GPT-2 and text encoder without the UNet
     # A small text encoder that learns from the sounds alone takes new phrasings for other sounds. Pairs of captions,
     # each of a clip whose sound is not made, are many more than the clips; 0: none.
@@ -77,10 +77,11 @@ class JointSettings:
 
     def __post_init__(self) -> None:
         check_synthesised(self.synthesised, self.kinds)
-        check_range(self, 1, LARGEST, "batch_size", "clips", "held_out", "sampling_passes")
+        check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
         check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed", "paraphrase_weight")
+        check_range(self, 0, LARGEST, "loa_passes", "guided_attention", "duration_weight")
         check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
-        check_range(self, 0, 1, "unconditional", "recorded_loa", "scheduled_sampling", "ema")
+        check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
         networks = learnable(self.model)
         if not self.learned or not set(self.learned) <= set(networks):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")
@@ -90,8 +91,10 @@ class JointSettings:
             raise ValueError(
                 f"lora.rank is {self.lora.rank}, allowed with a checkpoint, and with unet alone as learned: 0"
             )
-        if self.teacher_forcing and not (self.audiomae or self.checkpoint):
-            raise ValueError("teacher_forcing is true, allowed with audiomae, whose tokens GPT-2 is given")
+        if self.guided_attention and not (self.loa_passes and self.model.phoneme_encoder):
+            raise ValueError(
+                f"guided_attention is {self.guided_attention:g}, allowed without loa_passes or a phoneme encoder: 0"
+            )
         if self.model.phoneme_encoder and self.synthesised != "speech":
             raise ValueError(f"synthesised is {shown(self.synthesised)}, allowed with a phoneme encoder: speech")
         if self.loa_steps and set(self.learned) == {"unet"}:
@@ -108,6 +111,11 @@ class JointSettings:
         if mel_frames % (step * self.model.vae.downsampling) or not mel_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate
             raise ValueError(f"duration is {self.duration:g}, allowed: multiples of {seconds:g} seconds")
+
+    @property
+    def trains_unet_alone(self) -> bool:
+        """Whether the UNet learns from AudioMAE's tokens alone, and no other network learns anything."""
+        return self.model.flan_t5 is None and not self.loa_weight and self.recorded_loa == 1
 
     @property
     def latent_frames(self) -> int:

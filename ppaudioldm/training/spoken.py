@@ -1,4 +1,4 @@
-"""What the joint stage does for a model that speaks: phoneme ids, teacher forcing, and initial position tables."""
+"""What the joint stage does for a model that speaks: phoneme ids, all LOA tokens at once, initial position tables."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ def padded_phoneme_ids(phonemes: Sequence[str], length: int) -> np.ndarray:
     return np.concatenate([phoneme_ids(p, length) if p else np.zeros((1, length), np.int64) for p in phonemes])
 
 
-def teacher_forced_loa(
-    gpt2: Callable[[Tensor, Tensor], Tensor],
+def parallel_loa(
+    gpt2: Callable[[Tensor, Tensor, Sequence[Tensor]], tuple[Tensor, Sequence[Tensor]]],
     prefix: Tensor,
     mask: Tensor,
-    targets: Tensor,
-    is_sampled: Tensor,
+    empty: Sequence[Tensor],
+    history: Tensor,
     passes: int,
 ) -> Tensor:
-    """GPT-2's LOA tokens (B, N, D) after `prefix` (B, P, D), each predicted from the targets before it.
+    """GPT-2's LOA tokens (B, N, D) after `prefix` (B, P, D), all at once, each from its own tokens before it.
 
-    gpt2: hidden states of embeddings and their mask, in one pass. targets: (B, N, D). is_sampled: (B, N, 1), 1 where
-    GPT-2's own prediction replaces the target in its input, as everywhere in generation: parallel scheduled sampling,
-    arXiv:1906.04331. passes: without gradients, to make those predictions, each from the predictions of the one before.
+    gpt2: as `GPT2.forward`. empty: its cache before the prefix. history: (B, N - 1, D), from which the tokens are
+    predicted; those predictions take its place in the next pass. After k passes the first k + 1 tokens are those of
+    generation, and the others come near, since no token depends on the recorded ones, whose neighbours would give it
+    away: AudioMAE's tokens know what follows. passes: those without gradients, before the one that counts.
     """
-    mask = xp.concat([mask, xp.ones_like(targets[:, 1:, 0])], 1)
-    start = prefix.shape[1] - 1
+    last = prefix.shape[1] - 1
+    _, cache = gpt2(prefix[:, :last], mask[:, :last], empty)
+    mask = xp.concat([mask, xp.ones_like(history[:, :, 0])], 1)
 
-    def predicted(tokens: Tensor) -> Tensor:
-        return gpt2(xp.concat([prefix, tokens[:, :-1]], 1), mask)[:, start:]
+    def predicted(tokens: Tensor, cache: Sequence[Tensor]) -> Tensor:
+        return gpt2(xp.concat([prefix[:, last:], tokens], 1), mask, cache)[0]
 
-    inputs = targets
-    for _ in range(passes):
-        with framework.no_grad():
-            sampled = predicted(inputs)
-        inputs = sampled * is_sampled + targets * (1 - is_sampled)
-    return predicted(inputs)
+    with framework.no_grad():
+        fixed = [x.detach() for x in cache]
+        for _ in range(passes):
+            history = predicted(history, fixed)[:, :-1]
+    return predicted(history, cache)
 
 
 def initialise_positions(networks: dict[str, Any]) -> None:

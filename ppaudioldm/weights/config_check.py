@@ -61,6 +61,9 @@ def check_network(name: str, network: Any) -> None:
     """Raise ValueError for sizes out of bounds in the configuration of one network. name: its field in ModelConfig."""
     _check_values(network, name)
     match name:
+        case "loa":
+            if network.duration_dim and network.hidden_size % 2:
+                raise ValueError(f"loa.hidden_size is {network.hidden_size}, expected an even number with durations")
         case "unet":
             _check_unet(network)
         case "vae":

@@ -170,10 +170,9 @@ def _write_diffusers(checkpoint: Checkpoint, folder: Path, notify: Notify) -> No
     config = checkpoint.config
     if config.loa is None and not config.unet.is_audioldm1:
         raise CheckpointError(f"{checkpoint.name} has no diffusers layout: choose original or native")
-    if config.unet.loa_frames:
-        raise CheckpointError(
-            f"{checkpoint.name} has no diffusers layout, for its LOA tokens have times: choose native"
-        )
+    if config.unet.loa_frames or (config.loa and config.loa.duration_dim):
+        what = "LOA tokens" if config.unet.loa_frames else "phonemes"
+        raise CheckpointError(f"{checkpoint.name} has no diffusers layout, for its {what} have times: choose native")
     check_names_folder(folder)
     _check_replaceable(folder, not folder.exists() or (folder / "model_index.json").is_file())
     layout = diffusers.layout(config)

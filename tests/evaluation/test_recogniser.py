@@ -59,8 +59,8 @@ def test_it_understands_flite(recognisers):
     from ppaudioldm.sounds.speech.clips import synthesise
     from ppaudioldm.sounds.speech.speakers import Delivery
 
-    waveform = synthesise(SENTENCES[0], Delivery("woman", ""))
-    other = synthesise("open the window", Delivery("woman", ""))
+    waveform = synthesise(SENTENCES[0], Delivery("woman", "")).waveform
+    other = synthesise("open the window", Delivery("woman", "")).waveform
     for mode, recogniser in recognisers.items():
         assert recogniser.understand(waveform * 0.1) == SENTENCES[0].split(), mode
         assert recogniser.understand(other) != SENTENCES[0].split(), mode

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ppaudioldm.framework import xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
 from ppaudioldm.models.loa import LoaPrefix
+from ppaudioldm.training.spoken import sinusoids
 from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED
 from tests.models.test_gpt2 import empty_cache
 from tests.support import load_golden, noise, random_network, relative_error, run
@@ -59,6 +61,25 @@ def test_prefix_is_conditions_between_their_marks():
             rows += [weights[f"sos_{index}"][None], x, weights[f"eos_{index}"][None]]
         np.testing.assert_allclose(prefix[item], np.concatenate(rows), atol=1e-5)
         np.testing.assert_array_equal(mask[item], [1, 1, 1, 1, *masks[1][item], 1])
+
+
+def test_a_timed_prefix_has_sinusoids_of_the_time_at_which_each_item_is_spoken():
+    """Those of the position at which GPT-2 predicts the token of this time, like its own table when training begins."""
+    plain, timed = (random_network("loa", LoaPrefix, replace(REDUCED, duration_dim=dim)) for dim in (None, 48))
+    values = {name: framework.to_numpy(value) for name, value in timed.named_parameters()}
+    values |= {name: framework.to_numpy(value) for name, value in plain.named_parameters()}
+    framework.assign_weights(timed, values.items())
+    states, masks = ([framework.from_numpy(x) for x in part] for part in conditions())
+    with framework.no_grad():
+        durations = framework.to_numpy(timed.durations(states, masks[1]))
+    assert (durations > 0).sum(1).tolist() == [6, 4] and np.ptp(durations[0]) > 1e-3
+    added = make_prefix(timed)[0] - make_prefix(plain)[0]
+    assert np.abs(added[:, :4]).max() == np.abs(added[:, -1]).max() == 0
+    middles = added.shape[1] - 1 + np.cumsum(durations, 1) - durations / 2
+    angles = middles[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
+    expected = np.concatenate([np.sin(angles), np.cos(angles)], 2) / np.sqrt(2)
+    np.testing.assert_allclose(added[:, 4:-1], expected, atol=1e-4)
+    np.testing.assert_allclose(sinusoids(40, 32)[7, [0, 16]], np.array([np.sin(7), np.cos(7)]) / np.sqrt(2), atol=1e-6)
 
 
 def test_prefix_refuses_another_number_of_conditions():

@@ -153,6 +153,7 @@ CASES = [
     Case("pd_op.p_norm", lambda x: F.normalize(x, axis=1)),
     Case("pd_op.p_norm", lambda x: F.normalize(x, axis=-1), scale=1e-13),
     Case("pd_op.abs", lambda x: paddle.abs(x)),
+    Case("pd_op.softplus", lambda x: F.softplus(x), scale=40),
     Case("pd_op.cumsum", lambda x: paddle.cumsum(x, 1)),
     Case("pd_op.cumsum", lambda x: paddle.cumsum(x, 0), (ids(None, None),)),
     Case("pd_op.relu", lambda x: F.relu(x)),

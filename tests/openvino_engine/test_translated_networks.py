@@ -30,6 +30,7 @@ CASES = [("untrained", function) for function in NETWORKS if function not in ("u
     ("large", "unet_guided_step"),
     ("attention at the finest level", "unet_guided_step"),
     ("attention at the finest level", "unet_guided_deep"),
+    ("times of phonemes", "loa"),
     ("times of tokens", "unet_step"),
     ("times of tokens", "unet_guided_step"),
     ("attention in the middle", "unet_guided_step"),

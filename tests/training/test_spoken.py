@@ -25,6 +25,7 @@ from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.audiomae import AudioMAE
 from ppaudioldm.models.build import NETWORKS, parameter_shapes
 from ppaudioldm.models.gpt2 import GPT2
+from ppaudioldm.sounds.speech.alignment import Phone, phoneme_times
 from ppaudioldm.sounds.speech.speakers import SPEAKERS, descriptions
 from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.training import encoded, loop
@@ -37,7 +38,7 @@ from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.settings import RunConfig, as_values, read_settings
-from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids, sinusoids, teacher_forced_loa
+from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids, parallel_loa, sinusoids
 from ppaudioldm.training.state import State, load_state, read_log, save_state
 from ppaudioldm.training.vocabulary import captions_of, dataset_captions, train_tokenizer
 from ppaudioldm.weights.config_check import check_config
@@ -61,14 +62,16 @@ MODEL = ModelConfig(
     flan_t5=None,
     phoneme_encoder=PhonemeEncoderConfig(hidden_size=32, num_layers=1, feed_forward_size=32, max_phonemes=24),
     gpt2=GPT2Config(32, 1, 1, 64),
-    loa=LoaConfig((32, 32), 32, AUDIOMAE.num_tokens),
+    loa=LoaConfig((32, 32), 32, AUDIOMAE.num_tokens, duration_dim=32),
     diffusion=DiffusionConfig(prediction="v"),
 )
 
 
 class SpokenNoise(NoiseClips):
     def __call__(self, number):
-        return replace(super().__call__(number), phonemes=("həlˈoʊ", "wˈʌn tˈuː", "ɡˈʊd dˈeɪ.")[number % 3])
+        phonemes = ("həlˈoʊ", "wˈʌn tˈuː", "ɡˈʊd dˈeɪ.")[number % 3]
+        times = phoneme_times(phonemes, [Phone("ah", 0.08, 0.16), Phone("pau", 0.16, 0.2), Phone("t", 0.2, 0.28)])
+        return replace(super().__call__(number), phonemes=phonemes, phoneme_times=times)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +108,8 @@ def settings(tmp_path):
         batch_size=3,
         loa_steps=2,
         held_out=2,
-        teacher_forcing=True,
+        loa_passes=2,
+        guided_attention=0.1,
         model=MODEL,
         optimizer=OptimizerConfig(rate=5e-3, warmup=2),
         run=RunConfig(steps=8, log_every=1, evaluate_every=8, precision="f32"),
@@ -122,6 +126,8 @@ def test_the_losses_fall_resuming_changes_nothing_and_the_checkpoint_speaks(sett
     lines = read_log(folder)
     steps = [line for line in lines if "rate" in line]
     errors = [line["loa_error"] for line in steps]
+    assert {"duration_error", "attention_error"} <= steps[-1].keys()
+    assert all(after[name] < before[name] for name in ("duration_error", "attention_error"))
     names = {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong", "recorded")}
     assert {*names, "loa_error"} <= lines[-1].keys() and len(list((folder / "samples").iterdir())) > 1
     for _ in range(2):
@@ -141,6 +147,23 @@ def test_the_losses_fall_resuming_changes_nothing_and_the_checkpoint_speaks(sett
     assert np.abs(clips[0].waveforms - clips[1].waveforms).max() > 1e-4, "it matters what is said"
 
 
+def test_the_unet_alone_learns_from_recorded_tokens(settings, tmp_path, monkeypatch):
+    alone = replace(settings, loa_weight=0, recorded_loa=1, loa_steps=0)
+    stage = JointStage(alone, clips=SpokenNoise(SAMPLES))
+    before = {name: as_arrays(network) for name, network in stage.networks.items()}
+    monkeypatch.setattr(stage, "condition", None)  # GPT-2 is not asked
+    alone = replace(alone.run, evaluate_every=100)
+    loop.train(stage, alone, tmp_path / "unet", should_stop=stop_after(3))
+    (step, *_) = [line for line in read_log(tmp_path / "unet") if "rate" in line]
+    assert "v_error" in step and "loa_error" not in step
+    changed = {name for name, values in before.items() if not np.array_equal(values, as_arrays(stage.networks[name]))}
+    assert changed == {"unet"}
+
+
+def as_arrays(network):
+    return np.concatenate([framework.to_numpy(value).ravel() for value in network.parameters()])
+
+
 @pytest.fixture(scope="module")
 def gpt2():
     config = GPT2Config(32, 2, 2, 32)
@@ -151,33 +174,23 @@ def gpt2():
     with framework.no_grad():
         generated = generate_loa(prefix, mask, free, 4, xp.concat, 32)
 
-    def forced(targets, share, passes):
+    def parallel(history, passes):
         with framework.no_grad():
-            arrays = framework.from_numpy(targets), framework.from_numpy(np.full((2, 4, 1), share, np.float32))
-            tokens = teacher_forced_loa(lambda x, m: network(x, m, empty)[0], prefix, mask, *arrays, passes)
+            tokens = parallel_loa(network, prefix, mask, empty, framework.from_numpy(history), passes)
             return framework.to_numpy(tokens)
 
-    return forced, framework.to_numpy(generated)
+    return parallel, framework.to_numpy(generated)
 
 
-def test_with_as_many_passes_as_tokens_teacher_forcing_is_generation(gpt2):
-    """The k-th pass has the first k tokens of generation, whatever the targets are."""
-    forced, generated = gpt2
-    targets = noise(2, 4, 32)
-    assert relative_error(forced(targets, 1.0, 3), generated) < 1e-5
-    one_pass = forced(targets, 1.0, 1)
-    assert relative_error(one_pass[:, :2], generated[:, :2]) < 1e-5
-    assert relative_error(one_pass[:, 2:], generated[:, 2:]) > 1e-3
-    assert relative_error(forced(generated, 0.0, 0), generated) < 1e-5
-
-
-def test_a_forced_token_depends_on_earlier_targets_alone(gpt2):
-    forced, _ = gpt2
-    targets = noise(2, 4, 32)
-    changed = targets.copy()
-    changed[:, 2] *= -1
-    before, after = forced(targets, 0.0, 1), forced(changed, 0.0, 1)
-    assert np.allclose(before[:, :3], after[:, :3], atol=1e-6) and np.abs(before - after)[:, 3].max() > 1e-3
+def test_with_as_many_passes_as_tokens_all_at_once_are_those_of_generation(gpt2):
+    """The k-th pass has the first k tokens of generation, whatever it begins with."""
+    parallel, generated = gpt2
+    history = noise(2, 3, 32)
+    assert relative_error(parallel(history, 3), generated) < 1e-5
+    two = parallel(history, 1)
+    assert relative_error(two[:, :2], generated[:, :2]) < 1e-5
+    assert relative_error(two[:, 2:], generated[:, 2:]) > 1e-3
+    assert relative_error(parallel(generated[:, :-1], 0), generated) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -187,8 +200,8 @@ def test_a_forced_token_depends_on_earlier_targets_alone(gpt2):
         ({"synthesised": "sounds"}, "synthesised is 'sounds', allowed with a phoneme encoder: speech"),
         ({"synthesised": "songs"}, "synthesised is 'songs', allowed: sounds, speech"),
         ({"kinds": ("bell",)}, "kinds has 'bell', allowed with synthesised = \"speech\": man, woman, scottish, deep"),
-        ({"audiomae": ""}, "teacher_forcing is true, allowed with audiomae"),
-        ({"scheduled_sampling": 1.5}, "scheduled_sampling is 1.5, allowed: 0 to 1"),
+        ({"loa_passes": 0}, "guided_attention is 0.1, allowed without loa_passes or a phoneme encoder: 0"),
+        ({"loa_passes": -1}, "loa_passes is -1, allowed: 0 to"),
     ],
 )
 def test_settings_that_do_not_fit(settings, changes, message):

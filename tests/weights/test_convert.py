@@ -20,6 +20,7 @@ from ppaudioldm.weights.checkpoint import Checkpoint, open_checkpoint, random_ch
 from ppaudioldm.weights.convert import DTYPES, LAYOUTS, read_manifest, write_native, write_random
 from ppaudioldm.weights.tensors import ComputedTensor
 from ppaudioldm.weights.torch_files import read_torch
+from tests.network_examples import CONFIGS
 from tests.weights.examples import all_values, assert_same_values, error_of, tiny_in
 
 OF_UNTRAINED = [layout for layout in LAYOUTS if layout != "consistencytta"]
@@ -245,10 +246,11 @@ def test_what_cannot_be_written(tmp_path, arguments, message):
     assert os.listdir(tmp_path) == []
 
 
-def test_times_of_tokens_are_only_in_the_native_layout(tmp_path):
-    timed = random_checkpoint("timed", replace(UNTRAINED, unet=replace(UNTRAINED.unet, loa_frames=2)), 0)
+@pytest.mark.parametrize("what, name", [("LOA tokens", "times of tokens"), ("phonemes", "times of phonemes")])
+def test_times_are_only_in_the_native_layout(tmp_path, what, name):
+    timed = random_checkpoint("timed", CONFIGS[name], 0)
     message = error_of(convert._write_diffusers, timed, tmp_path / "out", print)
-    assert message == "timed has no diffusers layout, for its LOA tokens have times: choose native"
+    assert message == f"timed has no diffusers layout, for its {what} have times: choose native"
     write_native(timed, tmp_path / "native")
     assert open_checkpoint(tmp_path / "native").config == timed.config
 

@@ -1,4 +1,4 @@
-"""Spoken clips by number: sentence, description and waveform, synthesised by the program flite.
+"""Spoken clips by number: sentence, description, waveform and phones, synthesised by the program flite.
 
 flite (Debian package `flite`, voices under a permissive licence of Carnegie Mellon University) is needed for training
 data only. It synthesises the same sound for the same sentence and delivery, always.
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ppaudioldm.sounds.speech import sentences
+from ppaudioldm.sounds.speech.alignment import PAUSE, Phone
 from ppaudioldm.sounds.speech.held_out import COMMANDS, HARVARD
 from ppaudioldm.sounds.speech.speakers import SPEAKERS, Delivery, delivery
 
@@ -30,11 +31,18 @@ ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
+class Speech:
+    waveform: np.ndarray  # (samples,) float32 at 16 kHz
+    phones: tuple[Phone, ...]  # with pauses, in seconds of the waveform
+
+
+@dataclass(frozen=True)
 class SpokenClip:
     waveform: np.ndarray  # (samples,) float32 at 16 kHz
     text: str
     speaker: str  # a key of SPEAKERS
     description: str
+    phones: tuple[Phone, ...]  # in seconds of the waveform
 
 
 def spoken_clip(
@@ -57,8 +65,9 @@ def spoken_clip(
         most = int((duration - LEAD_S - TAIL_S) * SPEAKERS[manner.speaker].letters_per_s / manner.stretch)
         text = _held_out(generator, most) if split == "test" else sentences.text(generator, most)
         speech = synthesise(text, manner)
-        if len(speech) <= round((duration - LEAD_S - TAIL_S) * SAMPLE_RATE):
-            return SpokenClip(placed(speech, duration, generator), text, manner.speaker, manner.description)
+        if len(speech.waveform) <= round((duration - LEAD_S - TAIL_S) * SAMPLE_RATE):
+            waveform = placed(speech.waveform, duration, generator)
+            return SpokenClip(waveform, text, manner.speaker, manner.description, _later(speech.phones, LEAD_S))
     raise ValueError(f"duration is {duration:g}, allowed: seconds in which a sentence can be said")
 
 
@@ -69,8 +78,8 @@ def _held_out(generator: np.random.Generator, most: int) -> str:
     return fitting[generator.integers(len(fitting))]
 
 
-def synthesise(text: str, manner: Delivery) -> np.ndarray:
-    """`text` as flite speaks it, (samples,) float32 at 16 kHz and LEVEL, without silence at its ends.
+def synthesise(text: str, manner: Delivery) -> Speech:
+    """`text` as flite speaks it, at LEVEL and without silence at its ends.
 
     Raises ValueError if flite is not installed or lacks the voice.
     """
@@ -80,7 +89,7 @@ def synthesise(text: str, manner: Delivery) -> np.ndarray:
     if program is None:
         raise ValueError("spoken training data needs the program flite: apt-get install flite")
     voice = SPEAKERS[manner.speaker].voice
-    options = ["-voice", voice, "--setf", f"duration_stretch={manner.stretch:g}"]
+    options = ["-voice", voice, "-psdur", "--setf", f"duration_stretch={manner.stretch:g}"]
     if manner.pitch_hz:
         options += ["--setf", f"int_f0_target_mean={manner.pitch_hz:g}"]
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +109,26 @@ def synthesise(text: str, manner: Delivery) -> np.ndarray:
         raise ValueError(f"flite, voice {voice}: silence for {text!r}")
     speech = sound[loud[0] : loud[-1] + 1]
     level = min(LEVEL / float(np.sqrt(np.mean(speech**2))), PEAK / float(np.abs(speech).max()))
-    return (speech * np.float32(level)).astype(np.float32)
+    phones = _later(_phones(done.stdout, voice), -int(loud[0]) / SAMPLE_RATE)
+    return Speech((speech * np.float32(level)).astype(np.float32), phones)
+
+
+def _phones(output: bytes, voice: str) -> tuple[Phone, ...]:
+    """What flite prints of a sentence: its phones, each with the time at which it ends, such as `pau:0.198 t:0.252`."""
+    phones: list[Phone] = []
+    try:
+        for word in output.decode("ascii").split():
+            name, _, end = word.rpartition(":")
+            phones.append(Phone(name, phones[-1].end if phones else 0.0, float(end)))
+    except ValueError as error:
+        raise ValueError(f"flite, voice {voice}, printed {output[:200]!r}, expected phones and times") from error
+    if all(phone.name == PAUSE for phone in phones):
+        raise ValueError(f"flite, voice {voice}, printed no phones")
+    return tuple(phones)
+
+
+def _later(phones: tuple[Phone, ...], seconds: float) -> tuple[Phone, ...]:
+    return tuple(Phone(phone.name, phone.start + seconds, phone.end + seconds) for phone in phones)
 
 
 def placed(speech: np.ndarray, duration: float, generator: np.random.Generator) -> np.ndarray:

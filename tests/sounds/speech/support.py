@@ -1,11 +1,13 @@
-"""A stand-in for the program flite, which not every machine has: a tone as long as the text, at the voice's pitch."""
+"""A stand-in for the program flite, which not every machine has: a tone as long as the text, at the voice's pitch,
+and a phone for each letter."""
 
 import sys
 from pathlib import Path
 
 PROGRAM = """#!{python}
 import array, math, sys, wave
-options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+words = [word for word in sys.argv[1:] if word != "-psdur"]
+options = dict(zip(words[::2], words[1::2]))
 pitch = {{"rms": 90, "slt": 170, "awb": 130, "kal16": 88}}[options["-voice"]]
 length = 800 * len(options["-t"])
 tone = array.array("h", (int(8000 * math.sin(2 * math.pi * pitch * i / 16000)) for i in range(length)))
@@ -14,6 +16,8 @@ with wave.open(options["-o"], "wb") as file:
     file.setsampwidth(2)
     file.setframerate(16000)
     file.writeframes(bytes(1600) + tone.tobytes() + bytes(1600))
+if "-psdur" in sys.argv:
+    print("pau:0.05", *(f"ah:{{0.05 + 0.05 * (i + 1):.3f}}" for i in range(len(options["-t"]))))
 """
 
 

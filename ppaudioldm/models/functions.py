@@ -27,7 +27,7 @@ FUNCTIONS = {
 STEPS = ("unet_step", "unet_any_length_step", "unet_guided_step", "unet_guided_deep", "unet_guided_shallow")
 # Computed in float32 where the rest is in half precision. The time features of neighbouring timesteps differ by less
 # than bfloat16 resolves, and without this the error of a UNet step in float16 is a tenth larger; angles of a hundred
-# radians, as of a guidance scale that is an input, would be others.
+# radians, as of a guidance scale that is an input or of the time of a phoneme, would be others.
 FLOAT32_FUNCTIONS = frozenset({"unet_time_embedding", "loa"})
 
 

@@ -44,7 +44,8 @@ class LoaPrefix(nn.Module):
         """
         if not len(states) == len(masks) == len(self.projections):
             raise ValueError(f"expected {len(self.projections)} conditions, got {len(states)} and {len(masks)} masks")
-        embeddings, attended = [], []
+        embeddings: list[Tensor] = []
+        attended: list[Tensor] = []
         for index, projection in enumerate(self.projections):
             x, mask = projection(states[index]), masks[index]
             # One token per item; `zeros_like` lets the batch size be dynamic in a trace.

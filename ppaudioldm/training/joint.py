@@ -292,7 +292,7 @@ class JointStage(JointNetworks):
         latents, noise, alpha_bar = batch["latents"], batch["noise"], batch["alpha_bar"]
         signal, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
         contexts, masks = [loa], [xp.ones_like(loa[:, :, 0])]
-        if "t5_mask" in batch:
+        if states is not None and "t5_mask" in batch:
             mask = batch["t5_mask"]
             if "unet" in self.settings.run.compile:  # it is compiled for each length of the text
                 padding = -states.shape[1] % COMPILED_TOKENS

@@ -115,7 +115,7 @@ class EagerEngine:
     def _loaded(self, network: str) -> Any:
         module = build_empty(network, self.checkpoint.config)
         framework.assign_weights(module, self.checkpoint.weights(network), self.device)
-        if self.precision != "f32":
+        if self.precision != "f32" and network not in FLOAT32_FUNCTIONS:
             precise = PRECISE.get(network, ())
             for name, parameter in module.named_parameters():
                 if not any(f".{layer}." in f".{name}" for layer in precise):

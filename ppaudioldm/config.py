@@ -112,9 +112,7 @@ class LoaConfig:
     condition_dims: tuple[int, ...] = (512, 1024)  # CLAP embedding, FLAN-T5 states (192: phoneme states)
     hidden_size: int = 768
     num_tokens: int = 8  # LOA tokens to generate; 512 for speech
-    # Width of what predicts the durations of phonemes, or whatever the last condition is, see `models.loa`; None, as
-    # published: GPT-2 has to find their times.
-    duration_dim: int | None = None
+    duration_dim: int | None = None  # width of what predicts durations of phonemes; None: as published
 
 
 @dataclass(frozen=True)
@@ -130,10 +128,11 @@ class UNetConfig:
     # LOA, FLAN-T5; None = self-attention instead. Empty: self-attention only, one transformer a place.
     context_dims: tuple[int | None, ...] = (768, 1024)
     transformer_depth: int = 1  # blocks per transformer
-    film_dim: int | None = None  # width of a global condition, concatenated to the time embedding after a projection
+    film_dim: int | None = None  # of a global condition, projected and concatenated to the time embedding
     transformers: str = "audioldm"  # of UNET_TRANSFORMERS, see `transformer_dims` and `attention_width`
-    guidance_dim: int | None = None  # of the Fourier features of a guidance scale that is an input, as the timestep is
-    loa_frames: int = 0  # latent frames of an LOA token, for `models.time_bias`; 0, as published: without
+    guidance_dim: int | None = None  # of the Fourier features of a guidance scale that is an input
+    loa_frames: int = 0  # latent frames of an LOA token, for `models.time_bias`; 0: as published
+    loa_bands: int = 0  # of the latents, for `models.frame_tokens`; 0: as published
 
     @property
     def time_embed_dim(self) -> int:
@@ -158,6 +157,11 @@ class UNetConfig:
     def is_audioldm1(self) -> bool:
         """Whether this is AudioLDM 1's: a global condition alone, and one transformer a place, without context."""
         return self.film_dim is not None and not self.context_dims
+
+    @property
+    def conditions_finest(self) -> bool:
+        """Whether the finest level depends on contexts."""
+        return bool(self.loa_bands) or 0 in self.attention_levels
 
     @property
     def downsampling(self) -> int:

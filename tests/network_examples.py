@@ -38,6 +38,7 @@ CONFIGS: dict[str, ModelConfig] = {
         UNTRAINED, unet=replace(SMALL, attention_levels=(0, 1), context_dims=(128, 160))
     ),
     "times of tokens": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2)),
+    "tokens of frames": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2, loa_bands=UNTRAINED.latent_bands)),
     "times of phonemes": replace(UNTRAINED, loa=replace(LOA, duration_dim=48)),
     "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),

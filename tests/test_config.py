@@ -71,6 +71,9 @@ WRONG = {
     "unet.channel_mult has 0 entries, expected 1 to 8": {"unet": {"channel_mult": ()}},
     "unet.channel_mult is null, expected 1 to 64": {"unet": {"channel_mult": (1, None)}},
     "unet.loa_frames is -1, expected 0 to 16384": {"unet": {"loa_frames": -1}},
+    "unet.loa_bands is 16, expected 0 where unet.loa_frames is 0": {"unet": {"loa_bands": 16}},
+    "unet.loa_bands is 8, but the bands of the latents is 16": {"unet": {"loa_bands": 8, "loa_frames": 4}},
+    "loa.hidden_size is 3, expected an even number with durations": {"loa": {"hidden_size": 3, "duration_dim": 8}},
     "unet.loa_frames is 4, expected 0 without LOA tokens": {
         "unet": {"loa_frames": 4, "context_dims": (1024,)},
         "loa": None,

@@ -37,7 +37,7 @@ def exportable_functions(config: ModelConfig) -> list[str]:
     names = [name for name in INPUTS if network_and_method(name)[0] in network_names(config)]
     if not config.contexts:
         names.remove("unet_contexts")
-    absent = ["unet_guided_deep", "unet_guided_shallow"] if 0 in config.unet.attention_levels else []
+    absent = ["unet_guided_deep", "unet_guided_shallow"] if config.unet.conditions_finest else []
     if config.unet.guidance_dim:  # there is no second half to guide by
         absent += ["unet_guided_step", "unet_guided_deep", "unet_guided_shallow"]
     return [name for name in names if name not in absent]

@@ -157,7 +157,7 @@ def unet_functions(config: ModelConfig, guided: bool, options: Options) -> list[
     """The functions of the UNet that a generation runs, in order. Raises ValueError where features cannot be cached."""
     if not guided:
         return ["unet_step"]
-    if options.reuse > 1 and 0 in config.unet.attention_levels:
+    if options.reuse > 1 and config.unet.conditions_finest:
         raise ValueError(f"reuse is {options.reuse}, allowed for this checkpoint: 1")
     functions = ["unet_guided_deep", "unet_guided_shallow"] if options.reuse > 1 else ["unet_guided_step"]
     return functions if options.guidance_interval == (0.0, 1.0) else [*functions, "unet_step"]

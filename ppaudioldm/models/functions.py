@@ -75,11 +75,14 @@ def _unet_time_embedding(config: ModelConfig) -> Inputs:
 def _unet_step(config: ModelConfig) -> Inputs:
     """In guided functions latents and time embedding have half the batch size of the others, see `UNet.guided_step`."""
     unet = config.unet
-    widths = [unet.attention_width(unet.model_channels * mult) for mult in unet.channel_mult]
+    channels = [unet.attention_width(unet.model_channels * mult) for mult in unet.channel_mult]
     # Cross-attentions follow every residual block of a level with attention, down and up, and one in the middle.
-    places = [widths[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [widths[-1]]
+    places = [channels[level] * (2 * unet.num_res_blocks + 1) for level in unet.attention_levels] + [channels[-1]]
     keys_and_values = 2 * unet.transformer_depth * sum(places)
-    projected = _sequences("projected", [keys_and_values] * len(_context_dims(config)))
+    widths = [keys_and_values] * len(_context_dims(config))
+    if unet.loa_bands:
+        widths[0] += unet.loa_bands * unet.model_channels
+    projected = _sequences("projected", widths)
     return [*_latents(config), *projected, *_film(config)]
 
 

@@ -72,8 +72,11 @@ class UNet(nn.Module):
             transformers.place = place
         # Of the keys and values of each attention in what `project` returns.
         self._widths = [[2 * a.channels for a in attentions] for attentions in self._cross_attentions()]
+        self._frame_tokens = self.down_levels[0].frame_tokens
+        if self._frame_tokens is not None:
+            self._widths[0].append(self._frame_tokens.width)
         way_down = self._way_down()
-        attending = next(i for i, block in enumerate(way_down) if block.transformers is not None)
+        attending = next(i for i, block in enumerate(way_down) if block.is_conditioned)
         self._blocks_before = way_down[:attending]
         self._first_attending = way_down[attending]
         self._blocks_after = way_down[attending + 1 :]
@@ -114,10 +117,14 @@ class UNet(nn.Module):
     def project(self, contexts: Sequence[Tensor]) -> list[Tensor]:
         """Keys and values of all cross-attentions, which stay the same from step to step.
 
-        Returns, for each of `contexts` (B, L, D), one (B, L, width): those of its attentions side by side.
+        Returns, for each of `contexts` (B, L, D), one (B, L, width): those of its attentions side by side; of the first
+        also what is added to the frames of each token, if the UNet has that.
         """
         attentions = self._cross_attentions()
-        return [xp.cat([a.project(contexts[i]) for a in attentions[i]], 2) for i in range(len(attentions))]
+        projected = [[a.project(contexts[i]) for a in attentions[i]] for i in range(len(attentions))]
+        if self._frame_tokens is not None:
+            projected[0].append(self._frame_tokens.projection(contexts[0]))
+        return [xp.cat(parts, 2) for parts in projected]
 
     def step(
         self,
@@ -192,10 +199,10 @@ class UNet(nn.Module):
         """`guided_step` with the finest level only, on the features `deep` from `guided_deep`.
 
         Exactly the same if `deep` is of the same latents and time; nearly so if it is of the step before.
-        Raises ValueError for a UNet whose finest level has attention: there is nothing shallow about it.
+        Raises ValueError for a UNet whose finest level depends on contexts: there is nothing shallow about it.
         """
-        if 0 in self.config.attention_levels:
-            raise ValueError("deep features cannot be used again: the finest level has attention")
+        if self.config.conditions_finest:
+            raise ValueError("deep features cannot be used again: the finest level depends on contexts")
         if film is not None:
             conditioning = self._conditioning(double(time_embedding), [], [], film)
             return self._finest_up(deep, self._finest_down(double(latents), conditioning), conditioning)
@@ -273,8 +280,10 @@ class UNet(nn.Module):
     ) -> StepConditioning:
         """projected: as `project` returns it, or nothing where no layer with cross-attention is run."""
         emb = time_embedding if self.film is None else xp.cat([time_embedding, self.film(film)], 1)
-        keys_values = tuple(tuple(xp.split(projected[i], self._widths[i], 2)) for i in range(len(projected)))
-        return StepConditioning(emb, keys_values, tuple(additive_mask(mask) for mask in masks))
+        keys_values = [list(xp.split(projected[i], self._widths[i], 2)) for i in range(len(projected))]
+        frame_tokens = keys_values[0].pop() if self._frame_tokens is not None and keys_values else None
+        masks = tuple(additive_mask(mask) for mask in masks)
+        return StepConditioning(emb, tuple(map(tuple, keys_values)), masks, frame_tokens)
 
     def _way_down(self) -> tuple[Block, ...]:
         """The blocks of all levels on the way down, each of whose features are a skip, and the first of the middle."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ppaudioldm.config import UNetConfig
 from ppaudioldm.framework import F, Tensor, is_traced, nn, xp
+from ppaudioldm.models.frame_tokens import FrameTokens
 from ppaudioldm.models.resnet import ResBlock
 from ppaudioldm.models.unet_transformer import Transformer
 
@@ -20,12 +21,14 @@ class StepConditioning:
     emb: (B, emb_dim), of the timestep; with FiLM, of the global condition too.
     keys_values: for each context, (B, S, 2 * channels) of every transformer block that attends to it.
     masks: for each context, (B, 1, 1, S), added to the scores.
+    frame_tokens: what is added to the frames of each LOA token, see `frame_tokens`; None in a UNet without them.
     any_length: whether the length of the latents may be no multiple of the downsampling, see `UpLevel.forward`.
     """
 
     emb: Tensor
     keys_values: tuple[tuple[Tensor, ...], ...]
     masks: tuple[Tensor, ...]
+    frame_tokens: Tensor | None = None
     any_length: bool = False
 
 
@@ -76,21 +79,32 @@ class Transformers(nn.Module):
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block, with its transformers if its level has attention; or a downsampling convolution."""
+    """A residual block, with its transformers if its level has attention; or a downsampling convolution.
+
+    frame_tokens: are added to the features of the layer, before any transformer.
+    """
 
     layer: nn.Module
     transformers: Transformers | None = None
+    frame_tokens: FrameTokens | None = None
+
+    @property
+    def is_conditioned(self) -> bool:
+        return self.transformers is not None or self.frame_tokens is not None
 
     def __call__(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
         return self.from_first_context(self.to_first_context(x, conditioning), conditioning)
 
     def to_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
-        """All that comes before the first cross-attention."""
+        """All that comes before the first that depends on a context."""
         x = self.layer(x, conditioning.emb) if isinstance(self.layer, ResBlock) else self.layer(x)
-        return x if self.transformers is None else self.transformers.to_first_context(x)
+        return x if self.transformers is None or self.frame_tokens else self.transformers.to_first_context(x)
 
     def from_first_context(self, x: Tensor, conditioning: StepConditioning) -> Tensor:
-        """The first cross-attention, and all that comes after it."""
+        """The first that depends on a context, and all that comes after it."""
+        if self.frame_tokens is not None:
+            x = self.frame_tokens(x, conditioning.frame_tokens)
+            return x if self.transformers is None else self.transformers(x, conditioning)
         return x if self.transformers is None else self.transformers.from_first_context(x, conditioning)
 
 
@@ -113,6 +127,9 @@ class DownLevel(Level):
     def __init__(self, config: UNetConfig, level: int, in_channels: Sequence[int], emb_dim: int) -> None:
         super().__init__(config, level, in_channels, emb_dim)
         channels = config.model_channels * config.channel_mult[level]
+        self.frame_tokens = FrameTokens(config) if config.loa_bands and not level else None
+        if self.frame_tokens is not None:
+            self.blocks = (replace(self.blocks[0], frame_tokens=self.frame_tokens), *self.blocks[1:])
         is_last = level == len(config.channel_mult) - 1
         self.downsample = None if is_last else nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 

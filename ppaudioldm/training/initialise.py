@@ -19,7 +19,7 @@ from ppaudioldm.models.unet import GuidanceFeatures
 # An adapter of LoRA begins without an effect: as in arXiv:2106.09685, with which the rest of it agrees.
 # So is the embedding of the guidance scale, with which a distilled network begins as its teacher.
 ZERO_INITIALISED = {
-    "unet": re.compile(r"(conv2|proj_out|^conv_out|^guidance_out)\.weight$"),
+    "unet": re.compile(r"(conv2|proj_out|^conv_out|^guidance_out|frame_tokens\.projection)\.weight$"),
     "lora": re.compile(r"lora_B\.weight$"),
 }
 # T5 has no norm between its embeddings and the first skip connection; the phoneme encoder multiplies its embeddings by

@@ -39,7 +39,7 @@ LARGEST_OF = {
     "spec_size": 1024,
     "window_size": 16,
 }
-MAY_BE_ZERO = ("pad_token_id", "attention_levels", "loa_frames")
+MAY_BE_ZERO = ("pad_token_id", "attention_levels", "loa_frames", "loa_bands")
 MAY_BE_EMPTY = ("context_dims",)
 MOST_ENTRIES = 8  # of a tuple
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
@@ -115,6 +115,8 @@ def _check_unet(unet: UNetConfig) -> None:
     if unet.transformers not in UNET_TRANSFORMERS:
         expected = " or ".join(UNET_TRANSFORMERS)
         raise ValueError(f"unet.transformers is {short(unet.transformers)}, expected {expected}")
+    if unet.loa_bands and not unet.loa_frames:
+        raise ValueError(f"unet.loa_bands is {unet.loa_bands}, expected 0 where unet.loa_frames is 0")
     if not unet.transformer_dims:
         raise ValueError(f"unet.context_dims are empty, but unet.transformers are {unet.transformers}: with contexts")
     _check_widths("unet", unet.model_channels, unet.channel_mult)
@@ -205,6 +207,8 @@ def _check_fit(config: ModelConfig) -> None:
     _check_same("unet.context_dims", dims, f"the width of {config.contexts}", widths)
     if unet.loa_frames and loa is None:
         raise ValueError(f"unet.loa_frames is {unet.loa_frames}, expected 0 without LOA tokens")
+    if unet.loa_bands:
+        _check_same("unet.loa_bands", unet.loa_bands, "the bands of the latents", config.latent_bands)
     if unet.film_dim is None and not unet.context_dims:
         raise ValueError("unet.context_dims are empty and there is no unet.film_dim: nothing conditions the UNet")
     if config.clap_text and config.clap_audio:

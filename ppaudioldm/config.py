@@ -119,15 +119,15 @@ class LoaConfig:
 class UNetConfig:
     """The diffusion UNet on the VAE's latents."""
 
-    in_channels: int = 8  # channels of the VAE latents
+    in_channels: int = 8  # of the latents
     model_channels: int = 128
     channel_mult: tuple[int, ...] = (1, 2, 3, 5)  # times model_channels, per level
     num_res_blocks: int = 2  # per level going down, one more going up
-    attention_levels: tuple[int, ...] = (1, 2, 3)  # levels with transformers
+    attention_levels: tuple[int, ...] = (1, 2, 3)  # with transformers
     head_dim: int = 32  # heads = channels / head_dim: 8, 12, 20
     # LOA, FLAN-T5; None = self-attention instead. Empty: self-attention only, one transformer a place.
     context_dims: tuple[int | None, ...] = (768, 1024)
-    transformer_depth: int = 1  # blocks per transformer
+    transformer_depth: int = 1  # blocks each
     film_dim: int | None = None  # of a global condition, projected and concatenated to the time embedding
     transformers: str = "audioldm"  # of UNET_TRANSFORMERS, see `transformer_dims` and `attention_width`
     guidance_dim: int | None = None  # of the Fourier features of a guidance scale that is an input

@@ -21,7 +21,7 @@ class LoaPrefix(nn.Module):
 
     With a duration_dim, the durations of the last condition's items are predicted from their states and the first item
     of each other condition, and sinusoids of when each is spoken are added to them: those of the position in the
-    sequence at which GPT-2 predicts the LOA token of this time. It then finds what is spoken where positions are alike.
+    sequence of the LOA token of this time. GPT-2 then finds what is spoken where positions are alike.
     """
 
     def __init__(self, config: LoaConfig) -> None:
@@ -51,7 +51,7 @@ class LoaPrefix(nn.Module):
             # One token per item; `zeros_like` lets the batch size be dynamic in a trace.
             zeros, ones = xp.zeros_like(x[:, :1]), xp.ones_like(mask[:, :1])
             if self.is_timed and index == len(states) - 1:
-                x = x + self._times(self.durations(states, mask), xp.concat([*attended, ones, mask], 1))
+                x = x + self._times(self.durations(states, mask), xp.concat([*attended, ones, mask, ones], 1))
             sos, eos = getattr(self, f"sos_{index}"), getattr(self, f"eos_{index}")
             embeddings += [zeros + sos, x, zeros + eos]
             attended += [ones, mask, ones]
@@ -65,10 +65,10 @@ class LoaPrefix(nn.Module):
         return F.softplus(self.duration_out(inner))[:, :, 0] * mask
 
     def _times(self, durations: Tensor, before: Tensor) -> Tensor:
-        """Sinusoids (B, L, C) of the middle of each item. before: (B, P - 1), whatever comes before the last token."""
+        """Sinusoids (B, L, C) of the middle of each item. before: (B, P), whatever comes before the LOA tokens."""
         # In float32: half precision does not resolve angles of a hundred.
         durations = durations.to(xp.float32)
-        position = xp.ones_like(before).to(xp.float32).sum(1, keepdim=True)  # of the last token of the sequence
+        position = xp.ones_like(before).to(xp.float32).sum(1, keepdim=True)  # of the first LOA token
         middles = xp.cumsum(durations, 1) - 0.5 * durations + position
         angles = middles.unsqueeze(2) * constant(self.frequencies.astype(np.float32), middles)
         return xp.concat([xp.sin(angles), xp.cos(angles)], 2) * (TIME_DEVIATION * 2**0.5)

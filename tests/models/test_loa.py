@@ -64,7 +64,7 @@ def test_prefix_is_conditions_between_their_marks():
 
 
 def test_a_timed_prefix_has_sinusoids_of_the_time_at_which_each_item_is_spoken():
-    """Those of the position at which GPT-2 predicts the token of this time, like its own table when training begins."""
+    """Those of the position of the LOA token of this time, like GPT-2's own table when training begins."""
     plain, timed = (random_network("loa", LoaPrefix, replace(REDUCED, duration_dim=dim)) for dim in (None, 48))
     values = {name: framework.to_numpy(value) for name, value in timed.named_parameters()}
     values |= {name: framework.to_numpy(value) for name, value in plain.named_parameters()}
@@ -75,7 +75,7 @@ def test_a_timed_prefix_has_sinusoids_of_the_time_at_which_each_item_is_spoken()
     assert (durations > 0).sum(1).tolist() == [6, 4] and np.ptp(durations[0]) > 1e-3
     added = make_prefix(timed)[0] - make_prefix(plain)[0]
     assert np.abs(added[:, :4]).max() == np.abs(added[:, -1]).max() == 0
-    middles = added.shape[1] - 1 + np.cumsum(durations, 1) - durations / 2
+    middles = added.shape[1] + np.cumsum(durations, 1) - durations / 2
     angles = middles[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
     expected = np.concatenate([np.sin(angles), np.cos(angles)], 2) / np.sqrt(2)
     np.testing.assert_allclose(added[:, 4:-1], expected, atol=1e-4)

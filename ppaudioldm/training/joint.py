@@ -247,7 +247,7 @@ class JointStage(JointNetworks):
         text encoder also learns which captions describe the same clip.
         """
         settings = self.settings
-        if settings.trains_unet_alone:
+        if settings.trains_unet_alone and "loa" in batch:
             error = self._error(batch, None, batch["loa"] * batch["is_conditional"])
             return error, {self._error_name: error.detach()}
         condition = self.condition(batch)

@@ -31,9 +31,9 @@ def parallel_loa(
     """GPT-2's LOA tokens (B, N, D) after `prefix` (B, P, D), all at once, each from its own tokens before it.
 
     gpt2: as `GPT2.forward`. empty: its cache before the prefix. history: (B, N - 1, D), from which the tokens are
-    predicted; those predictions take its place in the next pass. After k passes the first k + 1 tokens are those of
-    generation, and the others come near, since no token depends on the recorded ones, whose neighbours would give it
-    away: AudioMAE's tokens know what follows. passes: those without gradients, before the one that counts.
+    predicted; those predictions take its place in the next pass. passes: how many without gradients come before the
+    last one. With k of them the first k + 1 tokens are those of generation. AudioMAE's tokens are no input: each is
+    computed from the whole clip, so that GPT-2 could predict the next one without reading the phonemes.
     """
     last = prefix.shape[1] - 1
     _, cache = gpt2(prefix[:, :last], mask[:, :last], empty)

@@ -36,11 +36,14 @@ class LoaPrefix(nn.Module):
             self.duration_out = Linear(config.duration_dim, 1)
             self.frequencies = 10000.0 ** (-np.arange(config.hidden_size // 2) / (config.hidden_size // 2))
 
-    def forward(self, states: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, states: Sequence[Tensor], masks: Sequence[Tensor], durations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The embeddings (B, P, 768) and mask (B, P) that GPT-2 continues.
 
         states: one (B, L_i, dim_i) per `condition_dims` entry, L_i >= 1. masks: (B, L_i) float, 1 = attend; padding
-        stays in the sequence, masked. P is the sum of all L_i + 2. Raises ValueError on a wrong count of either.
+        stays in the sequence, masked. P is the sum of all L_i + 2. durations: of the last condition's items where they
+        are known, as in training; see `durations`. Raises ValueError on a wrong count of states or masks.
         """
         if not len(states) == len(masks) == len(self.projections):
             raise ValueError(f"expected {len(self.projections)} conditions, got {len(states)} and {len(masks)} masks")
@@ -51,7 +54,8 @@ class LoaPrefix(nn.Module):
             # One token per item; `zeros_like` lets the batch size be dynamic in a trace.
             zeros, ones = xp.zeros_like(x[:, :1]), xp.ones_like(mask[:, :1])
             if self.is_timed and index == len(states) - 1:
-                x = x + self._times(self.durations(states, mask), xp.concat([*attended, ones, mask, ones], 1))
+                durations = self.durations(states, mask) if durations is None else durations
+                x = x + self._times(durations, xp.concat([*attended, ones, mask, ones], 1))
             sos, eos = getattr(self, f"sos_{index}"), getattr(self, f"eos_{index}")
             embeddings += [zeros + sos, x, zeros + eos]
             attended += [ones, mask, ones]

@@ -19,7 +19,7 @@ from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.spoken import parallel_loa
-from ppaudioldm.training.spoken_times import guided_layers, watched_scores
+from ppaudioldm.training.spoken_times import guided_layers, true_durations, watched_scores
 
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
 
@@ -66,10 +66,11 @@ class JointNetworks:
         with framework.no_grad():
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         masks = [xp.ones_like(states_mask[:, :1]), states_mask]
-        prefix, mask = (x.to(xp.float32) for x in networks["loa"]([clap, states], masks))
-        durations = None
+        durations = spoken = None
         if model.loa.duration_dim:
             durations = networks["loa"].durations([clap, states], states_mask).to(xp.float32)
+            spoken = true_durations(batch["phoneme_times"], durations) if "phoneme_times" in batch else durations
+        prefix, mask = (x.to(xp.float32) for x in networks["loa"]([clap, states], masks, spoken))
         if "passes" in batch:
             empty = self._empty_cache(len(prefix))
             history = np.zeros((len(prefix), model.loa.num_tokens - 1, model.loa.hidden_size), np.float32)

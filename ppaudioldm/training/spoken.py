@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.framework import Tensor, xp
+from ppaudioldm.framework import F, Tensor, xp
 from ppaudioldm.text.phonemes import phoneme_ids
 from ppaudioldm.training.average import set_values
 
@@ -36,7 +36,10 @@ def parallel_loa(
     computed from the whole clip, so that GPT-2 could predict the next one without reading the phonemes.
     """
     last = prefix.shape[1] - 1
-    _, cache = gpt2(prefix[:, :last], mask[:, :last], empty)
+    numbers = xp.cumsum(xp.ones_like(mask[0, :last]), 0)
+    used = int((xp.amax(mask[:, :last], 0) * numbers).max())  # behind these all sentences have padding
+    _, cache = gpt2(prefix[:, :used], mask[:, :used], empty)
+    cache = [F.pad(x, (0, 0, 0, last - used)) for x in cache]
     mask = xp.concat([mask, xp.ones_like(history[:, :, 0])], 1)
 
     def predicted(tokens: Tensor, cache: Sequence[Tensor]) -> Tensor:

@@ -96,10 +96,25 @@ def duration_loss(durations: Tensor, times: Tensor) -> Tensor:
     durations: (B, L), as `LoaPrefix.durations` returns them. times: (B, L, 2), start and end of each phoneme in tokens
     after the first began; not finite where they are not known.
     """
-    start, end = times[:, :, 0], times[:, :, 1]
-    known = xp.isfinite(start) & xp.isfinite(end)
+    start, end, known = _known(times)
     weights = known.to(xp.float32) / xp.clip(known.to(xp.float32).sum(), 1.0)
-    zeros = xp.zeros_like(start)
-    start, end = xp.where(known, start, zeros), xp.where(known, end, zeros)
     squares = (durations - (end - start)) ** 2
     return ((squares + TIMES_WEIGHT * xp.abs(xp.cumsum(durations, 1) - end)) * weights).sum()
+
+
+def true_durations(times: Tensor, predicted: Tensor) -> Tensor:
+    """How long each phoneme is spoken, in LOA tokens: (B, L). `times` and `predicted` as in `duration_loss`.
+
+    GPT-2 learns with these, so that each token is that of the phonemes that are said to be spoken in it. Where times
+    are not known, durations are the predicted ones.
+    """
+    start, end, known = _known(times)
+    return xp.where(known, end - start, predicted)
+
+
+def _known(times: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Start and end of each phoneme, (B, L) each, 0 where they are not known, and whether they are known."""
+    start, end = times[:, :, 0], times[:, :, 1]
+    known = xp.isfinite(start) & xp.isfinite(end)
+    zeros = xp.zeros_like(start)
+    return xp.where(known, start, zeros), xp.where(known, end, zeros), known

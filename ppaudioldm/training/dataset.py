@@ -74,7 +74,7 @@ class SynthesisedClips:
 class SpokenClips:
     """Clips of `ppaudioldm.sounds.speech`, which need the program flite; the caption describes the speaker.
 
-    speakers: () for all. split: "train" or "test". variation: share of the clips at another pace or pitch. count: of
+    speakers: () for all. split: "train" or "test". variation: share of the clips at another pitch. count: of
     different clips, which are kept in memory and repeat; 0: no clip repeats.
     """
 

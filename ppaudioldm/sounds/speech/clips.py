@@ -62,7 +62,7 @@ def spoken_clip(
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(numbers)))
     for _ in range(ATTEMPTS):
         manner = delivery(generator, split, speakers, variation)
-        most = int((duration - LEAD_S - TAIL_S) * SPEAKERS[manner.speaker].letters_per_s / manner.stretch)
+        most = int((duration - LEAD_S - TAIL_S) * SPEAKERS[manner.speaker].letters_per_s)
         text = _held_out(generator, most) if split == "test" else sentences.text(generator, most)
         speech = synthesise(text, manner)
         if len(speech.waveform) <= round((duration - LEAD_S - TAIL_S) * SAMPLE_RATE):
@@ -89,7 +89,7 @@ def synthesise(text: str, manner: Delivery) -> Speech:
     if program is None:
         raise ValueError("spoken training data needs the program flite: apt-get install flite")
     voice = SPEAKERS[manner.speaker].voice
-    options = ["-voice", voice, "-psdur", "--setf", f"duration_stretch={manner.stretch:g}"]
+    options = ["-voice", voice, "-psdur"]
     if manner.pitch_hz:
         options += ["--setf", f"int_f0_target_mean={manner.pitch_hz:g}"]
     with tempfile.TemporaryDirectory() as folder:

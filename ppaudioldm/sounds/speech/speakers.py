@@ -102,9 +102,8 @@ SPEAKERS = {
 }
 # Words of descriptions that say nothing of the speaker.
 NAMELESS = "a accent an calm from in is reporter says something speaker speaking speaks voice with"
-PACES = {"": 1.0, "slowly": 1.25, "quickly": 0.85}  # what is said of the duration, and what it is multiplied by
-PACE_WORDS = {"slowly": ("{}, slowly", "{}, at a slow pace"), "quickly": ("{}, quickly", "{}, at a fast pace")}
-# What users say of a speaker and flite cannot do. These words are in descriptions so that they do not change the voice.
+# What users say of a speaker and the model cannot do. These words are in descriptions so that they do not change the
+# voice. Pace is among them: CLAP hardly hears it, and `ppaudioldm speak --speed` sets it exactly.
 ADJECTIVES = ("cheerful", "friendly", "middle-aged", "nice", "polite", "serious", "tall", "young")
 MANNERS = (
     "and tells a story",
@@ -116,7 +115,10 @@ MANNERS = (
     "in a soft voice",
     "in a warm and friendly voice",
     "in an even voice",
+    "quickly",
     "quietly",
+    "slowly",
+    "slowly and calmly",
     "softly and with feeling",
 )
 EMBELLISHED = 0.3  # share of descriptions with such words
@@ -131,12 +133,11 @@ class Delivery:
 
     speaker: str
     description: str
-    stretch: float = 1.0
     pitch_hz: float | None = None
 
 
 def delivery(generator: np.random.Generator, split: str, speakers: tuple[str, ...], variation: float) -> Delivery:
-    """A random delivery by one of `speakers`. variation: share of those with another pace or pitch, which is said."""
+    """A random delivery by one of `speakers`. variation: share of those at another pitch, which is said."""
     drawn = _delivery(generator, split, speakers, variation)
     ends = split == "train" and generator.random() < FULL_STOP
     return replace(drawn, description=f"{drawn.description}.") if ends else drawn
@@ -148,15 +149,10 @@ def _delivery(generator: np.random.Generator, split: str, speakers: tuple[str, .
     description = _choice(generator, speaker.held_out if split == "test" else speaker.descriptions)
     if split == "train":
         description = _embellished(generator, description)
-    if generator.random() >= variation:
+    if not speaker.pitch_hz or generator.random() >= variation:
         return Delivery(name, description)
-    if speaker.pitch_hz and generator.random() < 0.5:
-        which = int(generator.integers(2))
-        return Delivery(
-            name, _choice(generator, PITCH_WORDS[which]).format(description), pitch_hz=speaker.pitch_hz[which]
-        )
-    pace = _choice(generator, tuple(PACE_WORDS))
-    return Delivery(name, _choice(generator, PACE_WORDS[pace]).format(description), PACES[pace])
+    which = int(generator.integers(2))
+    return Delivery(name, _choice(generator, PITCH_WORDS[which]).format(description), speaker.pitch_hz[which])
 
 
 def _embellished(generator: np.random.Generator, description: str) -> str:
@@ -169,10 +165,10 @@ def _embellished(generator: np.random.Generator, description: str) -> str:
 
 
 def descriptions() -> tuple[str, ...]:
-    """Descriptions with all words of the training split: every plain one, with and without what is said of pace and
+    """Descriptions with all words of the training split: every plain one, with and without what is said of
     pitch, and one with each of the words that say nothing of the voice."""
     plain = [text for speaker in SPEAKERS.values() for text in speaker.descriptions]
-    forms = ["{}", *(form for words in (*PACE_WORDS.values(), *PITCH_WORDS) for form in words)]
+    forms = ["{}", *(form for words in PITCH_WORDS for form in words)]
     embellished = [f"a {word} man." for word in ADJECTIVES] + [f"a woman speaks {manner}." for manner in MANNERS]
     return (*(form.format(text) for text in plain for form in forms), *embellished)
 

@@ -79,6 +79,11 @@ def test_a_timed_prefix_has_sinusoids_of_the_time_at_which_each_item_is_spoken()
     angles = middles[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
     expected = np.concatenate([np.sin(angles), np.cos(angles)], 2) / np.sqrt(2)
     np.testing.assert_allclose(added[:, 4:-1], expected, atol=1e-4)
+    with framework.no_grad():
+        known = framework.to_numpy(timed(states, masks, framework.from_numpy(2 * durations))[0])
+    later = known - make_prefix(plain)[0]  # durations that are known take the place of the predicted ones
+    angles = (added.shape[1] + 2 * np.cumsum(durations, 1) - durations)[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
+    np.testing.assert_allclose(later[:, 4:-1, :16], np.sin(angles) / np.sqrt(2), atol=1e-4)
     np.testing.assert_allclose(sinusoids(40, 32)[7, [0, 16]], np.array([np.sin(7), np.cos(7)]) / np.sqrt(2), atol=1e-6)
 
 

@@ -168,7 +168,9 @@ def as_arrays(network):
 def gpt2():
     config = GPT2Config(32, 2, 2, 32)
     network = random_network("gpt2", GPT2, config)
-    prefix, mask = framework.from_numpy(noise(2, 5, 32)), framework.from_numpy(np.ones((2, 5), np.float32))
+    # Padding of one sentence at position 3 and of both at 4 and 5, which parallel_loa leaves out; then the end mark.
+    attended = np.array([[1, 1, 1, 1, 0, 0, 1], [1, 1, 1, 0, 0, 0, 1]], np.float32)
+    prefix, mask = framework.from_numpy(noise(2, 7, 32)), framework.from_numpy(attended)
     empty = [framework.from_numpy(x) for x in empty_states("gpt2", replace(MODEL, gpt2=config), 2)]
     free = Stateful(network, lambda batch: empty)
     with framework.no_grad():

@@ -17,6 +17,7 @@ from ppaudioldm.training.spoken_times import (
     padded_phoneme_times,
     phoneme_shares,
     spoken_times,
+    true_durations,
     watched_scores,
 )
 from tests.network_examples import CONFIGS
@@ -56,6 +57,13 @@ def test_the_loss_of_durations_counts_known_ones_alone():
     assert loss(0.4, 1.8, 50.0, 60.0) == pytest.approx(0, abs=1e-5)
     # Squares 0.25 and 0; the times that they add up to are 0.5 late, each.
     assert loss(0.9, 1.8, 0.0, 0.0) == pytest.approx(0.125 + 0.1 * 0.5, abs=1e-5)
+
+
+def test_true_durations_are_predicted_where_times_are_unknown():
+    times = spoken_times(np.concatenate([TIMES, np.full_like(TIMES, np.nan)]), 4, 0.1)["phoneme_times"]
+    predicted = np.array([[1, 2, 3, 0], [4, 5, 6, 0]], np.float32)
+    found = framework.to_numpy(true_durations(framework.from_numpy(times), framework.from_numpy(predicted)))
+    np.testing.assert_allclose(found, [[0.4, 1.8, 3, 0], [4, 5, 6, 0]], atol=1e-5)
 
 
 @pytest.fixture

@@ -19,13 +19,12 @@ def test_every_description_belongs_to_one_speaker():
     assert len(texts) == len(set(texts))
     assert all(len(speaker.descriptions) >= 8 for speaker in SPEAKERS.values())
     assert {"a man with a deep voice", "a woman", "a Scottish man"} <= set(descriptions())
-    drawn = [delivery(np.random.default_rng(seed), "train", tuple(SPEAKERS), 0.5) for seed in range(200)]
+    drawn = [delivery(np.random.default_rng(seed), "train", tuple(SPEAKERS), 0.5) for seed in range(2000)]
     texts = [manner.description for manner in drawn]
     assert words(texts) <= words(descriptions()) and {"young", "warm", "slowly"} <= words(texts)
-    assert 20 < sum(text.endswith(".") for text in texts) < 60 and not any("." in text[:-1] for text in texts)
+    assert 300 < sum(text.endswith(".") for text in texts) < 500 and not any("." in text[:-1] for text in texts)
     plain = [delivery(np.random.default_rng(seed), "test", tuple(SPEAKERS), 0.0) for seed in range(50)]
     assert all(manner.description in SPEAKERS[manner.speaker].held_out for manner in plain)
-    assert all(("slow" in manner.description) == (manner.stretch > 1) for manner in drawn)
     assert all(("high" in m.description) == (m.pitch_hz == (SPEAKERS[m.speaker].pitch_hz or (0, 0))[1]) for m in drawn)
     assert {manner.speaker for manner in drawn} == set(SPEAKERS)
 
@@ -76,9 +75,7 @@ def test_flite_speaks_the_four_voices_at_the_pace_and_pitch_that_is_asked_for():
     sounds = {name: synthesise("open the door", Delivery(name, "")).waveform for name in SPEAKERS}
     assert len({len(sound) for sound in sounds.values()}) == 4
     assert np.array_equal(sounds["man"], synthesise("open the door", Delivery("man", "")).waveform)
-    slow = synthesise("open the door", Delivery("woman", "", stretch=1.25)).waveform
-    assert 1.1 < len(slow) / len(sounds["woman"]) < 1.4
-    low, high = (_pitch(synthesise("open the door", Delivery("woman", "", 1.0, hz)).waveform) for hz in (141.0, 215.0))
+    low, high = (_pitch(synthesise("open the door", Delivery("woman", "", hz)).waveform) for hz in (141.0, 215.0))
     assert low < 165 and high > 190
 
 

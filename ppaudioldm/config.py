@@ -78,6 +78,11 @@ class PhonemeEncoderConfig:
     feed_forward_size: int = 768
     window_size: int = 4  # of the relative attention
     max_phonemes: int = 310  # every sequence is padded to this
+    with_embeddings: bool = False  # of the phonemes themselves, behind the states
+
+    @property
+    def state_dim(self) -> int:
+        return self.hidden_size * (2 if self.with_embeddings else 1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class LoaConfig:
     condition_dims: tuple[int, ...] = (512, 1024)  # CLAP embedding, FLAN-T5 states (192: phoneme states)
     hidden_size: int = 768
     num_tokens: int = 8  # LOA tokens to generate; 512 for speech
-    duration_dim: int | None = None  # width of what predicts durations of phonemes; None: as published
+    duration_dim: int | None = None  # of what predicts durations of phonemes; None: as published, without them
 
 
 @dataclass(frozen=True)
@@ -347,6 +352,10 @@ def _field_value(cls: type, name: str, value: Any, where: str) -> Any:
         if isinstance(value, list) and all(is_whole(v) or v is None for v in value):
             return tuple(value)
         raise ValueError(f"{where}: expected a list of integers, got {short(value)}")
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"{where}: expected true or false, got {short(value)}")
     if isinstance(default, float):
         if isinstance(value, float) or is_whole(value):
             return float(value)

@@ -39,7 +39,11 @@ CONFIGS: dict[str, ModelConfig] = {
     ),
     "times of tokens": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2)),
     "tokens of frames": replace(UNTRAINED, unet=replace(SMALL, loa_frames=2, loa_bands=UNTRAINED.latent_bands)),
-    "times of phonemes": replace(UNTRAINED, loa=replace(LOA, duration_dim=48)),
+    "times of phonemes": replace(
+        UNTRAINED,
+        phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30, with_embeddings=True),
+        loa=LoaConfig((128, 128), 128, duration_dim=48),
+    ),
     "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),
     "speech": replace(

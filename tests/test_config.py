@@ -42,6 +42,10 @@ def test_derived_figures():
         ({"unet": {"in_channels": "8"}}, "config.unet.in_channels: expected an integer, got '8'"),
         ({"unet": {"in_channels": 8.0}}, "config.unet.in_channels: expected an integer, got 8.0"),
         ({"unet": {"in_channels": True}}, "config.unet.in_channels: expected an integer, got True"),
+        (
+            {"phoneme_encoder": {"with_embeddings": 1}},
+            "config.phoneme_encoder.with_embeddings: expected true or false, got 1",
+        ),
         ({"unet": {"in_channels": None}}, "config.unet.in_channels: expected an integer, got null"),
         ({"unet": {"in_channels": 10**4000}}, "config.unet.in_channels: expected an integer, got 1000"),
         ({"unet": {"channel_mult": 3}}, "config.unet.channel_mult: expected a list of integers, got 3"),
@@ -73,13 +77,13 @@ WRONG = {
     "unet.loa_frames is -1, expected 0 to 16384": {"unet": {"loa_frames": -1}},
     "unet.loa_bands is 16, expected 0 where unet.loa_frames is 0": {"unet": {"loa_bands": 16}},
     "unet.loa_bands is 8, but the bands of the latents is 16": {"unet": {"loa_bands": 8, "loa_frames": 4}},
-    "loa.hidden_size is 3, expected an even number with durations": {"loa": {"hidden_size": 3, "duration_dim": 8}},
     "unet.loa_frames is 4, expected 0 without LOA tokens": {
         "unet": {"loa_frames": 4, "context_dims": (1024,)},
         "loa": None,
         "gpt2": None,
         "audiomae": None,
     },
+    "loa.duration_dim is 8, expected null without embeddings of phonemes": {"loa": {"duration_dim": 8}},
     "unet.context_dims has 9 entries": {"unet": {"context_dims": (None,) * 9}},
     "unet.attention_levels (1, 4) go beyond its 4 levels": {"unet": {"attention_levels": (1, 4)}},
     "the UNet has 5940 transformer blocks, expected at most 2048": {

@@ -160,17 +160,21 @@ def condition_of(programs: Programs, tokens: dict[str, list[int]]) -> Condition:
     return [found[name] for name in config.contexts], [masks[name] for name in config.contexts], film
 
 
-def loa_tokens(programs: Programs, prefix: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def loa_tokens(
+    programs: Programs, prefix: np.ndarray, mask: np.ndarray, spoken: np.ndarray | None = None
+) -> np.ndarray:
     """The tokens with which GPT-2 continues `prefix`, as many as the checkpoint was trained with."""
     config = programs.config
     assert config.loa and config.gpt2
     limit = config.gpt2.max_positions - config.loa.num_tokens
     prefix, mask = prefix[:, :limit], mask[:, :limit]
     gpt2 = programs.gpt2()
-    tokens = [gpt2(prefix, mask)[:, -1:]]
+    guesses = np.zeros((1, config.loa.num_tokens, 1), np.float32) if spoken is None else spoken
+    tokens = [gpt2(prefix, mask)[:, -1:] + guesses[:, :1]]
     while len(tokens) < config.loa.num_tokens:
         mask = np.concatenate([mask, mask[:, :1]], 1)
-        tokens.append(gpt2(tokens[-1], mask))
+        guess = guesses[:, len(tokens), None]
+        tokens.append(gpt2(tokens[-1] + guess, mask) + guess)
     return np.concatenate(tokens, 1)
 
 

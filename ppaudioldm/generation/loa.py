@@ -29,12 +29,15 @@ def generate_loa(
     num_tokens: int,
     concat: Callable[[list[Array], int], Array],
     max_positions: int = 1024,
+    spoken: Array | None = None,
 ) -> Array:
     """GPT-2's continuation of `prefix` (B, P, 768) by LOA tokens (B, num_tokens, 768), without sampling: deterministic.
 
     mask: (B, P), 1 = attend, and 1 at the first position, as `models.loa.LoaPrefix` makes it.
     gpt2: hidden states of embeddings and mask, each call going on where the last one ended, as `Engine.start` makes it;
-    not called before. concat: that engine's concatenation, as `xp.concat`.
+    not called before. concat: that engine's concatenation, as `xp.concat`. spoken: LoaPrefix's first guess at the
+    tokens, (B, num_tokens, 768), to which GPT-2's output is added. It is also added to the input, of which the prefix
+    has it.
     A prefix longer than `max_positions - num_tokens` loses its end, with a warning, as the model was trained.
     Raises ValueError if that leaves nothing of the prefix, or if `num_tokens` is below 1.
     """
@@ -44,10 +47,11 @@ def generate_loa(
     if prefix.shape[1] > limit:
         logger.warning("conditions cut from %d to %d positions: the prompt's end is ignored", prefix.shape[1], limit)
         prefix, mask = prefix[:, :limit], mask[:, :limit]
-    tokens = [gpt2(prefix, mask)[:, -1:]]
-    while len(tokens) < num_tokens:
+    guesses = [0.0] * num_tokens if spoken is None else [spoken[:, i : i + 1] for i in range(num_tokens)]
+    tokens = [gpt2(prefix, mask)[:, -1:] + guesses[0]]
+    for guess in guesses[1:]:
         mask = concat([mask, mask[:, :1]], 1)  # the first position, SOS_0, is attended like every generated token
-        tokens.append(gpt2(tokens[-1], mask))
+        tokens.append(gpt2(tokens[-1] + guess, mask) + guess)
     return concat(tokens, 1)
 
 

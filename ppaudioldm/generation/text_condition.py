@@ -194,7 +194,7 @@ class PromptEncoder:
             spoken = None if self._config.phoneme_encoder is None else self._spoken(phonemes)
             prefixes = [self._prefix(c, *(spoken or states["flan_t5"])) for c, states in zip(claps, found, strict=True)]
             for states, prefix in zip(found, prefixes, strict=True):
-                states["loa"] = self._loa(*prefix, on_step)
+                states["loa"] = self._loa(prefix, on_step)
         return reduce(concatenated, [self._conditions(*pair) for pair in zip(found, claps, strict=True)])
 
     def num_steps(self, has_loa: bool) -> int:
@@ -237,19 +237,19 @@ class PromptEncoder:
         states, mask = engine.run("phoneme_encoder", engine.asarray(phonemes))
         return engine.to_numpy(states), engine.to_numpy(mask)
 
-    def _prefix(self, clap: np.ndarray | None, states: np.ndarray, mask: np.ndarray) -> tuple[Array, Array]:
-        """What GPT-2 continues, of one prompt, and its mask: CLAP's embedding (1, 512) and `states` (1, L, D)."""
+    def _prefix(self, clap: np.ndarray | None, states: np.ndarray, mask: np.ndarray) -> Sequence[Array]:
+        """The outputs of LoaPrefix for one prompt: CLAP's embedding (1, 512) and `states` (1, L, D) before GPT-2."""
         engine = self._engine
         assert clap is not None
-        prefix, prefix_mask = engine.run(
+        found: Sequence[Array] = engine.run(
             "loa",
             [engine.asarray(clap[:, None]), engine.asarray(states)],
             [engine.asarray(np.ones((1, 1), np.float32)), engine.asarray(mask)],
         )
-        return prefix, prefix_mask
+        return found
 
-    def _loa(self, prefix: Array, prefix_mask: Array, on_step: Callable[[], None]) -> States:
-        """The LOA tokens of one prompt that GPT-2 predicts, and their mask."""
+    def _loa(self, prefix: Sequence[Array], on_step: Callable[[], None]) -> States:
+        """The LOA tokens of one prompt that GPT-2 predicts, and their mask. prefix: from `_prefix`."""
         config, engine = self._config, self._engine
         assert config.loa and config.gpt2
         gpt2 = engine.start("gpt2")
@@ -259,13 +259,15 @@ class PromptEncoder:
             on_step()
             return hidden
 
+        embeddings, mask, *spoken = prefix
         tokens = generate_loa(
-            prefix,
-            prefix_mask,
+            embeddings,
+            mask,
             one_token,
             config.loa.num_tokens,
             engine.concat,
             config.gpt2.max_positions,
+            *spoken,
         )
         return engine.to_numpy(tokens), np.ones((1, config.loa.num_tokens), np.float32)
 

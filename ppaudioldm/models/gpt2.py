@@ -5,7 +5,7 @@ Radford et al., "Language models are unsupervised multitask learners", 2019. No 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ppaudioldm.config import GPT2Config
 from ppaudioldm.framework import F, Linear, Tensor, attention, merge_heads, nn, split_heads, xp
@@ -53,13 +53,7 @@ def _positions_and_bias(embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tenso
 
 
 class _Layer(nn.Module):
-    """Pre-norm transformer block.
-
-    watch: called with the queries (B, heads, L, D), keys (B, heads, S + L, D) and bias of every pass. Training guides
-    where they look, see `training.spoken_times`.
-    """
-
-    watch: Callable[[Tensor, Tensor, Tensor], None] | None = None
+    """Pre-norm transformer block."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -76,8 +70,6 @@ class _Layer(nn.Module):
         """`x` of the next layer, and `keys` and `values` with those of `x` appended."""
         query, key, value = (split_heads(y, self.heads) for y in xp.chunk(self.qkv(self.attention_norm(x)), 3, -1))
         keys, values = xp.concat([keys, key], 2), xp.concat([values, value], 2)
-        if self.watch is not None:
-            self.watch(query, keys, bias)
         x = x + self.attention_out(merge_heads(attention(query, keys, values, bias)))
         inner = F.gelu(self.feed_forward_in(self.feed_forward_norm(x)), approximate="tanh")
         return x + self.feed_forward_out(inner), keys, values

@@ -34,6 +34,7 @@ class PhonemeEncoder(nn.Module):
         size = config.hidden_size
         self.scale = math.sqrt(size)
         self.window = config.window_size
+        self.with_embeddings = config.with_embeddings
         self.embedding = nn.Embedding(config.vocab_size, size)
         self.layers = nn.ModuleList([_Layer(config) for _ in range(config.num_layers)])
         self.positions = nn.Parameter(xp.empty([1, size, config.max_phonemes]))
@@ -42,14 +43,16 @@ class PhonemeEncoder(nn.Module):
         """The states (B, 310, 192) of `ids` (B, 310) int64, padded with 0 at the end, and their mask (B, 310) float.
 
         The mask is 1 for as many positions as there are ids other than 0. States at padding are the positional table.
+        With `with_embeddings` the embeddings of the ids follow in the states, (B, 310, 384), 0 at padding.
         """
         numbers = xp.cumsum(xp.ones_like(ids), 1)  # 1, 2, 3, ...
-        x = self.embedding(ids) * self.scale
+        x = embeddings = self.embedding(ids) * self.scale
         mask = (numbers <= xp.clip(ids, 0, 1).sum(1, keepdim=True)).to(x.dtype)
         bias, column, near = additive_mask(mask), mask.unsqueeze(2), self._near(ids).to(x.dtype)
         for layer in self.layers:
             x = layer(x, bias, column, near)
-        return x * column + self.positions.transpose(1, 2), mask
+        states = x * column + self.positions.transpose(1, 2)
+        return xp.concat([states, embeddings * column], 2) if self.with_embeddings else states, mask
 
     def _near(self, ids: Tensor) -> Tensor:
         """The distance from each query to each key, one-hot (L, L, 2 * window + 1); all zeros beyond the window."""

@@ -42,6 +42,7 @@ from ppaudioldm.training.initialise import build_trainable
 from ppaudioldm.training.joint_evaluation import evaluation_errors
 from ppaudioldm.training.joint_networks import Condition, JointNetworks
 from ppaudioldm.training.joint_settings import JointSettings, learnable, pretrained_of
+from ppaudioldm.training.latent_map import latent_error, latent_map
 from ppaudioldm.training.lora import NETWORK as LORA
 from ppaudioldm.training.lora import attach_adapter
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -52,15 +53,11 @@ from ppaudioldm.training.runs import frozen_network
 from ppaudioldm.training.samples import SOUNDS, Samples
 from ppaudioldm.training.settings import as_values
 from ppaudioldm.training.spoken import initialise_positions, padded_phoneme_ids
-from ppaudioldm.training.spoken_times import (
-    duration_loss,
-    guided_attention_loss,
-    padded_phoneme_times,
-    spoken_times,
-)
+from ppaudioldm.training.spoken_times import duration_loss, padded_phoneme_times, times_in_tokens
 from ppaudioldm.training.vocabulary import warn_of_other_captions
 
 COMPILED_TOKENS = 64
+MAPPED_CLIPS = 256  # that the map from LOA tokens to latents is made of
 BATCHES_AHEAD = 4  # whose clips the workers synthesise while a batch is trained on
 SAMPLE_STEPS = 20  # denoising steps of the samples
 
@@ -151,6 +148,11 @@ class JointStage(JointNetworks):
         )
         self.mean, self.deviation = pretrained.latents or self._clips.statistics()
         self.loa_mean, self.loa_deviation = self._loa_statistics(pretrained)
+        self._latent_map = None
+        if settings.latent_weight and pretrained.audiomae:
+            rows = self._clips[range(min(MAPPED_CLIPS, settings.clips))]
+            found = latent_map(self._loa(rows), self._normalised(rows["latents"]))
+            self._latent_map = framework.from_numpy(found, device)
         _, decoder = pretrained.vae(self.mean, self.deviation)
         self.decoder = frozen_network("vae_decoder", model, decoder, device)
 
@@ -208,7 +210,7 @@ class JointStage(JointNetworks):
             batch["passes"] = generator.integers(0, settings.loa_passes, 1, endpoint=True)
         if settings.model.phoneme_encoder and settings.model.loa:
             tokens = settings.model.loa.num_tokens
-            batch |= spoken_times(rows["phoneme_times"], tokens, settings.duration / tokens)
+            batch["phoneme_times"] = times_in_tokens(rows["phoneme_times"], settings.duration / tokens)
         return batch | self._paraphrases(index)
 
     def _paraphrases(self, index: int) -> dict[str, np.ndarray]:
@@ -252,35 +254,38 @@ class JointStage(JointNetworks):
             return error, {self._error_name: error.detach()}
         condition = self.condition(batch)
         is_conditional, is_from_audiomae = batch["is_conditional"], batch["is_from_audiomae"]
-        errors = self._spoken_errors(batch, condition)
+        errors = {}
+        if condition.durations is not None:
+            errors["duration_error"] = duration_loss(condition.durations, batch["phoneme_times"])
         if "loa" not in batch:
             errors[self._error_name] = self._error(batch, condition.states, condition.loa * is_conditional)
         else:
             if int(batch["index"][0]) >= settings.loa_steps:
                 mixed = batch["loa"] * is_from_audiomae + condition.loa * (1 - is_from_audiomae)
                 errors[self._error_name] = self._error(batch, condition.states, mixed * is_conditional)
-            errors["loa_error"] = ((condition.loa - batch["loa"]) ** 2 * is_conditional).mean()
+            errors |= self._loa_errors(batch, condition)
         if "paraphrase_ids" in batch:
             mask = batch["paraphrase_mask"]
             states = self._all["flan_t5"](batch["paraphrase_ids"], mask).to(xp.float32)
             errors["paraphrase_error"] = paraphrase_loss(states, mask)
         weights = {
             "loa_error": settings.loa_weight,
+            "latent_error": settings.latent_weight,
+            "spoken_error": settings.latent_weight,
             "paraphrase_error": settings.paraphrase_weight,
-            "attention_error": settings.guided_attention,
             "duration_error": settings.duration_weight,
         }
         weighted = [error * weights.get(name, 1.0) for name, error in errors.items()]
         return sum(weighted[1:], weighted[0]), {name: error.detach() for name, error in errors.items()}
 
-    def _spoken_errors(self, batch: Mapping[str, Tensor], condition: Condition) -> dict[str, Tensor]:
-        """Those of phonemes' durations and of where GPT-2 looks, as far as they are trained on."""
-        errors = {}
-        if condition.durations is not None:
-            errors["duration_error"] = duration_loss(condition.durations, batch["phoneme_times"])
-        if condition.scores:
-            shares = batch["phoneme_shares"] * batch["is_conditional"]
-            errors["attention_error"] = guided_attention_loss(condition.scores, shares)
+    def _loa_errors(self, batch: Mapping[str, Tensor], condition: Condition) -> dict[str, Tensor]:
+        """Mean squared errors of the predicted tokens, and of the latents mapped from them and from the first guess."""
+        errors = {"loa_error": ((condition.loa - batch["loa"]) ** 2 * batch["is_conditional"]).mean()}
+        if self._latent_map is not None:
+            for name, tokens in (("latent_error", condition.loa), ("spoken_error", condition.spoken)):
+                if tokens is not None:
+                    wrong = (tokens - batch["loa"]) * batch["is_conditional"]
+                    errors[name] = latent_error(wrong, self._latent_map).mean()
         return errors
 
     @property

@@ -19,7 +19,7 @@ from ppaudioldm.training.caption_tokenizers import CaptionTokenizers
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.spoken import parallel_loa
-from ppaudioldm.training.spoken_times import guided_layers, true_durations, watched_scores
+from ppaudioldm.training.spoken_times import true_durations
 
 Contexts = tuple[list[Tensor], list[Tensor]]  # the UNet's contexts (B, L, D) and their masks (B, L)
 
@@ -29,14 +29,13 @@ class Condition:
     """What the networks make of captions and phonemes, and what they are trained on besides.
 
     states: of the text or phoneme encoder, (B, L, D). loa: GPT-2's tokens, (B, tokens, D). durations: of phonemes, in
-    tokens, (B, L), where they are predicted. scores: of GPT-2's guided heads in the pass that made the tokens, for each
-    layer (B, heads, tokens, keys), if they were asked for.
+    tokens, (B, L), and spoken: the first guess at the tokens, (B, tokens, D), where they are predicted.
     """
 
     states: Tensor
     loa: Tensor
     durations: Tensor | None = None
-    scores: Sequence[Tensor] = ()
+    spoken: Tensor | None = None
 
 
 class JointNetworks:
@@ -66,21 +65,20 @@ class JointNetworks:
         with framework.no_grad():
             clap = self.clap_text(batch["clap_ids"], batch["clap_mask"]).to(xp.float32).unsqueeze(1)
         masks = [xp.ones_like(states_mask[:, :1]), states_mask]
-        durations = spoken = None
+        durations = known = None
         if model.loa.duration_dim:
             durations = networks["loa"].durations([clap, states], states_mask).to(xp.float32)
-            spoken = true_durations(batch["phoneme_times"], durations) if "phoneme_times" in batch else durations
-        prefix, mask = (x.to(xp.float32) for x in networks["loa"]([clap, states], masks, spoken))
+            known = true_durations(batch["phoneme_times"], durations) if "phoneme_times" in batch else durations
+        prefix, mask, *spoken = (x.to(xp.float32) for x in networks["loa"]([clap, states], masks, known))
         if "passes" in batch:
             empty = self._empty_cache(len(prefix))
             history = np.zeros((len(prefix), model.loa.num_tokens - 1, model.loa.hidden_size), np.float32)
             history = framework.from_numpy(history, self._device)
-            with watched_scores(networks["gpt2"], self.settings.guided_attention > 0) as scores:
-                loa = parallel_loa(self._gpt2, prefix, mask, empty, history, int(batch["passes"][0]))
-            return Condition(states, loa, durations, scores[-len(guided_layers(networks["gpt2"])) :])
+            loa = parallel_loa(self._gpt2, prefix, mask, empty, history, int(batch["passes"][0]), *spoken)
+            return Condition(states, loa, durations, *spoken)
         gpt2 = Stateful(self._gpt2, self._empty_cache)
-        loa = generate_loa(prefix, mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions)
-        return Condition(states, loa, durations)
+        loa = generate_loa(prefix, mask, gpt2, model.loa.num_tokens, xp.concat, model.gpt2.max_positions, *spoken)
+        return Condition(states, loa, durations, *spoken)
 
     def _gpt2(self, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
         hidden, cache = self._all["gpt2"](*inputs)

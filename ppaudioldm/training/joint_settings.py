@@ -55,11 +55,11 @@ class JointSettings:
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
+    latent_weight: float = 0.0  # of the errors of GPT-2's tokens by how they change the latents, see `latent_map`
     normalise_loa: bool = True  # AudioMAE's tokens, by channel: most of a token is the same in all clips
     # GPT-2 predicts all LOA tokens at once, in up to so many passes and one more: see `parallel_loa`. 0: one after the
     # other as in generation, which takes too long for many tokens.
     loa_passes: int = 0
-    guided_attention: float = 0.0  # weight of the loss that GPT-2 does not look at the phonemes of a token
     duration_weight: float = 1.0  # of the durations of phonemes, in a model that predicts them
     loa_steps: int = 200  # at the start, which train GPT-2 and text encoder without the UNet
     # A small text encoder that learns from the sounds alone takes new phrasings for other sounds. Pairs of captions,
@@ -79,7 +79,7 @@ class JointSettings:
         check_synthesised(self.synthesised, self.kinds)
         check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
         check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed", "paraphrase_weight")
-        check_range(self, 0, LARGEST, "loa_passes", "guided_attention", "duration_weight")
+        check_range(self, 0, LARGEST, "loa_passes", "duration_weight", "latent_weight")
         check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
         check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
         networks = learnable(self.model)
@@ -90,10 +90,6 @@ class JointSettings:
         if self.lora.rank and (self.learned != ("unet",) or not self.checkpoint):
             raise ValueError(
                 f"lora.rank is {self.lora.rank}, allowed with a checkpoint, and with unet alone as learned: 0"
-            )
-        if self.guided_attention and not (self.loa_passes and self.model.phoneme_encoder):
-            raise ValueError(
-                f"guided_attention is {self.guided_attention:g}, allowed without loa_passes or a phoneme encoder: 0"
             )
         if self.model.phoneme_encoder and self.synthesised != "speech":
             raise ValueError(f"synthesised is {shown(self.synthesised)}, allowed with a phoneme encoder: speech")
@@ -111,6 +107,12 @@ class JointSettings:
         if mel_frames % (step * self.model.vae.downsampling) or not mel_frames:
             seconds = step * self.model.samples_per_latent / self.model.sample_rate
             raise ValueError(f"duration is {self.duration:g}, allowed: multiples of {seconds:g} seconds")
+        frames = self.model.unet.loa_frames * (self.model.loa.num_tokens if self.model.loa else 0)
+        if self.latent_weight and frames != self.latent_frames:
+            raise ValueError(
+                f"latent_weight is {self.latent_weight:g}, allowed where the LOA tokens are not those of all"
+                f" {self.latent_frames} latent frames by unet.loa_frames: 0"
+            )
 
     @property
     def trains_unet_alone(self) -> bool:

@@ -27,13 +27,15 @@ def parallel_loa(
     empty: Sequence[Tensor],
     history: Tensor,
     passes: int,
+    spoken: Tensor | None = None,
 ) -> Tensor:
     """GPT-2's LOA tokens (B, N, D) after `prefix` (B, P, D), all at once, each from its own tokens before it.
 
     gpt2: as `GPT2.forward`. empty: its cache before the prefix. history: (B, N - 1, D), from which the tokens are
     predicted; those predictions take its place in the next pass. passes: how many without gradients come before the
     last one. With k of them the first k + 1 tokens are those of generation. AudioMAE's tokens are no input: each is
-    computed from the whole clip, so that GPT-2 could predict the next one without reading the phonemes.
+    computed from the whole clip, so that GPT-2 could predict the next one without reading the phonemes. spoken: as
+    `LoaPrefix` returns it.
     """
     last = prefix.shape[1] - 1
     numbers = xp.cumsum(xp.ones_like(mask[0, :last]), 0)
@@ -43,7 +45,9 @@ def parallel_loa(
     mask = xp.concat([mask, xp.ones_like(history[:, :, 0])], 1)
 
     def predicted(tokens: Tensor, cache: Sequence[Tensor]) -> Tensor:
-        return gpt2(xp.concat([prefix[:, last:], tokens], 1), mask, cache)[0]
+        if spoken is None:
+            return gpt2(xp.concat([prefix[:, last:], tokens], 1), mask, cache)[0]
+        return gpt2(xp.concat([prefix[:, last:], tokens + spoken[:, 1:]], 1), mask, cache)[0] + spoken
 
     with framework.no_grad():
         fixed = [x.detach() for x in cache]

@@ -61,9 +61,6 @@ def check_network(name: str, network: Any) -> None:
     """Raise ValueError for sizes out of bounds in the configuration of one network. name: its field in ModelConfig."""
     _check_values(network, name)
     match name:
-        case "loa":
-            if network.duration_dim and network.hidden_size % 2:
-                raise ValueError(f"loa.hidden_size is {network.hidden_size}, expected an even number with durations")
         case "unet":
             _check_unet(network)
         case "vae":
@@ -81,7 +78,10 @@ def _check_values(network: Any, where: str) -> None:
     for f in fields(network):
         value, default = getattr(network, f.name), getattr(type(network)(), f.name)
         name = f"{where}.{f.name}"
-        if isinstance(default, float):
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is {short(value)}, expected true or false")
+        elif isinstance(default, float):
             if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
                 raise ValueError(f"{name} is {short(value)}, expected a positive number")
         elif isinstance(default, str):
@@ -217,8 +217,11 @@ def _check_fit(config: ModelConfig) -> None:
     if unet.film_dim is not None:
         _check_same("unet.film_dim", unet.film_dim, "the width of CLAP", _width(config.clap_text))
     if loa is not None:
-        second = config.phoneme_encoder or config.flan_t5
-        widths_of_conditions = (_width(config.clap_text), second.hidden_size if second else None)
+        phonemes = config.phoneme_encoder
+        states = phonemes.state_dim if phonemes else config.flan_t5.hidden_size if config.flan_t5 else None
+        widths_of_conditions = (_width(config.clap_text), states)
+        if loa.duration_dim and not (phonemes and phonemes.with_embeddings):
+            raise ValueError(f"loa.duration_dim is {loa.duration_dim}, expected null without embeddings of phonemes")
         _check_same("loa.condition_dims", loa.condition_dims, "the width of its conditions", widths_of_conditions)
         _check_same("loa.hidden_size", loa.hidden_size, "gpt2.hidden_size", gpt2.hidden_size if gpt2 else None)
         if gpt2 and loa.num_tokens >= gpt2.max_positions:

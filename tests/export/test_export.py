@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -85,8 +86,17 @@ def test_the_manifest_and_the_files(exported):
 def test_the_runtime_is_small_and_whole(tmp_path):
     write_runner(tmp_path)
     texts = [path.read_text("utf-8") for path in tmp_path.rglob("*.py")]
-    assert sum(map(len, texts)) < 100_000
+    assert sum(len(code(text)) for text in texts) < 70_000
     assert not any(f"{word} ppaudioldm." in text for text in texts for word in ("from", "import"))
+
+
+def code(text):
+    """A module without comments and docstrings, which would otherwise be squeezed by a bound of its length."""
+    module = ast.parse(text)
+    for node in ast.walk(module):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(module)
 
 
 def test_its_file_says_that_it_is_generated(tmp_path):

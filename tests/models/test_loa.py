@@ -12,14 +12,14 @@ from ppaudioldm.engines.states import Stateful
 from ppaudioldm.framework import xp
 from ppaudioldm.generation.loa import generate_loa
 from ppaudioldm.models.gpt2 import GPT2
-from ppaudioldm.models.loa import LoaPrefix
-from ppaudioldm.training.spoken import sinusoids
+from ppaudioldm.models.loa import PARTS, LoaPrefix
 from tests.models.test_gpt2 import REDUCED as GPT2_REDUCED
 from tests.models.test_gpt2 import empty_cache
 from tests.support import load_golden, noise, random_network, relative_error, run
 
 REDUCED = LoaConfig(condition_dims=(16, 24), hidden_size=32)
 NUM_TOKENS = 5
+TIMED = replace(REDUCED, num_tokens=NUM_TOKENS, duration_dim=48)
 
 
 def conditions() -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -63,28 +63,62 @@ def test_prefix_is_conditions_between_their_marks():
         np.testing.assert_array_equal(mask[item], [1, 1, 1, 1, *masks[1][item], 1])
 
 
-def test_a_timed_prefix_has_sinusoids_of_the_time_at_which_each_item_is_spoken():
-    """Those of the position of the LOA token of this time, like GPT-2's own table when training begins."""
-    plain, timed = (random_network("loa", LoaPrefix, replace(REDUCED, duration_dim=dim)) for dim in (None, 48))
-    values = {name: framework.to_numpy(value) for name, value in timed.named_parameters()}
-    values |= {name: framework.to_numpy(value) for name, value in plain.named_parameters()}
-    framework.assign_weights(timed, values.items())
+def timed_outputs(durations: np.ndarray | None = None) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """The weights, and the outputs with durations that are known or predicted."""
+    network = random_network("loa", LoaPrefix, TIMED)
+    states, masks = ([framework.from_numpy(x) for x in part] for part in conditions())
+    known = [] if durations is None else [framework.from_numpy(durations)]
+    with framework.no_grad():
+        outputs = [framework.to_numpy(x) for x in network(states, masks, *known)]
+    return {name: framework.to_numpy(value) for name, value in network.named_parameters()}, outputs
+
+
+def guess(weights: dict[str, np.ndarray], parts: np.ndarray) -> np.ndarray:
+    """The first guess at a token from the embeddings of PARTS parts before it, in it and after it, for item 0."""
+
+    def gelu(x):
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+    x = np.concatenate([conditions()[0][0][0, 0] * 4, parts.ravel()])  # 4 is the root of CLAP's 16 channels
+    for name in ("in", "middle", "out"):
+        x = weights[f"spoken_{name}.weight"] @ x + weights[f"spoken_{name}.bias"]
+        x = x if name == "out" else gelu(x)
+    return x
+
+
+def test_a_timed_prefix_guesses_each_token_from_what_is_spoken_around_it():
+    """Known durations: 2.25 tokens with the silence before, then 0.5 and 2."""
+    weights, (embeddings, _, spoken) = timed_outputs(np.array([[2.25, 0.5, 2, 0, 0, 0]] * 2, np.float32))
+    phonemes = conditions()[0][1][0, :, 12:]  # the embeddings are behind the states
+    parts = np.zeros((PARTS * (NUM_TOKENS + 2), 12), np.float32)
+    parts[4:13], parts[13:15], parts[15:23] = phonemes[0], phonemes[1], phonemes[2]
+    for token in range(NUM_TOKENS):
+        np.testing.assert_allclose(spoken[0, token], guess(weights, parts[4 * token : 4 * token + 12]), atol=1e-4)
+    np.testing.assert_allclose(embeddings[:, -1], weights["eos_1"] + spoken[:, 0], atol=1e-5)
+
+
+def test_a_part_of_two_phonemes_has_the_share_of_each():
+    weights, (*_, spoken) = timed_outputs(np.array([[1.1, 3, 0, 0, 0, 0]] * 2, np.float32))
+    first, second = conditions()[0][1][0, :2, 12:]
+    parts = np.stack([*[first] * 4, 0.4 * first + 0.6 * second, *[second] * 7])  # of tokens 0 to 2
+    np.testing.assert_allclose(spoken[0, 1], guess(weights, parts), atol=1e-4)
+
+
+def test_durations_are_predicted_where_none_are_known():
+    network = random_network("loa", LoaPrefix, TIMED)
     states, masks = ([framework.from_numpy(x) for x in part] for part in conditions())
     with framework.no_grad():
-        durations = framework.to_numpy(timed.durations(states, masks[1]))
+        durations = framework.to_numpy(network.durations(states, masks[1]))
     assert (durations > 0).sum(1).tolist() == [6, 4] and np.ptp(durations[0]) > 1e-3
-    added = make_prefix(timed)[0] - make_prefix(plain)[0]
-    assert np.abs(added[:, :4]).max() == np.abs(added[:, -1]).max() == 0
-    middles = added.shape[1] + np.cumsum(durations, 1) - durations / 2
-    angles = middles[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
-    expected = np.concatenate([np.sin(angles), np.cos(angles)], 2) / np.sqrt(2)
-    np.testing.assert_allclose(added[:, 4:-1], expected, atol=1e-4)
-    with framework.no_grad():
-        known = framework.to_numpy(timed(states, masks, framework.from_numpy(2 * durations))[0])
-    later = known - make_prefix(plain)[0]  # durations that are known take the place of the predicted ones
-    angles = (added.shape[1] + 2 * np.cumsum(durations, 1) - durations)[:, :, None] * 10000.0 ** (-np.arange(16) / 16)
-    np.testing.assert_allclose(later[:, 4:-1, :16], np.sin(angles) / np.sqrt(2), atol=1e-4)
-    np.testing.assert_allclose(sinusoids(40, 32)[7, [0, 16]], np.array([np.sin(7), np.cos(7)]) / np.sqrt(2), atol=1e-6)
+    np.testing.assert_allclose(timed_outputs(durations)[1][2], timed_outputs()[1][2], atol=1e-6)
+
+
+def test_the_first_guess_is_added_to_input_and_output_of_each_token():
+    """GPT-2 that returns twice its input; what was added to the first input is in the prefix."""
+    prefix, mask = np.ones((1, 3, 2), np.float32), np.ones((1, 3), np.float32)
+    spoken = np.array([[[5, 5], [1, 2], [10, 20]]], np.float32)
+    tokens = generate_loa(prefix, mask, lambda x, _: 2 * x, 3, np.concatenate, spoken=spoken)
+    assert tokens.tolist() == [[[7, 7], [17, 20], [64, 100]]]
 
 
 def test_prefix_refuses_another_number_of_conditions():

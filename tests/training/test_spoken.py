@@ -53,16 +53,23 @@ SAMPLES = 8 * 640  # 8 latent frames of 40 ms: 4 LOA tokens of 80 ms
 AUDIOMAE = AudioMAEConfig(frames=32, patch_size=8, patch_mels=128, hidden_size=32, num_layers=3, num_heads=1, pooling=1)
 MODEL = ModelConfig(
     unet=UNetConfig(
-        model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_levels=(1,), context_dims=(32,)
+        model_channels=32,
+        channel_mult=(1, 2),
+        num_res_blocks=1,
+        attention_levels=(1,),
+        context_dims=(32,),
+        loa_frames=2,
     ),
     vae=VAEConfig(channels=32, channel_mult=(1, 1, 1), num_res_blocks=1),
     vocoder=HifiGanConfig(initial_channels=32),
     clap_text=ClapTextConfig(300, 32, 1, 1, 32, 514, projection_dim=32),
     clap_audio=None,
     flan_t5=None,
-    phoneme_encoder=PhonemeEncoderConfig(hidden_size=32, num_layers=1, feed_forward_size=32, max_phonemes=24),
+    phoneme_encoder=PhonemeEncoderConfig(
+        hidden_size=32, num_layers=1, feed_forward_size=32, max_phonemes=24, with_embeddings=True
+    ),
     gpt2=GPT2Config(32, 1, 1, 64),
-    loa=LoaConfig((32, 32), 32, AUDIOMAE.num_tokens, duration_dim=32),
+    loa=LoaConfig((32, 64), 32, AUDIOMAE.num_tokens, duration_dim=32),
     diffusion=DiffusionConfig(prediction="v"),
 )
 
@@ -107,9 +114,9 @@ def settings(tmp_path):
         clip_uses=0,
         batch_size=3,
         loa_steps=2,
+        latent_weight=0.1,
         held_out=2,
         loa_passes=2,
-        guided_attention=0.1,
         model=MODEL,
         optimizer=OptimizerConfig(rate=5e-3, warmup=2),
         run=RunConfig(steps=8, log_every=1, evaluate_every=8, precision="f32"),
@@ -126,8 +133,7 @@ def test_the_losses_fall_resuming_changes_nothing_and_the_checkpoint_speaks(sett
     lines = read_log(folder)
     steps = [line for line in lines if "rate" in line]
     errors = [line["loa_error"] for line in steps]
-    assert {"duration_error", "attention_error"} <= steps[-1].keys()
-    assert all(after[name] < before[name] for name in ("duration_error", "attention_error"))
+    assert all(after[name] < before[name] for name in ("duration_error", "latent_error", "spoken_error"))
     names = {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong", "recorded")}
     assert {*names, "loa_error"} <= lines[-1].keys() and len(list((folder / "samples").iterdir())) > 1
     for _ in range(2):
@@ -172,13 +178,14 @@ def gpt2():
     attended = np.array([[1, 1, 1, 1, 0, 0, 1], [1, 1, 1, 0, 0, 0, 1]], np.float32)
     prefix, mask = framework.from_numpy(noise(2, 7, 32)), framework.from_numpy(attended)
     empty = [framework.from_numpy(x) for x in empty_states("gpt2", replace(MODEL, gpt2=config), 2)]
+    spoken = framework.from_numpy(noise(2, 4, 32, seed=1))
     free = Stateful(network, lambda batch: empty)
     with framework.no_grad():
-        generated = generate_loa(prefix, mask, free, 4, xp.concat, 32)
+        generated = generate_loa(prefix, mask, free, 4, xp.concat, 32, spoken)
 
     def parallel(history, passes):
         with framework.no_grad():
-            tokens = parallel_loa(network, prefix, mask, empty, framework.from_numpy(history), passes)
+            tokens = parallel_loa(network, prefix, mask, empty, framework.from_numpy(history), passes, spoken)
             return framework.to_numpy(tokens)
 
     return parallel, framework.to_numpy(generated)
@@ -202,8 +209,8 @@ def test_with_as_many_passes_as_tokens_all_at_once_are_those_of_generation(gpt2)
         ({"synthesised": "sounds"}, "synthesised is 'sounds', allowed with a phoneme encoder: speech"),
         ({"synthesised": "songs"}, "synthesised is 'songs', allowed: sounds, speech"),
         ({"kinds": ("bell",)}, "kinds has 'bell', allowed with synthesised = \"speech\": man, woman, scottish, deep"),
-        ({"loa_passes": 0}, "guided_attention is 0.1, allowed without loa_passes or a phoneme encoder: 0"),
         ({"loa_passes": -1}, "loa_passes is -1, allowed: 0 to"),
+        ({"duration": 0.48}, "latent_weight is 0.1, allowed where the LOA tokens are not those of all 12"),
     ],
 )
 def test_settings_that_do_not_fit(settings, changes, message):

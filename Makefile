@@ -1,4 +1,4 @@
-# make demo    a first sound in output/demo.wav, and its picture
+# make demo    a sound and a spoken sentence in output/, and their pictures
 # make test    the tests; make slow, make browser, make lint, make parity: what CI runs besides
 # make install-test, make schema, make cluster: by hand
 # make clean   remove the environment and everything built
@@ -26,7 +26,8 @@ ON_ANY_FRAMEWORK := $(addprefix --ignore=tests/,assistants audio commands evalua
 
 demo: .venv/.installed
 	$(BIN)/ppaudioldm generate "A big bell rings" --seed 1 --spectrogram -o output/demo.wav
-	@echo "The sound is in output/demo.wav, its spectrogram in output/demo.png"
+	$(BIN)/ppaudioldm speak "Good evening everybody, welcome to London." --seed 1 --spectrogram -o output/speech.wav
+	@echo "The sound is in output/demo.wav, the sentence in output/speech.wav; beside them .png, their spectrograms"
 
 test: .venv/.installed-test
 	$(PYTEST) $(ON_ALL_CORES) --durations=30 -m "not slow"
@@ -80,7 +81,7 @@ clean:
 
 .venv/.installed: .venv/.made pyproject.toml
 	@echo "Installing ppaudioldm into .venv: a few minutes the first time, some 300 MB of downloads"
-	@$(PIP) --editable ".[cpu]"
+	@$(PIP) --editable ".[cpu,speech]"
 	@touch $@
 
 .venv/.installed-test: .venv/.made pyproject.toml

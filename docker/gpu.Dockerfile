@@ -5,7 +5,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml MANIFEST.in README.md LICENSE ./
-COPY assets/CREDITS.md assets/
+COPY assets/CREDITS.md assets/VOICES.md assets/
 COPY ppaudioldm ppaudioldm
 RUN python -m venv /opt/ppaudioldm \
     && /opt/ppaudioldm/bin/pip install --no-cache-dir ".[torch,all]"

@@ -139,6 +139,30 @@ TINY = ModelConfig(
     diffusion=DiffusionConfig(prediction="v", clip_seconds=2.56),
 )
 
+# Those of the published speech checkpoints with 20 million parameters: phonemes -> GPT-2 -> LOA tokens -> UNet, which
+# attends to nothing but the tokens, one for each latent frame. recipes/tiny-speech.toml trains it.
+TINY_SPEECH = ModelConfig(
+    unet=UNetConfig(
+        in_channels=16,
+        model_channels=64,
+        channel_mult=(1, 1, 2, 2),
+        num_res_blocks=1,
+        attention_levels=(1, 2),
+        context_dims=(256,),
+        loa_frames=1,
+    ),
+    vae=VAEConfig(channels=32, channel_mult=(1, 2, 4, 4), latent_channels=16),
+    vocoder=HifiGanConfig(initial_channels=256, method="griffin-lim"),
+    clap_text=ClapTextConfig(512, 128, 2, 4, 256, 514, projection_dim=128),
+    clap_audio=None,
+    flan_t5=None,
+    phoneme_encoder=PhonemeEncoderConfig(num_layers=3, feed_forward_size=384, max_phonemes=128),
+    gpt2=GPT2Config(256, 5, 4, 256),
+    loa=LoaConfig((128, 192), 256, num_tokens=64),
+    audiomae=None,
+    diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12),
+)
+
 # The same classes, as small as possible, for tests.
 UNTRAINED = ModelConfig(
     unet=UNetConfig(
@@ -166,6 +190,12 @@ def _in_diffusers(config: ModelConfig) -> ModelConfig:
 
 CHECKPOINTS: dict[str, CheckpointInfo] = {
     "tiny": CheckpointInfo("simple sounds, see `ppaudioldm checkpoints tiny`", TINY, "built-in", licence="Apache-2.0"),
+    "tiny-speech": CheckpointInfo(
+        "English speech in four voices, see `ppaudioldm checkpoints tiny-speech`",
+        TINY_SPEECH,
+        "built-in",
+        licence="Apache-2.0",
+    ),
     "untrained": CheckpointInfo(
         "noise: the smallest configuration with random weights, for tests", UNTRAINED, "random", licence="none"
     ),

@@ -10,6 +10,7 @@ from ppaudioldm.checkpoints import (
     DEFAULT_CHECKPOINT,
     LICENCE,
     audiomae_names,
+    built_in_speech_checkpoint,
     recording_names,
     unknown_name,
 )
@@ -33,7 +34,10 @@ def test_every_entry_says_where_it_is_and_under_which_licence():
 
 
 def test_what_comes_with_the_package_is_the_default():
-    assert [name for name, info in CHECKPOINTS.items() if info.layout == "built-in"] == [DEFAULT_CHECKPOINT]
+    assert [name for name, info in CHECKPOINTS.items() if info.layout == "built-in"] == [
+        DEFAULT_CHECKPOINT,
+        built_in_speech_checkpoint(),
+    ]
     assert [name for name, info in CHECKPOINTS.items() if info.layout == "random"] == ["untrained"]
 
 

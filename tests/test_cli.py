@@ -146,7 +146,7 @@ def test_json_reports_stages_and_repeats(tmp_path, capsys):
         (["generate", "x", "-c", "audioldm2-speech-ljspeech"], "speaks a text: use the task speak"),
         (
             ["speak", "tˈɛst", "--phonemes", "-c", "untrained"],
-            "untrained does not speak, choose from audioldm2-speech-gigaspeech",
+            "untrained does not speak, choose from tiny-speech, audioldm2-speech-gigaspeech",
         ),
         (["speak", "tˈɛst", "--phonemes", "--speaker", ""], "speaker is '', allowed"),
         (["info", "nothing-here"], "unknown checkpoint 'nothing-here'"),

@@ -63,7 +63,7 @@ def test_defaults():
 @pytest.mark.parametrize(
     ("task", "config", "prompt", "message"),
     [
-        ("speak", UNTRAINED, "a man", "x does not speak, choose from audioldm2-speech-gigaspeech, "),
+        ("speak", UNTRAINED, "a man", "x does not speak, choose from tiny-speech, audioldm2-speech-gigaspeech, "),
         ("vary", SPEAKS, None, "x speaks a text: use the task speak"),
         ("vary", replace(UNTRAINED, audiomae=None), None, "x has no network that encodes a recording, choose from "),
         ("extend", replace(UNTRAINED, audiomae=None), None, "prompt is missing, and x has no network that encodes"),

@@ -147,9 +147,10 @@ TINY_SPEECH = ModelConfig(
         model_channels=64,
         channel_mult=(1, 1, 2, 2),
         num_res_blocks=1,
-        attention_levels=(1, 2),
+        attention_levels=(1,),
         context_dims=(256,),
         loa_frames=1,
+        loa_bands=8,
     ),
     vae=VAEConfig(channels=32, channel_mult=(1, 2, 4, 4), latent_channels=16),
     vocoder=HifiGanConfig(initial_channels=256, method="griffin-lim"),
@@ -158,9 +159,9 @@ TINY_SPEECH = ModelConfig(
     flan_t5=None,
     phoneme_encoder=PhonemeEncoderConfig(num_layers=3, feed_forward_size=384, max_phonemes=128),
     gpt2=GPT2Config(256, 5, 4, 256),
-    loa=LoaConfig((128, 192), 256, num_tokens=64),
+    loa=LoaConfig((128, 192), 256, num_tokens=64, duration_dim=256),
     audiomae=None,
-    diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12),
+    diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12, guidance_scale=1.0, num_inference_steps=8),
 )
 
 # The same classes, as small as possible, for tests.

@@ -157,9 +157,9 @@ TINY_SPEECH = ModelConfig(
     clap_text=ClapTextConfig(512, 128, 2, 4, 256, 514, projection_dim=128),
     clap_audio=None,
     flan_t5=None,
-    phoneme_encoder=PhonemeEncoderConfig(num_layers=3, feed_forward_size=384, max_phonemes=128),
+    phoneme_encoder=PhonemeEncoderConfig(num_layers=3, feed_forward_size=384, max_phonemes=128, with_embeddings=True),
     gpt2=GPT2Config(256, 5, 4, 256),
-    loa=LoaConfig((128, 192), 256, num_tokens=64, duration_dim=256),
+    loa=LoaConfig((128, 384), 256, num_tokens=64, duration_dim=256),
     audiomae=None,
     diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12, guidance_scale=1.0, num_inference_steps=8),
 )

@@ -28,7 +28,7 @@ from ppaudioldm.storage.atomic import atomic_path
 
 PAGE = Path(__file__).parents[1] / "docs" / "tiny-speech.md"
 PARTS = (*SENTENCE_SETS, "guidance", "times")
-GUIDANCE_SCALES = (1.5, 2.5, 3.5, 5.0, 7.0)
+GUIDANCE_SCALES = (1.0, 1.5, 2.5, 4.0)
 SENTENCE = "Good evening everybody, welcome to London."  # no sentence of the training data: two that are, in one
 ROWS = {
     "word_error_rate": "wrong words",

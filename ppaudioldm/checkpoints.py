@@ -161,7 +161,7 @@ TINY_SPEECH = ModelConfig(
     gpt2=GPT2Config(256, 5, 4, 256),
     loa=LoaConfig((128, 384), 256, num_tokens=64, duration_dim=256),
     audiomae=None,
-    diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12, guidance_scale=1.0, num_inference_steps=8),
+    diffusion=DiffusionConfig(prediction="v", clip_seconds=5.12, guidance_scale=2.0, num_inference_steps=8),
 )
 
 # The same classes, as small as possible, for tests.

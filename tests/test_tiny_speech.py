@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from ppaudioldm.sounds.speech.clips import LEVEL
 from ppaudioldm.sounds.speech.speakers import SPEAKERS
 from ppaudioldm.tasks.registry import SPEAKER
 from ppaudioldm.tasks.speak import PAUSE_S, speak, trimmed
+from ppaudioldm.training.chain import ChainSettings
+from ppaudioldm.training.settings import read_settings as read_training_settings
 from ppaudioldm.weights.checkpoint import open_checkpoint
 from ppaudioldm.weights.locate import BUILT_IN
 from tests.text.test_phonemes import speech
@@ -54,6 +57,12 @@ def test_it_is_what_the_table_says_and_small():
     files = [file for file in (BUILT_IN / "tiny-speech").rglob("*") if file.is_file()]
     assert round(sum(file.stat().st_size for file in files) / 1e6) <= MOST_MB
     assert json.loads((BUILT_IN / "tiny-speech" / "config.json").read_text("utf-8"))["name"] == "tiny-speech"
+
+
+def test_the_recipe_trains_this_model(tmp_path):
+    recipe = read_training_settings(Path(__file__).parents[1] / "recipes" / "tiny-speech.toml", ChainSettings())
+    model = recipe.of_run("joint", tmp_path).model
+    assert replace(model, vocoder=TINY_SPEECH.vocoder) == TINY_SPEECH
 
 
 def test_the_notices_of_its_voices_are_kept():

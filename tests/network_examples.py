@@ -42,7 +42,7 @@ CONFIGS: dict[str, ModelConfig] = {
     "times of phonemes": replace(
         UNTRAINED,
         phoneme_encoder=PhonemeEncoderConfig(40, 64, 2, 2, 128, max_phonemes=30, with_embeddings=True),
-        loa=LoaConfig((128, 128), 128, duration_dim=48),
+        loa=LoaConfig((64, 128), 128, duration_dim=48),
     ),
     "attention in the middle": replace(UNTRAINED, unet=replace(SMALL, attention_levels=())),
     "no context": replace(UNTRAINED, unet=replace(SMALL, context_dims=())),

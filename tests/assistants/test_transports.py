@@ -42,6 +42,7 @@ ENVIRONMENT = {**os.environ, "PPAUDIOLDM_ENGINE": "eager", "OMP_NUM_THREADS": "1
 def test_the_command_over_standard_streams(tmp_path, caplog):
     """Without networks, which are read at the first sound."""
     command = ["-m", "ppaudioldm.cli", "mcp", "-c", "tiny", "--output", str(tmp_path / "sounds"), "--max-steps", "20"]
+    command += ["--speech-checkpoint", "none"]
     transport = StdioServerParameters(command=sys.executable, args=command, env=ENVIRONMENT)
 
     async def use(client):

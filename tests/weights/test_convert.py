@@ -228,7 +228,7 @@ def test_native_config_is_readable_json(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, untrained, audioldm2-full"),
+        (("tinny", "out", "native", 0), "unknown checkpoint 'tinny', choose from tiny, tiny-speech, untrained"),
         (("untrained", "out", "onnx", 0), "unknown layout 'onnx', choose from original, diffusers, native"),
         (("untrained", "out", "original", 0), "out: a published file needs a suffix, such as .pth"),
         (("untrained", "out.pth", "native", 0), "out.pth: a folder is written, and .pth is the suffix of a file"),

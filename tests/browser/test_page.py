@@ -229,10 +229,13 @@ def test_mistakes_are_one_line(page, tmp_path):
     assert "\n" not in notice.inner_text()
 
 
-def test_speech_says_what_it_needs(page):
+def test_speech_by_the_built_in_checkpoint(page):
+    expect(page.locator("#title")).to_contain_text("tiny-speech")
     page.get_by_role("tab", name="Speech").click()
-    expect(page.get_by_role("tabpanel").filter(has_text="does not speak")).to_contain_text("--speech-checkpoint")
-    expect(page.locator("#title")).to_contain_text("licence")
+    page.locator("#speak-text textarea").fill("Open the door.")
+    page.locator("#speak-button").click()
+    finished(page)
+    assert 0.5 < duration(page, "#result audio") < 2
 
 
 # Texts that are seen and have Latin letters only, but those of users and names.

@@ -120,9 +120,9 @@ class PromptEmbedder:
             return embeddings
         clap = engine.asarray(self.embed_clap(prompts)[:, None])
         ones = engine.asarray(np.ones((len(prompts), 1), np.float32))
-        prefix, prefix_mask, *spoken = engine.run("loa", [clap, engine.asarray(states)], [ones, engine.asarray(mask)])
+        prefix, prefix_mask, *guess = engine.run("loa", [clap, engine.asarray(states)], [ones, engine.asarray(mask)])
         count = config.loa.num_tokens if num_loa_tokens is None else num_loa_tokens
         tokens = generate_loa(
-            prefix, prefix_mask, engine.start("gpt2"), count, engine.concat, config.gpt2.max_positions, *spoken
+            prefix, prefix_mask, engine.start("gpt2"), count, engine.concat, config.gpt2.max_positions, *guess
         )
         return replace(embeddings, generated_prompt_embeds=engine.to_numpy(tokens))

@@ -29,29 +29,32 @@ def generate_loa(
     num_tokens: int,
     concat: Callable[[list[Array], int], Array],
     max_positions: int = 1024,
-    spoken: Array | None = None,
+    guess: Array | None = None,
 ) -> Array:
     """GPT-2's continuation of `prefix` (B, P, 768) by LOA tokens (B, num_tokens, 768), without sampling: deterministic.
 
     mask: (B, P), 1 = attend, and 1 at the first position, as `models.loa.LoaPrefix` makes it.
     gpt2: hidden states of embeddings and mask, each call going on where the last one ended, as `Engine.start` makes it;
-    not called before. concat: that engine's concatenation, as `xp.concat`. spoken: LoaPrefix's first guess at the
-    tokens, (B, num_tokens, 768), to which GPT-2's output is added. It is also added to the input, of which the prefix
-    has it.
+    not called before. concat: that engine's concatenation, as `xp.concat`. guess: LoaPrefix's first guess at the
+    tokens, (B, N, 768), to which GPT-2's output is added. GPT-2's input has it, too: the prefix has the first token's.
     A prefix longer than `max_positions - num_tokens` loses its end, with a warning, as the model was trained.
-    Raises ValueError if that leaves nothing of the prefix, or if `num_tokens` is below 1.
+    Raises ValueError if that leaves nothing of the prefix, if `num_tokens` is below 1, or above N with a guess.
     """
     limit = max_positions - num_tokens
-    if num_tokens < 1 or limit < 1:
-        raise ValueError(f"cannot generate {num_tokens} LOA tokens, choose from 1 to {max_positions - 1}")
+    most = max_positions - 1 if guess is None else guess.shape[1]
+    if not 1 <= num_tokens <= most or limit < 1:
+        raise ValueError(f"cannot generate {num_tokens} LOA tokens, choose from 1 to {min(most, max_positions - 1)}")
     if prefix.shape[1] > limit:
         logger.warning("conditions cut from %d to %d positions: the prompt's end is ignored", prefix.shape[1], limit)
         prefix, mask = prefix[:, :limit], mask[:, :limit]
-    guesses = [0.0] * num_tokens if spoken is None else [spoken[:, i : i + 1] for i in range(num_tokens)]
-    tokens = [gpt2(prefix, mask)[:, -1:] + guesses[0]]
-    for guess in guesses[1:]:
+
+    def guessed(x: Array, number: int) -> Array:
+        return x if guess is None else x + guess[:, number : number + 1]
+
+    tokens = [guessed(gpt2(prefix, mask)[:, -1:], 0)]
+    for number in range(1, num_tokens):
         mask = concat([mask, mask[:, :1]], 1)  # the first position, SOS_0, is attended like every generated token
-        tokens.append(gpt2(tokens[-1] + guess, mask) + guess)
+        tokens.append(guessed(gpt2(guessed(tokens[-1], number), mask), number))
     return concat(tokens, 1)
 
 

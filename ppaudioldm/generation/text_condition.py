@@ -259,7 +259,7 @@ class PromptEncoder:
             on_step()
             return hidden
 
-        embeddings, mask, *spoken = prefix
+        embeddings, mask, *guess = prefix
         tokens = generate_loa(
             embeddings,
             mask,
@@ -267,7 +267,7 @@ class PromptEncoder:
             config.loa.num_tokens,
             engine.concat,
             config.gpt2.max_positions,
-            *spoken,
+            *guess,
         )
         return engine.to_numpy(tokens), np.ones((1, config.loa.num_tokens), np.float32)
 

@@ -1,6 +1,6 @@
-"""What the known times of phonemes teach: their durations, and what is spoken during a LOA token.
+"""The durations of phonemes in training clips, whose times are known, as the targets of `LoaPrefix.durations`.
 
-GPT-2 does not find that out from the error of its tokens alone: it learns to continue them instead.
+As in FastSpeech (arXiv:1905.09263), the rest of the model is trained with the true durations, not the predicted ones.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def duration_loss(durations: Tensor, times: Tensor) -> Tensor:
 def true_durations(times: Tensor, predicted: Tensor) -> Tensor:
     """How long each phoneme is spoken, in LOA tokens: (B, L). `times` and `predicted` as in `duration_loss`.
 
-    GPT-2 learns with these, so that each token is that of the phonemes that are said to be spoken in it. Where times
-    are not known, durations are the predicted ones.
+    With them the phonemes given for each LOA token are those spoken during it, however wrong the prediction still is.
+    Where times are not known, durations are the predicted ones.
     """
     start, end, known = _known(times)
     return xp.where(known, end - start, predicted)

@@ -117,8 +117,10 @@ def test_the_first_guess_is_added_to_input_and_output_of_each_token():
     """GPT-2 that returns twice its input; what was added to the first input is in the prefix."""
     prefix, mask = np.ones((1, 3, 2), np.float32), np.ones((1, 3), np.float32)
     spoken = np.array([[[5, 5], [1, 2], [10, 20]]], np.float32)
-    tokens = generate_loa(prefix, mask, lambda x, _: 2 * x, 3, np.concatenate, spoken=spoken)
+    tokens = generate_loa(prefix, mask, lambda x, _: 2 * x, 3, np.concatenate, guess=spoken)
     assert tokens.tolist() == [[[7, 7], [17, 20], [64, 100]]]
+    with pytest.raises(ValueError, match="cannot generate 4 LOA tokens, choose from 1 to 3"):
+        generate_loa(prefix, mask, lambda x, _: 2 * x, 4, np.concatenate, guess=spoken)
 
 
 def test_prefix_refuses_another_number_of_conditions():

@@ -103,7 +103,7 @@ SPEAKERS = {
 # Words of descriptions that say nothing of the speaker.
 NAMELESS = "a accent an calm from in is reporter says something speaker speaking speaks voice with"
 # What users say of a speaker and the model cannot do. These words are in descriptions so that they do not change the
-# voice. Pace is among them: CLAP hardly hears it, and `ppaudioldm speak --speed` sets it exactly.
+# voice. Pace is among them: CLAP's embeddings hardly depend on it, and `ppaudioldm speak --speed` sets it exactly.
 ADJECTIVES = ("cheerful", "friendly", "middle-aged", "nice", "polite", "serious", "tall", "young")
 MANNERS = (
     "and tells a story",

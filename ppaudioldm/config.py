@@ -236,6 +236,8 @@ class DiffusionConfig:
     guidance_scale: float = 3.5  # by default: what the published program uses
     sampler: str = "dpm++"  # by default; "consistency" and "lcm" are the only ones of the models that have them
     num_inference_steps: int = 10  # by default
+    # By default a sound is the one of so many attempts that CLAP scores nearest to its prompt.
+    best_of: int = 1
 
 
 # Of ConsistencyTTA: Stable Diffusion's noise schedule, and a UNet that predicts the clean latents in one call.
@@ -296,6 +298,11 @@ class ModelConfig:
         if self.audiomae is not None:
             return "audiomae"
         return "clap_audio" if self.unet.film_dim and self.clap_audio is not None else None
+
+    @property
+    def best_of(self) -> int:
+        """How many attempts a sound is the best of, by default; 1 where nothing ranks them."""
+        return self.diffusion.best_of if self.ranks else 1
 
     @property
     def ranks(self) -> bool:

@@ -15,7 +15,7 @@ from ppaudioldm.audio.mel import checked_waveform
 from ppaudioldm.checkpoints import CHECKPOINTS, speech_names
 from ppaudioldm.choices import VOCODERS
 from ppaudioldm.config import ModelConfig
-from ppaudioldm.diffusion.noise import item_seeds
+from ppaudioldm.diffusion.noise import attempt_seeds, item_seeds
 from ppaudioldm.diffusion.schedule import NoiseSchedule
 from ppaudioldm.engines.adapted import AdaptedEngines
 from ppaudioldm.engines.choice import chosen_engine, create_engine
@@ -147,7 +147,9 @@ class AudioLDM:
           the steps, from 0 to 1, that is guided; the others take half the time. The guidance scale is by default that
           of the published program: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta, of whose UNet it is an input.
           A checkpoint or an adapter that is distilled has its own sampler ("lcm"), steps and scale by default.
-        - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept.
+        - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept. By
+          default 1; `tiny` then makes several attempts with seeds far apart, and keeps the best, unless it starts from
+          a recording. Its seed, `Clip.seeds`, generates it alone where this is 1.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
           "bells.safetensors:0.8"; a text, or several. Preparing one takes seconds, once for each scale.
@@ -209,8 +211,11 @@ class AudioLDM:
                 logger.warning("the recording takes the place of the prompt, which only scores the result")
         negative_prompts = _negative_prompts(negatives if has_one_each else options.negative_prompt, len(prompts))
         # Without a prompt there is nothing by which to choose between candidates.
-        count = 1 if is_absent and not keep_candidates else options.num_waveforms_per_prompt
+        count = 1 if is_absent and not keep_candidates else options.candidates
         seeds = _seeds(seed, len(prompts), count, options.variations)
+        is_from_text = not (has_features or transcription or phonemes) and condition.init_latents is None
+        if options.num_waveforms_per_prompt is None and is_from_text and not keep_candidates:
+            seeds = [attempt_seeds(one, self.config.best_of) for (one,) in seeds]
         rows = [row for row in range(len(prompts)) for _ in range(options.variations)]
         prompts, negative_prompts = [prompts[row] for row in rows], [negative_prompts[row] for row in rows]
         conditioning, unconditional = (

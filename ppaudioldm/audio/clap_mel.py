@@ -25,8 +25,18 @@ def clap_log_mel(waveform: np.ndarray, repeat: bool = False) -> np.ndarray:
     if repeat:
         repeated = np.tile(waveform, CLAP_MAX_SAMPLES // len(waveform))
         waveform = np.pad(repeated, (0, CLAP_MAX_SAMPLES - len(repeated)))
+    return stretched(mel_decibels(waveform))
+
+
+def mel_decibels(waveform: np.ndarray) -> np.ndarray:
+    """The mel spectrogram (frames, 64) in dB of `waveform` at 48 kHz, a frame for every 10 ms."""
     power = stft_magnitude(waveform, MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
-    decibels = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
+    decibels: np.ndarray = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
+    return decibels
+
+
+def stretched(decibels: np.ndarray) -> np.ndarray:
+    """CLAP's input (1, 1024, 64) float32, of `mel_decibels`."""
     return interpolate_frames(decibels, CLAP_FRAMES)[None].astype(np.float32)
 
 

@@ -167,13 +167,13 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
         _title(task, options, parameters),
         _layout(task, options, recording),
         lambda path: [
-            file
-            for one in numbered(path, settings.variations)
-            for file in output.files(one, settings.num_waveforms_per_prompt)
+            file for one in numbered(path, settings.variations) for file in output.files(one, settings.candidates)
         ],
     )
     if options.low_memory is None:
-        options.low_memory = _runs_networks_once(task, settings, duration)
+        config = _config_of(options.checkpoint)
+        attempts = config.best_of if config and settings.num_waveforms_per_prompt is None else settings.candidates
+        options.low_memory = _runs_networks_once(task, attempts * settings.variations > settings.batch_size, duration)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     import numpy as np
@@ -195,9 +195,7 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
     paths = numbered(target(), settings.variations)
     # The others are not lost for a variation that is not finite.
     finite = [i for i, waveform in enumerate(clip.waveforms) if np.isfinite(waveform).all()] or [0]
-    written = [
-        write_clip(paths[i], clip, output, first_seed + i * settings.num_waveforms_per_prompt, i) for i in finite
-    ]
+    written = [write_clip(paths[i], clip, output, first_seed + i * settings.candidates, i) for i in finite]
     notify_if_random(pipeline)
     seconds = {"open": opened, **clip.seconds, "total": time.perf_counter() - start}
     if options.json:
@@ -250,9 +248,12 @@ def _opened_recording(task: Task, options: argparse.Namespace) -> Recording | No
     return open_recording(options.audio, truncate=task.reads_beginning)
 
 
-def _runs_networks_once(task: Task, settings: Options, duration: float | None) -> bool:
-    """Whether no network is needed again after another one ran: then it need not stay in memory."""
-    if settings.num_waveforms_per_prompt * settings.variations > settings.batch_size:
+def _runs_networks_once(task: Task, in_batches: bool, duration: float | None) -> bool:
+    """Whether no network is needed again after another one ran: then it need not stay in memory.
+
+    in_batches: what is generated does not fit into one batch.
+    """
+    if in_batches:
         return False
     if task.pieces_above_s is None:
         return True

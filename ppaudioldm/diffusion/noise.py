@@ -18,6 +18,7 @@ import numpy as np
 from ppaudioldm.errors import quoted
 
 MAX_SEED = 2**63 - 1
+BETWEEN_ATTEMPTS = 2**40
 
 # Purposes of draws: those of different purposes or steps are independent.
 INITIAL = 0  # the noise that the denoising starts from
@@ -45,6 +46,14 @@ def item_seeds(seed: int, count: int) -> list[int]:
     if check_seed(seed) + count - 1 > MAX_SEED:
         raise ValueError(f"seed is {quoted(seed)}, allowed with {count} candidates: up to {MAX_SEED - count + 1}")
     return [check_seed(seed) + k for k in range(count)]
+
+
+def attempt_seeds(seed: int, count: int) -> list[int]:
+    """The seeds of `count` attempts at one clip, the first with `seed` itself.
+
+    They are far apart: whoever counts seeds up has no attempt in common between two of them.
+    """
+    return [(check_seed(seed) + k * BETWEEN_ATTEMPTS) % (MAX_SEED + 1) for k in range(count)]
 
 
 def check_seed(seed: int) -> int:

@@ -168,9 +168,10 @@ class Options:
     spacing: str | None = _setting(
         None, "of the timesteps of dpm++; default: log-snr", str, choices=SPACINGS, flags=("--spacing",)
     )
-    num_waveforms_per_prompt: int = _setting(
-        1,
-        "candidates to generate; the one that CLAP scores nearest to the prompt is kept",
+    num_waveforms_per_prompt: int | None = _setting(
+        None,
+        "candidates to generate; the one that CLAP scores nearest to the prompt is kept; default: 1, for which tiny"
+        " makes several attempts",
         int,
         minimum=1,
         maximum=64,
@@ -230,6 +231,11 @@ class Options:
     )
     stereo: bool = _setting(False, "two decorrelated channels, whose mean is the mono sound", bool, flags=("--stereo",))
     normalize: bool = _setting(False, "bring the peak to -1 dBFS", bool, flags=("--normalize",))
+
+    @property
+    def candidates(self) -> int:
+        """Of each prompt: `num_waveforms_per_prompt`, by default 1, of which a checkpoint may make several attempts."""
+        return 1 if self.num_waveforms_per_prompt is None else self.num_waveforms_per_prompt
 
     def __post_init__(self) -> None:
         for name, setting in settings().items():

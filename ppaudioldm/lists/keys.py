@@ -32,7 +32,12 @@ KEYED = (
 )
 KEYED_OUTPUT = ("loudness", "spectrogram", "all_candidates")  # tags: only where they are not the default
 # The defaults in keys, as they were when every checkpoint had the same.
-FORMER_DEFAULTS = {"guidance_scale": 3.5, "num_inference_steps": 10, "sampler": "dpm++"}
+FORMER_DEFAULTS = {
+    "guidance_scale": 3.5,
+    "num_inference_steps": 10,
+    "sampler": "dpm++",
+    "num_waveforms_per_prompt": 1,
+}
 # The first version with lists.
 FIRST_KEYED = KEYED[:9]
 FIRST_DURATION = 10.0  # seconds, its default

@@ -135,7 +135,7 @@ def _items(
             split_first(line.prompt, options.prompt_schedule)  # an error for two prompts at the start
             line_seed = line.settings.get("seed", seed)
             if line_seed is not None:
-                item_seeds(line_seed, options.num_waveforms_per_prompt * options.variations)
+                item_seeds(line_seed, options.candidates * options.variations)
             check_level(options, loudness)
         except ValueError as error:
             failed[line.number] = str(error)
@@ -146,7 +146,7 @@ def _items(
             item_seed = line_seed
             if item_seed is not None:
                 further = variation if "seed" in line.settings else repeated
-                item_seed += further * options.num_waveforms_per_prompt
+                item_seed += further * options.candidates
             number = variation + 1 if count > 1 else None
             yield Item(line, options, item_seed, key, tuple(earlier), variation=number)
 
@@ -166,7 +166,7 @@ def _with_files(items: Iterable[Item], existing: Iterable[str], extension: str, 
         while True:
             file = Path(f"{stem}-{number}{own_extension}" if number > 1 else f"{stem}{own_extension}")
             number += 1
-            names = {path.name.casefold() for path in output.files(file, item.options.num_waveforms_per_prompt)}
+            names = {path.name.casefold() for path in output.files(file, item.options.candidates)}
             if not names & taken:
                 break
         numbers[stem.casefold()] = number
@@ -187,7 +187,7 @@ def in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     for item in items:
         groups.setdefault(item.options, []).append(item)
     for options, group in groups.items():
-        size = max(1, options.batch_size // options.num_waveforms_per_prompt)
+        size = max(1, options.batch_size // options.candidates)
         for start in range(0, len(group), size):
             yield group[start : start + size]
 

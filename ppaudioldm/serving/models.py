@@ -102,7 +102,7 @@ class Model:
         self.pipeline.check_lora(request.options.lora)
         options = self.pipeline.with_defaults(request.options)
         check_fit(options, config)
-        candidates = options.num_waveforms_per_prompt
+        candidates = options.candidates
         if (candidates > 1 or request.with_scores) and request.prompt is not None and not config.ranks:
             raise no_ranking(candidates)
         assert options.sampler and options.num_inference_steps and options.guidance_scale is not None

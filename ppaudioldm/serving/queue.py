@@ -52,7 +52,7 @@ class JobQueue:
             first = self._jobs[0]
             key = first.request.batch_key()
             alike = [first] if key is None else [job for job in self._jobs if job.request.batch_key() == key]
-            most = self._batch_size // first.request.options.num_waveforms_per_prompt
+            most = self._batch_size // first.request.options.candidates
             taken = alike[: batch_size(len(alike), most)]
             self._jobs = [job for job in self._jobs if job not in taken]
             return taken

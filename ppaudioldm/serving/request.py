@@ -61,7 +61,7 @@ class Request:
         prompt = task.default_prompt if self.prompt is None else self.prompt
         request = dataclasses.replace(self, prompt=prompt, parameters=parameters)
         request._check_limits(limits)
-        item_seeds(self.seed, self.options.num_waveforms_per_prompt * self.options.variations)
+        item_seeds(self.seed, self.options.candidates * self.options.variations)
         if self.keep_candidates and self.options.variations > 1:
             raise ValueError("keep_candidates is true and variations are several, allowed: one of them")
         task.check_options(self.options)
@@ -77,14 +77,14 @@ class Request:
         for name, value, most in (
             ("duration", options.duration or 0.0, limits.duration_s),
             ("num_inference_steps", options.num_inference_steps or 0, limits.steps),
-            ("num_waveforms_per_prompt", options.num_waveforms_per_prompt, limits.candidates),
+            ("num_waveforms_per_prompt", options.candidates, limits.candidates),
         ):
             if value > most:
                 raise ValueError(f"{name} is {value:g}, allowed on this server: up to {most:g}")
-        most = max(1, limits.candidates // options.num_waveforms_per_prompt)
+        most = max(1, limits.candidates // options.candidates)
         if options.variations > most:
             raise ValueError(
-                f"variations is {options.variations}, allowed on this server with {options.num_waveforms_per_prompt} "
+                f"variations is {options.variations}, allowed on this server with {options.candidates} "
                 f"candidates: up to {most}"
             )
         for name, text in self._texts():

@@ -42,7 +42,7 @@ def task_function(name: str) -> Callable[[Callable[Arguments, AnyClip]], Callabl
                 refuse_duration(settled, name)
             options = take_options(settled)
             task.check_options(options)
-            count, candidates = options.variations, options.num_waveforms_per_prompt
+            count, candidates = options.variations, options.candidates
             seeds = item_seeds(first_seed(settled.pop("seed", None)), count * candidates)[::candidates]
             named = signature.bind_partial(*arguments, **settled).arguments
             progress = settled.pop("progress", None)

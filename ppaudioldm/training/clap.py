@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ppaudioldm import framework
-from ppaudioldm.audio.clap_mel import CLAP_SAMPLE_RATE, clap_log_mel
+from ppaudioldm.audio.clap_mel import CLAP_SAMPLE_RATE, mel_decibels, stretched
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
 from ppaudioldm.framework import Tensor, nn, xp
 from ppaudioldm.generation.text_condition import CLAP_MAX_TOKENS
@@ -20,13 +20,15 @@ from ppaudioldm.models.clap_text import ClapText
 from ppaudioldm.text.tokenizer import PromptTokenizer
 from ppaudioldm.training import tiny
 from ppaudioldm.training.average import set_values
-from ppaudioldm.training.contrast import contrastive_loss
+from ppaudioldm.training.contrast import MAX_PARAPHRASES, contrastive_loss
 from ppaudioldm.training.dataset import (
     SPOKEN_CLIPS,
     CaptionedClip,
     Dataset,
     check_synthesised,
     held_out_of,
+    paraphrases_of,
+    seeded_rng,
     synthesised_clips,
 )
 from ppaudioldm.training.initialise import build_trainable
@@ -39,6 +41,7 @@ from ppaudioldm.weights.config_check import check_network
 SAMPLE_RATE = 16000  # Hz, of the clips
 STATISTICS_CLIPS = 128  # from which the mean and variance of the mel bands are measured
 HELD_OUT = 128  # clips
+FIRST_PAIR = 1_000_000  # the number of the clip that the first pair of captions describes: none whose sound is used
 INITIAL_LOG_SCALE, MAX_LOG_SCALE = math.log(1 / 0.07), math.log(100)  # of the logits; CLIP, arXiv:2103.00020
 
 
@@ -56,6 +59,14 @@ class ClapSettings:
     tokenizers: str = "runs/tokenizers"
     keep_vocabulary: bool = False
     batch_size: int = 32
+    # A small text encoder learns from the clips alone how few captions mean the same. Pairs of captions, each of a clip
+    # whose sound is not made, are many more; 0: none.
+    paraphrases: int = 0  # pairs in a batch
+    paraphrase_weight: float = 0.5
+    clips: int = 0  # different ones, whose spectrograms are kept and used again, 66 kB each for 5.12 s; 0: none is
+    shortened: float = (
+        0.0  # share of the clips of which only the beginning is heard, since generated ones differ in length
+    )
     text: ClapTextConfig = tiny.MODEL.clap_text or ClapTextConfig()
     audio: ClapAudioConfig = tiny.CLAP_AUDIO
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=50, decay_steps=600))
@@ -66,8 +77,11 @@ class ClapSettings:
     def __post_init__(self) -> None:
         check_synthesised(self.synthesised, self.kinds)
         check_range(self, 2, LARGEST, "batch_size")  # the loss contrasts the clips of a batch
-        check_range(self, 0, LARGEST, "seed")
-        check_range(self, 0, 1, "ema")
+        check_range(self, 0, LARGEST, "seed", "clips", "paraphrase_weight")
+        check_range(self, 0, 1, "ema", "shortened")
+        check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
+        if self.paraphrases == 1:
+            raise ValueError("paraphrases is 1, allowed: 0, or 2 or more, which are contrasted with each other")
         check_network("clap_text", self.text)
         check_network("clap_audio", self.audio)
         widths = self.text.projection_dim, self.audio.projection_dim
@@ -76,26 +90,75 @@ class ClapSettings:
 
 
 class CaptionPairs:
-    """Batches: log_mel (B, 1, 1024, 64) in dB, ids (B, L) and mask (B, L) of the captions."""
+    """Batches: log_mel (B, 1, 1024, 64) in dB, ids (B, L) and mask (B, L) of the captions.
+
+    With pairs of captions, ids and mask have those of the first captions, then those of the second, below the clips'.
+    """
 
     def __init__(self, clips: Dataset, settings: ClapSettings) -> None:
         text, config = trained_tokenizer("clap", Path(settings.tokenizers)), settings.text
-        self._clips, self._size = clips, settings.batch_size
+        self._clips, self._settings = clips, settings
         self._tokenizer = PromptTokenizer(text, "CLAP", CLAP_MAX_TOKENS, config.pad_token_id, config.vocab_size)
+        self._paraphrases_of = paraphrases_of(clips)
+        if settings.paraphrases and self._paraphrases_of is None:
+            raise ValueError(
+                f"paraphrases is {settings.paraphrases}, allowed with recordings, which have one caption each: 0"
+            )
+        self._kept: dict[int, tuple[np.ndarray, str]] = {}  # decibels and captions
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
-        return self.batch_of([self._clips(number) for number in range(index * self._size, (index + 1) * self._size)])
+        settings, size = self._settings, self._settings.batch_size
+        rng = seeded_rng(settings.seed, index)
+        numbers = list(range(index * size, (index + 1) * size))
+        if settings.clips:
+            numbers = rng.integers(0, settings.clips, size).tolist()
+        heard = [self._heard(number) for number in numbers]
+        log_mel = [stretched(self._shortened(decibels, rng)) for decibels, _ in heard]
+        captions, pairs = [caption for _, caption in heard], []
+        if self._paraphrases_of is not None and settings.paraphrases:
+            # Other words for a clip that is used again.
+            captions = [
+                (caption, *self._paraphrases_of(number))[rng.integers(3)]
+                for number, caption in zip(numbers, captions, strict=True)
+            ]
+            others = range(index * settings.paraphrases, (index + 1) * settings.paraphrases)
+            pairs = [self._paraphrases_of(FIRST_PAIR + number) for number in others]
+        return self._arrays(log_mel, captions + [first for first, _ in pairs] + [second for _, second in pairs])
 
     def batch_of(self, clips: Sequence[CaptionedClip]) -> dict[str, np.ndarray]:
-        ids, mask = self._tokenizer([clip.caption for clip in clips])
-        return {"log_mel": np.stack([audio_encoder_input(clip.waveform) for clip in clips]), "ids": ids, "mask": mask}
+        return self._arrays([audio_encoder_input(clip.waveform) for clip in clips], [clip.caption for clip in clips])
+
+    def _arrays(self, log_mel: list[np.ndarray], captions: list[str]) -> dict[str, np.ndarray]:
+        ids, mask = self._tokenizer(captions)
+        return {"log_mel": np.stack(log_mel), "ids": ids, "mask": mask}
+
+    def _heard(self, number: int) -> tuple[np.ndarray, str]:
+        """The spectrogram of a clip, (frames, 64) in dB, and its caption."""
+        if number in self._kept:
+            return self._kept[number]
+        clip = self._clips(number)
+        heard = decibels_of(clip.waveform), clip.caption
+        if self._settings.clips:
+            self._kept[number] = heard[0].astype(np.float16), clip.caption
+        return heard
+
+    def _shortened(self, decibels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Now and then only the beginning, a fifth of it at least."""
+        if rng.random() >= self._settings.shortened:
+            return decibels
+        return decibels[: rng.integers(max(2, len(decibels) // 5), len(decibels) + 1)]
+
+
+def decibels_of(waveform: np.ndarray) -> np.ndarray:
+    """The mel spectrogram (frames, 64) in dB that CLAP's audio encoder hears of `waveform` at 16 kHz."""
+    import soxr
+
+    return mel_decibels(soxr.resample(waveform, SAMPLE_RATE, CLAP_SAMPLE_RATE))
 
 
 def audio_encoder_input(waveform: np.ndarray) -> np.ndarray:
     """The log-mel spectrogram (1, 1024, 64) in dB that CLAP's audio encoder takes, of `waveform` at 16 kHz."""
-    import soxr
-
-    return clap_log_mel(soxr.resample(waveform, SAMPLE_RATE, CLAP_SAMPLE_RATE))
+    return stretched(decibels_of(waveform))
 
 
 class LogitScale(nn.Module):
@@ -142,10 +205,23 @@ class ClapStage:
         return {"text": as_values(self.settings.text), "audio": as_values(self.settings.audio)}
 
     def loss(self, update: str, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Symmetric cross-entropy: which clip of the batch belongs to each text, and which text to each clip."""
+        """Symmetric cross-entropy: which clip of the batch belongs to each text, and which text to each clip.
+
+        With pairs of captions also: which second caption belongs to each first one.
+        """
         text, audio = self._embeddings(batch)
-        loss = contrastive_loss(self.networks["clap_scale"](xp.matmul(text, audio.transpose(0, 1))))
-        return loss, {"loss": loss.detach()}
+        clips = audio.shape[0]
+        errors = {"loss": self._contrast(text[:clips], audio)}
+        loss = errors["loss"]
+        if pairs := (text.shape[0] - clips) // 2:
+            first, second = text[clips : clips + pairs], text[clips + pairs :]
+            errors["paraphrase_error"] = self._contrast(first, second)
+            loss = loss + self.settings.paraphrase_weight * errors["paraphrase_error"]
+        return loss, {name: error.detach() for name, error in errors.items()}
+
+    def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
+        """The contrastive loss of embeddings (B, D), those of a row belonging together."""
+        return contrastive_loss(self.networks["clap_scale"](xp.matmul(one, other.transpose(0, 1))))
 
     def _embeddings(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         text = self.networks["clap_text"](batch["ids"], batch["mask"]).to(xp.float32)

@@ -7,6 +7,7 @@ import numpy as np
 from ppaudioldm.framework import F, Tensor, constant, xp
 
 TEMPERATURE = 0.1  # of the similarities of captions
+MAX_PARAPHRASES = 4096  # pairs in a batch: their similarities are its square
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:

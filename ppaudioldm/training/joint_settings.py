@@ -10,6 +10,7 @@ from ppaudioldm.checkpoints import derivatives_warning
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.errors import shown
 from ppaudioldm.training import tiny
+from ppaudioldm.training.contrast import MAX_PARAPHRASES
 from ppaudioldm.training.dataset import check_synthesised
 from ppaudioldm.training.lora import LoraSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 LEARNED = ("unet", "flan_t5", "gpt2", "loa")
 LEARNED_TO_SPEAK = ("unet", "phoneme_encoder", "gpt2", "loa")
-MAX_PARAPHRASES = 4096  # pairs in a batch: their similarities are its square
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class JointSettings:
     workers: int = 0  # processes that synthesise or read clips ahead of time; 0: the training process does
     batch_size: int = 16
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
+    # Share of the clips whose timestep is drawn from the middle, where the caption decides most: before it the noise
+    # hides all, after it the latents say themselves what they are. The others are drawn from all timesteps.
+    middle_timesteps: float = 0.0
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
     loa_weight: float = 1.0
     latent_weight: float = 0.0  # of the errors of GPT-2's tokens by how they change the latents, see `latent_map`
@@ -81,7 +84,7 @@ class JointSettings:
         check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed", "paraphrase_weight")
         check_range(self, 0, LARGEST, "loa_passes", "duration_weight", "latent_weight")
         check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
-        check_range(self, 0, 1, "unconditional", "recorded_loa", "ema")
+        check_range(self, 0, 1, "unconditional", "recorded_loa", "middle_timesteps", "ema")
         networks = learnable(self.model)
         if not self.learned or not set(self.learned) <= set(networks):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")

@@ -154,7 +154,7 @@ OF_CHECKPOINT = ("num_inference_steps", "sampler")
 def setting_fields(diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Field]:  # noqa: B008 - it is frozen
     """Name -> field of the settings that all tasks share. diffusion: of the checkpoint whose defaults are shown."""
     defaults = {field.name: field.default for field in fields(Options)}
-    defaults |= {name: getattr(diffusion, name) for name in OF_CHECKPOINT}
+    defaults |= {name: getattr(diffusion, name) for name in OF_CHECKPOINT} | {"num_waveforms_per_prompt": 1}
     found = {}
     for name, setting in settings().items():
         if name in ("duration", SCHEDULE.name) or name in LEFT_OUT:  # these are on the tabs of the tasks

@@ -73,7 +73,10 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
     length = duration_field(task, model.default_duration)
     fields = setting_fields(shown_diffusion(service))
     settings = {name: field.read(form) for name, field in fields.items()}
-    for name in OF_CHECKPOINT:  # what is as it was shown is the default of whichever checkpoint does the task
+    for name in (
+        *OF_CHECKPOINT,
+        "num_waveforms_per_prompt",
+    ):  # what is as it was shown is the default of whichever checkpoint does the task
         if settings[name] == fields[name].default:
             settings[name] = None
     prompt, schedule = _prompt(form) or task.default_prompt, SCHEDULE.read(form) if task.takes_schedule else ()
@@ -91,7 +94,7 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
         parameters=_parameters(task, form),
         loudness=LOUDNESS.read(form),
         tags=TAGS_FIELD.read(form) or "all",
-        keep_candidates=task.keeps_candidates and options.num_waveforms_per_prompt > 1 and options.variations == 1,
+        keep_candidates=task.keeps_candidates and options.candidates > 1 and options.variations == 1,
         with_scores=model.pipeline.config.ranks,
     )
 

@@ -42,6 +42,7 @@ LARGEST_OF = {
 MAY_BE_ZERO = ("pad_token_id", "attention_levels", "loa_frames", "loa_bands")
 MAY_BE_EMPTY = ("context_dims",)
 MOST_ENTRIES = 8  # of a tuple
+MOST_ATTEMPTS = 64  # at a sound
 MOST_UNET_BLOCKS = 2048  # transformer blocks; the large checkpoint has 124
 MOST_CLAP_TOKENS = 512  # longer prompts are truncated
 MOST_CLIP_SECONDS = 60.0  # the length of a UNet window, which bounds the memory
@@ -192,6 +193,8 @@ def _check_diffusion(diffusion: DiffusionConfig) -> None:
     if diffusion.num_inference_steps > diffusion.num_train_timesteps:
         steps, most = diffusion.num_inference_steps, diffusion.num_train_timesteps
         raise ValueError(f"diffusion.num_inference_steps is {steps}, expected at most {most}")
+    if diffusion.best_of > MOST_ATTEMPTS:
+        raise ValueError(f"diffusion.best_of is {short(diffusion.best_of)}, expected at most {MOST_ATTEMPTS}")
 
 
 def _check_fit(config: ModelConfig) -> None:

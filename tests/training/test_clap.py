@@ -11,6 +11,7 @@ from ppaudioldm import framework
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
 from ppaudioldm.errors import CheckpointError
 from ppaudioldm.training.clap import ClapSettings, ClapStage
+from ppaudioldm.training.dataset import SynthesisedClips
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.recordings import Recordings
@@ -95,3 +96,46 @@ def test_widths_of_the_joint_space_must_agree(settings):
         replace(settings, text=replace(settings.text, projection_dim=64))
     with pytest.raises(ValueError, match="batch_size is 1, allowed: 2 to"):
         replace(settings, batch_size=1)
+
+
+def test_clips_are_used_again_in_other_words_and_lengths(settings, monkeypatch):
+    heard = []
+    original = SynthesisedClips.__call__
+    monkeypatch.setattr(SynthesisedClips, "__call__", lambda clips, n: heard.append(n) or original(clips, n))
+    stage = ClapStage(replace(settings, clips=5, paraphrases=6, shortened=0.5))
+    heard.clear()
+    batches = [stage.data(index) for index in range(4)]
+    assert set(heard) <= set(range(5)) and len(heard) == len(set(heard))
+    assert all(batch["log_mel"].shape == (8, 1, 1024, 64) and len(batch["ids"]) == 8 + 12 for batch in batches)
+    # Of 32 inputs of five clips half are whole, and alike but for the rounding of what is kept.
+    inputs = np.concatenate([batch["log_mel"] for batch in batches])
+    distinct = [a for i, a in enumerate(inputs) if not any(np.abs(a - b).max() < 0.1 for b in inputs[:i])]
+    assert 12 <= len(distinct) < 28
+    again = ClapStage(replace(settings, clips=5, paraphrases=6, shortened=0.5)).data(3)
+    np.testing.assert_allclose(again["log_mel"], batches[3]["log_mel"], atol=0.1)
+    np.testing.assert_array_equal(again["ids"], batches[3]["ids"])
+
+
+def test_pairs_of_captions_are_contrasted(settings, tmp_path):
+    settings = replace(settings, clips=8, paraphrases=8)
+    train(ClapStage(settings), RunConfig(steps=24, log_every=1, evaluate_every=24), tmp_path)
+    errors = [line["paraphrase_error"] for line in read_log(tmp_path) if "paraphrase_error" in line]
+    assert len(errors) == 24 and np.mean(errors[-4:]) < 0.9 * np.mean(errors[:4])
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"paraphrases": 1}, "paraphrases is 1, allowed: 0, or 2 or more"),
+        ({"clips": -1}, "clips is -1, allowed: 0 to"),
+        ({"shortened": 1.5}, "shortened is 1.5, allowed: 0 to 1"),
+    ],
+)
+def test_settings_that_cannot_be(values, problem):
+    with pytest.raises(ValueError, match=problem):
+        replace(SETTINGS, **values)
+
+
+def test_recordings_have_one_caption_each(settings):
+    with pytest.raises(ValueError, match="paraphrases is 8, allowed with recordings, which have one caption each: 0"):
+        ClapStage(replace(settings, paraphrases=8), clips=lambda number: SynthesisedClips(1.0, ("tone",))(number))

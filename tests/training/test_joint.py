@@ -31,7 +31,7 @@ from ppaudioldm.training import encoded, loop, tiny
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions
 from ppaudioldm.training.initialise import build_trainable
-from ppaudioldm.training.joint import JointStage
+from ppaudioldm.training.joint import MIDDLE, JointStage
 from ppaudioldm.training.joint_settings import JointSettings
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.settings import RunConfig, as_values
@@ -150,6 +150,17 @@ def test_the_text_encoder_learns_which_captions_describe_the_same_clip(settings,
     assert (
         stage.networks.keys() == JointStage(replace(settings, paraphrases=0), clips=NamedClips(SAMPLES)).networks.keys()
     )
+
+
+def test_more_timesteps_from_the_middle(settings):
+    """So many more that their share of all is what was asked for and what is drawn there anyway."""
+    stage = JointStage(replace(settings, middle_timesteps=0.6, batch_size=64), clips=NoiseClips(SAMPLES))
+    alpha_bar = np.concatenate([stage.data(index)["alpha_bar"].ravel() for index in range(8)])
+    low, high = (stage._schedule.alpha_bar(round(share * 1000)) for share in reversed(MIDDLE))
+    in_middle = np.mean((alpha_bar > low) & (alpha_bar <= high))
+    assert in_middle == pytest.approx(0.6 + 0.4 * (MIDDLE[1] - MIDDLE[0]), abs=0.05)
+    with pytest.raises(ValueError, match="middle_timesteps is 2, allowed: 0 to 1"):
+        replace(settings, middle_timesteps=2)
 
 
 def test_paraphrases_that_cannot_be(settings):

@@ -1,0 +1,86 @@
+"""A sound is the best of several attempts, where the checkpoint says so and nobody asks for candidates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ppaudioldm import loop, vary
+from ppaudioldm.checkpoints import UNTRAINED
+from ppaudioldm.config import DiffusionConfig, ModelConfig
+from ppaudioldm.diffusion.noise import MAX_SEED, attempt_seeds
+from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.pipeline import AudioLDM
+from ppaudioldm.weights.checkpoint import random_checkpoint
+from ppaudioldm.weights.config_check import check_config
+from tests.support import noise
+
+CONFIG = replace(UNTRAINED, diffusion=DiffusionConfig(clip_seconds=2.56, best_of=3))
+SHORT = {"duration": 0.5, "num_inference_steps": 1}
+
+
+def pipeline(config: ModelConfig = CONFIG) -> AudioLDM:
+    checkpoint = random_checkpoint("small", config, seed=0)
+    return AudioLDM(checkpoint, EagerEngine(checkpoint, "cpu"), "griffin-lim")
+
+
+@pytest.fixture(scope="module")
+def of_three() -> AudioLDM:
+    return pipeline()
+
+
+def test_the_best_attempt_is_kept_and_its_seed_makes_it_alone(of_three):
+    clip = of_three.generate(["rain", "a dog"], seed=[5, 6], **SHORT)
+    for index, seed in enumerate((5, 6)):
+        attempts = [
+            of_three.generate(clip.prompts[index], seed=one, num_waveforms_per_prompt=1, with_scores=True, **SHORT)
+            for one in attempt_seeds(seed, 3)
+        ]
+        scores = [attempt.scores[0] for attempt in attempts]
+        best = attempts[int(np.argmax(scores))]
+        assert clip.seeds[index] == best.seeds[0] and clip.scores[index] == pytest.approx(max(scores), abs=1e-5)
+        np.testing.assert_allclose(clip.waveforms[index], best.waveforms[0], atol=1e-4)
+    assert clip.provenance[0].settings["options"]["num_waveforms_per_prompt"] == 1
+    assert clip.provenance[0].settings["seed"] == clip.seeds[0]
+
+
+def test_variations_have_attempts_of_their_own(of_three):
+    clip = of_three.generate("rain", seed=5, variations=2, **SHORT)
+    assert len(clip.waveforms) == 2
+    assert clip.seeds[0] in attempt_seeds(5, 3) and clip.seeds[1] in attempt_seeds(6, 3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_waveforms_per_prompt": 1}, {"num_waveforms_per_prompt": 2}, {"keep_candidates": True}]
+)
+def test_whoever_asks_for_candidates_gets_these(of_three, settings):
+    clip = of_three.generate("rain", seed=5, **SHORT, **settings)
+    assert clip.seeds[0] in range(5, 5 + settings.get("num_waveforms_per_prompt", 1))
+    assert settings != {"keep_candidates": True} or clip.candidates.shape[:2] == (1, 1)
+
+
+def test_what_starts_from_a_recording_is_one_attempt(of_three):
+    assert vary(of_three, (0.1 * noise(8000), 16000), seed=5, **SHORT).seeds == (5,)
+    assert loop(of_three, "rain", seed=5, num_inference_steps=1, duration=0.64).seeds[0] in attempt_seeds(5, 3)
+
+
+def test_without_a_ranking_there_is_one_attempt():
+    assert pipeline(replace(CONFIG, clap_audio=None)).generate("rain", seed=5, **SHORT).seeds == (5,)
+
+
+def test_seeds_of_attempts_are_far_apart():
+    assert attempt_seeds(7, 1) == [7]
+    seeds = [seed for first in range(1000) for seed in attempt_seeds(first, 4)]
+    assert len(set(seeds)) == 4000 and min(seeds) == 0 and max(seeds) < 2**53, "exact in JSON everywhere"
+    assert all(0 <= seed <= MAX_SEED for seed in attempt_seeds(MAX_SEED, 64))
+    with pytest.raises(ValueError, match="seed is -1, allowed: whole numbers from 0 to"):
+        attempt_seeds(-1, 4)
+
+
+def test_a_checkpoint_cannot_ask_for_more_than_64():
+    with pytest.raises(ValueError, match="diffusion.best_of is 65, expected at most 64"):
+        check_config(replace(CONFIG, diffusion=replace(CONFIG.diffusion, best_of=65)))
+    with pytest.raises(ValueError, match="diffusion.best_of is 0"):
+        check_config(replace(CONFIG, diffusion=replace(CONFIG.diffusion, best_of=0)))

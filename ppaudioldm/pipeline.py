@@ -214,7 +214,8 @@ class AudioLDM:
         count = 1 if is_absent and not keep_candidates else options.candidates
         seeds = _seeds(seed, len(prompts), count, options.variations)
         is_from_text = not (has_features or transcription or phonemes) and condition.init_latents is None
-        if options.num_waveforms_per_prompt is None and is_from_text and not keep_candidates:
+        has_attempts = options.num_waveforms_per_prompt is None and is_from_text and not keep_candidates
+        if has_attempts:
             seeds = [attempt_seeds(one, self.config.best_of) for (one,) in seeds]
         rows = [row for row in range(len(prompts)) for _ in range(options.variations)]
         prompts, negative_prompts = [prompts[row] for row in rows], [negative_prompts[row] for row in rows]
@@ -235,6 +236,7 @@ class AudioLDM:
             condition,
             keep_candidates,
             with_scores,
+            has_attempts and self.config.best_of > 1,
             _provenance(self.source, options, prompts, negative_prompts, is_repeatable),
         )
         if self.config.unet.guidance_dim is None:

@@ -63,6 +63,16 @@ class Candidates:
         elif self._score is not None:
             self._rank(prompt, candidate, waveform, float(self._score(prompt, waveform[None])[0]))
 
+    def is_best(self, prompt: int, candidate: int) -> bool:
+        """Whether the candidate is the best of its prompt so far."""
+        return bool(self._best[prompt] == candidate)
+
+    def finish(self, prompt: int, waveform: np.ndarray) -> None:
+        """Put `waveform` in place of the sketch of it that is the best of that prompt."""
+        self._waveforms[prompt] = waveform
+        if self._score is not None and np.isfinite(waveform).all():
+            self._scores[prompt, self._best[prompt]] = self._score(prompt, waveform[None])[0]
+
     def _rank(self, prompt: int, candidate: int, waveform: np.ndarray, score: float) -> None:
         """Keep `waveform` if it is the best so far. A score that is not finite is none."""
         if score > self._scores[prompt, self._best[prompt]] and math.isfinite(score):

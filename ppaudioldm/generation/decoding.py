@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ppaudioldm.audio.griffin_lim import griffin_lim, has_waveform
+from ppaudioldm.audio.griffin_lim import ITERATIONS, griffin_lim, has_waveform
 from ppaudioldm.audio.limiter import limited
 from ppaudioldm.audio.mel_filters import MEL_16K, MEL_48K, MelConfig
 from ppaudioldm.config import HifiGanConfig, ModelConfig
@@ -58,14 +58,20 @@ def decode(
 
 
 def vocode(
-    engine: Engine, config: ModelConfig, mel: Array, circular: bool = False, on_chunk: OnChunk | None = None
+    engine: Engine,
+    config: ModelConfig,
+    mel: Array,
+    circular: bool = False,
+    on_chunk: OnChunk | None = None,
+    iterations: int = ITERATIONS,
 ) -> np.ndarray:
     """The waveform (B, frames * hop_length) float32 of a log-mel spectrogram (B, frames, n_mels).
 
-    NaN for an item that is not finite, which leaves the others as they are.
+    NaN for an item that is not finite, which leaves the others as they are. iterations: of Griffin-Lim, where there is
+    no network.
     """
     if config.vocoder.method == "griffin-lim":
-        return _without_network(config, engine.to_numpy(mel), circular, on_chunk)
+        return _without_network(config, engine.to_numpy(mel), circular, on_chunk, iterations)
     hop, context = config.vocoder.hop_length, receptive_field(config.vocoder)
     begin, count = 0, mel.shape[1] * hop
     if circular:
@@ -84,7 +90,9 @@ def vocode(
     return waveform[:, begin : begin + count]
 
 
-def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool, on_chunk: OnChunk | None) -> np.ndarray:
+def _without_network(
+    config: ModelConfig, mel: np.ndarray, circular: bool, on_chunk: OnChunk | None, iterations: int
+) -> np.ndarray:
     """`vocode` by Griffin-Lim."""
     hop, frames, mels = config.vocoder.hop_length, mel.shape[1], mel_config(config)
 
@@ -97,7 +105,7 @@ def _without_network(config: ModelConfig, mel: np.ndarray, circular: bool, on_ch
                     on_chunk(before * total + done, len(mel) * total)
 
             if has_waveform(item):
-                made[index] = griffin_lim(item, mels, on_step=on_step)
+                made[index] = griffin_lim(item, mels, iterations=iterations, on_step=on_step)
         return made
 
     if not circular:

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
+from ppaudioldm.audio.griffin_lim import ITERATIONS
 from ppaudioldm.config import ModelConfig
 from ppaudioldm.diffusion.denoise import denoise
 from ppaudioldm.diffusion.guidance import guidance_scales, needs_unconditional
@@ -30,6 +31,7 @@ from ppaudioldm.generation.text_condition import Conditioning, PromptEncoder, co
 
 Item = tuple[int, int]  # the index of a prompt, and that of one of its candidates
 FADE_S = 0.4  # seconds in which one prompt passes into the next
+SKETCH_ITERATIONS = 8  # of Griffin-Lim: enough for CLAP to tell one attempt from the other
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class GenerationRequest:
 
     negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
     by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
-    checkpoint says. with_scores: CLAP scores a prompt's only candidate too. provenance: of each prompt.
+    checkpoint says. with_scores: CLAP scores a prompt's only candidate too. has_attempts: the candidates are attempts
+    at one sound, and nobody hears those that are not the best. provenance: of each prompt.
     """
 
     options: Options
@@ -61,6 +64,7 @@ class GenerationRequest:
     audio_condition: AudioCondition = field(default_factory=AudioCondition)
     keep_candidates: bool = False
     with_scores: bool = False
+    has_attempts: bool = False
     provenance: Sequence[Provenance] = ()
 
     @property
@@ -114,6 +118,12 @@ class Plan:
     guidance_input: float | None
     batches: list[Batch]
     functions: list[str]  # that the engine runs, in order
+    is_sketched: bool = False  # whether attempts are only sketched, and the best of them is synthesised in full
+
+    @property
+    def vocoder_iterations(self) -> int:
+        """Of Griffin-Lim, for each item of a batch."""
+        return SKETCH_ITERATIONS if self.is_sketched else ITERATIONS
 
     @property
     def is_guided(self) -> bool:
@@ -172,7 +182,8 @@ def plan_of(components: Components, request: GenerationRequest) -> Plan:
         batches.append(Batch(items, sections, schedules))
     functions = needed_functions(config, any(guided), request)
     shape = config.vae.latent_channels, frames, config.latent_bands
-    return Plan(num_samples, shape, sampler, scales, guidance_input, batches, functions)
+    is_sketched = request.has_attempts and config.vocoder.method == "griffin-lim"
+    return Plan(num_samples, shape, sampler, scales, guidance_input, batches, functions, is_sketched)
 
 
 def _batched_items(request: GenerationRequest) -> Iterator[list[Item]]:
@@ -225,6 +236,7 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
         request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates, request.provenance
     )
     calls = StepCounter(monitor, "denoise", plan.num_unet_calls)
+    sketched: dict[int, Array] = {}  # the mel of the best attempt so far, by prompt
     try:
         _load(engine, plan.functions, monitor)
         encoded = StepCounter(monitor, "text", _text_steps(components.prompt_encoder, request, plan.is_guided))
@@ -241,9 +253,17 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
             with monitor.stage("decode"):
                 mel = decode(engine, config, latents, circular, partial(monitor.report, "decode"))
             with monitor.stage("vocoder"):
-                waveforms = vocode(engine, config, mel, circular, partial(monitor.report, "vocoder"))
-            for item, waveform in zip(batch.items, waveforms[:, : plan.num_samples], strict=True):
+                waveforms = vocode(
+                    engine, config, mel, circular, partial(monitor.report, "vocoder"), plan.vocoder_iterations
+                )
+            for index, (item, waveform) in enumerate(zip(batch.items, waveforms[:, : plan.num_samples], strict=True)):
                 candidates.add(*item, waveform)
+                if plan.is_sketched and candidates.is_best(*item):
+                    sketched[item[0]] = mel[index : index + 1]
+        for prompt, mel in sketched.items():
+            with monitor.stage("vocoder"):
+                waveforms = vocode(engine, config, mel, circular, partial(monitor.report, "vocoder"))
+            candidates.finish(prompt, waveforms[0, : plan.num_samples])
     except Cancelled as stopped:
         raise Cancelled(str(stopped), candidates.clip(config.sample_rate, monitor.seconds)) from None
     except KeyboardInterrupt:

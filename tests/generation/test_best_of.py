@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ppaudioldm import loop, vary
+from ppaudioldm.audio.griffin_lim import ITERATIONS, griffin_lim
 from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import DiffusionConfig, ModelConfig
 from ppaudioldm.diffusion.noise import MAX_SEED, attempt_seeds
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.run import SKETCH_ITERATIONS
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.config_check import check_config
@@ -31,7 +33,9 @@ def of_three() -> AudioLDM:
     return pipeline()
 
 
-def test_the_best_attempt_is_kept_and_its_seed_makes_it_alone(of_three):
+def test_the_best_attempt_is_kept_and_its_seed_makes_it_alone(of_three, monkeypatch):
+    # Random networks take a sketch for something else.
+    monkeypatch.setattr("ppaudioldm.generation.run.SKETCH_ITERATIONS", ITERATIONS)
     clip = of_three.generate(["rain", "a dog"], seed=[5, 6], **SHORT)
     for index, seed in enumerate((5, 6)):
         attempts = [
@@ -44,6 +48,22 @@ def test_the_best_attempt_is_kept_and_its_seed_makes_it_alone(of_three):
         np.testing.assert_allclose(clip.waveforms[index], best.waveforms[0], atol=1e-4)
     assert clip.provenance[0].settings["options"]["num_waveforms_per_prompt"] == 1
     assert clip.provenance[0].settings["seed"] == clip.seeds[0]
+
+
+def test_attempts_are_sketched_and_only_the_best_is_synthesised_in_full(of_three, monkeypatch):
+    counts = []
+    original = griffin_lim
+    monkeypatch.setattr(
+        "ppaudioldm.generation.decoding.griffin_lim",
+        lambda *args, iterations, **settings: (
+            counts.append(iterations) or original(*args, iterations=iterations, **settings)
+        ),
+    )
+    clip = of_three.generate("rain", seed=5, **SHORT)
+    assert counts == [SKETCH_ITERATIONS] * 3 + [ITERATIONS]
+    alone = of_three.generate("rain", seed=clip.seeds[0], num_waveforms_per_prompt=1, with_scores=True, **SHORT)
+    np.testing.assert_allclose(clip.waveforms, alone.waveforms, atol=1e-4)
+    assert clip.scores[0] == pytest.approx(alone.scores[0], abs=1e-5)
 
 
 def test_variations_have_attempts_of_their_own(of_three):

@@ -16,13 +16,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ppaudioldm import AudioLDM
-from ppaudioldm.evaluation.choices import SIMPLE
 from ppaudioldm.evaluation.classifier import default_classifier
 from ppaudioldm.evaluation.kinds import Judge, recognise_clips
-from ppaudioldm.evaluation.sound_sets import LabelledExample, sound_set
+from ppaudioldm.evaluation.sound_sets import LabelledExample, known_sound_set
 from ppaudioldm.evaluation.summary import accuracy_by, accuracy_by_check
 from ppaudioldm.generation.audio_condition import AudioCondition
-from ppaudioldm.sounds import LEVEL_A
 
 Condition = Callable[[AudioLDM, LabelledExample], tuple[str | None, AudioCondition]]
 
@@ -34,7 +32,8 @@ def main() -> None:
     options = parser.parse_args()
     pipeline = AudioLDM.from_pretrained(options.checkpoint)
     duration = pipeline.default_duration
-    judge = Judge(default_classifier(), sound_set(SIMPLE).restricted(LEVEL_A), duration)
+    sounds = known_sound_set(pipeline)
+    judge = Judge(default_classifier(sounds.name), sounds, duration)
     print("| the UNet is conditioned on | recognised | low or high | rising or falling |\n|---|---:|---:|---:|")
     for name, condition in CONDITIONS.items():
 
@@ -42,7 +41,7 @@ def main() -> None:
             prompt, audio = condition(pipeline, request)
             return pipeline.generate(prompt, audio_condition=audio, duration=duration, seed=seed).waveforms[0]
 
-        clips = recognise_clips(generate, judge, LEVEL_A, options.per_kind)
+        clips = recognise_clips(generate, judge, sounds.single_kinds, options.per_kind)
         recognised = statistics.mean(accuracy_by(lambda clip: clip.kind, clips).values())
         checks = accuracy_by_check(clips)
         shares = [recognised, checks["low or high"], checks["rising or falling"]]

@@ -75,19 +75,17 @@ def clips_of(settings: Settings, per_kind: int) -> int:
 
     given = {"preset": "fast", **settings}
     options = with_defaults(Options.from_preset(given.pop("preset"), **given), DiffusionConfig())
-    steps = options.num_inference_steps * options.num_waveforms_per_prompt
+    steps = options.num_inference_steps * options.candidates
     return max(FEWEST, round(per_kind * min(1, LARGE / steps)))
 
 
 def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, Any]:
     from ppaudioldm import AudioLDM
-    from ppaudioldm.evaluation.choices import SIMPLE
     from ppaudioldm.evaluation.classifier import default_classifier
     from ppaudioldm.evaluation.kinds import Judge, recognise_clips
     from ppaudioldm.evaluation.pipeline_stages import GENERATED, stage_functions
-    from ppaudioldm.evaluation.sound_sets import sound_set
+    from ppaudioldm.evaluation.sound_sets import known_sound_set
     from ppaudioldm.evaluation.summary import accuracy_by, accuracy_by_check
-    from ppaudioldm.sounds import LEVEL_A
 
     pipeline = AudioLDM.from_pretrained(checkpoint)
     make = stage_functions(pipeline, pipeline.default_duration, **settings)[GENERATED]
@@ -99,8 +97,9 @@ def measured(checkpoint: str, settings: Settings, per_kind: int) -> dict[str, An
         seconds.append(time.perf_counter() - start)
         return waveform
 
-    judge = Judge(default_classifier(), sound_set(SIMPLE).restricted(LEVEL_A), pipeline.default_duration)
-    clips = recognise_clips(timed, judge, LEVEL_A, per_kind)
+    sounds = known_sound_set(pipeline)
+    judge = Judge(default_classifier(sounds.name), sounds, pipeline.default_duration)
+    clips = recognise_clips(timed, judge, sounds.single_kinds, per_kind)
     by_kind = accuracy_by(lambda clip: clip.kind, clips)
     return {
         "settings": settings,

@@ -148,8 +148,8 @@ class AudioLDM:
           of the published program: 3.5, or 2.5 for AudioLDM 1, 4 for consistencytta, of whose UNet it is an input.
           A checkpoint or an adapter that is distilled has its own sampler ("lcm"), steps and scale by default.
         - num_waveforms_per_prompt: candidates, of which the one that CLAP scores nearest to the prompt is kept. By
-          default 1; `tiny` then makes several attempts with seeds far apart, and keeps the best, unless it starts from
-          a recording. Its seed, `Clip.seeds`, generates it alone where this is 1.
+          default 1, for which a checkpoint may make several attempts (`diffusion.best_of`) with seeds far apart, unless
+          it starts from a recording; the seed of the best, `Clip.seeds`, generates it alone where this is 1.
           batch_size: candidates generated at once; more need more memory, and are faster only on a GPU.
         - lora: LoRA adapters that are merged into the UNet, each a path or name with a scale, such as
           "bells.safetensors:0.8"; a text, or several. Preparing one takes seconds, once for each scale.
@@ -215,8 +215,9 @@ class AudioLDM:
         seeds = _seeds(seed, len(prompts), count, options.variations)
         is_from_text = not (has_features or transcription or phonemes) and condition.init_latents is None
         has_attempts = options.num_waveforms_per_prompt is None and is_from_text and not keep_candidates
-        if has_attempts:
+        if has_attempts:  # at once: so small a checkpoint is faster in batches on a CPU too
             seeds = [attempt_seeds(one, self.config.best_of) for (one,) in seeds]
+            options = replace(options, batch_size=max(options.batch_size, self.config.best_of))
         rows = [row for row in range(len(prompts)) for _ in range(options.variations)]
         prompts, negative_prompts = [prompts[row] for row in rows], [negative_prompts[row] for row in rows]
         conditioning, unconditional = (

@@ -86,7 +86,7 @@ class ImitationPipeline:
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         seeds = [seed] if isinstance(seed, int) else list(seed)
         self.batches.append(prompts)
-        each, variations = settings.get("num_waveforms_per_prompt", 1), settings.get("variations", 1)
+        each, variations = settings.get("num_waveforms_per_prompt") or 1, settings.get("variations", 1)
         prompts = [prompt for prompt in prompts for _ in range(variations)]
         seeds = [first + each * i for first in seeds for i in range(variations)]
         for prompt in prompts:
@@ -99,12 +99,11 @@ class ImitationPipeline:
                 assert self._gate.acquire(timeout=PATIENCE)
             if progress and progress(Progress("denoise", step + 1, self.steps)) is False:
                 raise Cancelled("stopped during denoise")
-        count = settings.get("num_waveforms_per_prompt", 1)
         chosen = {name: value for name, value in overrides.items() if name in Options.__dataclass_fields__}
         of_clip = replace(options or Options(), **chosen)
         of_clip = replace(of_clip, duration=of_clip.duration or self.default_duration)
         samples = self._samples or round(without_finishing(of_clip).duration * RATE)
-        candidates = np.stack([[noise_of(s + k, samples) for k in range(count)] for s in seeds])
+        candidates = np.stack([[noise_of(s + k, samples) for k in range(each)] for s in seeds])
         candidates[["nan" in prompt for prompt in prompts]] = np.nan
         candidates[["gap" in prompt for prompt in prompts], 1:2] = np.nan
         scores = None if self._score is None else (self._score,) * len(prompts)

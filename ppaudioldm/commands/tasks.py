@@ -171,9 +171,7 @@ def run_task(task: Task, options: argparse.Namespace) -> None:
         ],
     )
     if options.low_memory is None:
-        config = _config_of(options.checkpoint)
-        attempts = config.best_of if config and settings.num_waveforms_per_prompt is None else settings.candidates
-        options.low_memory = _runs_networks_once(task, attempts * settings.variations > settings.batch_size, duration)
+        options.low_memory = _runs_networks_once(task, settings, duration)
     pipeline = open_pipeline(options)
     opened = time.perf_counter() - start
     import numpy as np
@@ -248,12 +246,9 @@ def _opened_recording(task: Task, options: argparse.Namespace) -> Recording | No
     return open_recording(options.audio, truncate=task.reads_beginning)
 
 
-def _runs_networks_once(task: Task, in_batches: bool, duration: float | None) -> bool:
-    """Whether no network is needed again after another one ran: then it need not stay in memory.
-
-    in_batches: what is generated does not fit into one batch.
-    """
-    if in_batches:
+def _runs_networks_once(task: Task, settings: Options, duration: float | None) -> bool:
+    """Whether no network is needed again after another one ran: then it need not stay in memory."""
+    if settings.candidates * settings.variations > settings.batch_size:
         return False
     if task.pieces_above_s is None:
         return True

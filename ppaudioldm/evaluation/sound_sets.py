@@ -1,15 +1,18 @@
-"""The sets of sounds with captions that can be evaluated: the simple ones of `tiny`, and the collection."""
+"""The sets of sounds with captions that can be evaluated: simple ones, and the collection."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ppaudioldm.evaluation.choices import ALL, COLLECTION, LEVELS, MAX_CLIPS_PER_KIND, SIMPLE, SOUND_SETS
+
+if TYPE_CHECKING:
+    from ppaudioldm.pipeline import AudioLDM
 
 
 class LabelledExample(Protocol):
@@ -112,6 +115,15 @@ def sound_set(name: str) -> SoundSet:
 def set_that_has(kinds: Collection[str]) -> str:
     """The name of the sound set that has the most of `kinds`, the first of those that have as many."""
     return max(SOUND_SETS, key=lambda name: len(set(sound_set(name).kinds) & set(kinds)))
+
+
+def known_sound_set(pipeline: AudioLDM) -> SoundSet:
+    """The sounds that the checkpoint of `pipeline` knows. Raises ValueError where it does not say which."""
+    known = pipeline.checkpoint.known_sounds
+    if known is None:
+        raise ValueError("the checkpoint does not say which sounds it knows")
+    kinds = [sound.name for sound in known.sounds]
+    return sound_set(set_that_has(kinds)).restricted(kinds)
 
 
 def simple_example(index: int, kinds: Sequence[str], duration: float, split: str) -> LabelledExample:

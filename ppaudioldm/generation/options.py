@@ -170,8 +170,8 @@ class Options:
     )
     num_waveforms_per_prompt: int | None = _setting(
         None,
-        "candidates to generate; the one that CLAP scores nearest to the prompt is kept; default: 1, for which tiny"
-        " makes several attempts",
+        "candidates to generate; the one that CLAP scores nearest to the prompt is kept; default: 1, for which a"
+        " checkpoint may make several attempts",
         int,
         minimum=1,
         maximum=64,

@@ -36,6 +36,7 @@ MODEL = ModelConfig(
         attention_levels=(1, 2, 3),
         context_dims=(128, 192),
         loa_frames=4,  # 64 latent frames, LOA_TOKENS tokens
+        loa_bands=8,
     ),
     # 8 times down as audioldm_48k's: a quarter of the positions for the UNet.
     vae=VAEConfig(channels=32, channel_mult=(1, 2, 4, 4), latent_channels=16),

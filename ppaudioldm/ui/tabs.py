@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,9 +86,16 @@ def needs_prompt(task: Task, model: Model) -> bool:
     return task.prompt is Use.REQUIRED
 
 
-def example_prompts(model: Model) -> Sequence[str]:
-    """Prompts that the model knows, or some that suit any."""
-    return model.known_prompts or PROMPTS
+def example_prompts(model: Model, count: int) -> list[str]:
+    """Up to `count` prompts that the model knows, or some that suit any.
+
+    Of many that it knows the last two, which are of two sounds where it knows such, and others from all over the list.
+    """
+    known = model.known_prompts or PROMPTS
+    if len(known) <= count:
+        return list(known)
+    others, last = known[:-2], known[-2:]
+    return [*last, *(others[i * len(others) // (count - 2)] for i in range(count - 2))]
 
 
 def _add_parameter(tab: Tab, parameter: Field) -> None:
@@ -126,7 +133,7 @@ def _prompt(task: Task, model: Model) -> gr.Textbox:
         elem_id=f"{task.name}-prompt",
     )
     count = MANY_EXAMPLES if task.audio is Use.UNUSED else FEW_EXAMPLES
-    examples = [[text] for text in example_prompts(model)[:count]]
+    examples = [[text] for text in example_prompts(model, count)]
     gr.Examples(examples, [prompt], label="Try one of these", examples_per_page=count)
     return prompt
 

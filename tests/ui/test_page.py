@@ -18,7 +18,7 @@ from ppaudioldm.serving.request import Request
 from ppaudioldm.serving.voices import all_voices
 from ppaudioldm.ui.actions import Actions
 from ppaudioldm.ui.page import PORTION, Page, check_files
-from ppaudioldm.ui.tabs import PROMPTS
+from ppaudioldm.ui.tabs import PROMPTS, example_prompts
 from ppaudioldm.weights.known_sounds import KnownSounds, Sound
 from tests.serving.examples import PATIENCE, new_request, until
 from tests.ui.examples import FORM, opened
@@ -216,6 +216,14 @@ def test_unknown_prompts_get_a_hint(page):
     assert "and &#x27;a cello&#x27; names none" in notice
     notice = pressed(page, "generate", prompt_schedule="0.1: rain")[page._notice]
     assert "Prompts over time has &#x27;rain&#x27; at 0.1 seconds" in notice
+
+
+@pytest.mark.parametrize(
+    ("known", "count", "shown"), [(30, 6, [28, 29, 0, 7, 14, 21]), (6, 6, range(6)), (2, 6, [0, 1])]
+)
+def test_examples_are_from_all_over_what_is_known_and_have_the_last_two(known, count, shown):
+    model = SimpleNamespace(known_prompts=tuple(map(str, range(known))))
+    assert example_prompts(model, count) == [str(number) for number in shown]
 
 
 def test_speakers_and_languages_that_cannot_be_spoken_get_a_hint(tmp_path):

@@ -17,9 +17,11 @@ from ppaudioldm.generation.run import SKETCH_ITERATIONS
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
 from ppaudioldm.weights.config_check import check_config
-from tests.support import noise
+from tests.support import noise, relative_error
 
 CONFIG = replace(UNTRAINED, diffusion=DiffusionConfig(clip_seconds=2.56, best_of=3))
+# Alone and in a batch, networks round differently, which the estimated phases enlarge.
+SAME = 2e-3
 SHORT = {"duration": 0.5, "num_inference_steps": 1}
 
 
@@ -45,7 +47,7 @@ def test_the_best_attempt_is_kept_and_its_seed_makes_it_alone(of_three, monkeypa
         scores = [attempt.scores[0] for attempt in attempts]
         best = attempts[int(np.argmax(scores))]
         assert clip.seeds[index] == best.seeds[0] and clip.scores[index] == pytest.approx(max(scores), abs=1e-5)
-        np.testing.assert_allclose(clip.waveforms[index], best.waveforms[0], atol=1e-4)
+        assert relative_error(clip.waveforms[index], best.waveforms[0]) < SAME
     assert clip.provenance[0].settings["options"]["num_waveforms_per_prompt"] == 1
     assert clip.provenance[0].settings["seed"] == clip.seeds[0]
 
@@ -62,7 +64,9 @@ def test_attempts_are_sketched_and_only_the_best_is_synthesised_in_full(of_three
     clip = of_three.generate("rain", seed=5, **SHORT)
     assert counts == [SKETCH_ITERATIONS] * 3 + [ITERATIONS]
     alone = of_three.generate("rain", seed=clip.seeds[0], num_waveforms_per_prompt=1, with_scores=True, **SHORT)
-    np.testing.assert_allclose(clip.waveforms, alone.waveforms, atol=1e-4)
+    assert relative_error(clip.waveforms, alone.waveforms) < SAME
+    other = of_three.generate("rain", seed=1 + clip.seeds[0], num_waveforms_per_prompt=1, **SHORT)
+    assert relative_error(clip.waveforms, other.waveforms) > 100 * SAME
     assert clip.scores[0] == pytest.approx(alone.scores[0], abs=1e-5)
 
 

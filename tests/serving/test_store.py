@@ -326,10 +326,9 @@ def test_a_job_folder_of_version_0_1_0_goes_on(tmp_path, caplog):
     assert not caplog.text
     jobs = {job.id: job for job in store.jobs()}
     generated = jobs[GENERATED]
-    # Guidance scale and sampler are the defaults of that version, which had the same for every checkpoint.
-    options = Options(
-        duration=0.3, num_inference_steps=1, sampler="dpm++", guidance_scale=3.5, guidance_interval=(0.0, 0.5)
-    )
+    # These are the defaults of that version, which had the same for every checkpoint.
+    defaults = {"sampler": "dpm++", "guidance_scale": 3.5, "num_waveforms_per_prompt": 1}
+    options = Options(duration=0.3, num_inference_steps=1, guidance_interval=(0.0, 0.5), **defaults)
     assert generated.request == Request("tiny", "generate", "a bell", options, 7, {}, loudness=-23.0)
     assert generated.state.status == "succeeded" and store.sound(generated).waveform.shape == (4800,)
     inpainted = jobs[INPAINTED]

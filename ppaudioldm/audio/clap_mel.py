@@ -21,22 +21,26 @@ def clap_log_mel(waveform: np.ndarray, repeat: bool = False) -> np.ndarray:
     weights of the interpolation sum to one. repeat: as AudioLDM 1, repeat a shorter waveform as often as it fits
     whole, and fill up with silence. Raises ValueError as `log_mel` does.
     """
-    waveform = checked_waveform(waveform)[:CLAP_MAX_SAMPLES]
     if repeat:
+        waveform = checked_waveform(waveform)[:CLAP_MAX_SAMPLES]
         repeated = np.tile(waveform, CLAP_MAX_SAMPLES // len(waveform))
         waveform = np.pad(repeated, (0, CLAP_MAX_SAMPLES - len(repeated)))
     return stretched(mel_decibels(waveform))
 
 
 def mel_decibels(waveform: np.ndarray) -> np.ndarray:
-    """The mel spectrogram (frames, 64) in dB of `waveform` at 48 kHz, a frame for every 10 ms."""
+    """The mel spectrogram (frames, 64) in dB of the first 10 s of `waveform` (samples,) at 48 kHz, a frame every 10 ms.
+
+    Raises ValueError as `log_mel` does.
+    """
+    waveform = checked_waveform(waveform)[:CLAP_MAX_SAMPLES]
     power = stft_magnitude(waveform, MEL_CLAP.n_fft, MEL_CLAP.hop_length) ** 2
     decibels: np.ndarray = 10 * np.log10(np.maximum(power @ mel_filters(MEL_CLAP).T, 1e-10))
     return decibels
 
 
 def stretched(decibels: np.ndarray) -> np.ndarray:
-    """CLAP's input (1, 1024, 64) float32, of `mel_decibels`."""
+    """CLAP's input (1, 1024, 64) float32: `decibels` (frames, 64), interpolated over time."""
     return interpolate_frames(decibels, CLAP_FRAMES)[None].astype(np.float32)
 
 

@@ -235,13 +235,11 @@ def _evaluate_kinds(options: argparse.Namespace) -> None:
 
 def _sounds(name: str | None, pipeline: AudioLDM | None = None) -> SoundSet:
     """The sounds of the name, by default those that a checkpoint knows; of them only those, where it lists any."""
-    from ppaudioldm.evaluation.sound_sets import set_that_has, sound_set
+    from ppaudioldm.evaluation.sound_sets import known_sound_set, sound_set
 
-    known = pipeline.checkpoint.known_sounds if pipeline else None
-    if known is None:
+    if pipeline is None or pipeline.checkpoint.known_sounds is None:
         return sound_set(name or SIMPLE)
-    kinds = {sound.name for sound in known.sounds}
-    return sound_set(name or set_that_has(kinds)).restricted(kinds)
+    return known_sound_set(pipeline, name)
 
 
 def _duration(options: argparse.Namespace, sounds: SoundSet, pipeline: AudioLDM | None) -> float:

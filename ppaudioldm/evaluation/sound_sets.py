@@ -117,13 +117,16 @@ def set_that_has(kinds: Collection[str]) -> str:
     return max(SOUND_SETS, key=lambda name: len(set(sound_set(name).kinds) & set(kinds)))
 
 
-def known_sound_set(pipeline: AudioLDM) -> SoundSet:
-    """The sounds that the checkpoint of `pipeline` knows. Raises ValueError where it does not say which."""
+def known_sound_set(pipeline: AudioLDM, name: str | None = None) -> SoundSet:
+    """The sounds that the checkpoint of `pipeline` knows, of the set `name`; by default of the one with most of them.
+
+    Raises ValueError for a checkpoint that does not say which it knows, or that knows none of that set.
+    """
     known = pipeline.checkpoint.known_sounds
     if known is None:
         raise ValueError("the checkpoint does not say which sounds it knows")
-    kinds = [sound.name for sound in known.sounds]
-    return sound_set(set_that_has(kinds)).restricted(kinds)
+    kinds = {sound.name for sound in known.sounds}
+    return sound_set(name or set_that_has(kinds)).restricted(kinds)
 
 
 def simple_example(index: int, kinds: Sequence[str], duration: float, split: str) -> LabelledExample:

@@ -68,10 +68,11 @@ class Candidates:
         return bool(self._best[prompt] == candidate)
 
     def finish(self, prompt: int, waveform: np.ndarray) -> None:
-        """Put `waveform` in place of the sketch of it that is the best of that prompt."""
+        """Replace the best of that prompt, a sketch, by `waveform` (num_samples,), its full synthesis, and score it."""
         self._waveforms[prompt] = waveform
         if self._score is not None and np.isfinite(waveform).all():
-            self._scores[prompt, self._best[prompt]] = self._score(prompt, waveform[None])[0]
+            score = float(self._score(prompt, waveform[None])[0])
+            self._scores[prompt, self._best[prompt]] = score if math.isfinite(score) else -np.inf
 
     def _rank(self, prompt: int, candidate: int, waveform: np.ndarray, score: float) -> None:
         """Keep `waveform` if it is the best so far. A score that is not finite is none."""

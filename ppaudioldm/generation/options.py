@@ -343,6 +343,7 @@ def guidance_scale_of(options: Options, diffusion: DiffusionConfig) -> float:
 def with_defaults(options: Options, diffusion: DiffusionConfig) -> Options:
     """`options` with the guidance scale, the steps and the sampler of the checkpoint where they have none.
 
+    The number of candidates stays None where the checkpoint makes several attempts by default, else it becomes 1.
     Raises ValueError for an option that its sampler does not have.
     """
     steps, sampler = options.num_inference_steps, options.sampler
@@ -351,6 +352,7 @@ def with_defaults(options: Options, diffusion: DiffusionConfig) -> Options:
         guidance_scale=guidance_scale_of(options, diffusion),
         num_inference_steps=diffusion.num_inference_steps if steps is None else steps,
         sampler=diffusion.sampler if sampler is None else sampler,
+        num_waveforms_per_prompt=options.candidates if diffusion.best_of == 1 else options.num_waveforms_per_prompt,
     )
 
 

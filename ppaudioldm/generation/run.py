@@ -51,7 +51,7 @@ class GenerationRequest:
     negative_prompts: of each prompt; None for the unconditional half of training. conditioning, unconditional: computed
     by the caller, of each prompt, in place of what the text encoders compute. phonemes: (1, 310) int64, what a speech
     checkpoint says. with_scores: CLAP scores a prompt's only candidate too. has_attempts: the candidates are attempts
-    at one sound, and nobody hears those that are not the best. provenance: of each prompt.
+    at one sound, of which only the best is returned. provenance: of each prompt.
     """
 
     options: Options
@@ -231,7 +231,8 @@ def run(components: Components, request: GenerationRequest, progress: ProgressCa
     if request.is_scored and not config.ranks:
         raise no_ranking(len(request.seeds[0]))
     plan, monitor = plan_of(components, request), Monitor(progress)
-    score = _scorer(components, request, monitor) if request.is_scored else None
+    scored = sum(map(len, request.seeds)) + (len(request.prompts) if plan.is_sketched else 0)
+    score = _scorer(components, request, monitor, scored) if request.is_scored else None
     candidates = Candidates(
         request.prompts, request.seeds, plan.num_samples, score, request.keep_candidates, request.provenance
     )
@@ -370,14 +371,14 @@ def _denoising(
 
 
 def _scorer(
-    components: Components, request: GenerationRequest, monitor: Monitor
+    components: Components, request: GenerationRequest, monitor: Monitor, total: int
 ) -> Callable[[int, np.ndarray], np.ndarray]:
-    """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index.
+    """CLAP's similarity (B,) of waveforms (B, samples) with the prompt of an index. total: how many it will score.
 
     Of prompts over time it is the mean over these, each compared with the samples in which it holds.
     """
     engine, config = components.engine, components.config
-    ranked = StepCounter(monitor, "rank", sum(map(len, request.seeds)))
+    ranked = StepCounter(monitor, "rank", total)
     texts: list[np.ndarray] = []  # embeddings of all texts, once the first is needed
 
     def score(prompt: int, waveforms: np.ndarray) -> np.ndarray:

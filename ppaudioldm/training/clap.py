@@ -41,7 +41,7 @@ from ppaudioldm.weights.config_check import check_network
 SAMPLE_RATE = 16000  # Hz, of the clips
 STATISTICS_CLIPS = 128  # from which the mean and variance of the mel bands are measured
 HELD_OUT = 128  # clips
-FIRST_PAIR = 1_000_000  # the number of the clip that the first pair of captions describes: none whose sound is used
+FIRST_PAIR = 1_000_000  # number of the clip of the first pair of captions, beyond those that are synthesised
 INITIAL_LOG_SCALE, MAX_LOG_SCALE = math.log(1 / 0.07), math.log(100)  # of the logits; CLIP, arXiv:2103.00020
 
 
@@ -59,14 +59,14 @@ class ClapSettings:
     tokenizers: str = "runs/tokenizers"
     keep_vocabulary: bool = False
     batch_size: int = 32
-    # A small text encoder learns from the clips alone how few captions mean the same. Pairs of captions, each of a clip
-    # whose sound is not made, are many more; 0: none.
+    # Captions are cheap, clips are not: pairs of captions, each pair of a clip that is not synthesised, teach the text
+    # encoder which captions mean the same. 0: none.
     paraphrases: int = 0  # pairs in a batch
     paraphrase_weight: float = 0.5
-    clips: int = 0  # different ones, whose spectrograms are kept and used again, 66 kB each for 5.12 s; 0: none is
-    shortened: float = (
-        0.0  # share of the clips of which only the beginning is heard, since generated ones differ in length
-    )
+    # Different clips, whose spectrograms stay in memory, 66 kB each for 5.12 s, and repeat; 0: none does.
+    clips: int = 0
+    # Share of the clips of which only the beginning is used: generated clips have other lengths than those of training.
+    shortened: float = 0.0
     text: ClapTextConfig = tiny.MODEL.clap_text or ClapTextConfig()
     audio: ClapAudioConfig = tiny.CLAP_AUDIO
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(rate=1e-3, warmup=50, decay_steps=600))
@@ -112,9 +112,9 @@ class CaptionPairs:
         numbers = list(range(index * size, (index + 1) * size))
         if settings.clips:
             numbers = rng.integers(0, settings.clips, size).tolist()
-        heard = [self._heard(number) for number in numbers]
-        log_mel = [stretched(self._shortened(decibels, rng)) for decibels, _ in heard]
-        captions, pairs = [caption for _, caption in heard], []
+        clips = [self._spectrogram_and_caption(number) for number in numbers]
+        log_mel = [stretched(self._shortened(decibels, rng)) for decibels, _ in clips]
+        captions, pairs = [caption for _, caption in clips], []
         if self._paraphrases_of is not None and settings.paraphrases:
             # Other words for a clip that is used again.
             captions = [
@@ -132,25 +132,26 @@ class CaptionPairs:
         ids, mask = self._tokenizer(captions)
         return {"log_mel": np.stack(log_mel), "ids": ids, "mask": mask}
 
-    def _heard(self, number: int) -> tuple[np.ndarray, str]:
-        """The spectrogram of a clip, (frames, 64) in dB, and its caption."""
+    def _spectrogram_and_caption(self, number: int) -> tuple[np.ndarray, str]:
+        """The mel spectrogram of a clip, (frames, 64) in dB, and its caption."""
         if number in self._kept:
             return self._kept[number]
         clip = self._clips(number)
-        heard = decibels_of(clip.waveform), clip.caption
-        if self._settings.clips:
-            self._kept[number] = heard[0].astype(np.float16), clip.caption
-        return heard
+        decibels = decibels_of(clip.waveform)
+        if self._settings.clips:  # rounded from the first use on: a resumed run has not kept it yet
+            decibels = decibels.astype(np.float16)
+            self._kept[number] = decibels, clip.caption
+        return decibels, clip.caption
 
     def _shortened(self, decibels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Now and then only the beginning, a fifth of it at least."""
+        """`decibels` (frames, 64), or, for the share `shortened`, a random number of its first frames."""
         if rng.random() >= self._settings.shortened:
             return decibels
         return decibels[: rng.integers(max(2, len(decibels) // 5), len(decibels) + 1)]
 
 
 def decibels_of(waveform: np.ndarray) -> np.ndarray:
-    """The mel spectrogram (frames, 64) in dB that CLAP's audio encoder hears of `waveform` at 16 kHz."""
+    """The mel spectrogram (frames, 64) in dB of `waveform` at 16 kHz, before it is stretched to CLAP's input."""
     import soxr
 
     return mel_decibels(soxr.resample(waveform, SAMPLE_RATE, CLAP_SAMPLE_RATE))

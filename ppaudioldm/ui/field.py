@@ -149,12 +149,15 @@ TAGS_FIELD = Field(
 
 # Settings whose default is a checkpoint's, and which the page shows with it.
 OF_CHECKPOINT = ("num_inference_steps", "sampler")
+CANDIDATES = "num_waveforms_per_prompt"  # shown as 1, for which a checkpoint may make several attempts
+# What stays as it is shown is None in a request: the default of whichever checkpoint does the task.
+SHOWN_DEFAULTS = (*OF_CHECKPOINT, CANDIDATES)
 
 
 def setting_fields(diffusion: DiffusionConfig = DiffusionConfig()) -> dict[str, Field]:  # noqa: B008 - it is frozen
     """Name -> field of the settings that all tasks share. diffusion: of the checkpoint whose defaults are shown."""
     defaults = {field.name: field.default for field in fields(Options)}
-    defaults |= {name: getattr(diffusion, name) for name in OF_CHECKPOINT} | {"num_waveforms_per_prompt": 1}
+    defaults |= {name: getattr(diffusion, name) for name in OF_CHECKPOINT} | {CANDIDATES: 1}
     found = {}
     for name, setting in settings().items():
         if name in ("duration", SCHEDULE.name) or name in LEFT_OUT:  # these are on the tabs of the tasks

@@ -16,8 +16,8 @@ from ppaudioldm.tasks.registry import TASKS
 from ppaudioldm.tasks.task import Task, Use
 from ppaudioldm.ui.field import (
     LOUDNESS,
-    OF_CHECKPOINT,
     SCHEDULE,
+    SHOWN_DEFAULTS,
     TAGS_FIELD,
     Field,
     Form,
@@ -55,7 +55,7 @@ def _written(fields: Mapping[str, Field], options: Options) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, field in fields.items():
         value = getattr(options, name)
-        values |= field.write(field.default if value is None and name in OF_CHECKPOINT else value)
+        values |= field.write(field.default if value is None and name in SHOWN_DEFAULTS else value)
     return values
 
 
@@ -73,10 +73,7 @@ def request_of(task: Task, form: Form, service: Service) -> Request:
     length = duration_field(task, model.default_duration)
     fields = setting_fields(shown_diffusion(service))
     settings = {name: field.read(form) for name, field in fields.items()}
-    for name in (
-        *OF_CHECKPOINT,
-        "num_waveforms_per_prompt",
-    ):  # what is as it was shown is the default of whichever checkpoint does the task
+    for name in SHOWN_DEFAULTS:
         if settings[name] == fields[name].default:
             settings[name] = None
     prompt, schedule = _prompt(form) or task.default_prompt, SCHEDULE.read(form) if task.takes_schedule else ()

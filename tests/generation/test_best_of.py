@@ -13,6 +13,7 @@ from ppaudioldm.checkpoints import UNTRAINED
 from ppaudioldm.config import DiffusionConfig, ModelConfig
 from ppaudioldm.diffusion.noise import MAX_SEED, attempt_seeds
 from ppaudioldm.engines.eager import EagerEngine
+from ppaudioldm.generation.options import Options, with_defaults
 from ppaudioldm.generation.run import SKETCH_ITERATIONS
 from ppaudioldm.pipeline import AudioLDM
 from ppaudioldm.weights.checkpoint import random_checkpoint
@@ -61,7 +62,14 @@ def test_attempts_are_sketched_and_only_the_best_is_synthesised_in_full(of_three
             counts.append(iterations) or original(*args, iterations=iterations, **settings)
         ),
     )
-    clip = of_three.generate("rain", seed=5, **SHORT)
+    ranked = []
+
+    def watch(progress):
+        if progress.stage == "rank":
+            ranked.append((progress.done, progress.total))
+
+    clip = of_three.generate("rain", seed=5, progress=watch, **SHORT)
+    assert ranked[-1] == (4, 4) and all(done <= total for done, total in ranked)
     assert counts == [SKETCH_ITERATIONS] * 3 + [ITERATIONS]
     alone = of_three.generate("rain", seed=clip.seeds[0], num_waveforms_per_prompt=1, with_scores=True, **SHORT)
     assert relative_error(clip.waveforms, alone.waveforms) < SAME
@@ -92,6 +100,13 @@ def test_what_starts_from_a_recording_is_one_attempt(of_three):
 
 def test_without_a_ranking_there_is_one_attempt():
     assert pipeline(replace(CONFIG, clap_audio=None)).generate("rain", seed=5, **SHORT).seeds == (5,)
+
+
+def test_the_number_of_candidates_is_the_checkpoints():
+    """None only where there are attempts, so that a report of any other checkpoint says 1."""
+    for best_of, asked, expected in ((1, None, 1), (1, 3, 3), (4, None, None), (4, 1, 1)):
+        options = with_defaults(Options(num_waveforms_per_prompt=asked), DiffusionConfig(best_of=best_of))
+        assert options.num_waveforms_per_prompt == expected
 
 
 def test_seeds_of_attempts_are_far_apart():

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soxr
 
 from ppaudioldm import framework
+from ppaudioldm.audio.clap_mel import clap_log_mel
 from ppaudioldm.config import ClapAudioConfig, ClapTextConfig
 from ppaudioldm.errors import CheckpointError
-from ppaudioldm.training.clap import ClapSettings, ClapStage
+from ppaudioldm.training.clap import ClapSettings, ClapStage, audio_encoder_input
 from ppaudioldm.training.dataset import SynthesisedClips
 from ppaudioldm.training.loop import train
 from ppaudioldm.training.optimizer import OptimizerConfig
@@ -18,6 +20,7 @@ from ppaudioldm.training.recordings import Recordings
 from ppaudioldm.training.settings import RunConfig
 from ppaudioldm.training.state import read_log
 from ppaudioldm.training.vocabulary import write_tokenizers
+from tests.support import noise
 from tests.training.support import assert_resuming_changes_nothing
 
 SETTINGS = ClapSettings(
@@ -99,20 +102,20 @@ def test_widths_of_the_joint_space_must_agree(settings):
 
 
 def test_clips_are_used_again_in_other_words_and_lengths(settings, monkeypatch):
-    heard = []
+    synthesised = []
     original = SynthesisedClips.__call__
-    monkeypatch.setattr(SynthesisedClips, "__call__", lambda clips, n: heard.append(n) or original(clips, n))
+    monkeypatch.setattr(SynthesisedClips, "__call__", lambda clips, n: synthesised.append(n) or original(clips, n))
     stage = ClapStage(replace(settings, clips=5, paraphrases=6, shortened=0.5))
-    heard.clear()
+    synthesised.clear()
     batches = [stage.data(index) for index in range(4)]
-    assert set(heard) <= set(range(5)) and len(heard) == len(set(heard))
+    assert set(synthesised) <= set(range(5)) and len(synthesised) == len(set(synthesised))
     assert all(batch["log_mel"].shape == (8, 1, 1024, 64) and len(batch["ids"]) == 8 + 12 for batch in batches)
-    # Of 32 inputs of five clips half are whole, and alike but for the rounding of what is kept.
+    # Of 32 inputs of five clips half are whole, and equal.
     inputs = np.concatenate([batch["log_mel"] for batch in batches])
-    distinct = [a for i, a in enumerate(inputs) if not any(np.abs(a - b).max() < 0.1 for b in inputs[:i])]
+    distinct = [a for i, a in enumerate(inputs) if not any(np.array_equal(a, b) for b in inputs[:i])]
     assert 12 <= len(distinct) < 28
     again = ClapStage(replace(settings, clips=5, paraphrases=6, shortened=0.5)).data(3)
-    np.testing.assert_allclose(again["log_mel"], batches[3]["log_mel"], atol=0.1)
+    np.testing.assert_array_equal(again["log_mel"], batches[3]["log_mel"])
     np.testing.assert_array_equal(again["ids"], batches[3]["ids"])
 
 
@@ -139,3 +142,11 @@ def test_settings_that_cannot_be(values, problem):
 def test_recordings_have_one_caption_each(settings):
     with pytest.raises(ValueError, match="paraphrases is 8, allowed with recordings, which have one caption each: 0"):
         ClapStage(replace(settings, paraphrases=8), clips=lambda number: SynthesisedClips(1.0, ("tone",))(number))
+
+
+def test_the_input_is_the_one_of_generation_and_of_ten_seconds_at_most():
+    waveform = 0.1 * noise(11 * 16000)
+    expected = clap_log_mel(soxr.resample(waveform, 16000, 48000))
+    np.testing.assert_array_equal(audio_encoder_input(waveform), expected)
+    with pytest.raises(ValueError, match="not finite"):
+        audio_encoder_input(np.full(1600, np.nan, np.float32))

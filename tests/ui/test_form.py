@@ -119,6 +119,7 @@ def test_no_checkpoint_speaks(service):
 def test_presets_fill_the_fields(service, name):
     values = preset_values(name)
     assert not {"negative_prompt", "duration", "batch_size"} & set(values)
+    assert values["num_waveforms_per_prompt"] == (3 if name == "original" else 1)
     request = request_of(TASKS["generate"], {**FORM, **values}, service)
     preset = PRESETS[name].changed(duration=request.options.duration)
     assert request.options == preset

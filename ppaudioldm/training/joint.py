@@ -11,6 +11,7 @@ Here are its batches and its loss.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from ppaudioldm.training.dataset import (
     synthesised_clips,
 )
 from ppaudioldm.training.encoded import EncodedClips, Layout, Window, decode_captions, fingerprint
-from ppaudioldm.training.initialise import build_trainable
+from ppaudioldm.training.initialise import build_trainable, freeze
 from ppaudioldm.training.joint_evaluation import evaluation_errors
 from ppaudioldm.training.joint_networks import Condition, JointNetworks
 from ppaudioldm.training.joint_settings import JointSettings, learnable, pretrained_of
@@ -77,6 +78,8 @@ class JointStage(JointNetworks):
         self.settings = settings
         self.ema = settings.ema
         trained = settings.learned if trains and not settings.lora.rank else ()
+        # A run without a checkpoint keeps also what it does not train: it is all that the next one starts from.
+        kept = trained if settings.checkpoint else learnable(settings.model)
         self.updates: Mapping[str, tuple[str, ...]] = {"all": trained or (LORA,)}
         self._device = device
         self._computed_in = precision.resolve_precision(settings.run.precision, device)
@@ -87,18 +90,20 @@ class JointStage(JointNetworks):
             pretrained = replace(pretrained, audiomae={})
         self._tokenize = CaptionTokenizers(pretrained.tokenizer_json, settings.model)
         self.networks: dict[str, Any] = {}
-        for name in trained:
+        for name in kept:
             network_class, field_name = NETWORKS[name]
             network = build_trainable(name, network_class, getattr(settings.model, field_name), settings.seed, device)
             if name in pretrained.start:
                 set_values(dict(network.named_parameters()), pretrained.start[name])
+            if name not in trained:
+                freeze(network)
             self.networks[name] = network
         if settings.model.phoneme_encoder and not pretrained.start:
             initialise_positions(self.networks)
         frozen = {
             name: frozen_network(name, settings.model, pretrained.start[name], device)
             for name in learnable(settings.model)
-            if name not in trained
+            if name not in kept
         }
         self._all = {**self.networks, **frozen}
         if settings.lora.rank:
@@ -242,7 +247,8 @@ class JointStage(JointNetworks):
         """The numbers of the clips in the batch of this index, and the generator for its other random draws."""
         settings = self.settings
         generator = seeded_rng(settings.seed, index)
-        window = Window(settings.clips, settings.clip_uses).at(index * settings.batch_size)
+        drawn = settings.clips_before + index * settings.batch_size
+        window = Window(settings.clips, settings.clip_uses).at(drawn)
         return generator.integers(window.start, window.stop, settings.batch_size).tolist(), generator
 
     def encoded(self, numbers: Sequence[int], held_out: bool = False) -> tuple[np.ndarray, list[str]]:
@@ -261,10 +267,11 @@ class JointStage(JointNetworks):
         text encoder also learns which captions describe the same clip.
         """
         settings = self.settings
-        if settings.trains_unet_alone and "loa" in batch:
+        if settings.conditions_on_recordings_alone and "loa" in batch:
             error = self._error(batch, None, batch["loa"] * batch["is_conditional"])
             return error, {self._error_name: error.detach()}
-        condition = self.condition(batch)
+        with framework.no_grad() if settings.trains_unet_alone else nullcontext():
+            condition = self.condition(batch)
         is_conditional, is_from_audiomae = batch["is_conditional"], batch["is_from_audiomae"]
         errors = {}
         if condition.durations is not None:
@@ -272,10 +279,11 @@ class JointStage(JointNetworks):
         if "loa" not in batch:
             errors[self._error_name] = self._error(batch, condition.states, condition.loa * is_conditional)
         else:
-            if int(batch["index"][0]) >= settings.loa_steps:
+            if "unet" in settings.learned and int(batch["index"][0]) >= settings.loa_steps:
                 mixed = batch["loa"] * is_from_audiomae + condition.loa * (1 - is_from_audiomae)
                 errors[self._error_name] = self._error(batch, condition.states, mixed * is_conditional)
-            errors |= self._loa_errors(batch, condition)
+            if not settings.trains_unet_alone:
+                errors |= self._loa_errors(batch, condition)
         if "paraphrase_ids" in batch:
             mask = batch["paraphrase_mask"]
             states = self._all["flan_t5"](batch["paraphrase_ids"], mask).to(xp.float32)

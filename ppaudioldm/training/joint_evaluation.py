@@ -9,7 +9,7 @@ from ppaudioldm.diffusion.schedule import NoiseSchedule, add_noise
 from ppaudioldm.training.dataset import seeded_rng
 from ppaudioldm.training.joint_networks import Contexts, JointNetworks
 
-EVALUATED_TIMESTEPS = (850, 950)  # nearly all noise: where the prediction depends on the caption
+EVALUATED_TIMESTEPS = (650, 850, 950)  # much noise: where the prediction depends on the caption
 
 
 def evaluation_errors(

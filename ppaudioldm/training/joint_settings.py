@@ -41,7 +41,7 @@ class JointSettings:
     encoded: str = "runs/encoded"  # folder of the cache of encoded clips
     start: str = ""  # folder of a run of this stage, whose averaged weights are the initial weights
     checkpoint: str = ""  # name or path of a checkpoint to fine-tune
-    learned: tuple[str, ...] = LEARNED  # the networks to train; the others stay as in the checkpoint
+    learned: tuple[str, ...] = LEARNED  # the networks to train; the others stay as in `start` or the checkpoint
     lora: LoraSettings = field(
         default_factory=LoraSettings
     )  # with a rank, an adapter of the UNet is all that is trained
@@ -50,6 +50,7 @@ class JointSettings:
     duration: float = tiny.CLIP_SECONDS
     clips: int = 20000  # in the training set at a time; may grow from one run to the next
     clip_uses: float = 20.0  # on average, then a clip is replaced by a new one; 0: the clips stay the same
+    clips_before: int = 0  # drawn by earlier runs with the same cache: this one goes on with the newest in it
     workers: int = 0  # processes that synthesise or read clips ahead of time; 0: the training process does
     batch_size: int = 16
     unconditional: float = 0.1  # share of the clips without caption, for classifier-free guidance
@@ -81,22 +82,35 @@ class JointSettings:
     def __post_init__(self) -> None:
         check_synthesised(self.synthesised, self.kinds)
         check_range(self, 1, LARGEST, "batch_size", "clips", "held_out")
-        check_range(self, 0, LARGEST, "clip_uses", "workers", "loa_weight", "loa_steps", "seed", "paraphrase_weight")
+        check_range(
+            self,
+            0,
+            LARGEST,
+            "clip_uses",
+            "clips_before",
+            "workers",
+            "loa_weight",
+            "loa_steps",
+            "seed",
+            "paraphrase_weight",
+        )
         check_range(self, 0, LARGEST, "loa_passes", "duration_weight", "latent_weight")
         check_range(self, 0, MAX_PARAPHRASES, "paraphrases")
         check_range(self, 0, 1, "unconditional", "recorded_loa", "middle_timesteps", "ema")
         networks = learnable(self.model)
         if not self.learned or not set(self.learned) <= set(networks):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")
-        if set(self.learned) != set(networks) and not self.checkpoint:
-            raise ValueError(f"learned is {list(self.learned)}, allowed without a checkpoint: all networks")
+        if set(networks) - {"unet", *self.learned} and not (self.checkpoint or self.start):
+            raise ValueError(
+                f"learned is {list(self.learned)}, allowed without checkpoint and start: all networks, or all but unet"
+            )
         if self.lora.rank and (self.learned != ("unet",) or not self.checkpoint):
             raise ValueError(
                 f"lora.rank is {self.lora.rank}, allowed with a checkpoint, and with unet alone as learned: 0"
             )
         if self.model.phoneme_encoder and self.synthesised != "speech":
             raise ValueError(f"synthesised is {shown(self.synthesised)}, allowed with a phoneme encoder: speech")
-        if self.loa_steps and set(self.learned) == {"unet"}:
+        if self.loa_steps and self.trains_unet_alone:
             raise ValueError(
                 f"loa_steps is {self.loa_steps}, but no network that predicts LOA tokens is trained, allowed: 0"
             )
@@ -119,6 +133,11 @@ class JointSettings:
 
     @property
     def trains_unet_alone(self) -> bool:
+        """Whether text encoder and GPT-2 stay as they are."""
+        return set(self.learned) == {"unet"}
+
+    @property
+    def conditions_on_recordings_alone(self) -> bool:
         """Whether the UNet learns from AudioMAE's tokens alone, and no other network learns anything."""
         return self.model.flan_t5 is None and not self.loa_weight and self.recorded_loa == 1
 

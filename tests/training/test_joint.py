@@ -117,7 +117,7 @@ def test_the_losses_fall_and_resuming_changes_nothing(settings, tmp_path):
     assert ["v_error" in line for line in steps] == [False] * 2 + [True] * 10
     before, after = losses_of_joint(JointStage(settings, clips=NoiseClips(SAMPLES))), losses_of_joint(stage)
     assert all(after[name] < 0.97 * before[name] for name in ("loa_error", "v_error")), (before, after)
-    assert {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong")} <= lines[-1].keys()
+    assert {f"x0_error_{t}_{name}" for t in (650, 850, 950) for name in ("right", "empty", "wrong")} <= lines[-1].keys()
     samples = tmp_path / "whole" / "samples"
     with Image.open(samples / "joint-000012.png") as picture:
         assert picture.size == (32, 2 * (128 + GAP) - GAP)
@@ -190,7 +190,7 @@ def test_the_error_of_an_unet_that_predicts_0_is_that_of_the_noisy_latents(stage
     latents = stage._normalised(stage._held_out[[0, 1]]["latents"])
     with framework.no_grad():
         found = stage.evaluate()
-    for timestep in (850, 950):
+    for timestep in (650, 850, 950):
         alpha_bar = stage._schedule.alpha_bar(timestep)
         noise = seeded_rng(timestep).standard_normal(latents.shape, np.float32)
         noisy = np.sqrt(alpha_bar) * latents + np.sqrt(1 - alpha_bar) * noise
@@ -286,6 +286,62 @@ def test_a_run_whose_tokens_are_not_normalised_goes_on_without(settings, tmp_pat
     assert train(as_they_are, tmp_path / "joint", 3)
     further = JointStage(replace(settings, start=str(tmp_path / "joint")), clips=NoiseClips(SAMPLES))
     assert "loa" not in further.model(), "what it continues decides"
+
+
+def arrays_of(stage):
+    return {
+        name: {key: framework.to_numpy(value).copy() for key, value in network.named_parameters()}
+        for name, network in stage.networks.items()
+    }
+
+
+def changed(before, after):
+    """The networks of which some parameter differs."""
+    return {
+        name for name in before if any(not np.array_equal(before[name][key], after[name][key]) for key in before[name])
+    }
+
+
+def test_networks_are_trained_in_turns(settings, tmp_path):
+    """First what reads the caption, then the UNet, which begins where the other run ended; the checkpoint has both."""
+    text = replace(settings, learned=("flan_t5", "gpt2", "loa"), loa_steps=0)
+    initial = arrays_of(JointStage(settings, clips=NoiseClips(SAMPLES)))
+    trained = train(text, tmp_path / "text", 4)
+    assert changed(initial, arrays_of(trained)) == {"flan_t5", "gpt2", "loa"}
+    line = [line for line in read_log(tmp_path / "text") if "rate" in line][-1]
+    assert "loa_error" in line and "v_error" not in line
+    unet = replace(settings, learned=("unet",), loa_steps=0, start=str(tmp_path / "text"))
+    begun = arrays_of(JointStage(unet, clips=NoiseClips(SAMPLES)))
+    trained = train(unet, tmp_path / "joint", 4)
+    assert changed(begun, arrays_of(trained)) == {"unet"}
+    line = [line for line in read_log(tmp_path / "joint") if "rate" in line][-1]
+    assert "v_error" in line and "loa_error" not in line
+    assert train(unet, tmp_path / "joint", 5), "it resumes"
+    assert main(["assemble", str(tmp_path / "joint"), str(tmp_path / "small"), "--dtype", "float32"]) == 0
+    stored = dict(open_checkpoint(tmp_path / "small").weights("gpt2"))
+    assert all(np.allclose(stored[key], value, atol=1e-6) for key, value in begun["gpt2"].items())
+
+
+def test_the_unet_alone_computes_the_condition_without_gradients(settings, tmp_path):
+    train(settings, tmp_path / "start", 1)
+    alone = replace(settings, learned=("unet",), loa_steps=0, start=str(tmp_path / "start"))
+    stage = JointStage(alone, clips=NoiseClips(SAMPLES))
+    batch = {name: framework.from_numpy(array) for name, array in stage.data(3).items()}
+    loss, _ = stage.loss("all", batch)
+    loss.backward()
+    for name, network in stage.networks.items():
+        has_gradient = any(p.grad is not None for p in network.parameters())
+        assert has_gradient == (name == "unet"), name
+
+
+def test_a_run_goes_on_with_the_newest_clips_of_the_one_before(settings):
+    settings = replace(settings, clips=8, clip_uses=1.0, batch_size=4)
+    first = JointStage(settings, clips=NoiseClips(SAMPLES))
+    next_one = JointStage(replace(settings, clips_before=40), clips=NoiseClips(SAMPLES))
+    windows = [Window(8, 1.0).at(drawn) for drawn in (0, 40)]
+    assert windows[1] == range(33, 41)
+    for stage, window in ((first, windows[0]), (next_one, windows[1])):
+        assert set(stage.draw(0)[0]) <= set(window)
 
 
 def test_conditions_are_those_of_generation(settings):

@@ -134,7 +134,7 @@ def test_the_losses_fall_resuming_changes_nothing_and_the_checkpoint_speaks(sett
     steps = [line for line in lines if "rate" in line]
     errors = [line["loa_error"] for line in steps]
     assert all(after[name] < before[name] for name in ("duration_error", "latent_error", "spoken_error"))
-    names = {f"x0_error_{t}_{name}" for t in (850, 950) for name in ("right", "empty", "wrong", "recorded")}
+    names = {f"x0_error_{t}_{name}" for t in (650, 850, 950) for name in ("right", "empty", "wrong", "recorded")}
     assert {*names, "loa_error"} <= lines[-1].keys() and len(list((folder / "samples").iterdir())) > 1
     for _ in range(2):
         stopped = JointStage(settings, clips=SpokenNoise(SAMPLES))

@@ -154,7 +154,10 @@ def test_checkpoints_that_cannot_be_trained_on(name, problem):
     [
         ({"learned": ()}, "learned is"),
         ({"learned": ("vae",)}, "allowed: some of unet"),
-        ({"learned": ("unet",), "checkpoint": ""}, "allowed without a checkpoint: all networks"),
+        (
+            {"learned": ("unet",), "checkpoint": ""},
+            "allowed without checkpoint and start: all networks, or all but unet",
+        ),
         ({"learned": ("unet",), "loa_steps": 5}, "loa_steps is 5, .* allowed: 0"),
         ({"learned": ("unet",), "paraphrases": 8}, "paraphrases is 8, .* no text encoder is trained: 0"),
     ],

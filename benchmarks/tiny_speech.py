@@ -13,20 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import resource
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ppaudioldm.evaluation.choices import GENERATED, SENTENCE_SETS
-from ppaudioldm.storage.atomic import atomic_path
+from pages import DOCS, table_of_times, write_part
 
-PAGE = Path(__file__).parents[1] / "docs" / "tiny-speech.md"
+from ppaudioldm.evaluation.choices import GENERATED, SENTENCE_SETS
+
+PAGE = DOCS / "tiny-speech.md"
 PARTS = (*SENTENCE_SETS, "guidance", "times")
 GUIDANCE_SCALES = (1.0, 1.5, 2.5, 4.0)
 SENTENCE = "Good evening everybody, welcome to London."  # no sentence of the training data: two that are, in one
@@ -74,29 +70,8 @@ def guidance_part(options: argparse.Namespace) -> str:
 
 
 def times_part(options: argparse.Namespace) -> str:
-    """Seconds of three calls of the command, the first of which fills the cache; SENTENCE in each."""
-    lines = ["| | seconds | CPU seconds |", "|---|---:|---:|"]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PPAUDIOLDM_CACHE": folder}
-        command = [sys.executable, "-m", "ppaudioldm", "speak", SENTENCE, "-c", options.checkpoint, "--seed", "1"]
-        for title in ("the first sentence after installation", "the second", "the third"):
-            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            arguments = ["-o", f"{folder}/x.wav", "--json"]
-            subprocess.run([*command, *arguments], stdout=subprocess.DEVNULL, check=True, env=environment)
-            seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            lines.append(f"| {title} | {seconds:.1f} | {cpu:.1f} |")
-    return "\n".join(lines)
-
-
-def with_part(page: str, name: str, text: str) -> str:
-    """`page` with `text` as its part `name`. Raises ValueError for a page that does not have that part once."""
-    found, count = re.subn(
-        rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL
-    )
-    if count != 1:
-        raise ValueError(f"the page has the part {name!r} {count} times, allowed: once")
-    return found
+    titles = ("the first sentence after installation", "the second", "the third")
+    return table_of_times(["speak", SENTENCE, "-c", options.checkpoint, "--seed", "1"], titles)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,10 +92,7 @@ def main() -> None:
     for part in options.parts or PARTS:
         functions = {"guidance": guidance_part, "times": times_part}
         text = functions[part](options) if part in functions else sentences_part(options, part)
-        print(f"{part}\n\n{text}\n", flush=True)
-        page = with_part(PAGE.read_text("utf-8"), part, text)
-        with atomic_path(PAGE) as new_page:
-            new_page.write_text(page, encoding="utf-8")
+        write_part(PAGE, part, text)
 
 
 if __name__ == "__main__":

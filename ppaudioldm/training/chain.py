@@ -29,18 +29,20 @@ from ppaudioldm.weights.checkpoint import Checkpoint
 from ppaudioldm.weights.convert import write_native
 
 # name of a run -> the settings and the class of its stage, in the order in which they run. "short" is the joint stage
-# on shorter clips, from whose weights "joint" starts; "decoder" trains the VAE's decoder further; "distill" distills
-# the checkpoint that the runs before it make, the folder TEACHER.
+# on shorter clips, "text" that without the UNet; each joint run starts from the weights of the one before. "decoder"
+# trains the VAE's decoder further; "distill" distills the checkpoint that the runs before it make, the folder TEACHER.
 RUNS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
     "vae": (VAESettings, VAEStage),
     "clap": (ClapSettings, ClapStage),
     "audiomae": (AudioMAESettings, AudioMAEStage),
     "short": (partial(JointSettings, duration=tiny.CLIP_SECONDS / 2), JointStage),
+    "text": (JointSettings, JointStage),
     "joint": (JointSettings, JointStage),
     "decoder": (VAESettings, VAEStage),
     "vocoder": (VocoderSettings, VocoderStage),
     "distill": (DistillSettings, DistillStage),
 }
+JOINT_RUNS = ("short", "text", "joint")
 NEEDED = ("vae", "clap", "joint")
 TEACHER = "teacher"
 MINUTES_LEFT = 0.02  # too few to start a run
@@ -63,6 +65,7 @@ class ChainSettings:
     clap: Section = field(default_factory=dict)
     audiomae: Section = field(default_factory=dict)
     short: Section = field(default_factory=dict)
+    text: Section = field(default_factory=dict)
     joint: Section = field(default_factory=dict)
     decoder: Section = field(default_factory=dict)
     vocoder: Section = field(default_factory=dict)
@@ -87,9 +90,15 @@ class ChainSettings:
         if twice := sorted(section.keys() & shared.keys()):
             raise ValueError(f"{name}.{twice[0]}: follows from the settings of the chain, allowed: to leave it out")
         try:
-            return with_overrides(RUNS[name][0](), {"kinds": list(self.kinds), **section, **shared})
+            return with_overrides(RUNS[name][0](), {**self._defaults(name), **section, **shared})
         except ValueError as error:
             raise ValueError(str(error).replace("settings", name, 1)) from error
+
+    def _defaults(self, name: str) -> Section:
+        """The values that the section of the run may change."""
+        networks = learnable(self.model)
+        learned = {"short": networks, "text": [n for n in networks if n != "unet"], "joint": networks}.get(name)
+        return {"kinds": list(self.kinds)} | ({"learned": list(learned)} if learned else {})
 
     def _shared(self, name: str, folder: Path) -> Section:
         """The values of the run that are not its own: networks and folders."""
@@ -102,13 +111,13 @@ class ChainSettings:
             return {"text": model["clap_text"], "tokenizers": str(folder / "tokenizers")}
         if name == "distill":
             return {"checkpoint": str(folder / TEACHER), "encoded": str(folder / "encoded")}
-        if name not in ("short", "joint"):
+        if name not in JOINT_RUNS:
             return {}
         paths = {part: str(folder / part) for part in ("vae", "clap", "tokenizers", "encoded")}
         audiomae = str(folder / "audiomae") if "audiomae" in self.runs else ""
-        start = str(folder / "short") if name == "joint" and "short" in self.runs else ""
-        learned = list(learnable(self.model))
-        return {"model": model, **paths, "audiomae": audiomae, "start": start, "learned": learned}
+        before = [run for run in JOINT_RUNS[: JOINT_RUNS.index(name)] if run in self.runs]
+        start = str(folder / before[-1]) if before else ""
+        return {"model": model, **paths, "audiomae": audiomae, "start": start}
 
 
 def run_chain(
@@ -180,7 +189,7 @@ def is_complete(folder: Path, run: RunConfig) -> bool:
 
 def assemble_chain(settings: ChainSettings, folder: Path, name: str = "") -> Checkpoint | None:
     """The checkpoint of the runs in `folder` as far as they are; None before the joint stage has saved a state."""
-    joint = next((folder / run for run in ("joint", "short") if load_state(folder / run)), None)
+    joint = next((folder / run for run in reversed(JOINT_RUNS) if load_state(folder / run)), None)
     if joint is None:
         return None
     decoder, vocoder = (

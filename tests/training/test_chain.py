@@ -36,13 +36,14 @@ def section(steps=1, **values):
 
 
 SETTINGS = ChainSettings(
-    runs=(*chain.ChainSettings().runs, "decoder", "distill"),
+    runs=(*chain.ChainSettings().runs, "text", "decoder", "distill"),
     model=MODEL,
     vae=section(2, crop_frames=16, held_out=2),
     clap=section(audio=AUDIO),
     audiomae=section(network={"encoder": ENCODER, "decoder_size": 32, "decoder_layers": 1, "decoder_heads": 1}),
     short=section(duration=0.32, clips=4, held_out=2, loa_steps=0),
-    joint=section(clips=4, held_out=2, loa_steps=0),
+    text=section(clips=4, held_out=2, loa_steps=0),
+    joint=section(clips=4, held_out=2, loa_steps=0, learned=["unet"]),
     decoder=section(crop_frames=16, held_out=2),
     distill=section(clips=2, held_out=1, guidance_dim=32),
 )
@@ -77,9 +78,11 @@ def test_the_same_call_resumes_to_a_checkpoint_that_generates(tmp_path):
     assert not run(stop_after(4))
     assert seen == [("vae", 1), ("vae", 2), ("clap", 1)]
     assert run()
-    assert seen[3:] == [("audiomae", 1), ("short", 1), ("joint", 1), ("decoder", 1), ("distill", 1)]
-    assert run() and len(seen) == 8, "nothing is left"
-    assert load_state(tmp_path / "joint").facts["settings"]["start"] == str(tmp_path / "short")
+    assert seen[3:] == [(name, 1) for name in ("audiomae", "short", "text", "joint", "decoder", "distill")]
+    assert run() and len(seen) == 9, "nothing is left"
+    of_text, of_joint = (load_state(tmp_path / name).facts["settings"] for name in ("text", "joint"))
+    assert of_text["start"] == str(tmp_path / "short") and of_text["learned"] == ["flan_t5", "gpt2", "loa"]
+    assert of_joint["start"] == str(tmp_path / "text") and of_joint["learned"] == ["unet"]
     checkpoint = chain.assemble_chain(SETTINGS, tmp_path, "small")
     assert checkpoint.config.diffusion.clip_seconds == 0.64 and checkpoint.config.audiomae
     decoder = dict(checkpoint.weights("vae_decoder"))["conv_in.weight"]
@@ -110,7 +113,7 @@ def test_a_run_is_complete_after_its_steps_or_its_time(tmp_path, minutes, logged
 @pytest.mark.parametrize(
     "values, problem",
     [
-        ('runs = ["vae", "clap", "unet"]', "runs has 'unet', allowed: vae, clap, audiomae, short, joint"),
+        ('runs = ["vae", "clap", "unet"]', "runs has 'unet', allowed: vae, clap, audiomae, short, text, joint"),
         ("[distill]\ncheckpoint = 'tiny'", "distill.checkpoint: follows from the settings of the chain"),
         ("[distill]\nloss = 'l1'", "distill: loss is 'l1', allowed: huber, l2"),
         ('runs = ["vae", "joint"]', "runs lacks clap, which every model needs"),
@@ -125,9 +128,9 @@ def test_settings_that_cannot_be(tmp_path, values, problem):
         read_settings(tmp_path / "chain.toml", ChainSettings())
 
 
-def test_the_recipes_are_settings_of_the_next_model():
+def test_the_recipes_are_settings_of_the_built_in_models():
     recipes = (Path(__file__).parents[2] / "recipes").glob("*.toml")
-    of_stages = ("classifier.toml", "tiny-distill.toml")  # which judges sounds; which distills today's model
+    of_stages = ("classifier.toml", "tiny-distill.toml")  # which judges sounds; which distills it
     for path in (path for path in recipes if path.name not in of_stages):
         settings = read_settings(path, ChainSettings())
         assert settings.model.vae == tiny.MODEL.vae

@@ -196,7 +196,8 @@ class JointStage(JointNetworks):
         rows = self._clips[numbers]
         is_conditional = generator.random(size) >= settings.unconditional
         captions = [
-            caption if keep else "" for caption, keep in zip(decode_captions(rows), is_conditional, strict=True)
+            caption if keep and settings.with_captions else ""
+            for caption, keep in zip(decode_captions(rows), is_conditional, strict=True)
         ]
         latents = self._normalised(rows["latents"])
         timesteps = self._timesteps(generator)
@@ -267,8 +268,8 @@ class JointStage(JointNetworks):
         text encoder also learns which captions describe the same clip.
         """
         settings = self.settings
-        if settings.conditions_on_recordings_alone and "loa" in batch:
-            error = self._error(batch, None, batch["loa"] * batch["is_conditional"])
+        if not settings.with_captions:
+            error = self._error(batch, self._states(batch), batch["loa"] * batch["is_conditional"])
             return error, {self._error_name: error.detach()}
         with framework.no_grad() if settings.trains_unet_alone else nullcontext():
             condition = self.condition(batch)
@@ -297,6 +298,14 @@ class JointStage(JointNetworks):
         }
         weighted = [error * weights.get(name, 1.0) for name, error in errors.items()]
         return sum(weighted[1:], weighted[0]), {name: error.detach() for name, error in errors.items()}
+
+    def _states(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """The text encoder's states (B, L, D), without gradients; None for a model without one."""
+        if "t5_ids" not in batch:
+            return None
+        with framework.no_grad():
+            states: Tensor = self._all["flan_t5"](batch["t5_ids"], batch["t5_mask"]).to(xp.float32)
+        return states
 
     def _loa_errors(self, batch: Mapping[str, Tensor], condition: Condition) -> dict[str, Tensor]:
         """Mean squared errors of the predicted tokens, and of the latents mapped from them and from the first guess."""

@@ -58,6 +58,7 @@ class JointSettings:
     # hides all, after it the latents say themselves what they are. The others are drawn from all timesteps.
     middle_timesteps: float = 0.0
     recorded_loa: float = 0.25  # share of the clips with AudioMAE's tokens instead of GPT-2's
+    with_captions: bool = True  # False: the UNet learns from AudioMAE's tokens alone, before GPT-2 can predict any
     loa_weight: float = 1.0
     latent_weight: float = 0.0  # of the errors of GPT-2's tokens by how they change the latents, see `latent_map`
     normalise_loa: bool = True  # AudioMAE's tokens, by channel: most of a token is the same in all clips
@@ -100,7 +101,8 @@ class JointSettings:
         networks = learnable(self.model)
         if not self.learned or not set(self.learned) <= set(networks):
             raise ValueError(f"learned is {list(self.learned)}, allowed: some of {', '.join(networks)}")
-        if set(networks) - {"unet", *self.learned} and not (self.checkpoint or self.start):
+        missing = set(networks) - {"unet", *self.learned}
+        if missing and self.with_captions and not (self.checkpoint or self.start):
             raise ValueError(
                 f"learned is {list(self.learned)}, allowed without checkpoint and start: all networks, or all but unet"
             )
@@ -110,6 +112,10 @@ class JointSettings:
             )
         if self.model.phoneme_encoder and self.synthesised != "speech":
             raise ValueError(f"synthesised is {shown(self.synthesised)}, allowed with a phoneme encoder: speech")
+        if not self.with_captions and not (self.trains_unet_alone and self.recorded_loa == 1 and self.audiomae):
+            raise ValueError(
+                "with_captions is false, allowed with AudioMAE, learned = ['unet'] and recorded_loa = 1: true"
+            )
         if self.loa_steps and self.trains_unet_alone:
             raise ValueError(
                 f"loa_steps is {self.loa_steps}, but no network that predicts LOA tokens is trained, allowed: 0"
@@ -135,11 +141,6 @@ class JointSettings:
     def trains_unet_alone(self) -> bool:
         """Whether text encoder and GPT-2 stay as they are."""
         return set(self.learned) == {"unet"}
-
-    @property
-    def conditions_on_recordings_alone(self) -> bool:
-        """Whether the UNet learns from AudioMAE's tokens alone, and no other network learns anything."""
-        return self.model.flan_t5 is None and not self.loa_weight and self.recorded_loa == 1
 
     @property
     def latent_frames(self) -> int:

@@ -334,6 +334,16 @@ def test_the_unet_alone_computes_the_condition_without_gradients(settings, tmp_p
         assert has_gradient == (name == "unet"), name
 
 
+def test_the_unet_may_begin_with_audiomaes_tokens_alone(settings, tmp_path):
+    settings = replace(settings, learned=("unet",), recorded_loa=1, loa_steps=0, with_captions=False)
+    begun = arrays_of(JointStage(settings, clips=NoiseClips(SAMPLES)))
+    stage = train(settings, tmp_path / "tokens", 3)
+    assert changed(begun, arrays_of(stage)) == {"unet"}
+    assert stage.data(0)["t5_mask"].sum(1).tolist() == [1] * 3, "the end of the text alone"
+    next_one = replace(settings, with_captions=True, start=str(tmp_path / "tokens"))
+    assert JointStage(next_one, clips=NoiseClips(SAMPLES)).data(0)["t5_mask"].sum() > 3
+
+
 def test_a_run_goes_on_with_the_newest_clips_of_the_one_before(settings):
     settings = replace(settings, clips=8, clip_uses=1.0, batch_size=4)
     first = JointStage(settings, clips=NoiseClips(SAMPLES))

@@ -154,7 +154,7 @@ def test_the_losses_fall_resuming_changes_nothing_and_the_checkpoint_speaks(sett
 
 
 def test_the_unet_alone_learns_from_recorded_tokens(settings, tmp_path, monkeypatch):
-    alone = replace(settings, loa_weight=0, recorded_loa=1, loa_steps=0)
+    alone = replace(settings, learned=("unet",), with_captions=False, recorded_loa=1, loa_steps=0)
     stage = JointStage(alone, clips=SpokenNoise(SAMPLES))
     before = {name: as_arrays(network) for name, network in stage.networks.items()}
     monkeypatch.setattr(stage, "condition", None)  # GPT-2 is not asked

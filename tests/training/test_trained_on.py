@@ -158,6 +158,7 @@ def test_checkpoints_that_cannot_be_trained_on(name, problem):
             {"learned": ("unet",), "checkpoint": ""},
             "allowed without checkpoint and start: all networks, or all but unet",
         ),
+        ({"with_captions": False}, "with_captions is false, allowed with AudioMAE, learned = .* and recorded_loa = 1"),
         ({"learned": ("unet",), "loa_steps": 5}, "loa_steps is 5, .* allowed: 0"),
         ({"learned": ("unet",), "paraphrases": 8}, "paraphrases is 8, .* no text encoder is trained: 0"),
     ],

@@ -112,6 +112,7 @@ def measure(settings: Settings, generations: int, started: float) -> list[dict[s
             phonemes=PHONEMES if description.config.phoneme_encoder else None,
             duration=settings.duration,
             num_inference_steps=settings.num_inference_steps,
+            num_waveforms_per_prompt=1,
             seed=0,
             progress=lambda p: steps_done.append(time.time()) if p.stage == "denoise" and p.done else None,  # noqa: B023
         )

@@ -452,6 +452,15 @@ _PROMPTS = {
     "the low banjo note C": "低音班卓琴，C 音",
     "the low bagpipe note C": "低音风笛，C 音",
     "the low kettledrum note C": "低音定音鼓，C 音",
+    "the low electric piano note C": "低音电钢琴，C 音",
+    "the low electric guitar note C": "低音电吉他，C 音",
+    "the low pan flute note C": "低音排箫，C 音",
+    "the low kalimba note C": "低音卡林巴琴，C 音",
+    "a galloping horse": "奔跑的马",
+    "city traffic": "城市交通",
+    "slow sawing": "缓慢的锯木声",
+    "a door": "门声",
+    "coins": "硬币声",
 }
 _VOICES = {
     "{name}: {DESCRIPTION}": "{name}：{DESCRIPTION}",

@@ -130,6 +130,8 @@ class JointStage(JointNetworks):
         settings, model, device = self.settings, self.settings.model, self._device
         self.clap_text = frozen_network("clap_text", model, pretrained.clap_text, device)
         self._audiomae = None
+        if not (settings.with_captions or pretrained.audiomae):
+            raise ValueError(f"with_captions is false, allowed where {settings.checkpoint} has no AudioMAE: true")
         self._fbank_frames = pretrained.audiomae_config.frames if pretrained.audiomae else 0
         if pretrained.audiomae:
             self._audiomae = frozen_network(

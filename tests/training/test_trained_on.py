@@ -12,7 +12,7 @@ from ppaudioldm.cli import main
 from ppaudioldm.training import loop
 from ppaudioldm.training.assemble import assemble_checkpoint
 from ppaudioldm.training.joint import JointStage
-from ppaudioldm.training.joint_settings import settings_for
+from ppaudioldm.training.joint_settings import pretrained_of, settings_for
 from ppaudioldm.training.optimizer import OptimizerConfig
 from ppaudioldm.training.pretrained import check_trainable
 from ppaudioldm.training.settings import RunConfig
@@ -172,3 +172,11 @@ def test_another_model_than_the_checkpoints(settings):
     model = replace(settings.model, vae=replace(settings.model.vae, scale_factor=0.25))
     with pytest.raises(ValueError, match="untrained: model differs from the checkpoint's"):
         stage_of(replace(settings, model=model))
+
+
+def test_a_checkpoint_without_audiomae_has_no_tokens_to_begin_with(settings, monkeypatch):
+    without = replace(pretrained_of(settings), audiomae={})
+    monkeypatch.setattr("ppaudioldm.training.joint.pretrained_of", lambda _: without)
+    alone = replace(settings, learned=("unet",), recorded_loa=1, with_captions=False)
+    with pytest.raises(ValueError, match="with_captions is false, allowed where untrained has no AudioMAE: true"):
+        stage_of(alone)
